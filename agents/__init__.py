@@ -1,0 +1,1 @@
+"""Policies and learners; torch is needed only below `neural` and `llm`."""

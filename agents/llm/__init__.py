@@ -1,0 +1,1 @@
+"""Language models as policies: transformers models, rollout engines and train engines."""

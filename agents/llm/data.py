@@ -1,0 +1,91 @@
+"""From groups of rollouts to padded tensors, with every distinct prompt held once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.types import FloatArray, Group
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine generated for one prompt: token ids, and the log-probability of each when it was drawn."""
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    log_probs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedGroups:
+    """Rollouts of some groups as tensors: U distinct prompts, R completions.
+
+    A rollout of several turns has several completions; each carries the rollout's advantage.
+    """
+
+    prompts: torch.Tensor  # (U, T_p) token ids, left-padded
+    prompt_mask: torch.Tensor  # (U, T_p)
+    prompt_index: torch.Tensor  # (R,) which prompt a completion continues
+    tokens: torch.Tensor  # (R, T) right-padded
+    mask: torch.Tensor  # (R, T) float
+    old_log_probs: torch.Tensor  # (R, T)
+    advantages: torch.Tensor  # (R,)
+    weights: torch.Tensor  # (R,) loss weight of the completion's group
+    task_ids: torch.Tensor  # (R,)
+
+
+def pack(groups: Sequence[Group], weights: FloatArray, pad_id: int, device: torch.device) -> PackedGroups:
+    """Pack groups, (P,) loss weights beside them; steps' `extras` must be `Completion`s."""
+    rows: list[tuple[Completion, float, float, int]] = []
+    for group, weight in zip(groups, weights, strict=True):
+        for rollout, advantage in zip(group.rollouts, group_advantages(group), strict=True):
+            rows += [(step.extras, float(advantage), float(weight), group.task_id) for step in rollout.steps]
+    completions = [completion for completion, _, _, _ in rows]
+    prompts, prompt_index = fold([completion.prompt for completion in completions])
+    prompt_ids, prompt_mask = left_padded(prompts, pad_id)
+    lengths = np.array([len(completion.tokens) for completion in completions])
+    tokens = np.full((len(rows), lengths.max()), pad_id, dtype=np.int64)
+    old_log_probs = np.zeros(tokens.shape, dtype=np.float32)
+    for i, completion in enumerate(completions):
+        tokens[i, : lengths[i]] = completion.tokens
+        old_log_probs[i, : lengths[i]] = completion.log_probs
+    mask = (np.arange(tokens.shape[1]) < lengths[:, None]).astype(np.float32)
+    columns = (
+        prompt_ids,
+        prompt_mask,
+        np.array(prompt_index),
+        tokens,
+        mask,
+        old_log_probs,
+        np.array([advantage for _, advantage, _, _ in rows], dtype=np.float32),
+        np.array([weight for _, _, weight, _ in rows], dtype=np.float32),
+        np.array([task_id for _, _, _, task_id in rows]),
+    )
+    return PackedGroups(*(torch.as_tensor(column, device=device) for column in columns))
+
+
+def fold(prompts: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The distinct prompts in order of appearance, and for each given prompt its index among them.
+
+    >>> fold([(1, 2), (3,), (1, 2)])
+    ([(1, 2), (3,)], [0, 1, 0])
+    """
+    index: dict[tuple[int, ...], int] = {}
+    positions = [index.setdefault(prompt, len(index)) for prompt in prompts]
+    return list(index), positions
+
+
+def left_padded(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """(U, T_p) ids and mask: padding on the left, so that every prompt ends in the last column."""
+    width = max(len(prompt) for prompt in prompts)
+    ids = np.full((len(prompts), width), pad_id, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for i, prompt in enumerate(prompts):
+        ids[i, width - len(prompt) :] = prompt
+        mask[i, width - len(prompt) :] = 1
+    return ids, mask

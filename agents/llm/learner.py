@@ -1,0 +1,115 @@
+"""GRPO on a language model: minibatches of groups, the clipped objective, one optimiser step each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mtgrpo_env.agents.llm.data import PackedGroups, pack
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+from mtgrpo_env.agents.llm.prefix import completion_log_probs
+from mtgrpo_env.agents.llm.train_torch import TrainEngine
+from mtgrpo_env.agents.neural.losses import TokenWeights, clipped_surrogate, sequence_mean
+from mtgrpo_env.types import Batch, FloatArray, Group
+
+_RNG_FILE = "learner_rng.json"
+
+
+class LanguageModelLearner:
+    """Improves a `LanguageModelPolicy`.
+
+    Args:
+        policy: whose model the engine trains.
+        engine: takes the optimiser steps.
+        num_minibatches: optimiser steps for each batch.
+        clip_low: ε_low.
+        clip_high: ε_high.
+        token_weights: how tokens are averaged: `sequence_mean` or `token_mean`.
+        groups_per_forward: groups in one forward pass; bounds the memory, changes no result.
+        seed: of the minibatch shuffle.
+    """
+
+    def __init__(
+        self,
+        policy: LanguageModelPolicy,
+        engine: TrainEngine,
+        *,
+        num_minibatches: int = 4,
+        clip_low: float = 0.2,
+        clip_high: float = 0.28,
+        token_weights: TokenWeights = sequence_mean,
+        groups_per_forward: int = 32,
+        seed: int = 0,
+    ) -> None:
+        self.policy = policy
+        self.engine = engine
+        self.num_minibatches = num_minibatches
+        self.clip_low, self.clip_high = clip_low, clip_high
+        self.token_weights = token_weights
+        self.groups_per_forward = groups_per_forward
+        self.rng = np.random.default_rng(seed)
+
+    def update(self, batch: Batch) -> Mapping[str, float]:
+        order = self.rng.permutation(len(batch.groups))
+        minibatches = np.array_split(order, min(self.num_minibatches, len(order)))
+        steps = [self._step([batch.groups[i] for i in part], batch.weights[part]) for part in minibatches]
+        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+
+    @torch.no_grad()
+    def objectives(self, batch: Batch) -> FloatArray:
+        return self._per_task(batch, self._surrogate)
+
+    def sampled_objectives(self, batch: Batch) -> FloatArray:
+        return self._per_task(batch, _surrogate_at_ratio_one)
+
+    def save(self, folder: Path) -> None:
+        self.engine.save(folder)
+        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
+
+    def load(self, folder: Path) -> None:
+        self.engine.load(folder)
+        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
+
+    def _step(self, groups: Sequence[Group], weights: FloatArray) -> dict[str, float]:
+        loss = 0.0
+        for part, token_weights in self._parts(groups, weights):
+            part_loss = -(token_weights * part.weights[:, None] * self._surrogate(part)).sum()
+            self.engine.backward(part_loss)
+            loss += float(part_loss.detach())
+        return {"loss": loss, "gradient_norm": self.engine.step()}
+
+    def _surrogate(self, part: PackedGroups) -> torch.Tensor:
+        log_probs = completion_log_probs(self.policy.model, part, self.policy.decoding.temperature)
+        return clipped_surrogate(
+            log_probs, part.old_log_probs, part.advantages, clip_low=self.clip_low, clip_high=self.clip_high
+        )
+
+    def _parts(self, groups: Sequence[Group], weights: FloatArray) -> Iterator[tuple[PackedGroups, torch.Tensor]]:
+        """Slices that fit in memory, each with its tokens' weights in the mean over *all* the groups."""
+        whole = pack(groups, weights, self.policy.pad_id, self.policy.model.device)
+        token_weights = self.token_weights(whole.mask)
+        first_row = 0
+        for start in range(0, len(groups), self.groups_per_forward):
+            stop = start + self.groups_per_forward
+            part = pack(groups[start:stop], weights[start:stop], self.policy.pad_id, self.policy.model.device)
+            rows = slice(first_row, first_row + len(part.tokens))
+            first_row = rows.stop
+            yield part, token_weights[rows, : part.tokens.shape[1]]
+
+    def _per_task(self, batch: Batch, surrogate: Callable[[PackedGroups], torch.Tensor]) -> FloatArray:
+        """(K,) weighted mean of a (R, T) surrogate over each task's tokens."""
+        totals, masses = np.zeros(batch.num_tasks), np.zeros(batch.num_tasks)
+        for part, token_weights in self._parts(batch.groups, batch.weights):
+            task_ids = part.task_ids.cpu().numpy()
+            rows = (token_weights * surrogate(part)).sum(dim=1).double().cpu().numpy()
+            np.add.at(totals, task_ids, rows)
+            np.add.at(masses, task_ids, token_weights.sum(dim=1).double().cpu().numpy())
+        return np.where(masses > 0, totals / np.where(masses > 0, masses, 1), np.nan)
+
+
+def _surrogate_at_ratio_one(part: PackedGroups) -> torch.Tensor:
+    return part.advantages[:, None].expand_as(part.mask)

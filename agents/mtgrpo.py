@@ -1,0 +1,249 @@
+"""MT-GRPO (Algorithm 1): sample a batch in the ratio of the task weights, learn from it, move the weights.
+
+The method is a composition: a rule for the task weights, a sampler, a filter and a learner. GRPO and
+DAPO are other compositions of the same parts; see `methods`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.agents.base import Learner, TrainablePolicy
+from mtgrpo_env.agents.checkpoints import atomic_folder
+from mtgrpo_env.evaluation import Evaluation, evaluate_policy
+from mtgrpo_env.filters import strict
+from mtgrpo_env.rollout import sample_batch
+from mtgrpo_env.samplers import BatchSampler
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task_weights import TaskWeights
+from mtgrpo_env.types import Batch, FloatArray, GroupFilter, IntArray, Problem, TaskStats, per_task_mean
+
+_STATE_FILE = "agent.json"
+_PATIENCE = 10  # steps without an informative group before a task is called starved
+
+
+class StarvedTaskWarning(UserWarning):
+    """A task gives no informative groups: it is solved, or out of reach, and takes no part in training."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What happened in one training step; arrays are (K,).
+
+    Attributes:
+        step: 1 for the first.
+        probabilities: z the batch was sampled with.
+        targets: groups wanted.
+        kept: groups trained on.
+        accepted: informative groups generated.
+        generated: groups generated.
+        rewards: J_k as the weight rule saw it.
+        accuracies: share of correct rollouts among those generated; NaN for an absent task.
+        improvements: I_k.
+        rounds: generation rounds.
+        rollouts: episodes generated in this step.
+        rollout_seconds: time spent generating and verifying.
+        update_seconds: time spent learning and measuring the improvement.
+        learner: the learner's own scalars.
+    """
+
+    step: int
+    probabilities: FloatArray
+    targets: IntArray
+    kept: IntArray
+    accepted: IntArray
+    generated: IntArray
+    rewards: FloatArray
+    accuracies: FloatArray
+    improvements: FloatArray
+    rounds: int
+    rollouts: int
+    rollout_seconds: float
+    update_seconds: float
+    learner: Mapping[str, float]
+
+
+Callback = Callable[["MTGRPOAgent", StepReport], None]
+
+
+class MTGRPOAgent:
+    """Trains one policy on K tasks.
+
+    Args:
+        suite: the tasks and their problem streams.
+        policy: acts.
+        learner: improves the policy.
+        sampler: draws batches.
+        task_weights: decides the ratio of tasks.
+        group_size: N, rollouts of each problem.
+        group_filter: which groups are informative.
+
+    Raises:
+        ValueError: if the parts differ in the number of tasks.
+    """
+
+    def __init__(
+        self,
+        suite: TaskSuite,
+        policy: TrainablePolicy,
+        learner: Learner,
+        sampler: BatchSampler[Any],
+        task_weights: TaskWeights,
+        *,
+        group_size: int = 8,
+        group_filter: GroupFilter = strict,
+    ) -> None:
+        for name, part in (("sampler", sampler), ("task_weights", task_weights)):
+            if part.num_tasks != suite.num_tasks:
+                raise ValueError(f"the suite has {suite.num_tasks} tasks, the {name} expects {part.num_tasks}")
+        self.suite = suite
+        self.policy = policy
+        self.learner = learner
+        self.sampler = sampler
+        self.task_weights = task_weights
+        self.group_size = group_size
+        self.group_filter = group_filter
+        self.step = 0
+        self.rollouts = 0
+        self._rewards = np.zeros(suite.num_tasks)  # J, last known
+        self._starved_for = np.zeros(suite.num_tasks, dtype=np.int64)
+
+    def train_step(self) -> StepReport:
+        """Algorithm 1, one step."""
+        started = time.perf_counter()
+        z = self.task_weights.probabilities
+        batch = self._sample(z)  # 1. batch ← sampler(z, B, N, ρ)
+        sampled = time.perf_counter()
+        if batch.groups:
+            before = self.learner.sampled_objectives(batch)
+            scalars = self.learner.update(batch)  # 2. θ ← optimiser steps on the GRPO objective
+            improvements = np.nan_to_num(self.learner.objectives(batch) - before)  # 3. I_k ← Ĵ_k(θ') - Ĵ_k(θ)
+        else:
+            scalars, improvements = {}, np.zeros(self.suite.num_tasks)
+        self._rewards = np.where(np.isnan(batch.rewards), self._rewards, batch.rewards)
+        stats = TaskStats(self._rewards, improvements, _mean_abs_advantages(batch))
+        self.task_weights.update(stats)  # 4. z ← weight update (I, J)
+        self.step += 1
+        self.rollouts += batch.num_rollouts
+        self._watch_starvation(batch)
+        seconds = (sampled - started, time.perf_counter() - sampled)
+        return _report(self.step, z, batch, stats, seconds, scalars)
+
+    def train(self, num_steps: int, callbacks: Sequence[Callback] = ()) -> None:
+        """Take `num_steps` more steps, telling every callback about each."""
+        for _ in range(num_steps):
+            report = self.train_step()
+            for callback in callbacks:
+                callback(self, report)
+
+    def evaluate(
+        self, problems: Sequence[Problem], *, rollouts_per_problem: int = 1, deterministic: bool = False, seed: int = 0
+    ) -> Evaluation:
+        """Accuracy on fixed problems; draws from a generator of its own, so training is not disturbed."""
+        policy = self.policy.reseeded(seed)
+        return evaluate_policy(
+            self.suite, policy, problems, rollouts_per_problem=rollouts_per_problem, deterministic=deterministic
+        )
+
+    def act(self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False) -> Sequence[Any]:
+        """Actions of the trained policy."""
+        return self.policy.act(observations, task_ids, deterministic=deterministic)[0]
+
+    def save(self, folder: Path) -> None:
+        """Write everything a later process needs to go on exactly here; the folder appears whole or not at all."""
+        with atomic_folder(folder) as unfinished:
+            self.policy.save(unfinished)
+            self.learner.save(unfinished)
+            (unfinished / _STATE_FILE).write_text(json.dumps(self._state_dict(), indent=1))
+
+    def restore(self, folder: Path) -> None:
+        """Go on from a checkpoint that an agent of the same composition saved.
+
+        Raises:
+            FileNotFoundError: if `folder` holds no checkpoint.
+            ValueError: naming what differs between the checkpoint and this agent.
+        """
+        file = Path(folder) / _STATE_FILE
+        if not file.is_file():
+            raise FileNotFoundError(f"{folder} is no agent checkpoint: it has no {_STATE_FILE}")
+        state = json.loads(file.read_text())
+        own = self._state_dict()
+        if state["parts"] != own["parts"]:
+            raise ValueError(f"the checkpoint is of {state['parts']}, this agent is of {own['parts']}")
+        self.suite.load_state_dict(state["suite"])
+        self.sampler.load_state_dict(state["sampler"])
+        self.task_weights.load_state_dict(state["task_weights"])
+        self.policy.load(Path(folder))
+        self.learner.load(Path(folder))
+        self.step, self.rollouts = int(state["step"]), int(state["rollouts"])
+        self._rewards = np.asarray(state["rewards"], dtype=np.float64)
+        self._starved_for = np.asarray(state["starved_for"], dtype=np.int64)
+
+    def _sample(self, z: FloatArray) -> Batch:
+        return sample_batch(
+            self.suite, self.policy, self.sampler, z, group_size=self.group_size, group_filter=self.group_filter
+        )
+
+    def _watch_starvation(self, batch: Batch) -> None:
+        starved = (batch.generated > 0) & (batch.accepted == 0)
+        self._starved_for = np.where(batch.accepted > 0, 0, self._starved_for + starved)
+        for k in np.flatnonzero(starved & (self._starved_for == _PATIENCE)):
+            warnings.warn(
+                f"task {self.suite.names[k]!r} gave no informative group in {_PATIENCE} steps "
+                f"(accuracy {batch.accuracies[k]:.2f}): it is solved or out of reach, and is not being trained",
+                StarvedTaskWarning,
+                stacklevel=3,
+            )
+
+    def _state_dict(self) -> dict[str, Any]:
+        parts = [self.policy, self.learner, self.sampler, self.task_weights]
+        return {
+            "parts": {"types": [type(part).__name__ for part in parts], "group_size": self.group_size},
+            "step": self.step,
+            "rollouts": self.rollouts,
+            "rewards": self._rewards.tolist(),
+            "starved_for": self._starved_for.tolist(),
+            "suite": self.suite.state_dict(),
+            "sampler": self.sampler.state_dict(),
+            "task_weights": self.task_weights.state_dict(),
+        }
+
+
+def _mean_abs_advantages(batch: Batch) -> FloatArray:
+    values = [float(np.abs(group_advantages(group)).mean()) for group in batch.groups]
+    return per_task_mean(values, batch.task_ids, batch.num_tasks)
+
+
+def _report(
+    step: int,
+    z: FloatArray,
+    batch: Batch,
+    stats: TaskStats,
+    seconds: tuple[float, float],
+    scalars: Mapping[str, float],
+) -> StepReport:
+    return StepReport(
+        step=step,
+        probabilities=z,
+        targets=batch.targets,
+        kept=batch.kept,
+        accepted=batch.accepted,
+        generated=batch.generated,
+        rewards=stats.rewards,
+        accuracies=batch.accuracies,
+        improvements=stats.improvements,
+        rounds=batch.rounds,
+        rollouts=batch.num_rollouts,
+        rollout_seconds=seconds[0],
+        update_seconds=seconds[1],
+        learner=scalars,
+    )

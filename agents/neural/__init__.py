@@ -1,0 +1,1 @@
+"""Losses and networks that need torch."""

@@ -1,0 +1,139 @@
+r"""Finding the answer a response commits to: `\boxed{...}`, in linear time, and tasks judged by it.
+
+Responses are hostile input. Extraction is one pass over the text with a stack of open braces;
+nothing in a response is ever evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar, Literal
+
+from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, PuzzleT, TextEnv, Verdict
+from mtgrpo_env.types import Split
+
+Extraction = Literal["last-box", "released"]
+
+_BRACE = re.compile(r"\\boxed\{|[{}]")
+_MARKERS = ("Assistant:", "<|im_start|>assistant")
+_MARKUP = "\\text{"
+
+
+def last_box(response: str) -> str | None:
+    r"""The content of the last complete `\boxed{...}`, wherever it stands; None if there is none or it is blank.
+
+    A `\text{...}` around the whole answer is typesetting, not content, and is taken off.
+
+    >>> last_box(r"First \boxed{1}, no: \boxed{\text{2}}. Hope that helps.")
+    '2'
+    >>> last_box(r"\boxed{3} and then \boxed{4") == "3"
+    True
+    """
+    answer = _last_complete_box(response)
+    if answer is None:
+        return None
+    answer = answer.strip()
+    if answer.startswith(_MARKUP) and answer.endswith("}"):
+        answer = answer[len(_MARKUP) : -1].strip()
+    return answer or None
+
+
+def released_box(response: str) -> str | None:
+    r"""What the paper's released code extracts; for comparison with its scores, and for nothing else.
+
+    It reads only the last line, only after an assistant marker, and accepts an empty box.
+
+    >>> released_box("Assistant: so\n\\boxed{7}"), released_box("Assistant: \\boxed{7}\n")
+    ('7', None)
+    """
+    for marker in _MARKERS:
+        _, found, rest = response.partition(marker)
+        if found:
+            return _last_complete_box(rest.rsplit("\n", 1)[-1])
+    return None
+
+
+EXTRACTIONS: Mapping[Extraction, Callable[[str], str | None]] = {"last-box": last_box, "released": released_box}
+
+
+def _last_complete_box(text: str) -> str | None:
+    open_braces: list[int | None] = []  # where a box's content starts; None for any other brace
+    start, end = -1, -1
+    for match in _BRACE.finditer(text):
+        if match.group() == "}":
+            opened = open_braces.pop() if open_braces else None
+            if opened is not None and opened > start:
+                start, end = opened, match.start()
+        else:
+            open_braces.append(match.end() if match.group() != "{" else None)
+    return text[start:end] if start >= 0 else None
+
+
+class BoxedTask(TextEnv[PuzzleT]):
+    r"""A text task whose answer stands in `\boxed{...}`.
+
+    Rewards: 1.0 for a correct answer, 0.1 for a box with a wrong one, 0.0 for no box.
+
+    Args:
+        level: a key of `LEVELS`.
+        extraction: a key of `EXTRACTIONS`.
+        split: which puzzles are drawn; see `TextEnv`.
+        render_mode: None or "ansi".
+
+    Raises:
+        ValueError: if `level` or `extraction` is unknown.
+    """
+
+    LEVELS: ClassVar[Mapping[str, Hashable]]
+
+    def __init__(
+        self,
+        level: str = "easy",
+        *,
+        extraction: Extraction = "last-box",
+        split: Split = "train",
+        render_mode: str | None = None,
+    ) -> None:
+        if level not in self.LEVELS:
+            raise ValueError(f"level of {type(self).__name__} must be one of {list(self.LEVELS)}, got {level!r}")
+        if extraction not in EXTRACTIONS:
+            raise ValueError(f"extraction must be one of {list(EXTRACTIONS)}, got {extraction!r}")
+        super().__init__(level=self.LEVELS[level], split=split, render_mode=render_mode)
+        self.extract = EXTRACTIONS[extraction]
+
+    @abstractmethod
+    def is_correct(self, puzzle: PuzzleT, answer: str) -> bool:
+        """Whether the text in the box solves the puzzle. Hostile input: linear time, nothing evaluated."""
+
+    @classmethod
+    @abstractmethod
+    def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> PuzzleT:
+        """The puzzle behind a data row.
+
+        Raises:
+            ValueError: naming the field that is missing or malformed.
+        """
+
+    def verify(self, puzzle: PuzzleT, response: str) -> Verdict:
+        answer = self.extract(response)
+        if answer is None:
+            return NO_ANSWER
+        return CORRECT if self.is_correct(puzzle, answer) else WRONG
+
+
+PREAMBLE = (
+    "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. "
+    "The assistant first thinks about the reasoning process in the mind and then provides the user with the answer.\n"
+)
+
+
+def conversation(question: str) -> str:
+    """The paper's prompt format around a question."""
+    return f"{PREAMBLE}User: {question}\nAssistant: Let me solve this step by step."
+
+
+def boxed(answer: str) -> str:
+    r"""`answer` as a response that commits to it."""
+    return f"\\boxed{{{answer}}}"

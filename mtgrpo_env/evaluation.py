@@ -1,0 +1,119 @@
+"""Accuracy per task on a fixed list of problems, for policies and for baselines that see the puzzle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mtgrpo_env.metrics import average, worst_task
+from mtgrpo_env.rollout import Policy, TaskError, rollout_groups
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.types import FloatArray, IntArray, Problem, per_task_mean
+
+_EPISODES_AT_ONCE = 512
+
+Answerer = Callable[[TextEnv[Any], Any, np.random.Generator], str]
+Progress = Callable[[int], None]
+
+
+def _silent(_: int) -> None:
+    """Report no progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Result of playing a list of problems.
+
+    Attributes:
+        names: of the K tasks.
+        accuracies: (K,) share of correct episodes; NaN for a task without problems.
+        counts: (K,) valid episodes played.
+        invalid: (K,) episodes left out because the scorer failed.
+    """
+
+    names: tuple[str, ...]
+    accuracies: FloatArray
+    counts: IntArray
+    invalid: IntArray
+
+    @property
+    def worst(self) -> float:
+        """Accuracy of the worst task that was played."""
+        return worst_task(self.accuracies[self.counts > 0])
+
+    @property
+    def average(self) -> float:
+        """Mean accuracy over the tasks that were played."""
+        return average(self.accuracies[self.counts > 0])
+
+
+def evaluate_policy(
+    suite: TaskSuite,
+    policy: Policy,
+    problems: Sequence[Problem],
+    *,
+    rollouts_per_problem: int = 1,
+    deterministic: bool = False,
+    progress: Progress = _silent,
+) -> Evaluation:
+    """Play every problem with a policy; `progress` is told how many problems were just finished."""
+    chunk = max(1, _EPISODES_AT_ONCE // rollouts_per_problem)
+    successes: list[tuple[int, bool, bool]] = []
+    for start in range(0, len(problems), chunk):
+        part = problems[start : start + chunk]
+        groups = rollout_groups(suite, policy, part, rollouts_per_problem, deterministic=deterministic)
+        successes += [(group.task_id, r.is_success, r.valid) for group in groups for r in group.rollouts]
+        progress(len(part))
+    return _evaluation(suite, successes)
+
+
+def evaluate_answers(
+    suite: TaskSuite, answer: Answerer, problems: Sequence[Problem], *, seed: int = 0, progress: Progress = _silent
+) -> Evaluation:
+    """Play every problem of a suite of text tasks with answers made from the puzzle itself (see `oracle`, `guess`).
+
+    Raises:
+        ValueError: if a task is not a `TextEnv`.
+        TaskError: if a task has no answer for one of its own puzzles.
+    """
+    rng = np.random.default_rng(seed)
+    successes: list[tuple[int, bool, bool]] = []
+    for problem in problems:
+        name = suite.names[problem.task_id]
+        env = suite.envs(problem.task_id, 1)[0].unwrapped
+        if not isinstance(env, TextEnv):
+            raise ValueError(f"oracle and random answers need text tasks; task {name!r} is a {type(env).__name__}")
+        env.reset(seed=problem.seed, options=dict(problem.options) or None)
+        try:
+            response = answer(env, env.puzzle, rng)
+        except Exception as error:
+            raise TaskError(f"task {name!r} has no answer for {env.prompt(env.puzzle)!r:.300}: {error!r}") from error
+        verdict = env.verify(env.puzzle, response)
+        successes.append((problem.task_id, verdict.is_success, verdict.valid))
+        progress(1)
+    return _evaluation(suite, successes)
+
+
+def oracle(env: TextEnv[Any], puzzle: Any, rng: np.random.Generator) -> str:
+    """The env's own solution."""
+    return env.oracle(puzzle)
+
+
+def guess(env: TextEnv[Any], puzzle: Any, rng: np.random.Generator) -> str:
+    """A well-formed answer made without thinking."""
+    return env.guess(puzzle, rng)
+
+
+def _evaluation(suite: TaskSuite, successes: Sequence[tuple[int, bool, bool]]) -> Evaluation:
+    task_ids, correct, valid = (np.array(column, dtype=np.int64) for column in zip(*successes, strict=True))
+    scored = valid == 1
+    return Evaluation(
+        names=suite.names,
+        accuracies=per_task_mean(correct[scored].astype(np.float64), task_ids[scored], suite.num_tasks),
+        counts=np.bincount(task_ids[scored], minlength=suite.num_tasks),
+        invalid=np.bincount(task_ids[~scored], minlength=suite.num_tasks),
+    )

@@ -1,0 +1,100 @@
+"""Optimisers of the task logits ξ, a vector of K numbers.
+
+The choice decides what the task weights do (see `task_weights`): plain gradient descent moves in
+proportion to the signal, Adam moves at one speed whatever its size.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mtgrpo_env.types import FloatArray
+
+
+class LogitOptimizer(ABC):
+    """Turns a gradient into the next logits; keeps its own moments."""
+
+    @abstractmethod
+    def step(self, logits: FloatArray, gradient: FloatArray) -> FloatArray:
+        """(K,) logits after one descent step."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Moments and step count."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from saved moments."""
+
+
+class GradientDescent(LogitOptimizer):
+    """ξ ← ξ − β(g + ηξ): the line that Subroutines 1 and 2 print.
+
+    Args:
+        lr: β.
+        l2: η.
+    """
+
+    def __init__(self, lr: float = 0.025, *, l2: float = 0.0) -> None:
+        self.lr = lr
+        self.l2 = l2
+
+    def step(self, logits: FloatArray, gradient: FloatArray) -> FloatArray:
+        return logits - self.lr * (gradient + self.l2 * logits)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        pass
+
+
+class Adam(LogitOptimizer):
+    """Adam with the decay *coupled* into the gradient, as the paper's released code runs it.
+
+    Args:
+        lr: β.
+        l2: coupled weight decay: strong enough, it keeps a persistent gap from collapsing z.
+        betas: decay of the first and the second moment.
+        eps: keeps a vanishing gradient from being blown up.
+    """
+
+    def __init__(
+        self, lr: float = 0.025, *, l2: float = 1e-5, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    ) -> None:
+        self.lr, self.l2, self.betas, self.eps = lr, l2, betas, eps
+        self._steps = 0
+        self._mean: FloatArray | float = 0.0
+        self._square: FloatArray | float = 0.0
+
+    def step(self, logits: FloatArray, gradient: FloatArray) -> FloatArray:
+        return logits - self.lr * self._direction(gradient + self.l2 * logits)
+
+    def _direction(self, gradient: FloatArray) -> FloatArray:
+        fast, slow = self.betas
+        self._steps += 1
+        self._mean = fast * self._mean + (1 - fast) * gradient
+        self._square = slow * self._square + (1 - slow) * gradient**2
+        mean = self._mean / (1 - fast**self._steps)
+        square = self._square / (1 - slow**self._steps)
+        return mean / (np.sqrt(square) + self.eps)
+
+    def state_dict(self) -> dict[str, Any]:
+        mean, square = np.asarray(self._mean).tolist(), np.asarray(self._square).tolist()
+        return {"steps": self._steps, "mean": mean, "square": square}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._steps = int(state["steps"])
+        self._mean = np.asarray(state["mean"], dtype=np.float64)
+        self._square = np.asarray(state["square"], dtype=np.float64)
+
+
+class AdamW(Adam):
+    """Adam with decoupled decay, as the paper's appendix names it; `l2` then shrinks ξ directly."""
+
+    def step(self, logits: FloatArray, gradient: FloatArray) -> FloatArray:
+        return logits * (1 - self.lr * self.l2) - self.lr * self._direction(gradient)

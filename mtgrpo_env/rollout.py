@@ -1,0 +1,144 @@
+"""Running episodes: groups in lock-step, and whole batches by a sampler's plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from mtgrpo_env.filters import strict
+from mtgrpo_env.samplers import BatchPlan, BatchSampler
+from mtgrpo_env.suite import AnyEnv, Task, TaskSuite
+from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, Rollout, Step, per_task_mean
+
+
+class Policy(Protocol):
+    """Chooses actions for many episodes at once: per-step control and LLM generation are one call."""
+
+    def act(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> tuple[Sequence[Any], Sequence[Any]]:
+        """One action for each observation, and what the learner will want to know about it ("extras")."""
+        ...
+
+
+class TaskError(RuntimeError):
+    """A task's env raised; says which task, on which problem."""
+
+
+def rollout_groups(
+    suite: TaskSuite, policy: Policy, problems: Sequence[Problem], group_size: int, *, deterministic: bool = False
+) -> list[Group]:
+    """Roll out `group_size` episodes of each problem, all in lock-step: one `act` per time step.
+
+    Equal observations stand side by side in the call, so a policy can share work within a group.
+
+    Raises:
+        ValueError: if `group_size` is below 1.
+        TaskError: if an env raises.
+    """
+    if group_size < 1:
+        raise ValueError(f"group_size must be at least 1, got {group_size}")
+    episodes = _start_episodes(suite, problems, group_size)
+    live = episodes
+    while live:
+        task_ids = [episode.problem.task_id for episode in live]
+        actions, extras = policy.act([episode.observation for episode in live], task_ids, deterministic=deterministic)
+        for episode, action, extra in zip(live, actions, extras, strict=True):
+            episode.step(action, extra)
+        live = [episode for episode in live if not episode.done]
+    rollouts = [episode.rollout() for episode in episodes]
+    return [Group(p, tuple(rollouts[i * group_size : (i + 1) * group_size])) for i, p in enumerate(problems)]
+
+
+def sample_batch(
+    suite: TaskSuite,
+    policy: Policy,
+    sampler: BatchSampler[Any],
+    probabilities: FloatArray,
+    *,
+    group_size: int,
+    group_filter: GroupFilter = strict,
+) -> Batch:
+    """Generate one batch: follow the sampler's plan for z, (K,) `probabilities`, and teach it what was filtered."""
+    plan = sampler.plan(probabilities)
+    groups: list[Group] = []
+    while proposal := plan.propose():
+        round_groups = rollout_groups(suite, policy, [suite.next_problem(k) for k in proposal], group_size)
+        plan.report(proposal, [group_filter(group) for group in round_groups])
+        groups += round_groups
+    sampler.update(plan)
+    return _batch(plan, groups, group_size)
+
+
+def success_of(task: Task, info: dict[str, Any], total_reward: float) -> bool:
+    """Whether a finished episode was correct: what the env says, else its threshold, else any reward."""
+    if "is_success" in info:
+        return bool(info["is_success"])
+    if task.success_threshold is not None:
+        return total_reward >= task.success_threshold
+    return total_reward > 0
+
+
+class _Episode:
+    """One running episode."""
+
+    def __init__(self, task: Task, env: AnyEnv, problem: Problem) -> None:
+        self.task, self.env, self.problem = task, env, problem
+        self.steps: list[Step] = []
+        self.done = False
+        self.info: dict[str, Any] = {}
+        try:
+            self.observation, _ = env.reset(seed=problem.seed, options=dict(problem.options) or None)
+        except Exception as error:
+            raise self._failure("reset", error) from error
+
+    def step(self, action: Any, extras: Any) -> None:
+        try:
+            observation, reward, terminated, truncated, self.info = self.env.step(action)
+        except Exception as error:
+            raise self._failure(f"step({action!r:.80})", error) from error
+        self.steps.append(Step(self.observation, action, float(reward), extras))
+        self.observation = observation
+        self.done = terminated or truncated
+
+    def rollout(self) -> Rollout:
+        total = sum(step.reward for step in self.steps)
+        is_success = success_of(self.task, self.info, total)
+        valid, outcome = bool(self.info.get("valid", True)), str(self.info.get("outcome", ""))
+        return Rollout(tuple(self.steps), total, is_success, valid, outcome)
+
+    def _failure(self, call: str, error: Exception) -> TaskError:
+        where = f"seed {self.problem.seed}, options {dict(self.problem.options)}"
+        return TaskError(f"task {self.task.name!r} raised in {call} on the problem of {where}: {error!r}")
+
+
+def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], group_size: int) -> list[_Episode]:
+    counts = np.bincount([problem.task_id for problem in problems], minlength=suite.num_tasks)
+    pools = [iter(suite.envs(k, int(count) * group_size)) for k, count in enumerate(counts)]
+    return [
+        _Episode(suite.tasks[problem.task_id], next(pools[problem.task_id]), problem)
+        for problem in problems
+        for _ in range(group_size)
+    ]
+
+
+def _batch(plan: BatchPlan, groups: list[Group], group_size: int) -> Batch:
+    selected, weights = plan.select()
+    num_tasks = plan.num_tasks
+    scored = [group for group in groups if group.valid.any()]
+    task_ids = np.array([group.task_id for group in scored], dtype=np.int64)
+    rewards = [float(group.rewards[group.valid].mean()) for group in scored]
+    accuracies = [float(group.successes[group.valid].mean()) for group in scored]
+    return Batch(
+        groups=tuple(groups[i] for i in selected),
+        weights=weights,
+        targets=plan.targets,
+        accepted=plan.accepted,
+        generated=plan.generated,
+        rewards=per_task_mean(rewards, task_ids, num_tasks),
+        accuracies=per_task_mean(accuracies, task_ids, num_tasks),
+        rounds=plan.rounds,
+        group_size=group_size,
+    )

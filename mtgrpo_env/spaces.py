@@ -1,0 +1,48 @@
+"""The one space of text: any string up to a length, for prompts and for responses alike.
+
+Gymnasium's own `Text` checks characters against a fixed alphabet, one by one, and refuses blanks,
+newlines and unicode by default. A model's text may hold anything.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+from gymnasium import spaces
+
+MAX_TEXT_LENGTH = 1_000_000
+
+
+class FreeText(spaces.Text):
+    """Every `str` of at most `max_length` characters, empty and unicode included.
+
+    Vector envs need all tasks to share one space, so every text task uses `TEXT`.
+
+    >>> "\\\\boxed{1 + 2}\\n" in TEXT
+    True
+    """
+
+    def __init__(self, max_length: int = MAX_TEXT_LENGTH) -> None:
+        super().__init__(max_length, min_length=0, charset=string.printable)
+
+    def contains(self, x: Any) -> bool:
+        return isinstance(x, str) and len(x) <= self.max_length
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        """A short random string: a full-length sample would be a megabyte."""
+        if mask is None and probability is None:
+            length = int(self.np_random.integers(0, 64))
+            return "".join(self.np_random.choice(list(string.printable), size=length))
+        return super().sample(mask=mask, probability=probability)
+
+    def __repr__(self) -> str:
+        return f"FreeText(max_length={self.max_length})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FreeText) and self.max_length == other.max_length
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # spaces are mutable
+
+
+TEXT = FreeText()

@@ -1,0 +1,145 @@
+"""Tasks, and suites of tasks with leak-free streams of problems."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from mtgrpo_env.types import SPLITS, Problem, Split
+
+AnyEnv = gym.Env[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A name and a way to make its env.
+
+    Attributes:
+        name: unique within a suite.
+        make: makes one env; called once for every rollout that runs at the same time.
+        options: the `reset` options that select a split, for envs that know of splits. Without
+            them the splits differ by their seeds alone.
+        success_threshold: return from which an episode counts as correct, for envs whose last
+            `info` has no "is_success".
+    """
+
+    name: str
+    make: Callable[[], AnyEnv]
+    options: Mapping[Split, Mapping[str, Any]] = field(default_factory=dict)
+    success_threshold: float | None = None
+
+    @classmethod
+    def from_id(cls, env_id: str, *, name: str | None = None, env_options: Mapping[str, Any] | None = None) -> Task:
+        """A task from any registered Gymnasium id; its reward threshold decides success.
+
+        >>> Task.from_id("CartPole-v1").success_threshold
+        475.0
+        """
+        threshold = gym.spec(env_id).reward_threshold
+        return cls(name or env_id, partial(gym.make, env_id, **(env_options or {})), success_threshold=threshold)
+
+    @classmethod
+    def from_text(cls, name: str, make: Callable[[], AnyEnv]) -> Task:
+        """A task from a `TextEnv`, whose splits are selected by the `split` option of `reset`."""
+        return cls(name, make, options={split: {"split": split} for split in SPLITS})
+
+
+class TaskSuite:
+    """K tasks and, for each, a reproducible stream of problems.
+
+    The i-th problem of a task depends on (seed, split, task name, i) and on nothing else: not on
+    the other tasks, their order, or what was drawn from them. Text tasks keep the splits disjoint
+    by the puzzles' keys, all others by their seeds.
+
+    Args:
+        tasks: the K tasks.
+        split: where `next_problem` draws from.
+        seed: names all the streams.
+
+    Raises:
+        ValueError: if there is no task, or two have one name.
+
+    >>> from mtgrpo_env.envs.toy import toy_suite
+    >>> suite = toy_suite(2)
+    >>> suite.next_problem(0) == suite.next_problem(0)
+    False
+    """
+
+    def __init__(self, tasks: Sequence[Task], *, split: Split = "train", seed: int = 0) -> None:
+        self.tasks = tuple(tasks)
+        self.names = tuple(task.name for task in self.tasks)
+        if not self.tasks:
+            raise ValueError("a suite needs at least one task, got none")
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"task names must be unique, got {repeated} more than once")
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {list(SPLITS)}, got {split!r}")
+        self.split: Split = split
+        self._pools: dict[int, list[AnyEnv]] = {}
+        self.reseed(seed)
+
+    @property
+    def num_tasks(self) -> int:
+        return len(self.tasks)
+
+    def reseed(self, seed: int) -> None:
+        """Start all streams anew, under another name."""
+        self.seed = int(seed)
+        self._cursors = [0] * self.num_tasks
+
+    def next_problem(self, task_id: int) -> Problem:
+        """The next problem of a task's stream."""
+        index = self._cursors[task_id]
+        self._cursors[task_id] += 1
+        return self._problem(task_id, self.split, index)
+
+    def held_out(self, count: int, *, split: Split = "test") -> list[Problem]:
+        """The first `count` problems of every task in `split`, task after task: always the same ones."""
+        return [self._problem(task_id, split, i) for task_id in range(self.num_tasks) for i in range(count)]
+
+    def _problem(self, task_id: int, split: Split, index: int) -> Problem:
+        task = self.tasks[task_id]
+        stream = (SPLITS.index(split), zlib.crc32(task.name.encode()), index)
+        words = np.random.SeedSequence(self.seed, spawn_key=stream).generate_state(2, np.uint32)
+        seed = int(words[0]) << 31 | int(words[1]) >> 1  # 63 bits: some envs keep seeds in an int64
+        return Problem(task_id, seed, dict(task.options.get(split, {})))
+
+    def envs(self, task_id: int, count: int) -> list[AnyEnv]:
+        """`count` envs of a task, made when first needed and used again ever after."""
+        pool = self._pools.setdefault(task_id, [])
+        while len(pool) < count:
+            pool.append(self.tasks[task_id].make())
+        return pool[:count]
+
+    def close(self) -> None:
+        """Close every env that was made."""
+        for pool in self._pools.values():
+            for env in pool:
+                env.close()
+        self._pools.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pools": {}}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where each stream stands."""
+        return {"names": list(self.names), "split": self.split, "seed": self.seed, "cursors": list(self._cursors)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue the streams of a saved suite.
+
+        Raises:
+            ValueError: if the state was saved by a suite with other tasks or another split.
+        """
+        for own, word in ((list(self.names), "names"), (self.split, "split")):
+            if state[word] != own:
+                raise ValueError(f"the saved suite has {word} {state[word]!r}, this one has {own!r}")
+        self.seed = int(state["seed"])
+        self._cursors = [int(cursor) for cursor in state["cursors"]]

@@ -1,0 +1,197 @@
+"""Single-turn text environments with verifiable rewards: generate a puzzle, show it, verify the answer.
+
+A new task is a subclass with four short methods; see `TextEnv`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from abc import abstractmethod
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+import gymnasium as gym
+import numpy as np
+
+from mtgrpo_env.spaces import TEXT
+from mtgrpo_env.types import SPLITS, Split
+
+PuzzleT = TypeVar("PuzzleT", bound=Hashable)
+
+Outcome = Literal["correct", "wrong", "no_answer", "scorer_error"]
+
+REWARD_CORRECT = 1.0
+REWARD_WRONG = 0.1
+REWARD_NO_ANSWER = 0.0
+
+_TEST_BUCKETS = 8  # one puzzle in eight belongs to the test split
+_MAX_DRAWS = 10_000
+
+_MAX_RECENT = 4096
+_recent_puzzles: dict[tuple[type, Hashable, Split, int], Any] = {}  # the N envs of a group draw once
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier says of one response; `reward` and correctness are kept apart."""
+
+    reward: float
+    is_success: bool
+    outcome: Outcome
+
+    @property
+    def valid(self) -> bool:
+        """False when the scorer failed, so that the reward says nothing about the response."""
+        return self.outcome != "scorer_error"
+
+
+CORRECT = Verdict(REWARD_CORRECT, True, "correct")
+WRONG = Verdict(REWARD_WRONG, False, "wrong")
+NO_ANSWER = Verdict(REWARD_NO_ANSWER, False, "no_answer")
+SCORER_ERROR = Verdict(0.0, False, "scorer_error")
+
+
+def split_of(key: str) -> Split:
+    """The split a puzzle belongs to, by its canonical key: no puzzle is ever in both.
+
+    >>> split_of("1,2,3=6") == split_of("1,2,3=6")
+    True
+    """
+    return "test" if zlib.crc32(key.encode()) % _TEST_BUCKETS == 0 else "train"
+
+
+class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
+    """One question, one response, one verdict.
+
+    A subclass says what a puzzle is and implements `generate`, `prompt`, `verify` and `oracle`;
+    `guess` and `key` have defaults that a careful author overrides. A puzzle is a frozen, hashable
+    value: the N envs of a group share it.
+
+    Args:
+        level: which kind of puzzle to generate; hashable, and equal levels generate equal puzzles.
+        split: which puzzles this env draws by default; `reset(options={"split": ...})` overrides it.
+        render_mode: None or "ansi".
+
+    Raises:
+        ValueError: if `split` or `render_mode` is unknown.
+    """
+
+    metadata = {"render_modes": ["ansi"]}
+    observation_space = TEXT
+    action_space = TEXT
+    option_names: frozenset[str] = frozenset({"split"})
+
+    def __init__(self, *, level: Hashable = None, split: Split = "train", render_mode: str | None = None) -> None:
+        if render_mode not in (None, "ansi"):
+            raise ValueError(f"render_mode must be None or 'ansi', got {render_mode!r}")
+        self.level = level
+        self.split = _checked_split(split)
+        self.render_mode = render_mode
+        self._puzzle: PuzzleT | None = None
+        self._response: str | None = None
+
+    @abstractmethod
+    def generate(self, rng: np.random.Generator) -> PuzzleT:
+        """Draw one puzzle; all randomness comes from `rng`."""
+
+    @abstractmethod
+    def prompt(self, puzzle: PuzzleT) -> str:
+        """The text shown to the policy."""
+
+    @abstractmethod
+    def verify(self, puzzle: PuzzleT, response: str) -> Verdict:
+        """Judge a response. It is hostile input: never evaluate it, never take super-linear time."""
+
+    @abstractmethod
+    def oracle(self, puzzle: PuzzleT) -> str:
+        """A response that `verify` calls correct."""
+
+    def guess(self, puzzle: PuzzleT, rng: np.random.Generator) -> str:
+        """A well-formed response made without thinking: the score to beat."""
+        return ""
+
+    def key(self, puzzle: PuzzleT) -> str:
+        """Canonical name of the puzzle: two puzzles with one key are the same problem."""
+        return self.prompt(puzzle)
+
+    @property
+    def puzzle(self) -> PuzzleT:
+        """The puzzle on the table.
+
+        Raises:
+            gym.error.ResetNeeded: before the first reset.
+        """
+        if self._puzzle is None:
+            raise gym.error.ResetNeeded(f"call reset() before using {type(self).__name__}")
+        return self._puzzle
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Show the next puzzle.
+
+        Raises:
+            ValueError: if `options` has a key other than those in `option_names`.
+        """
+        super().reset(seed=seed)
+        chosen = dict(options or {})
+        unknown = chosen.keys() - self.option_names
+        if unknown:
+            raise ValueError(f"options must be among {sorted(self.option_names)}, got {sorted(unknown)}")
+        # One integer names the puzzle, so the N envs of a group can share the work of drawing it.
+        puzzle_seed = int(self.np_random.integers(2**62))
+        self._puzzle = self.draw(puzzle_seed, chosen)
+        self._response = None
+        return self.prompt(self._puzzle), {"puzzle_seed": puzzle_seed}
+
+    def draw(self, puzzle_seed: int, options: Mapping[str, Any]) -> PuzzleT:
+        """The puzzle that `puzzle_seed` names in the chosen split."""
+        split = _checked_split(options.get("split", self.split))
+        name = (type(self), self.level, split, puzzle_seed)
+        if name not in _recent_puzzles:
+            if len(_recent_puzzles) >= _MAX_RECENT:
+                _recent_puzzles.clear()
+            _recent_puzzles[name] = self._search(split, np.random.default_rng(puzzle_seed))
+        return _recent_puzzles[name]
+
+    def _search(self, split: Split, rng: np.random.Generator) -> PuzzleT:
+        for _ in range(_MAX_DRAWS):
+            puzzle = self.generate(rng)
+            if split_of(self.key(puzzle)) == split:
+                return puzzle
+        raise RuntimeError(
+            f"{type(self).__name__} (level {self.level!r}) generated no {split} puzzle in {_MAX_DRAWS} draws: "
+            "its puzzles have too few distinct keys to be split"
+        )
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Judge `action` and end the episode.
+
+        Raises:
+            gym.error.ResetNeeded: before a reset, or after the episode ended.
+            ValueError: if the action is not in the action space.
+        """
+        puzzle = self.puzzle
+        if self._response is not None:
+            raise gym.error.ResetNeeded("this episode has ended: a text task takes one step; call reset() first")
+        if not self.action_space.contains(action):
+            raise ValueError(f"action must be a str of at most {TEXT.max_length} characters, got {_describe(action)}")
+        self._response = action
+        verdict = self.verify(puzzle, action)
+        info = {"is_success": verdict.is_success, "outcome": verdict.outcome, "valid": verdict.valid}
+        return "", verdict.reward, True, False, info
+
+    def render(self) -> str | None:
+        """The prompt and, once given, the response."""
+        if self.render_mode is None:
+            return None
+        return self.prompt(self.puzzle) + ("" if self._response is None else f"\n> {self._response}")
+
+
+def _checked_split(split: str) -> Split:
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {list(SPLITS)}, got {split!r}")
+    return split
+
+
+def _describe(value: object) -> str:
+    return f"a str of {len(value)} characters" if isinstance(value, str) else f"{type(value).__name__}: {value!r:.80}"

@@ -1,0 +1,160 @@
+"""The words of the project as data: problems, rollouts, groups, batches, per-task statistics.
+
+Everything here is frozen: a value is made once, by the module that knows it, and only read after.
+Shape letters used throughout: K tasks, P problems, N rollouts of a group, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One starting state: resetting the task's env with this seed and these options gives it again."""
+
+    task_id: int
+    seed: int
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transition as the policy saw it.
+
+    `extras` is whatever `Policy.act` returned for this action (log-probabilities, token ids); only
+    the policy's own learner reads it.
+    """
+
+    observation: Any
+    action: Any
+    reward: float
+    extras: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One episode.
+
+    `reward` is the undiscounted return. `valid` is False when the scorer itself failed: the reward
+    then says nothing about the policy, and nothing may be learned from it.
+    """
+
+    steps: tuple[Step, ...]
+    reward: float
+    is_success: bool
+    valid: bool = True
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """N rollouts of one problem."""
+
+    problem: Problem
+    rollouts: tuple[Rollout, ...]
+
+    @property
+    def task_id(self) -> int:
+        return self.problem.task_id
+
+    @property
+    def rewards(self) -> FloatArray:
+        """(N,) returns."""
+        return np.array([rollout.reward for rollout in self.rollouts], dtype=np.float64)
+
+    @property
+    def successes(self) -> NDArray[np.bool_]:
+        """(N,) correctness."""
+        return np.array([rollout.is_success for rollout in self.rollouts], dtype=np.bool_)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(N,) False where the scorer failed."""
+        return np.array([rollout.valid for rollout in self.rollouts], dtype=np.bool_)
+
+
+GroupFilter = Callable[[Group], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one training step sees.
+
+    Attributes:
+        groups: the P groups trained on.
+        weights: (P,) loss weight of each; all ones unless the sampler restores ratios by weighting.
+        targets: (K,) groups wanted of each task.
+        accepted: (K,) informative groups among all that were generated.
+        generated: (K,) groups generated, kept or not.
+        rewards: (K,) mean reward J over *all* valid generated rollouts; NaN where there was none.
+        accuracies: (K,) mean correctness over the same rollouts; NaN where there was none.
+        rounds: generation rounds the plan took.
+        group_size: N.
+    """
+
+    groups: tuple[Group, ...]
+    weights: FloatArray
+    targets: IntArray
+    accepted: IntArray
+    generated: IntArray
+    rewards: FloatArray
+    accuracies: FloatArray
+    rounds: int
+    group_size: int
+
+    @property
+    def num_tasks(self) -> int:
+        return len(self.targets)
+
+    @property
+    def task_ids(self) -> IntArray:
+        """(P,) task of each group."""
+        return np.array([group.task_id for group in self.groups], dtype=np.int64)
+
+    @property
+    def kept(self) -> IntArray:
+        """(K,) groups trained on."""
+        return np.bincount(self.task_ids, minlength=self.num_tasks).astype(np.int64)
+
+    @property
+    def num_rollouts(self) -> int:
+        """Episodes generated for this batch: the cost that generation is charged by."""
+        return int(self.generated.sum()) * self.group_size
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStats:
+    """What a rule for the task weights may look at after a step; every array is (K,).
+
+    Attributes:
+        rewards: J_k, expected reward; the last known value for a task not seen this step.
+        improvements: I_k, change of the task's GRPO objective over this step; 0 for an absent task.
+        mean_abs_advantages: mean |A| over the task's generated rollouts; NaN for an absent task.
+    """
+
+    rewards: FloatArray
+    improvements: FloatArray
+    mean_abs_advantages: FloatArray
+
+
+def per_task_mean(values: Sequence[float] | FloatArray, task_ids: IntArray, num_tasks: int) -> FloatArray:
+    """(K,) mean of `values` (P,) within each task; NaN where a task has none.
+
+    >>> per_task_mean([1.0, 3.0, 5.0], np.array([0, 0, 2]), 3)
+    array([ 2., nan,  5.])
+    """
+    totals = np.bincount(task_ids, weights=np.asarray(values, dtype=np.float64), minlength=num_tasks)
+    counts = np.bincount(task_ids, minlength=num_tasks)
+    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
