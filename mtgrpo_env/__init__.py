@@ -1,0 +1,69 @@
+"""Multi-Task GRPO: reasoning tasks as Gymnasium envs, a sampler that keeps their ratio, an agent that keeps the worst.
+
+Importing this package registers `MTReason-v0` and one id for each task, and costs numpy and
+gymnasium only. Agents stand in `mtgrpo_env.agents`, tasks in `mtgrpo_env.envs`.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from gymnasium.envs.registration import register
+
+from mtgrpo_env.checker import TaskCheckError, check_task
+from mtgrpo_env.evaluation import Evaluation, evaluate_policy
+from mtgrpo_env.filters import every_group, lenient, strict
+from mtgrpo_env.multi_task_env import MultiTaskEnv
+from mtgrpo_env.rollout import Policy, TaskError, rollout_groups, sample_batch
+from mtgrpo_env.samplers import (
+    BatchPlan,
+    BatchSampler,
+    DynamicSampler,
+    MultinomialSampler,
+    RatioPreservingSampler,
+)
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
+from mtgrpo_env.text_env import TextEnv, Verdict
+from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step, TaskStats
+
+try:
+    __version__ = version("mtgrpo-env")
+except PackageNotFoundError:  # running from a checkout that was never installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "Batch",
+    "BatchPlan",
+    "BatchSampler",
+    "DynamicSampler",
+    "Evaluation",
+    "Group",
+    "ImprovementAwareWeights",
+    "MultiTaskEnv",
+    "MultinomialSampler",
+    "Policy",
+    "Problem",
+    "RatioPreservingSampler",
+    "Rollout",
+    "Step",
+    "Task",
+    "TaskCheckError",
+    "TaskError",
+    "TaskStats",
+    "TaskSuite",
+    "TaskWeights",
+    "TextEnv",
+    "UniformWeights",
+    "Verdict",
+    "check_task",
+    "evaluate_policy",
+    "every_group",
+    "lenient",
+    "rollout_groups",
+    "sample_batch",
+    "strict",
+]
+
+register("MTReason-v0", entry_point="mtgrpo_env.envs.mtreason:make_mt_reason")
+register("MTReason/Countdown-v0", entry_point="mtgrpo_env.envs.countdown:Countdown")
+register("MTReason/Zebra-v0", entry_point="mtgrpo_env.envs.zebra:Zebra")
+register("MTReason/Arc-v0", entry_point="mtgrpo_env.envs.arc:Arc")

@@ -38,6 +38,12 @@ class PackedGroups:
     weights: torch.Tensor  # (R,) loss weight of the completion's group
     task_ids: torch.Tensor  # (R,)
 
+    def rows(self, start: int, stop: int) -> PackedGroups:
+        """Completions `start` to `stop`, with the prompts they continue."""
+        used, index = torch.unique(self.prompt_index[start:stop], return_inverse=True)
+        per_row = (self.tokens, self.mask, self.old_log_probs, self.advantages, self.weights, self.task_ids)
+        return PackedGroups(self.prompts[used], self.prompt_mask[used], index, *(x[start:stop] for x in per_row))
+
 
 def pack(groups: Sequence[Group], weights: FloatArray, pad_id: int, device: torch.device) -> PackedGroups:
     """Pack groups, (P,) loss weights beside them; steps' `extras` must be `Completion`s."""

@@ -29,7 +29,7 @@ class LanguageModelLearner:
         clip_low: ε_low.
         clip_high: ε_high.
         token_weights: how tokens are averaged: `sequence_mean` or `token_mean`.
-        groups_per_forward: groups in one forward pass; bounds the memory, changes no result.
+        rows_per_forward: completions in one forward pass; bounds the memory, changes no result.
         seed: of the minibatch shuffle.
     """
 
@@ -42,7 +42,7 @@ class LanguageModelLearner:
         clip_low: float = 0.2,
         clip_high: float = 0.28,
         token_weights: TokenWeights = sequence_mean,
-        groups_per_forward: int = 32,
+        rows_per_forward: int = 512,
         seed: int = 0,
     ) -> None:
         self.policy = policy
@@ -50,7 +50,7 @@ class LanguageModelLearner:
         self.num_minibatches = num_minibatches
         self.clip_low, self.clip_high = clip_low, clip_high
         self.token_weights = token_weights
-        self.groups_per_forward = groups_per_forward
+        self.rows_per_forward = rows_per_forward
         self.rng = np.random.default_rng(seed)
 
     def update(self, batch: Batch) -> Mapping[str, float]:
@@ -90,15 +90,11 @@ class LanguageModelLearner:
 
     def _parts(self, groups: Sequence[Group], weights: FloatArray) -> Iterator[tuple[PackedGroups, torch.Tensor]]:
         """Slices that fit in memory, each with its tokens' weights in the mean over *all* the groups."""
-        whole = pack(groups, weights, self.policy.pad_id, self.policy.model.device)
-        token_weights = self.token_weights(whole.mask)
-        first_row = 0
-        for start in range(0, len(groups), self.groups_per_forward):
-            stop = start + self.groups_per_forward
-            part = pack(groups[start:stop], weights[start:stop], self.policy.pad_id, self.policy.model.device)
-            rows = slice(first_row, first_row + len(part.tokens))
-            first_row = rows.stop
-            yield part, token_weights[rows, : part.tokens.shape[1]]
+        packed = pack(groups, weights, self.policy.pad_id, self.policy.model.device)
+        token_weights = self.token_weights(packed.mask)
+        for start in range(0, len(packed.tokens), self.rows_per_forward):
+            stop = start + self.rows_per_forward
+            yield packed.rows(start, stop), token_weights[start:stop]
 
     def _per_task(self, batch: Batch, surrogate: Callable[[PackedGroups], torch.Tensor]) -> FloatArray:
         """(K,) weighted mean of a (R, T) surrogate over each task's tokens."""

@@ -1,0 +1,134 @@
+"""A language model small enough to train anywhere: an ordinary checkpoint folder, built and taught here.
+
+Nothing is downloaded. The model has Qwen2's architecture and the tokenizer one token per character,
+so every tool that loads a Hugging Face checkpoint loads this one.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from mtgrpo_env.agents.llm.data import left_padded
+
+Demonstration = tuple[str, str]
+"""A prompt and a response worth imitating."""
+
+_PAD, _EOS, _UNKNOWN, _BOX = "<pad>", "<eos>", "<unk>", "\\boxed{"
+
+
+@dataclass(frozen=True, slots=True)
+class TinyModelConfig:
+    """Size of the model.
+
+    Attributes:
+        hidden_size: width of the residual stream.
+        num_layers: transformer blocks.
+        num_heads: attention heads; keys and values are shared by half as many.
+        context: longest prompt and response together, in tokens.
+    """
+
+    hidden_size: int = 64
+    num_layers: int = 3
+    num_heads: int = 4
+    context: int = 128
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    r"""One token for each printable ASCII character, and one for `\boxed{`."""
+    characters = [c for c in string.printable if c.isprintable() or c == "\n"]
+    vocabulary = {token: i for i, token in enumerate([_PAD, _EOS, _UNKNOWN, _BOX, *characters])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=_UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\\boxed\{|[\s\S]"), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=_PAD,
+        eos_token=_EOS,
+        unk_token=_UNKNOWN,
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+    )
+
+
+def tiny_model(tokenizer: PreTrainedTokenizerBase, config: TinyModelConfig, *, seed: int) -> PreTrainedModel:
+    """A Qwen2 model of the given size with parameters drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Qwen2ForCausalLM(
+            Qwen2Config(
+                vocab_size=len(tokenizer),
+                hidden_size=config.hidden_size,
+                intermediate_size=3 * config.hidden_size,
+                num_hidden_layers=config.num_layers,
+                num_attention_heads=config.num_heads,
+                num_key_value_heads=config.num_heads // 2,
+                max_position_embeddings=config.context,
+                pad_token_id=tokenizer.pad_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                bos_token_id=None,
+            )
+        )
+
+
+def imitate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    demonstrate: Callable[[np.random.Generator, int], Sequence[Demonstration]],
+    *,
+    num_steps: int,
+    batch_size: int = 128,
+    lr: float = 3e-3,
+    seed: int = 0,
+    progress: Callable[[int, float], None] = lambda step, loss: None,
+) -> None:
+    """Supervised training: raise the likelihood of demonstrated responses, given their prompts.
+
+    Args:
+        model: trained in place.
+        tokenizer: of the model.
+        demonstrate: draws that many demonstrations from a generator.
+        num_steps: optimiser steps; the learning rate warms up over a twentieth and falls to zero on a cosine.
+        batch_size: demonstrations in a step.
+        lr: peak learning rate.
+        seed: of the demonstrations.
+        progress: told the step just finished and its loss.
+    """
+    rng = np.random.default_rng(seed)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, num_steps))
+    model.train()
+    for step in range(1, num_steps + 1):
+        ids, mask, labels = _batch(tokenizer, demonstrate(rng, batch_size))
+        loss = model(ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0), labels=labels).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        schedule.step()
+        progress(step, float(loss.detach()))
+    model.eval()
+
+
+def _cosine(step: int, num_steps: int) -> float:
+    warmup = max(1, num_steps // 20)
+    return min((step + 1) / warmup, 0.5 + 0.5 * float(np.cos(np.pi * step / num_steps)))
+
+
+def _batch(
+    tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstration]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    prompts = tokenizer([prompt for prompt, _ in demonstrations])["input_ids"]
+    responses = tokenizer([response for _, response in demonstrations])["input_ids"]
+    whole = [[*p, *r, tokenizer.eos_token_id] for p, r in zip(prompts, responses, strict=True)]
+    ids, mask = left_padded(whole, tokenizer.pad_token_id)
+    labels = np.full_like(ids, -100)
+    for i, response in enumerate(responses):
+        labels[i, -len(response) - 1 :] = ids[i, -len(response) - 1 :]
+    return torch.as_tensor(ids), torch.as_tensor(mask), torch.as_tensor(labels)

@@ -1,0 +1,80 @@
+"""The history of a run: one JSON object a line, for every training step and every evaluation."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.evaluation import Evaluation
+
+Kind = Literal["step", "evaluation"]
+Record = Mapping[str, Any]
+
+
+class RunHistory:
+    """Appends to a file, and drops what a killed process wrote beyond its last checkpoint.
+
+    Args:
+        file: made if it is not there; otherwise continued.
+        last_step: records of later steps are removed: they will be made again.
+    """
+
+    def __init__(self, file: Path, *, last_step: int) -> None:
+        self.file = Path(file)
+        self.records = [record for record in read_history(self.file) if record["step"] <= last_step]
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        rewritten = self.file.with_name(f".{self.file.name}.unfinished")
+        rewritten.write_text("".join(_line(record) for record in self.records))
+        rewritten.replace(self.file)
+
+    def add_step(self, report: StepReport) -> None:
+        """Record a training step."""
+        self._add("step", {field.name: getattr(report, field.name) for field in fields(report)})
+
+    def add_evaluation(self, step: int, rollouts: int, evaluation: Evaluation) -> None:
+        """Record an evaluation made after `step` steps and `rollouts` training rollouts."""
+        values = {"step": step, "rollouts": rollouts, "accuracies": evaluation.accuracies, "counts": evaluation.counts}
+        self._add("evaluation", values)
+
+    def of(self, kind: Kind) -> list[Record]:
+        """All records of a kind, oldest first."""
+        return [record for record in self.records if record["kind"] == kind]
+
+    def _add(self, kind: Kind, values: Mapping[str, Any]) -> None:
+        record = {"kind": kind, **{name: _plain(value) for name, value in values.items()}}
+        self.records.append(record)
+        with self.file.open("a") as file:
+            file.write(_line(record))
+
+
+def read_history(file: Path) -> list[Record]:
+    """The records of a history file; none if it is not there. A last line cut short by a kill is left out."""
+    lines = file.read_text().splitlines() if file.is_file() else []
+    records: list[Record] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number < len(lines):
+                raise ValueError(f"{file}, line {number}: expected a JSON object, got {line!r:.80}") from error
+    return records
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no arrays and no NaN."""
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value.tolist()]
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,59 @@
+"""TensorBoard scalars of a run, one tag for each task."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter  # noqa: TID253  # this module is what needs it
+
+from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.evaluation import Evaluation
+
+
+class ScalarWriter:
+    """Writes step reports and evaluations as scalars.
+
+    Args:
+        folder: of the event files.
+        names: of the K tasks.
+        first_step: of this process; what an earlier one wrote from there on is hidden.
+    """
+
+    def __init__(self, folder: Path, names: tuple[str, ...], *, first_step: int) -> None:
+        self._writer = SummaryWriter(str(folder), purge_step=first_step)
+        self._names = names
+
+    def add_step(self, report: StepReport) -> None:
+        """Weights, shares, rewards and filter rates of every task, and the learner's scalars."""
+        filtered = [1 - a / g if g else math.nan for a, g in zip(report.accepted, report.generated, strict=True)]
+        for tag, values in {
+            "task_weight": report.probabilities,
+            "target_share": report.targets / max(1, report.targets.sum()),
+            "realised_share": report.kept / max(1, report.kept.sum()),
+            "reward": report.rewards,
+            "improvement": report.improvements,
+            "train_accuracy": report.accuracies,
+            "filter_rate": filtered,
+        }.items():
+            self._add_per_task(tag, values, report.step)
+        seconds = {"rollout_seconds": report.rollout_seconds, "update_seconds": report.update_seconds}
+        for tag, value in {**report.learner, **seconds, "rounds": report.rounds, "rollouts": report.rollouts}.items():
+            self._writer.add_scalar(f"step/{tag}", value, report.step)
+        self._writer.flush()
+
+    def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
+        """Held-out accuracy of every task, the worst and the average."""
+        self._add_per_task("accuracy", evaluation.accuracies, step)
+        self._writer.add_scalar("accuracy/worst_task", evaluation.worst, step)
+        self._writer.add_scalar("accuracy/average", evaluation.average, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+    def _add_per_task(self, tag: str, values: object, step: int) -> None:
+        for name, value in zip(self._names, values, strict=True):  # pyright: ignore[reportArgumentType]
+            if not math.isnan(value):
+                self._writer.add_scalar(f"{tag}/{name}", float(value), step)

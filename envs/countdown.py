@@ -1,0 +1,168 @@
+r"""Countdown: reach a target from given numbers, each used exactly once, by + - * / (the paper's first task).
+
+The paper's levels have 3, 4, 5 or 6 numbers of 1..100 and a target of 1..1000. `mini` is ours: three digits
+and a short notation, within reach of a model with a few hundred thousand parameters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
+from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
+from mtgrpo_env.envs.countdown_solver import solve
+from mtgrpo_env.envs.dice import Dice
+
+_OPERATORS = "+-*/"
+_NUMBERS = re.compile(r" *[0-9]{1,18} *(, *[0-9]{1,18} *)*")
+# Intermediate values of a generated puzzle stay below this many times the largest target: enough for
+# a product to be brought back down, and few draws are lost to values that nothing brings back.
+_HEADROOM = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CountdownPuzzle:
+    """Make `target` from all of `numbers`."""
+
+    numbers: tuple[int, ...]
+    target: int
+
+
+def paper_question(puzzle: CountdownPuzzle) -> str:
+    """The paper's prompt, to the letter."""
+    numbers = ", ".join(map(str, puzzle.numbers))
+    return conversation(
+        f"Using the numbers [{numbers}], create an equation that equals {puzzle.target}. You can only use basic "
+        "arithmetic operations (+, -, *, /) and each number should be used exactly once. Return the final answer "
+        "in \\boxed{}, for example \\boxed{(1 + 2) / 3}."
+    )
+
+
+def compact_question(puzzle: CountdownPuzzle) -> str:
+    """A prompt of a dozen characters; the numbers are sorted, so that one problem has one prompt.
+
+    >>> compact_question(CountdownPuzzle((7, 3, 5), 22))
+    'C3,5,7=22:'
+    """
+    return f"C{','.join(map(str, sorted(puzzle.numbers)))}={puzzle.target}:"
+
+
+@dataclass(frozen=True, slots=True)
+class CountdownLevel:
+    """What puzzles of a level look like; both ranges include their ends."""
+
+    count: int
+    number_range: tuple[int, int] = (1, 100)
+    target_range: tuple[int, int] = (1, 1000)
+    question: Callable[[CountdownPuzzle], str] = paper_question
+
+
+class Countdown(BoxedTask[CountdownPuzzle]):
+    r"""Reach the target with an expression that uses every number exactly once.
+
+    The answer is an expression, not an equation, and has no signs: `\boxed{1+2=3}` and `\boxed{-1+4}` are
+    wrong. Its value must equal the target exactly.
+
+    >>> task = Countdown("mini")
+    >>> puzzle = CountdownPuzzle((3, 5, 7), 22)
+    >>> task.prompt(puzzle), task.oracle(puzzle)
+    ('C3,5,7=22:', '\\boxed{3*5+7}')
+    >>> task.verify(puzzle, r"Since 15 + 7 = 22: \boxed{7 + 5 * 3}").outcome
+    'correct'
+    """
+
+    LEVELS: ClassVar[Mapping[str, Hashable]] = {
+        "mini": CountdownLevel(3, number_range=(1, 9), target_range=(1, 99), question=compact_question),
+        "easy": CountdownLevel(3),
+        "medium": CountdownLevel(4),
+        "hard": CountdownLevel(5),
+        "very_hard": CountdownLevel(6),
+    }
+    level: CountdownLevel
+
+    def generate(self, rng: np.random.Generator) -> CountdownPuzzle:
+        """Draw numbers, then combine random pairs by random operations until one value, the target, is left.
+
+        Every intermediate value is a positive whole number, so each puzzle can be solved without fractions.
+        """
+        dice = Dice(rng)
+        first, last = self.level.target_range
+        while True:
+            numbers = [dice.between(*self.level.number_range) for _ in range(self.level.count)]
+            target = _combine_all(numbers, dice, limit=last * _HEADROOM)
+            if first <= target <= last:
+                return CountdownPuzzle(tuple(numbers), target)
+
+    def prompt(self, puzzle: CountdownPuzzle) -> str:
+        return self.level.question(puzzle)
+
+    def is_correct(self, puzzle: CountdownPuzzle, answer: str) -> bool:
+        try:
+            value, numbers = evaluate(answer)
+        except ExpressionError:
+            return False
+        return value == puzzle.target and sorted(numbers) == sorted(puzzle.numbers)
+
+    def oracle(self, puzzle: CountdownPuzzle) -> str:
+        """The solver's answer; for three numbers a shortest expression.
+
+        Raises:
+            ValueError: if the puzzle has no solution, which only a data row's can lack.
+        """
+        answer = solve(puzzle.numbers, puzzle.target)
+        if answer is None:
+            raise ValueError(f"expected a puzzle with a solution, got {puzzle}")
+        return boxed(answer)
+
+    def guess(self, puzzle: CountdownPuzzle, rng: np.random.Generator) -> str:
+        """The numbers in random order, joined by random operators."""
+        dice = Dice(rng)
+        first, *others = dice.shuffled(puzzle.numbers)
+        return boxed(str(first) + "".join(dice.pick(_OPERATORS) + str(number) for number in others))
+
+    def key(self, puzzle: CountdownPuzzle) -> str:
+        return f"{','.join(map(str, sorted(puzzle.numbers)))}={puzzle.target}"
+
+    @classmethod
+    def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> CountdownPuzzle:
+        """Read `{"numbers": "8,73,96", "target": 841}`; the numbers may be a list of ints too."""
+        target = ground_truth.get("target")
+        if isinstance(target, bool) or not isinstance(target, int):
+            raise ValueError(f"ground truth needs an int 'target', got {target!r:.80}")
+        return CountdownPuzzle(_read_numbers(ground_truth.get("numbers")), target)
+
+
+def _combine_all(numbers: list[int], dice: Dice, *, limit: int) -> int:
+    """One value made from all the numbers, every value on the way to it a positive whole number."""
+    values = list(numbers)
+    while len(values) > 1:
+        a = values.pop(dice.below(len(values)))
+        b = values.pop(dice.below(len(values)))
+        small, large = (a, b) if a < b else (b, a)
+        choices = [small + large]
+        if small != large:
+            choices.append(large - small)
+        if small * large <= limit:
+            choices.append(small * large)
+        if large % small == 0:
+            choices.append(large // small)
+        values.append(dice.pick(choices))
+    return values[0]
+
+
+def _read_numbers(given: Any) -> tuple[int, ...]:
+    numbers = given
+    if isinstance(given, str) and _NUMBERS.fullmatch(given):
+        numbers = [int(part) for part in given.split(",")]
+    if not isinstance(numbers, list | tuple) or not numbers or not all(map(_is_whole, numbers)):
+        raise ValueError(f"ground truth needs 'numbers' like '8,73,96' or a list of ints >= 0, got {given!r:.80}")
+    return tuple(numbers)
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0

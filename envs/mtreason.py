@@ -1,0 +1,99 @@
+"""The reasoning tasks as suites, and `MTReason-v0`: Countdown, Zebra and ARC-1D in one env."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from mtgrpo_env.envs.answers import BoxedTask, Extraction
+from mtgrpo_env.envs.arc import Arc
+from mtgrpo_env.envs.countdown import Countdown
+from mtgrpo_env.envs.zebra import Zebra
+from mtgrpo_env.multi_task_env import MultiTaskEnv
+from mtgrpo_env.samplers import RatioPreservingSampler
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.types import Split
+
+REASON_TASKS: Mapping[str, type[BoxedTask[Any]]] = {"countdown": Countdown, "zebra": Zebra, "arc": Arc}
+
+SUITES: Mapping[str, tuple[str, ...]] = {
+    **{level: tuple(f"{name}-{level}" for name in REASON_TASKS) for level in Countdown.LEVELS},
+    "nine": tuple(f"{name}-{level}" for name in REASON_TASKS for level in ("easy", "medium", "hard")),
+}
+"""Named suites: the three tasks at one level, and the paper's nine tasks."""
+
+
+def reason_suite(
+    tasks: Sequence[str] = tuple(REASON_TASKS),
+    *,
+    level: str = "medium",
+    split: Split = "train",
+    seed: int = 0,
+    extraction: Extraction = "last-box",
+) -> TaskSuite:
+    """A suite of reasoning tasks.
+
+    Args:
+        tasks: names like "countdown", or with a level of their own like "countdown-hard".
+        level: of the tasks that name none.
+        split: of the problem streams.
+        seed: names the problem streams.
+        extraction: how the answer is found in a response.
+
+    Raises:
+        ValueError: if a task, a level or the extraction is unknown.
+
+    >>> reason_suite(["countdown-mini", "zebra"], level="easy").names
+    ('countdown-mini', 'zebra-easy')
+    """
+    return TaskSuite([_task(name, level, extraction) for name in tasks], split=split, seed=seed)
+
+
+def make_mt_reason(
+    *,
+    tasks: Sequence[str] = tuple(REASON_TASKS),
+    level: str = "medium",
+    group_size: int = 8,
+    batch_size: int = 32,
+    task_weights: Sequence[float] | None = None,
+    split: Split = "train",
+    seed: int = 0,
+    extraction: Extraction = "last-box",
+    render_mode: str | None = None,
+) -> MultiTaskEnv:
+    """The env behind `gymnasium.make("MTReason-v0")`; its batches are drawn by Algorithm 2.
+
+    Args:
+        tasks: see `reason_suite`.
+        level: see `reason_suite`.
+        group_size: N, episodes of each problem.
+        batch_size: B, groups of a batch.
+        task_weights: (K,) ratio of the tasks; uniform by default, and `set_task_weights` changes it.
+        split: "train" or "test".
+        seed: of problems and plans, until `reset(seed=...)` names another.
+        extraction: see `reason_suite`.
+        render_mode: None or "ansi".
+
+    Raises:
+        ValueError: if an argument is out of its range, or the batch cannot hold one group of each task.
+    """
+    suite = reason_suite(tasks, level=level, split=split, seed=seed, extraction=extraction)
+    if batch_size < suite.num_tasks:
+        raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {batch_size}")
+    sampler = RatioPreservingSampler(suite.num_tasks, batch_size, seed=seed)
+    env = MultiTaskEnv(suite, sampler, group_size=group_size, render_mode=render_mode)
+    if task_weights is not None:
+        env.set_task_weights(task_weights)
+    return env
+
+
+def _task(name: str, default_level: str, extraction: Extraction) -> Task:
+    base, _, level = name.partition("-")
+    level = level or default_level
+    if base not in REASON_TASKS:
+        raise ValueError(f"task must be one of {list(REASON_TASKS)}, perhaps with a level as in 'arc-easy', got {name!r}")
+    env_type = REASON_TASKS[base]
+    if level not in env_type.LEVELS:
+        raise ValueError(f"level of task {base!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
+    return Task.from_text(f"{base}-{level}", partial(env_type, level, extraction=extraction))

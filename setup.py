@@ -1,0 +1,50 @@
+"""Packaging: the top-level folders `agents` and `envs` are installed below `mtgrpo_env`."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+CLI = ["tyro>=0.9", "rich>=13"]
+ROWS = ["pyarrow>=15"]
+TRAIN = ["torch>=2.6", "transformers>=5.0", "tensorboard>=2.16", "matplotlib>=3.8", *CLI, *ROWS]
+MATH = ["sympy>=1.12"]
+GPU = ["vllm>=0.32", "deepspeed>=0.19", "accelerate>=1.0"]
+DEV = [
+    "build>=1.2",
+    "hypothesis>=6.100",
+    "pre-commit>=3.7",
+    "pyright>=1.1.400",
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "ruff>=0.11",
+]
+
+# The repository links mtgrpo_env/agents and mtgrpo_env/envs to the folders at its top, so one walk
+# through the package finds everything, and wheels contain plain folders.
+setup(
+    name="mtgrpo-env",
+    version="0.1.0",
+    description="Multi-Task GRPO: reasoning tasks as Gymnasium envs, and an agent that leaves no task behind",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["mtgrpo_env", "mtgrpo_env.*"]),
+    package_data={"mtgrpo_env": ["py.typed"]},
+    install_requires=["numpy>=1.26", "gymnasium>=1.1"],
+    extras_require={
+        "cli": [*CLI, *ROWS],
+        "train": TRAIN,
+        "math": MATH,
+        "gpu": [*TRAIN, *GPU],
+        "dev": [*TRAIN, *MATH, *DEV],
+    },
+    entry_points={"console_scripts": ["mtgrpo=mtgrpo_env.cli:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

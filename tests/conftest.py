@@ -1,0 +1,18 @@
+"""What tests of several packages share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def paper_tasks() -> Path:
+    """The folder of the paper's data: MTGRPO_PAPER_TASKS, else shared/data/paper_tasks beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "paper_tasks"
+    folder = Path(os.environ.get("MTGRPO_PAPER_TASKS", beside))
+    if not folder.is_dir():
+        pytest.skip("the paper's data is not here: set MTGRPO_PAPER_TASKS to its folder")
+    return folder
