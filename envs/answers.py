@@ -18,6 +18,7 @@ Extraction = Literal["last-box", "released"]
 
 _BRACE = re.compile(r"\\boxed\{|[{}]")
 _MARKERS = ("Assistant:", "<|im_start|>assistant")
+_BOX = "\\boxed{"
 _MARKUP = "\\text{"
 
 
@@ -35,7 +36,7 @@ def last_box(response: str) -> str | None:
     if answer is None:
         return None
     answer = answer.strip()
-    if answer.startswith(_MARKUP) and answer.endswith("}"):
+    if answer.startswith(_MARKUP) and answer.find("}") == len(answer) - 1:
         answer = answer[len(_MARKUP) : -1].strip()
     return answer or None
 
@@ -60,8 +61,11 @@ EXTRACTIONS: Mapping[Extraction, Callable[[str], str | None]] = {"last-box": las
 
 def _last_complete_box(text: str) -> str | None:
     open_braces: list[int | None] = []  # where a box's content starts; None for any other brace
+    first = text.find(_BOX)
+    if first < 0:
+        return None
     start, end = -1, -1
-    for match in _BRACE.finditer(text):
+    for match in _BRACE.finditer(text, first):
         if match.group() == "}":
             opened = open_braces.pop() if open_braces else None
             if opened is not None and opened > start:
@@ -136,4 +140,4 @@ def conversation(question: str) -> str:
 
 def boxed(answer: str) -> str:
     r"""`answer` as a response that commits to it."""
-    return f"\\boxed{{{answer}}}"
+    return _BOX + answer + "}"

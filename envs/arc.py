@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
-from mtgrpo_env.envs.arc_rules import RULES, Row, Rule, Transform
+from mtgrpo_env.envs.arc_rows import Row
+from mtgrpo_env.envs.arc_rules import RULES, Rule, Transform
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.fields import text_field
+from mtgrpo_env.envs.fields import bare_question, text_field
 
 _MAX_DRAWS = 1000
 _MAX_ROWS = 20  # rows tried per puzzle, to find four that the rule changes
@@ -164,6 +165,11 @@ class Arc(BoxedTask[ArcPuzzle]):
         picks = rng.integers(len(colours), size=len(puzzle.answer))
         return boxed(self.level.write("".join([colours[pick] for pick in picks])))
 
+    def key(self, puzzle: ArcPuzzle) -> str:
+        """The rows without the order of the examples."""
+        shown = sorted(f"{given}>{made}" for given, made in puzzle.examples)
+        return ",".join((*shown, puzzle.test or puzzle.question))
+
     @classmethod
     def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> ArcPuzzle:
         """The puzzle behind a data row: `{"target": "0 0 1"}`, the examples being read from the question.
@@ -179,7 +185,7 @@ class Arc(BoxedTask[ArcPuzzle]):
             raise ValueError(f"ground truth 'target' must be digits separated by blanks, got {target!r:.80}")
         examples, test = _read_question(question)
         if not examples or not test:
-            return ArcPuzzle(examples=(), test="", answer=answer, question=question)
+            return ArcPuzzle(examples=(), test="", answer=answer, question=bare_question(question))
         return ArcPuzzle(examples=examples, test=test, answer=answer)
 
 

@@ -1,7 +1,7 @@
 r"""Countdown: reach a target from given numbers, each used exactly once, by + - * / (the paper's first task).
 
-The paper's levels have 3, 4, 5 or 6 numbers of 1..100 and a target of 1..1000. `mini` is ours: three digits
-and a short notation, within reach of a model with a few hundred thousand parameters.
+The paper's levels have 3, 4, 5 or 6 numbers of 1..100 and a target of 1..1000. `mini` is ours: three
+numbers to add and subtract in a short notation, within reach of a model with a few hundred thousand parameters.
 """
 
 from __future__ import annotations
@@ -54,11 +54,15 @@ def compact_question(puzzle: CountdownPuzzle) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CountdownLevel:
-    """What puzzles of a level look like; both ranges include their ends."""
+    """What puzzles of a level look like; both ranges include their ends.
+
+    `operators` are those a puzzle is made with, so it can be solved with them; answers may use all four.
+    """
 
     count: int
     number_range: tuple[int, int] = (1, 100)
     target_range: tuple[int, int] = (1, 1000)
+    operators: str = "+-*/"
     question: Callable[[CountdownPuzzle], str] = paper_question
 
 
@@ -77,7 +81,7 @@ class Countdown(BoxedTask[CountdownPuzzle]):
     """
 
     LEVELS: ClassVar[Mapping[str, Hashable]] = {
-        "mini": CountdownLevel(3, number_range=(1, 9), target_range=(1, 99), question=compact_question),
+        "mini": CountdownLevel(3, (1, 20), (1, 99), operators="+-", question=compact_question),
         "easy": CountdownLevel(3),
         "medium": CountdownLevel(4),
         "hard": CountdownLevel(5),
@@ -94,7 +98,7 @@ class Countdown(BoxedTask[CountdownPuzzle]):
         first, last = self.level.target_range
         while True:
             numbers = [dice.between(*self.level.number_range) for _ in range(self.level.count)]
-            target = _combine_all(numbers, dice, limit=last * _HEADROOM)
+            target = _combine_all(numbers, dice, self.level.operators, limit=last * _HEADROOM)
             if first <= target <= last:
                 return CountdownPuzzle(tuple(numbers), target)
 
@@ -137,7 +141,7 @@ class Countdown(BoxedTask[CountdownPuzzle]):
         return CountdownPuzzle(_read_numbers(ground_truth.get("numbers")), target)
 
 
-def _combine_all(numbers: list[int], dice: Dice, *, limit: int) -> int:
+def _combine_all(numbers: list[int], dice: Dice, operators: str, *, limit: int) -> int:
     """One value made from all the numbers, every value on the way to it a positive whole number."""
     values = list(numbers)
     while len(values) > 1:
@@ -147,9 +151,9 @@ def _combine_all(numbers: list[int], dice: Dice, *, limit: int) -> int:
         choices = [small + large]
         if small != large:
             choices.append(large - small)
-        if small * large <= limit:
+        if "*" in operators and small * large <= limit:
             choices.append(small * large)
-        if large % small == 0:
+        if "/" in operators and large % small == 0:
             choices.append(large // small)
         values.append(dice.pick(choices))
     return values[0]

@@ -24,6 +24,15 @@ SUITES: Mapping[str, tuple[str, ...]] = {
 """Named suites: the three tasks at one level, and the paper's nine tasks."""
 
 
+def suite_tasks(name: str) -> tuple[str, ...]:
+    """The tasks of a named suite, or of a list like "countdown-easy,arc-hard".
+
+    >>> suite_tasks("countdown-easy, arc-hard")
+    ('countdown-easy', 'arc-hard')
+    """
+    return SUITES[name] if name in SUITES else tuple(part.strip() for part in name.split(","))
+
+
 def reason_suite(
     tasks: Sequence[str] = tuple(REASON_TASKS),
     *,

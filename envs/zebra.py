@@ -1,7 +1,7 @@
 r"""Zebra puzzles: who lives in house 1, from clues about who lives where (the paper's second task).
 
-The paper's levels have 3, 4, 5 or 6 houses and as many properties. `mini` is ours: three houses, two properties
-and a short notation, within reach of a model with a few hundred thousand parameters.
+The paper's levels have 3, 4, 5 or 6 houses and as many properties. `mini` is ours: five houses, only
+people to place and a short notation, within reach of a model with a few hundred thousand parameters.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.fields import text_field
+from mtgrpo_env.envs.fields import bare_question, text_field
 from mtgrpo_env.envs.zebra_solver import Board, Clue, ClueKind, Grid, Value, is_unique
 from mtgrpo_env.envs.zebra_words import PEOPLE, THEMES, Theme
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 # How often each kind is tried; what is left of them after pruning is mixed about as in the paper's rows.
-_KINDS: tuple[ClueKind, ...] = ("same",) * 9 + ("at",) * 2 + ("left",) + ("next",)
-_COMPACT_NAMES, _COMPACT_VALUES = "abc", "xyz"
-_COMPACT_SIGNS: Mapping[ClueKind, str] = {"same": "=", "left": "<", "next": "~"}
-_COMPACT = re.compile(r"Z[a-z1-9=<~;]+:")
+_KIND_WEIGHTS: Mapping[ClueKind, int] = {"same": 14, "at": 3, "left": 3, "next": 3}
+_KINDS: tuple[ClueKind, ...] = tuple(kind for kind, weight in _KIND_WEIGHTS.items() for _ in range(weight))
+_PLACING: tuple[ClueKind, ...] = ("at", "left", "next")  # the kinds that say something where people are all there is
+_COMPACT_NAMES = "abcde"
+_COMPACT_SIGNS: Mapping[ClueKind, str] = {"left": "<", "next": "~"}
+_COMPACT = re.compile(r"Z[a-e1-5<~;]+:")
 _NAMES_LINE = re.compile(rf"^ - {PEOPLE.heading}: (.+)$", re.MULTILINE)
 
 
@@ -52,7 +54,7 @@ class ZebraPuzzle:
 
 @dataclass(frozen=True, slots=True)
 class ZebraLevel:
-    """What puzzles of a level look like; the compact notation has three houses and two properties."""
+    """What puzzles of a level look like; the compact notation has five houses and people only."""
 
     houses: int
     properties: int
@@ -63,18 +65,18 @@ class Zebra(BoxedTask[ZebraPuzzle]):
     r"""Name the person in house 1.
 
     The clues have exactly one solution, none can be left out, and none gives the answer by itself.
-    In the compact notation `a`, `b`, `c` are people and `x`, `y`, `z` what they have: `a=x` means the same house,
-    `x<b` directly left, `b~y` next to each other, `c2` in house 2.
+    In the compact notation `a` to `e` are people: `a<b` means directly left, `b~c` next to each other, `d2` in
+    house 2.
 
-    >>> puzzle = ZebraPuzzle(question="Za=x;b3;x<c:", people=("a", "c", "b"))
+    >>> puzzle = ZebraPuzzle(question="Zb3;a<c;d5;c<b:", people=("a", "c", "b", "e", "d"))
     >>> zebra = Zebra("mini")
     >>> zebra.prompt(puzzle), zebra.oracle(puzzle)
-    ('Za=x;b3;x<c:', 'acb\\boxed{a}')
+    ('Zb3;a<c;d5;c<b:', 'acbed\\boxed{a}')
     """
 
     LEVELS: ClassVar[Mapping[str, Hashable]] = MappingProxyType(
         {
-            "mini": ZebraLevel(houses=3, properties=2, compact=True),
+            "mini": ZebraLevel(houses=5, properties=1, compact=True),
             "easy": ZebraLevel(houses=3, properties=3),
             "medium": ZebraLevel(houses=4, properties=4),
             "hard": ZebraLevel(houses=5, properties=5),
@@ -88,7 +90,7 @@ class Zebra(BoxedTask[ZebraPuzzle]):
         grid: Grid = tuple(tuple(dice.shuffled(range(houses))) for _ in range(self.level.properties))
         clues = draw_clues(dice, grid)
         if self.level.compact:
-            properties = (tuple(_COMPACT_NAMES), tuple(_COMPACT_VALUES))
+            properties = (tuple(_COMPACT_NAMES),)
             question = compact_question(clues, properties)
         else:
             themes = (PEOPLE, *dice.shuffled(THEMES)[: self.level.properties - 1])
@@ -128,7 +130,7 @@ class Zebra(BoxedTask[ZebraPuzzle]):
         Raises:
             ValueError: if the target is missing or empty.
         """
-        people = (text_field(ground_truth, "target"),)
+        people, question = (text_field(ground_truth, "target"),), bare_question(question)
         if _COMPACT.fullmatch(question):
             return ZebraPuzzle(question, people, (tuple(_COMPACT_NAMES),))
         listed = _NAMES_LINE.search(question)
@@ -158,7 +160,8 @@ def draw_clues(dice: Dice, grid: Grid) -> list[Clue]:
 
 
 def _true_clue(dice: Dice, residents: list[list[int]]) -> Clue:
-    kind, houses = dice.pick(_KINDS), len(residents[0])
+    houses = len(residents[0])
+    kind = dice.pick(_KINDS if len(residents) > 1 else _PLACING)
     p, q = dice.below(len(residents)), dice.below(len(residents))
     if kind == "at":
         house = dice.below(houses)
@@ -181,7 +184,7 @@ def _canonical(clue: Clue) -> Clue:
     return min(clue, _turned(clue), key=lambda c: c.first)
 
 
-def _words(clue: Clue, properties: Sequence[Sequence[str]]) -> tuple[str, str, str]:
+def _words(clue: Clue, properties: Sequence[Sequence[str]]) -> tuple[ClueKind, str, str]:
     first, second = clue.first, clue.second
     there = str(second + 1) if isinstance(second, int) else properties[second[0]][second[1]]
     return clue.kind, properties[first[0]][first[1]], there
@@ -190,8 +193,8 @@ def _words(clue: Clue, properties: Sequence[Sequence[str]]) -> tuple[str, str, s
 def compact_question(clues: Sequence[Clue], properties: Sequence[Sequence[str]]) -> str:
     """A prompt of some twenty characters.
 
-    >>> compact_question([Clue("left", (1, 0), (0, 1)), Clue("at", (0, 2), 1)], ("abc", "xyz"))
-    'Zx<b;c2:'
+    >>> compact_question([Clue("left", (0, 0), (0, 1)), Clue("at", (0, 2), 1)], ("abcde",))
+    'Za<b;c2:'
     """
     worded = (_words(clue, properties) for clue in clues)
     return f"Z{';'.join(first + _COMPACT_SIGNS.get(kind, '') + second for kind, first, second in worded)}:"

@@ -99,7 +99,9 @@ def _bits(flags: Iterable[bool | int]) -> int:
 @functools.lru_cache(maxsize=_CACHED_DOMAINS)
 def _domains(houses: int, arrangements: Arrangements) -> tuple[Houses, ...]:
     """Per value of a property: the houses in which some arrangement puts it."""
-    return tuple([_bits(arrangements & mask for mask in row) for row in tables(houses).at])
+    return tuple(
+        [sum([1 << house for house, mask in enumerate(row) if mask & arrangements]) for row in tables(houses).at]
+    )
 
 
 class Board:
@@ -131,8 +133,9 @@ class Board:
     def restrict(self, index: int, allowed: Arrangements) -> bool:
         """Keep only the allowed arrangements of a property; False when none is left."""
         state = self.states[index] & allowed
-        self.states[index] = state
-        self.domains[index] = _domains(self._houses, state)
+        if state != self.states[index]:
+            self.states[index] = state
+            self.domains[index] = _domains(self._houses, state)
         return state != 0
 
     def apply(self, clues: Iterable[Clue]) -> bool:

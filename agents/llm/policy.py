@@ -52,7 +52,14 @@ class LanguageModelPolicy:
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, decoding: Decoding, device: str = "cpu", seed: int = 0) -> Self:
-        """Load model and tokenizer from a folder or the Hugging Face hub."""
+        """Load model and tokenizer from a folder or the Hugging Face hub.
+
+        Raises:
+            FileNotFoundError: if `source` looks like a folder and is none.
+        """
+        looks_like_folder = len(Path(source).parts) != 2 or str(source).startswith((".", "/", "~"))
+        if looks_like_folder and not Path(source).is_dir():
+            raise FileNotFoundError(f"expected a model folder or a hub id like 'owner/name', got {str(source)!r}")
         model = AutoModelForCausalLM.from_pretrained(source).to(device)
         return cls(model, AutoTokenizer.from_pretrained(source), decoding=decoding, seed=seed)
 

@@ -124,9 +124,9 @@ def test_rewards_are_1_for_correct_and_a_tenth_for_a_wrong_box_and_nothing_for_n
 
 
 def test_an_unknown_level_or_extraction_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="level of Countdown must be one of .*'easy'.* got 'simple'"):
+    with pytest.raises(ValueError, match=r"level of Countdown must be one of .*'easy'.* got 'simple'"):
         Countdown("simple")
-    with pytest.raises(ValueError, match="extraction must be one of .*'last-box'.* got 'first'"):
+    with pytest.raises(ValueError, match=r"extraction must be one of .*'last-box'.* got 'first'"):
         Countdown(extraction="first")  # pyright: ignore[reportArgumentType]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.answers import boxed
-from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
+from mtgrpo_env.envs.arithmetic import evaluate
 from mtgrpo_env.envs.countdown import Countdown, CountdownLevel, CountdownPuzzle
 
 LEVELS = list(Countdown.LEVELS)
@@ -34,7 +34,7 @@ HOSTILE = [
     "100.0",
     "1e2",
     "0x64",
-    "１00",  # noqa: RUF001
+    "１00",
     "١٠٠",
     "100\x00",
     "100\ud800",
@@ -159,12 +159,7 @@ def test_a_guess_is_well_formed_and_uses_every_number() -> None:
             puzzle = task.generate(rng)
             guess = task.guess(puzzle, rng)
             assert task.verify(puzzle, guess).outcome in ("correct", "wrong")
-            try:
-                numbers = evaluate(guess[len("\\boxed{") : -1]).numbers
-            except ExpressionError as error:
-                assert "division by zero" in str(error)  # a guess may well be that bad
-            else:
-                assert sorted(numbers) == sorted(puzzle.numbers)
+            assert sorted(evaluate(guess[len("\\boxed{") : -1]).numbers) == sorted(puzzle.numbers)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -228,7 +223,7 @@ def test_ground_truth_reads_numbers_as_text_or_as_a_list(numbers: Any) -> None:
     "numbers", [None, "", "8,", "8;73", "8,7.5", "8,-3", "٣,4", "1_0", 8, [], [8, "73"], [8, -1], [True, 2], [8.0], {}]
 )
 def test_malformed_numbers_are_refused_with_what_was_expected(numbers: Any) -> None:
-    with pytest.raises(ValueError, match="needs 'numbers' like .* got"):
+    with pytest.raises(ValueError, match=r"needs 'numbers' like .* got"):
         Countdown.from_ground_truth({"numbers": numbers, "target": 841}, "")
 
 

@@ -1,0 +1,43 @@
+"""The `mtgrpo` command: `train`, `evaluate`, `tasks`, `score`."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+_COMMANDS = {
+    "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
+    "evaluate": "accuracy of an agent on every task of a suite or of a file of rows",
+    "tasks": "list the tasks there are",
+    "score": "score stored responses",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors that a user can mend are printed without a traceback and exit with 2."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if not arguments or arguments[0] not in _COMMANDS:
+        return _usage(wants_help=bool(arguments) and arguments[0] in ("-h", "--help"))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    command = arguments[0]
+    try:
+        import tyro
+
+        module = importlib.import_module(f"mtgrpo_env.cli.{command}")
+        config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
+        return module.run(config)
+    except ImportError as error:
+        print(f"mtgrpo {command}: {error}. Try: pip install 'mtgrpo-env[train]'", file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:
+        print(f"mtgrpo {command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _usage(*, wants_help: bool) -> int:
+    lines = [f"  {name:10}{meaning}" for name, meaning in _COMMANDS.items()]
+    text = "\n".join(["usage: mtgrpo COMMAND [OPTIONS]", "", *lines, "", "mtgrpo COMMAND --help lists its options."])
+    print(text, file=sys.stdout if wants_help else sys.stderr)
+    return 0 if wants_help else 2

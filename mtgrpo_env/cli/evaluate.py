@@ -1,0 +1,136 @@
+"""`mtgrpo evaluate`: accuracy of an agent on every task of a suite, or of a file of rows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from mtgrpo_env.envs.answers import Extraction
+from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+from mtgrpo_env.envs.rows import ROW_TASKS, Row, RowsEnv, read_rows
+from mtgrpo_env.evaluation import Evaluation, evaluate_answers, evaluate_policy, guess, oracle
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.types import Problem
+
+_BASELINES = {"oracle": oracle, "random": guess}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Play held-out problems of a suite, or the rows of a file, and print accuracy per task, worst and average."""
+
+    agent: str
+    """oracle, random, or a checkpoint: a folder or a hub id."""
+    rows: Path | None = None
+    """Rows to play, .parquet or .jsonl; one task for each task and level in them."""
+    suite: str = "mini"
+    """Suite to play where there are no rows: a name, or tasks like "countdown-easy,arc-hard"."""
+    problems: int = 300
+    """Held-out problems of each task of a suite."""
+    rollouts: int = 1
+    """Rollouts of each problem, for a checkpoint."""
+    max_new_tokens: int = 1024
+    """Longest response of a checkpoint, in tokens; cut to what its context leaves."""
+    temperature: float = 1.0
+    """Of a checkpoint's sampling; 0 takes the likeliest token."""
+    extraction: Extraction = "last-box"
+    """How the answer is found in a response."""
+    device: str = "cpu"
+    """Where a checkpoint runs."""
+    seed: int = 0
+    """Of problems, guesses and sampling."""
+    json: bool = False
+    """Print one line of JSON instead of a table."""
+
+
+def run(config: Config) -> int:
+    """Evaluate and print; progress goes to standard error."""
+    suite, problems = _problems(config)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(f"{config.agent} on {suite.num_tasks} tasks", total=len(problems))
+        evaluation = _evaluate(config, suite, problems, lambda done: progress.advance(bar, done))
+    if config.json:
+        print(json.dumps(_as_json(config.agent, evaluation)))
+    else:
+        Console().print(_table(config.agent, evaluation))
+    if evaluation.invalid.any():
+        print(f"{evaluation.invalid.sum()} episodes were left out: their scorer failed", file=sys.stderr)
+    return 0
+
+
+def rows_suite(rows: Sequence[Row], extraction: Extraction) -> tuple[TaskSuite, list[Problem]]:
+    """Rows as a suite with one task for each task and level, and one problem for each row, in the rows' order.
+
+    Raises:
+        ValueError: if there are no rows, or one is of an unknown task or level.
+    """
+    if not rows:
+        raise ValueError("expected at least one row, got none")
+    by_task: dict[str, list[Row]] = {}
+    problems: list[Problem] = []
+    for row in rows:
+        name = f"{row.task}-{row.level}" if row.level else row.task
+        members = by_task.setdefault(name, [])
+        problems.append(Problem(list(by_task).index(name), 0, {"index": len(members)}))
+        members.append(row)
+    tasks = [Task(name, _rows_env(members, extraction)) for name, members in by_task.items()]
+    return TaskSuite(tasks, split="test"), problems
+
+
+def _rows_env(rows: Sequence[Row], extraction: Extraction) -> Callable[[], RowsEnv]:
+    task = rows[0].task
+    if task not in ROW_TASKS:
+        raise ValueError(f"{rows[0].source}: task must be one of {list(ROW_TASKS)}, got {task!r}")
+    return partial(RowsEnv, ROW_TASKS[task](rows[0].level or "easy", extraction=extraction), rows)
+
+
+def _problems(config: Config) -> tuple[TaskSuite, list[Problem]]:
+    if config.rows is not None:
+        return rows_suite(read_rows(config.rows), config.extraction)
+    if config.problems < 1:
+        raise ValueError(f"problems must be at least 1, got {config.problems}")
+    suite = reason_suite(suite_tasks(config.suite), seed=config.seed, extraction=config.extraction)
+    return suite, suite.held_out(config.problems)
+
+
+def _evaluate(
+    config: Config, suite: TaskSuite, problems: Sequence[Problem], progress: Callable[[int], None]
+) -> Evaluation:
+    if config.agent in _BASELINES:
+        return evaluate_answers(suite, _BASELINES[config.agent], problems, seed=config.seed, progress=progress)
+    from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+    from mtgrpo_env.agents.llm.rollout_transformers import Decoding
+
+    decoding = Decoding(config.max_new_tokens, config.temperature)
+    policy = LanguageModelPolicy.from_pretrained(
+        config.agent, decoding=decoding, device=config.device, seed=config.seed
+    )
+    return evaluate_policy(suite, policy, problems, rollouts_per_problem=config.rollouts, progress=progress)
+
+
+def _as_json(agent: str, evaluation: Evaluation) -> dict[str, object]:
+    columns = zip(evaluation.names, evaluation.accuracies.tolist(), evaluation.counts.tolist(), strict=True)
+    tasks = {name: {"accuracy": accuracy, "count": count} for name, accuracy, count in columns if count}
+    return {"agent": agent, "worst": evaluation.worst, "average": evaluation.average, "tasks": tasks}
+
+
+def _table(agent: str, evaluation: Evaluation) -> Table:
+    table = Table(title=f"Accuracy of {agent}")
+    table.add_column("task")
+    table.add_column("accuracy", justify="right")
+    table.add_column("episodes", justify="right")
+    for name, accuracy, count in zip(evaluation.names, evaluation.accuracies, evaluation.counts, strict=True):
+        table.add_row(name, f"{accuracy:.1%}", str(count))
+    table.add_section()
+    table.add_row("worst task", f"{evaluation.worst:.1%}", "")
+    table.add_row("average", f"{evaluation.average:.1%}", "")
+    return table

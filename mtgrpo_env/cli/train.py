@@ -1,0 +1,234 @@
+"""`mtgrpo train`: a run, from a starting model to a table, a figure and a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep_newest, newest_checkpoint
+from mtgrpo_env.agents.llm.learner import LanguageModelLearner
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+from mtgrpo_env.agents.llm.rollout_transformers import Decoding
+from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
+from mtgrpo_env.agents.methods import METHODS, MethodConfig
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.reports.figure import draw_run
+from mtgrpo_env.agents.reports.history import RunHistory
+from mtgrpo_env.agents.reports.scalars import ScalarWriter
+from mtgrpo_env.cli.display import RunDisplay, result_table
+from mtgrpo_env.cli.start import starting_model
+from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.rollout import TaskError
+from mtgrpo_env.suite import TaskSuite
+
+_CONFIG_FILE = "config.json"
+_MAY_CHANGE = {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints"}  # when a run goes on
+
+
+@dataclass(frozen=True)
+class Config:
+    """Post-train a language model on several tasks. The same command goes on with a run that was stopped."""
+
+    out: Path = Path("runs/main")
+    """Folder of the run: checkpoints, history, TensorBoard events, figure."""
+    suite: str = "mini"
+    """A named suite (mini, easy, medium, hard, very_hard, nine) or tasks like "countdown-easy,arc-hard"."""
+    model: str | None = None
+    """Starting model, a folder or a hub id; by default a tiny one, built and taught here once."""
+    method: str = "mt-grpo"
+    """mt-grpo, dapo or grpo."""
+    steps: int = 60
+    """Training steps."""
+    batch_size: int = 32
+    """Groups in a batch (B)."""
+    group_size: int = 8
+    """Rollouts of a problem (N)."""
+    minibatches: int = 4
+    """Optimiser steps for each batch."""
+    lr: float = 4e-4
+    """Learning rate of the model."""
+    reward_coef: float = 0.2
+    """Weight of the reward against the improvement in the task weights (λ)."""
+    weight_lr: float = 0.025
+    """Learning rate of the task weights (β)."""
+    max_new_tokens: int = 16
+    """Longest response, in tokens."""
+    temperature: float = 1.0
+    """Of sampling, in training and evaluation."""
+    eval_problems: int = 300
+    """Held-out problems of each task."""
+    eval_every: int = 10
+    """Steps between evaluations."""
+    checkpoint_every: int = 10
+    """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints kept."""
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
+    """Where the model runs."""
+    seed: int = 0
+    """Of everything."""
+
+
+def run(config: Config) -> int:
+    """Train, or go on training; 0 when done, 130 when interrupted, 1 when a task failed."""
+    console = Console()
+    _check(config)
+    _claim_folder(config)
+    suite = reason_suite(suite_tasks(config.suite), seed=config.seed)
+    if config.batch_size < suite.num_tasks:
+        raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {config.batch_size}")
+    start = config.model or starting_model(config.out.parent, suite, seed=config.seed, console=console)
+    console.print(f"{config.method} on {', '.join(suite.names)}; starting model {start}; run {config.out}")
+    agent = build_agent(config, suite, str(start))
+    checkpoint = newest_checkpoint(config.out)
+    if checkpoint is not None:
+        agent.restore(checkpoint)
+        console.print(f"going on after step {agent.step}")
+    history = RunHistory(config.out / "history.jsonl", last_step=agent.step if checkpoint else -1)
+    return _Run(config, agent, history, console).train()
+
+
+def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:
+    """The agent that a config describes, at its first step."""
+    method_config = MethodConfig(
+        suite.num_tasks, config.batch_size, config.seed, reward_coef=config.reward_coef, weight_lr=config.weight_lr
+    )
+    method = METHODS[config.method](method_config)
+    decoding = Decoding(config.max_new_tokens, config.temperature)
+    policy = LanguageModelPolicy.from_pretrained(start, decoding=decoding, device=config.device, seed=config.seed)
+    learner = LanguageModelLearner(
+        policy,
+        TorchTrainEngine(policy.model, lr=config.lr),
+        num_minibatches=config.minibatches,
+        clip_high=method.clip_high,
+        seed=config.seed,
+    )
+    return MTGRPOAgent(suite, policy, learner, method.sampler, method.task_weights, group_size=config.group_size)
+
+
+class _Run:
+    """One process's share of a run."""
+
+    def __init__(self, config: Config, agent: MTGRPOAgent, history: RunHistory, console: Console) -> None:
+        self.config, self.agent, self.history, self.console = config, agent, history, console
+        self.names = agent.suite.names
+        self.problems = agent.suite.held_out(config.eval_problems)
+        self.scalars = ScalarWriter(config.out / "tensorboard", self.names, first_step=agent.step + 1)
+        self.display = RunDisplay(console, self.names, step=agent.step, num_steps=config.steps)
+
+    def train(self) -> int:
+        with self.display, _StopRequest() as stop:
+            try:
+                if not self.history.of("evaluation"):
+                    self._evaluate()
+                while self.agent.step < self.config.steps and not stop.requested:
+                    self._step(stop)
+            except TaskError as error:
+                self._save()
+                self.console.print(f"[red]{error}[/red]\nThe model after step {self.agent.step} was saved.")
+                return 1
+            finally:
+                self.scalars.close()
+        self._draw()
+        self._print_result()
+        if self.agent.step < self.config.steps:
+            self.console.print(
+                f"Stopped after step {self.agent.step} of {self.config.steps}; nothing is lost. "
+                "The same command goes on from here."
+            )
+            return 130
+        return 0
+
+    def _step(self, stop: _StopRequest) -> None:
+        report = self.agent.train_step()
+        self.history.add_step(report)
+        self.scalars.add_step(report)
+        self.display.show_step(report)
+        is_last = report.step >= self.config.steps
+        if is_last or report.step % self.config.eval_every == 0:
+            self._evaluate()
+            self._draw()
+        if is_last or stop.requested or report.step % self.config.checkpoint_every == 0:
+            self._save()
+
+    def _evaluate(self) -> None:
+        evaluation = self.agent.evaluate(self.problems)
+        self.history.add_evaluation(self.agent.step, self.agent.rollouts, evaluation)
+        self.scalars.add_evaluation(self.agent.step, evaluation)
+        self.display.show_evaluation(self.agent.step, *self._first_and_latest())
+
+    def _save(self) -> None:
+        self.agent.save(checkpoint_folder(self.config.out, self.agent.step))
+        keep_newest(self.config.out, self.config.keep_checkpoints)
+
+    def _draw(self) -> None:
+        title = f"{self.config.method}: step {self.agent.step}, {self.agent.rollouts:,} rollouts"
+        draw_run(self.history, self.names, self.config.out / "progress.png", title=title)
+
+    def _first_and_latest(self) -> tuple[Evaluation, Evaluation]:
+        records = self.history.of("evaluation")
+        zeros = np.zeros(len(self.names), dtype=np.int64)
+        first, latest = (
+            Evaluation(self.names, np.array(r["accuracies"], dtype=float), np.array(r["counts"]), zeros)
+            for r in (records[0], records[-1])
+        )
+        return first, latest
+
+    def _print_result(self) -> None:
+        self.console.print(result_table(self.names, *self._first_and_latest(), rollouts=self.agent.rollouts))
+        out = self.config.out
+        self.console.print(f"figure {out / 'progress.png'}   tensorboard --logdir {out / 'tensorboard'}")
+        if checkpoint := newest_checkpoint(out):
+            self.console.print(f"model  {checkpoint}")
+
+
+class _StopRequest:
+    """Turns the first SIGINT or SIGTERM into a wish to stop after this step; a second one has its way."""
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __enter__(self) -> _StopRequest:
+        self.requested = False
+        self._previous = [signal.signal(number, self._note) for number in self._SIGNALS]
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in zip(self._SIGNALS, self._previous, strict=True):
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def _check(config: Config) -> None:
+    if config.method not in METHODS:
+        raise ValueError(f"method must be one of {list(METHODS)}, got {config.method!r}")
+    counts: Sequence[str] = ("batch_size", "group_size", "minibatches", "max_new_tokens", "eval_problems")
+    for name in (*counts, "eval_every", "checkpoint_every", "keep_checkpoints"):
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
+
+
+def _claim_folder(config: Config) -> None:
+    """Write the config into a new run folder; in an old one make sure that it is the same run."""
+    file = config.out / _CONFIG_FILE
+    own = json.loads(json.dumps(asdict(config), default=str))
+    if file.is_file():
+        saved = json.loads(file.read_text())
+        differing = [name for name in own if name not in _MAY_CHANGE and saved.get(name) != own[name]]
+        if differing:
+            lines = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in differing]
+            raise ValueError(f"{config.out} holds another run ({'; '.join(lines)}): choose another --out")
+    config.out.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(own, indent=1))
