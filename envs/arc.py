@@ -149,7 +149,7 @@ class Arc(BoxedTask[ArcPuzzle]):
         return any(transform(test) != answer for transform in fitting)
 
     def prompt(self, puzzle: ArcPuzzle) -> str:
-        if puzzle.question:
+        if not puzzle.examples:
             return conversation(puzzle.question)
         return _compact_prompt(puzzle) if self.level.compact else _paper_prompt(puzzle)
 

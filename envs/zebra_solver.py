@@ -36,12 +36,6 @@ class Clue(NamedTuple):
     first: Value
     second: Value | int
 
-    def holds(self, grid: Grid) -> bool:
-        """Whether the statement is true of a filled-in grid."""
-        here = grid[self.first[0]][self.first[1]]
-        there = self.second if isinstance(self.second, int) else grid[self.second[0]][self.second[1]]
-        return there - here == 1 if self.kind == "left" else abs(there - here) == (self.kind == "next")
-
 
 @dataclass(frozen=True, slots=True)
 class Tables:

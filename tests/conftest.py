@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regenerate-golden", action="store_true", help="write the transcripts of tests/golden anew")
+
+
 @pytest.fixture(scope="session")
 def paper_tasks() -> Path:
     """The folder of the paper's data: MTGRPO_PAPER_TASKS, else shared/data/paper_tasks beside the repository."""

@@ -69,7 +69,7 @@ class LanguageModelPolicy:
         """Responses, and the `Completion` behind each; equal prompts are computed once.
 
         Raises:
-            ValueError: if a prompt leaves no room in the model's context for a completion.
+            ValueError: if a prompt is empty, or leaves no room in the model's context for a completion.
         """
         prompts, index = fold([tuple(ids) for ids in self.tokenizer(list(observations))["input_ids"]])
         self._check_room(prompts)
@@ -99,6 +99,8 @@ class LanguageModelPolicy:
         self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
 
     def _check_room(self, prompts: Sequence[tuple[int, ...]]) -> None:
+        if not all(prompts):
+            raise ValueError("every prompt must hold at least one token the tokenizer knows, got an empty one")
         longest = max(len(prompt) for prompt in prompts)
         context = int(self.model.config.max_position_embeddings)
         if longest + self.decoding.max_new_tokens > context:

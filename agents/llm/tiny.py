@@ -9,17 +9,25 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AddedToken,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2Tokenizer,
+)
 
 from mtgrpo_env.agents.llm.data import left_padded
 
 Demonstration = tuple[str, str]
 """A prompt and a response worth imitating."""
 
+_NUM_PARTS = 3
 _PAD, _EOS, _UNKNOWN, _BOX = "<pad>", "<eos>", "<unk>", "\\boxed{"
 
 
@@ -40,21 +48,20 @@ class TinyModelConfig:
     context: int = 128
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    r"""One token for each printable ASCII character, and one for `\boxed{`."""
-    characters = [c for c in string.printable if c.isprintable() or c == "\n"]
-    vocabulary = {token: i for i, token in enumerate([_PAD, _EOS, _UNKNOWN, _BOX, *characters])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=_UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\\boxed\{|[\s\S]"), behavior="isolated")
-    tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=_PAD,
-        eos_token=_EOS,
-        unk_token=_UNKNOWN,
-        clean_up_tokenization_spaces=False,
-        padding_side="left",
+def tiny_tokenizer() -> Qwen2Tokenizer:
+    r"""One token for each printable ASCII character, and one for `\boxed{`.
+
+    It is a Qwen2 tokenizer without merges, not one of another kind: for a Qwen2 model `AutoTokenizer`
+    makes a Qwen2 tokenizer of whatever the folder holds.
+    """
+    characters = [character for character in string.printable if character.isprintable() and character != " "]
+    byte_names = [*characters, "\u0120", "\u010a"]  # byte-level BPE's names of blank and newline
+    vocabulary = {token: i for i, token in enumerate([_PAD, _EOS, _UNKNOWN, *byte_names])}
+    tokenizer = Qwen2Tokenizer(
+        vocab=vocabulary, merges=[], pad_token=_PAD, eos_token=_EOS, unk_token=_UNKNOWN, padding_side="left"
     )
+    tokenizer.add_tokens([AddedToken(_BOX, special=False, normalized=False)])
+    return tokenizer
 
 
 def tiny_model(tokenizer: PreTrainedTokenizerBase, config: TinyModelConfig, *, seed: int) -> PreTrainedModel:
@@ -105,15 +112,17 @@ def imitate(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, num_steps))
     model.train()
     for step in range(1, num_steps + 1):
-        ids, mask, labels = _batch(tokenizer, demonstrate(rng, batch_size))
-        loss = model(ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0), labels=labels).loss
-        loss.backward()
+        loss = sum(_backward(model, part) for part in _parts(tokenizer, demonstrate(rng, batch_size)))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         schedule.step()
-        progress(step, float(loss.detach()))
+        progress(step, float(loss))
     model.eval()
+
+
+_Part = tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]
+"""Token ids, mask and labels, (n, T) each, and the part's share of the batch's response tokens."""
 
 
 def _cosine(step: int, num_steps: int) -> float:
@@ -121,14 +130,30 @@ def _cosine(step: int, num_steps: int) -> float:
     return min((step + 1) / warmup, 0.5 + 0.5 * float(np.cos(np.pi * step / num_steps)))
 
 
-def _batch(
-    tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstration]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _backward(model: PreTrainedModel, part: _Part) -> float:
+    """Add the gradient of the part's share of the mean loss over all response tokens; return that share."""
+    ids, mask, labels, share = part
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    loss = model(ids, attention_mask=mask, position_ids=positions, labels=labels).loss * share
+    loss.backward()
+    return float(loss.detach())
+
+
+def _parts(tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstration]) -> list[_Part]:
+    """The batch in a few parts of similar length: one part would be mostly padding."""
     prompts = tokenizer([prompt for prompt, _ in demonstrations])["input_ids"]
     responses = tokenizer([response for _, response in demonstrations])["input_ids"]
-    whole = [[*p, *r, tokenizer.eos_token_id] for p, r in zip(prompts, responses, strict=True)]
-    ids, mask = left_padded(whole, tokenizer.pad_token_id)
+    pairs = [(p, [*r, tokenizer.eos_token_id]) for p, r in zip(prompts, responses, strict=True)]
+    pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
+    total = sum(len(response) for _, response in pairs)
+    bounds = np.linspace(0, len(pairs), min(_NUM_PARTS, len(pairs)) + 1).astype(int)
+    return [_part(tokenizer, pairs[i:j], total) for i, j in pairwise(bounds)]
+
+
+def _part(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[list[int], list[int]]], total: int) -> _Part:
+    ids, mask = left_padded([[*prompt, *response] for prompt, response in pairs], tokenizer.pad_token_id)
     labels = np.full_like(ids, -100)
-    for i, response in enumerate(responses):
-        labels[i, -len(response) - 1 :] = ids[i, -len(response) - 1 :]
-    return torch.as_tensor(ids), torch.as_tensor(mask), torch.as_tensor(labels)
+    for i, (_, response) in enumerate(pairs):
+        labels[i, -len(response) :] = response
+    share = sum(len(response) for _, response in pairs) / total
+    return torch.as_tensor(ids), torch.as_tensor(mask), torch.as_tensor(labels), share

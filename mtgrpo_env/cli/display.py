@@ -33,11 +33,11 @@ class RunDisplay:
         columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=console)
         self._bar = self._progress.add_task("train", total=num_steps, completed=step)
-        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
         self._start: Evaluation | None = None
         self._latest: Evaluation | None = None
         self._report: StepReport | None = None
         self._rate = _Rate()
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:

@@ -11,6 +11,7 @@ from types import FrameType
 
 import numpy as np
 import torch
+import transformers
 from rich.console import Console
 
 from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep_newest, newest_checkpoint
@@ -81,6 +82,7 @@ class Config:
 def run(config: Config) -> int:
     """Train, or go on training; 0 when done, 130 when interrupted, 1 when a task failed."""
     console = Console()
+    transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     _check(config)
     _claim_folder(config)
     suite = reason_suite(suite_tasks(config.suite), seed=config.seed)
