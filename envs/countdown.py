@@ -81,7 +81,7 @@ class Countdown(BoxedTask[CountdownPuzzle]):
     """
 
     LEVELS: ClassVar[Mapping[str, Hashable]] = {
-        "mini": CountdownLevel(3, (1, 20), (1, 99), operators="+-", question=compact_question),
+        "mini": CountdownLevel(3, (1, 20), (1, 60), operators="+-", question=compact_question),
         "easy": CountdownLevel(3),
         "medium": CountdownLevel(4),
         "hard": CountdownLevel(5),

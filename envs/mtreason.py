@@ -101,7 +101,7 @@ def _task(name: str, default_level: str, extraction: Extraction) -> Task:
     base, _, level = name.partition("-")
     level = level or default_level
     if base not in REASON_TASKS:
-        raise ValueError(f"task must be one of {list(REASON_TASKS)}, perhaps with a level as in 'arc-easy', got {name!r}")
+        raise ValueError(f"task must be one of {list(REASON_TASKS)}, or like 'arc-easy' with a level, got {name!r}")
     env_type = REASON_TASKS[base]
     if level not in env_type.LEVELS:
         raise ValueError(f"level of task {base!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
