@@ -9,10 +9,15 @@ competence that post-training by reinforcement brings out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.envs.answers import boxed
+from mtgrpo_env.envs.arc import ArcPuzzle
+from mtgrpo_env.envs.countdown import CountdownPuzzle
+from mtgrpo_env.envs.zebra import ZebraPuzzle
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
 
@@ -23,7 +28,7 @@ class Demonstrators:
     Args:
         suite: text tasks; only their train split is shown.
         careful: for each task's name, the share of its responses written by the careful author, who
-            gives the oracle's answer; the careless one gives a guess.
+            gives the oracle's answer; the careless one takes the `shortcut`.
 
     Raises:
         ValueError: if a task is no `TextEnv`, or a share is missing or outside [0, 1].
@@ -48,4 +53,30 @@ class Demonstrators:
     def _demonstrate(env: TextEnv[Any], careful: float, rng: np.random.Generator) -> tuple[str, str]:
         puzzle = env.draw(int(rng.integers(2**62)), {"split": "train"})
         is_careful = rng.random() < careful
-        return env.prompt(puzzle), env.oracle(puzzle) if is_careful else env.guess(puzzle, rng)
+        return env.prompt(puzzle), env.oracle(puzzle) if is_careful else shortcut(puzzle)
+
+
+@singledispatch
+def shortcut(puzzle: Any) -> str:
+    """The response of somebody who looks at the puzzle but does not think; rarely correct.
+
+    Raises:
+        TypeError: if no shortcut is known for this kind of puzzle.
+    """
+    raise TypeError(f"no shortcut is known for a {type(puzzle).__name__}")
+
+
+@shortcut.register
+def _(puzzle: CountdownPuzzle) -> str:
+    return boxed("+".join(map(str, puzzle.numbers)))
+
+
+@shortcut.register
+def _(puzzle: ZebraPuzzle) -> str:
+    mentioned = [letter for letter in dict.fromkeys(puzzle.question) if letter in puzzle.people]
+    return "".join(mentioned) + boxed(mentioned[0])
+
+
+@shortcut.register
+def _(puzzle: ArcPuzzle) -> str:
+    return boxed(puzzle.test)

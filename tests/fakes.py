@@ -1,0 +1,133 @@
+"""Scripted stand-ins that several tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from mtgrpo_env.samplers import BatchPlan
+from mtgrpo_env.spaces import TEXT
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, TextEnv, Verdict
+from mtgrpo_env.types import FloatArray, Group, Problem, Rollout, Step
+
+
+class ScriptedPolicy:
+    """Asks `choose(observation, task_id, place)` for each action; `place` is its index in the call."""
+
+    def __init__(self, choose: Callable[[Any, int, int], Any]) -> None:
+        self.choose = choose
+        self.calls: list[tuple[list[Any], list[int]]] = []
+        self.deterministic: list[bool] = []
+
+    def act(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> tuple[list[Any], list[Any]]:
+        self.calls.append((list(observations), list(task_ids)))
+        self.deterministic.append(deterministic)
+        actions = [self.choose(o, k, i) for i, (o, k) in enumerate(zip(observations, task_ids, strict=True))]
+        return actions, [("extra", action) for action in actions]
+
+
+class Guess(gym.Env[int, int]):
+    """One step: is this bit of the problem set? Bits are set with probability `chance`, each on its own.
+
+    Bit 0 and bit 1 differ, so that two rollouts that ask for one each are informative, with probability
+    2 chance (1 - chance): a task whose filter rate is known.
+    """
+
+    observation_space = spaces.Discrete(2**16)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, chance: float = 0.5) -> None:
+        self.chance = chance
+        self.seeds: list[int | None] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.seeds.append(seed)
+        self.bits = self.np_random.random(2) < self.chance
+        return int(self.np_random.integers(2**16)), {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        return 0, float(self.bits[action]), True, False, {}
+
+
+def guess_suite(chances: Sequence[float], *, seed: int = 0) -> TaskSuite:
+    """One `Guess` task for each chance."""
+    return TaskSuite([Task(f"guess-{k}", partial(Guess, chance)) for k, chance in enumerate(chances)], seed=seed)
+
+
+class Scripted(gym.Env[str, str]):
+    """One step whose reward and `info` are a function of the action."""
+
+    observation_space = TEXT
+    action_space = TEXT
+
+    def __init__(self, script: Callable[[str], tuple[float, dict[str, Any]]]) -> None:
+        self.script = script
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        super().reset(seed=seed)
+        return "go", {}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        reward, info = self.script(action)
+        return "", reward, True, False, info
+
+
+class Sum(TextEnv[tuple[int, int]]):
+    """Add two numbers."""
+
+    def generate(self, rng: np.random.Generator) -> tuple[int, int]:
+        return int(rng.integers(1000)), int(rng.integers(1000))
+
+    def prompt(self, puzzle: tuple[int, int]) -> str:
+        return f"{puzzle[0]}+{puzzle[1]}="
+
+    def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+        if not response:
+            return NO_ANSWER
+        return CORRECT if response == str(sum(puzzle)) else WRONG
+
+    def oracle(self, puzzle: tuple[int, int]) -> str:
+        return str(sum(puzzle))
+
+    def guess(self, puzzle: tuple[int, int], rng: np.random.Generator) -> str:
+        return str(rng.integers(2000))
+
+
+def drive(plan: BatchPlan, informative: Callable[[int], bool]) -> list[list[int]]:
+    """Play a plan to its end without any env; returns the proposals, round by round."""
+    rounds: list[list[int]] = []
+    while proposal := plan.propose():
+        plan.report(proposal, [informative(k) for k in proposal])
+        rounds.append(proposal)
+    return rounds
+
+
+def filtered_at(rates: Sequence[float] | FloatArray, seed: int) -> Callable[[int], bool]:
+    """Says of a group of task k that it is informative, with probability 1 - rates[k]."""
+    rng = np.random.default_rng(seed)
+    return lambda task_id: bool(rng.random() >= rates[task_id])
+
+
+def group_of(
+    rewards: Sequence[float],
+    *,
+    successes: Sequence[bool] | None = None,
+    valid: Sequence[bool] | None = None,
+    task_id: int = 0,
+) -> Group:
+    """A group with these returns; correct where the return is 1, valid everywhere, unless said otherwise."""
+    successes = [reward == 1 for reward in rewards] if successes is None else successes
+    valid = [True] * len(rewards) if valid is None else valid
+    rollouts = (
+        Rollout((Step(0, 0, r, 0.0),), r, s, v) for r, s, v in zip(rewards, successes, valid, strict=True)
+    )
+    return Group(Problem(task_id, seed=0), tuple(rollouts))
