@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mtgrpo_env.filters import SMALLEST_SPREAD
 from mtgrpo_env.types import FloatArray, Group
 
 
@@ -16,6 +17,6 @@ def group_advantages(group: Group) -> FloatArray:
     advantages = np.zeros_like(rewards)
     if valid.any():
         spread = rewards[valid].std()
-        if spread > 1e-8:
+        if spread > SMALLEST_SPREAD:
             advantages[valid] = (rewards[valid] - rewards[valid].mean()) / spread
     return advantages

@@ -154,7 +154,9 @@ class MTGRPOAgent:
             self.suite, policy, problems, rollouts_per_problem=rollouts_per_problem, deterministic=deterministic
         )
 
-    def act(self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False) -> Sequence[Any]:
+    def act(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> Sequence[Any]:
         """Actions of the trained policy."""
         return self.policy.act(observations, task_ids, deterministic=deterministic)[0]
 

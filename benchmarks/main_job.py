@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,9 @@ def main(config: Config) -> None:
     """Make the runs and report them."""
     with ThreadPoolExecutor(config.parallel) as pool:
         list(pool.map(lambda seed: [_run(config, method, seed) for method in config.methods], config.seeds))
-    histories = {(m, s): read_history(_folder(config, m, s) / "history.jsonl") for m in config.methods for s in config.seeds}
+    histories = {
+        (m, s): read_history(_folder(config, m, s) / "history.jsonl") for m in config.methods for s in config.seeds
+    }
     table = _table(config, histories)
     print(table)
     RESULTS.mkdir(exist_ok=True)
@@ -69,7 +71,7 @@ def _run(config: Config, method: str, seed: int) -> None:
     subprocess.run([*command, *config.train_args], check=True, env=environment, stdout=sys.stderr)
 
 
-def _table(config: Config, histories: dict[tuple[str, int], Sequence[Any]]) -> str:
+def _table(config: Config, histories: Mapping[tuple[str, int], Sequence[Any]]) -> str:
     lines = [
         "| method | seed | start per task | end per task | worst, start | worst, end | average, start | average, end "
         f"| steps to {config.threshold:.0%} worst | rollouts to it | rollouts | train seconds |",
@@ -96,7 +98,7 @@ def _shares(accuracies: np.ndarray) -> str:
     return " / ".join(f"{accuracy:.2f}" for accuracy in accuracies)
 
 
-def _draw(config: Config, histories: dict[tuple[str, int], Sequence[Any]], file: Path) -> None:
+def _draw(config: Config, histories: Mapping[tuple[str, int], Sequence[Any]], file: Path) -> None:
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     by_step, by_rollout = figure.subplots(1, 2, sharey=True)
     for i, method in enumerate(config.methods):

@@ -73,7 +73,7 @@ def _(puzzle: CountdownPuzzle) -> str:
 
 @shortcut.register
 def _(puzzle: ZebraPuzzle) -> str:
-    mentioned = [letter for letter in dict.fromkeys(puzzle.question) if letter in puzzle.people]
+    mentioned = sorted((name for name in puzzle.people if name in puzzle.question), key=puzzle.question.find)
     return "".join(mentioned) + boxed(mentioned[0])
 
 

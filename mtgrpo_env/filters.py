@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from mtgrpo_env.types import Group
 
+SMALLEST_SPREAD = 1e-8
+"""Rewards whose standard deviation is not above this are equal: they differ by rounding alone."""
+
 
 def strict(group: Group) -> bool:
     """Some but not all rollouts are correct (the paper's 3-task runs)."""
@@ -17,7 +20,7 @@ def strict(group: Group) -> bool:
 def lenient(group: Group) -> bool:
     """Not all rewards are equal (the paper's 9-task runs): partial credit counts."""
     rewards = group.rewards[group.valid]
-    return rewards.size > 0 and bool(rewards.min() < rewards.max())
+    return rewards.size > 0 and bool(rewards.std() > SMALLEST_SPREAD)
 
 
 def every_group(group: Group) -> bool:

@@ -7,12 +7,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import ArrayLike
 
 from mtgrpo_env.filters import every_group, strict
 from mtgrpo_env.rollout import success_of
 from mtgrpo_env.samplers import BatchPlan, BatchSampler, checked_probabilities
 from mtgrpo_env.suite import AnyEnv, TaskSuite
-from mtgrpo_env.types import FloatArray, Group, GroupFilter, Problem, Rollout
+from mtgrpo_env.types import Group, GroupFilter, Problem, Rollout
 
 
 class MultiTaskEnv(gym.Env[Any, Any]):
@@ -42,7 +43,7 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         ValueError: if suite and sampler differ in the number of tasks, or `group_size` is below 1.
     """
 
-    metadata = {"render_modes": ["ansi"]}
+    metadata = {"render_modes": ["ansi"], "render_fps": 4}
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         self.action_space = self._common_space([env.action_space for env in self._envs], spaces.Tuple)
         self._forget_plan()
 
-    def set_task_weights(self, probabilities: FloatArray) -> None:
+    def set_task_weights(self, probabilities: ArrayLike) -> None:
         """Steer the ratio of tasks, (K,) on the simplex; takes effect with the next batch.
 
         Raises:
@@ -139,8 +140,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
 
     def _open_group(self) -> None:
         if self._plan is None:
-            self._plan = self.sampler.plan(self.task_weights)
-            self._proposal = self._plan.propose()
+            plan = self._plan = self.sampler.plan(self.task_weights)
+            self._proposal = plan.propose()
             self._group_index = 0
         self._active_task = self._proposal.pop(0)
         self._problem = self.suite.next_problem(self._active_task)
@@ -154,7 +155,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         return info if len(self._rollouts) < self.group_size else self._end_group(info)
 
     def _end_group(self, info: dict[str, Any]) -> dict[str, Any]:
-        assert self._plan is not None and self._problem is not None
+        assert self._plan is not None
+        assert self._problem is not None
         informative = self.group_filter(Group(self._problem, tuple(self._rollouts)))
         self._plan.report([self._active_task], [informative])
         self._problem = None

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mtgrpo_env.types import FloatArray, IntArray
 
@@ -119,7 +120,7 @@ class BatchSampler(ABC, Generic[PlanT]):
             ValueError: if `probabilities` is not on the simplex.
         """
 
-    def update(self, plan: PlanT) -> None:  # noqa: B027  # only samplers with a memory have something to learn
+    def update(self, plan: PlanT) -> None:  # only samplers with a memory have something to learn
         """Learn from a finished plan."""
 
     def reseed(self, seed: int) -> None:
@@ -307,7 +308,7 @@ class RatioPreservingSampler(BatchSampler[RatioPreservingPlan]):
         self.filter_rates = np.asarray(state["filter_rates"], dtype=np.float64)
 
 
-def checked_probabilities(probabilities: FloatArray, num_tasks: int) -> FloatArray:
+def checked_probabilities(probabilities: ArrayLike, num_tasks: int) -> FloatArray:
     """`probabilities` as floats, once it is certain that they lie on the simplex.
 
     Raises:

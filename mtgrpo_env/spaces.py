@@ -15,11 +15,11 @@ MAX_TEXT_LENGTH = 1_000_000
 
 
 class FreeText(spaces.Text):
-    """Every `str` of at most `max_length` characters, empty and unicode included.
+    r"""Every `str` of at most `max_length` characters, empty and unicode included.
 
     Vector envs need all tasks to share one space, so every text task uses `TEXT`.
 
-    >>> "\\\\boxed{1 + 2}\\n" in TEXT
+    >>> "\\boxed{1 + 2}\n" in TEXT
     True
     """
 
@@ -32,7 +32,7 @@ class FreeText(spaces.Text):
     def sample(self, mask: Any = None, probability: Any = None) -> str:
         """A short random string: a full-length sample would be a megabyte."""
         if mask is None and probability is None:
-            length = int(self.np_random.integers(0, 64))
+            length = int(self.np_random.integers(min(64, self.max_length + 1)))
             return "".join(self.np_random.choice(list(string.printable), size=length))
         return super().sample(mask=mask, probability=probability)
 

@@ -77,7 +77,7 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         ValueError: if `split` or `render_mode` is unknown.
     """
 
-    metadata = {"render_modes": ["ansi"]}
+    metadata = {"render_modes": ["ansi"], "render_fps": 4}
     observation_space = TEXT
     action_space = TEXT
     option_names: frozenset[str] = frozenset({"split"})

@@ -34,7 +34,7 @@ class ScriptedPolicy:
         return actions, [("extra", action) for action in actions]
 
 
-class Guess(gym.Env[int, int]):
+class Guess(gym.Env[Any, Any]):
     """One step: is this bit of the problem set? Bits are set with probability `chance`, each on its own.
 
     Bit 0 and bit 1 differ, so that two rollouts that ask for one each are informative, with probability
@@ -127,7 +127,5 @@ def group_of(
     """A group with these returns; correct where the return is 1, valid everywhere, unless said otherwise."""
     successes = [reward == 1 for reward in rewards] if successes is None else successes
     valid = [True] * len(rewards) if valid is None else valid
-    rollouts = (
-        Rollout((Step(0, 0, r, 0.0),), r, s, v) for r, s, v in zip(rewards, successes, valid, strict=True)
-    )
+    rollouts = (Rollout((Step(0, 0, r, 0.0),), r, s, v) for r, s, v in zip(rewards, successes, valid, strict=True))
     return Group(Problem(task_id, seed=0), tuple(rollouts))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -33,7 +34,7 @@ def test_membership_costs_no_look_at_the_characters() -> None:
     class Watched(str):
         __slots__ = ()
 
-        def __iter__(self):  # noqa: ANN204
+        def __iter__(self):
             raise AssertionError("every character was looked at")
 
     assert Watched("x" * 10) in TEXT
@@ -69,7 +70,8 @@ def test_copies_are_equal() -> None:
 
 
 def test_a_vector_env_carries_text_as_it_is() -> None:
-    envs = gym.make_vec("MTReason/Countdown-v0", num_envs=3, vectorization_mode="sync", level="mini")
+    make = partial(gym.make, "mtgrpo_env:MTReason/Countdown-v0", level="mini")
+    envs = gym.vector.SyncVectorEnv([make] * 3)
     prompts, _ = envs.reset(seed=[1, 1, 2])
     assert isinstance(prompts, tuple)
     assert prompts[0] == prompts[1] != prompts[2]

@@ -102,9 +102,7 @@ class TransformersEngine:
         return _completions(prompts, rows, tokens, log_probs, lengths)
 
 
-def _draw(
-    logits: torch.Tensor, temperature: float, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _draw(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     log_probs = torch.log_softmax(logits.float() / (temperature or 1.0), dim=-1)
     if temperature == 0:
         chosen = log_probs.argmax(dim=-1)

@@ -57,8 +57,11 @@ def _shares(axes: Axes, steps: Sequence[Any], names: Sequence[str], colors: Sequ
     kept = _smooth(_per_batch(steps, "kept"))
     targets = _smooth(_per_batch(steps, "targets"))
     for k, name in enumerate(names):
+        # Wide and pale below the realised share: where the sampler succeeds the two lines are one.
+        axes.plot(
+            _numbers(steps), targets[:, k], color=colors[k % 10], linewidth=6, alpha=0.25, label=f"{name}, target"
+        )
         axes.plot(_numbers(steps), kept[:, k], color=colors[k % 10], label=f"{name}, realised")
-        axes.plot(_numbers(steps), targets[:, k], color=colors[k % 10], linestyle=":", label=f"{name}, target")
     title = f"Share of the batch (mean of {_SMOOTHING} steps)"
     axes.set(title=title, xlabel="step", ylim=(0, 1))
     axes.legend(fontsize=8, ncols=2)

@@ -73,7 +73,7 @@ def make_model(tokenizer: PreTrainedTokenizerBase) -> MakeModel:
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim == 2:
-                    parameter.mul_(8)
+                    parameter.mul_(16)
         return model.eval()
 
     return make

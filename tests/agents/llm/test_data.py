@@ -96,7 +96,9 @@ def test_every_turn_of_a_rollout_carries_the_rollouts_advantage_weight_and_task(
 
 def test_a_rollout_whose_scorer_failed_is_packed_without_advantage() -> None:
     completion = completion_of((1,), (2,))
-    rollouts = [rollout_of(reward, completion, valid=valid) for reward, valid in ((1.0, True), (0.0, True), (0.0, False))]
+    rollouts = [
+        rollout_of(reward, completion, valid=valid) for reward, valid in ((1.0, True), (0.0, True), (0.0, False))
+    ]
     packed = pack([Group(Problem(0, seed=0), tuple(rollouts))], np.ones(1), PAD, torch.device("cpu"))
     assert packed.advantages.tolist() == [1.0, -1.0, 0.0]
 

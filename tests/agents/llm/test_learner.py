@@ -1,0 +1,290 @@
+"""GRPO on a real model: the objective it says it has, steps that raise it, and state that survives a restart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.agents.llm.learner import LanguageModelLearner
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.neural.losses import TokenWeights, sequence_mean, token_mean
+from mtgrpo_env.samplers import RatioPreservingSampler
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task_weights import ImprovementAwareWeights
+from mtgrpo_env.types import Batch, FloatArray
+
+BOTH_MEANS = pytest.mark.parametrize("token_weights", [sequence_mean, token_mean])
+
+MakePolicy = Callable[..., LanguageModelPolicy]
+PlainLogProbs = Callable[[PreTrainedModel, Completion, float], torch.Tensor]
+Sample = Callable[[LanguageModelPolicy], Batch]
+
+
+class GradientRecorder:
+    """A train engine that keeps the gradient of each step, and takes none."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module = module
+        self.gradients: list[torch.Tensor] = []
+
+    def backward(self, loss: torch.Tensor) -> None:
+        loss.backward()
+
+    def step(self) -> float:
+        parameters = list(self.module.parameters())
+        self.gradients.append(torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]))
+        self.module.zero_grad(set_to_none=True)
+        return float(self.gradients[-1].norm())
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
+def learner_of(policy: LanguageModelPolicy, *, lr: float = 1e-3, **options: Any) -> LanguageModelLearner:
+    return LanguageModelLearner(policy, TorchTrainEngine(policy.model, lr=lr), **options)
+
+
+def gradients_of(policy: LanguageModelPolicy, batch: Batch, **options: Any) -> list[torch.Tensor]:
+    recorder = GradientRecorder(policy.model)
+    LanguageModelLearner(policy, recorder, **options).update(batch)
+    return recorder.gradients
+
+
+def parameters_of(policy: LanguageModelPolicy) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten().clone() for parameter in policy.model.parameters()])
+
+
+def total_of(objectives: FloatArray, batch: Batch) -> float:
+    """The objective of the whole batch under sequence means."""
+    return float(np.nansum(objectives * batch.kept) / batch.kept.sum())
+
+
+def with_old_log_probs(batch: Batch, change: Callable[[tuple[float, ...]], tuple[float, ...]]) -> Batch:
+    """The batch as if another policy had sampled it."""
+    groups = [
+        replace(
+            group,
+            rollouts=tuple(
+                replace(r, steps=tuple(replace(s, extras=_changed(s.extras, change)) for s in r.steps))
+                for r in group.rollouts
+            ),
+        )
+        for group in batch.groups
+    ]
+    return replace(batch, groups=tuple(groups))
+
+
+def _changed(completion: Completion, change: Callable[[tuple[float, ...]], tuple[float, ...]]) -> Completion:
+    return replace(completion, log_probs=change(completion.log_probs))
+
+
+def shifted(batch: Batch) -> Batch:
+    """Old log-probabilities off by up to 0.6: ratios on both sides of both clips."""
+    rng = np.random.default_rng(0)
+    return with_old_log_probs(batch, lambda values: tuple(np.array(values) + rng.uniform(-0.6, 0.6, len(values))))
+
+
+def test_an_update_moves_the_parameters_and_reports_finite_scalars(policy: LanguageModelPolicy, sample: Sample) -> None:
+    before = parameters_of(policy)
+    scalars = learner_of(policy).update(sample(policy))
+    assert set(scalars) == {"loss", "gradient_norm"}
+    assert all(math.isfinite(value) for value in scalars.values())
+    assert scalars["gradient_norm"] > 0
+    assert not torch.equal(parameters_of(policy), before)
+
+
+def test_a_small_step_raises_the_objective_of_the_batch_it_was_taken_on(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    learner, batch = learner_of(policy, lr=1e-4, num_minibatches=1), sample(policy)
+    before = total_of(learner.objectives(batch), batch)
+    learner.update(batch)
+    assert total_of(learner.objectives(batch), batch) > before + 1e-4
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@BOTH_MEANS
+def test_before_any_step_the_objectives_are_those_at_ratio_one(
+    make_policy: MakePolicy, sample: Sample, token_weights: TokenWeights, temperature: float
+) -> None:
+    policy = make_policy(temperature=temperature)
+    learner, batch = learner_of(policy, token_weights=token_weights), sample(policy)
+    np.testing.assert_allclose(learner.sampled_objectives(batch), learner.objectives(batch), atol=1e-5)
+
+
+def test_at_ratio_one_the_objectives_of_whole_groups_are_zero_under_sequence_means(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    batch = sample(policy)
+    assert any(group_advantages(group).any() for group in batch.groups)
+    np.testing.assert_allclose(learner_of(policy).sampled_objectives(batch), np.zeros(2), atol=1e-6)
+
+
+def test_a_task_that_is_not_in_the_batch_has_no_objective(policy: LanguageModelPolicy, sample: Sample) -> None:
+    batch = sample(policy)
+    batch = replace(batch, groups=batch.groups[:1], weights=batch.weights[:1])
+    absent = 1 - batch.groups[0].task_id
+    for objectives in (learner_of(policy).objectives(batch), learner_of(policy).sampled_objectives(batch)):
+        assert np.isnan(objectives[absent])
+        assert np.isfinite(objectives[1 - absent])
+
+
+@pytest.mark.parametrize("rows_per_forward", [5, 512])
+@BOTH_MEANS
+def test_the_objectives_equal_a_slow_loop_over_rollouts_and_tokens(
+    policy: LanguageModelPolicy,
+    sample: Sample,
+    plain_log_probs: PlainLogProbs,
+    token_weights: TokenWeights,
+    rows_per_forward: int,
+) -> None:
+    batch = shifted(sample(policy))
+    learner = learner_of(policy, token_weights=token_weights, rows_per_forward=rows_per_forward)
+    token_sums: list[list[float]] = [[], []]
+    token_counts: list[list[int]] = [[], []]
+    for group in batch.groups:
+        for rollout, advantage in zip(group.rollouts, group_advantages(group), strict=True):
+            completion = rollout.steps[0].extras
+            with torch.no_grad():
+                new = plain_log_probs(policy.model, completion, 1.0).tolist()
+            ratios = [math.exp(a - b) for a, b in zip(new, completion.log_probs, strict=True)]
+            values = [min(r * advantage, min(max(r, 0.8), 1.28) * advantage) for r in ratios]
+            token_sums[group.task_id].append(sum(values))
+            token_counts[group.task_id].append(len(values))
+    if token_weights is sequence_mean:
+        expected = [np.mean(np.array(s) / np.array(n)) for s, n in zip(token_sums, token_counts, strict=True)]
+    else:
+        expected = [sum(s) / sum(n) for s, n in zip(token_sums, token_counts, strict=True)]
+    np.testing.assert_allclose(learner.objectives(batch), expected, atol=1e-5)
+
+
+def test_the_loss_of_one_minibatch_is_minus_the_objective_of_the_batch(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    batch = shifted(sample(policy))
+    learner = LanguageModelLearner(policy, GradientRecorder(policy.model), num_minibatches=1)
+    assert learner.update(batch)["loss"] == pytest.approx(-total_of(learner.objectives(batch), batch), abs=1e-5)
+
+
+@pytest.mark.parametrize("rows_per_forward", [1, 5, 24])
+@BOTH_MEANS
+def test_rows_per_forward_changes_no_gradient(
+    policy: LanguageModelPolicy, sample: Sample, token_weights: TokenWeights, rows_per_forward: int
+) -> None:
+    batch = shifted(sample(policy))
+    options = {"num_minibatches": 1, "token_weights": token_weights}
+    (whole,) = gradients_of(policy, batch, **options)
+    (parts,) = gradients_of(policy, batch, rows_per_forward=rows_per_forward, **options)
+    assert whole.abs().max() > 1e-3
+    torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-5)
+
+
+def test_the_gradient_is_linear_in_the_loss_weights(policy: LanguageModelPolicy, sample: Sample) -> None:
+    batch = shifted(sample(policy))
+
+    def gradient(weights: FloatArray) -> torch.Tensor:
+        return gradients_of(policy, replace(batch, weights=weights), num_minibatches=1)[0]
+
+    first = np.array([1.0, 0.0, 2.0, 0.0, 1.0, 0.5])
+    second = np.array([0.0, 3.0, 1.0, 0.0, 0.0, 0.5])
+    torch.testing.assert_close(
+        gradient(first) + 2 * gradient(second), gradient(first + 2 * second), atol=1e-6, rtol=1e-4
+    )
+    assert not gradient(np.zeros(6)).any()
+    assert not torch.allclose(gradient(first), gradient(second), atol=1e-3)
+
+
+@pytest.mark.parametrize(("num_minibatches", "steps"), [(1, 1), (4, 4), (6, 6), (50, 6)])
+def test_a_step_is_taken_for_each_minibatch_and_no_minibatch_is_empty(
+    policy: LanguageModelPolicy, sample: Sample, num_minibatches: int, steps: int
+) -> None:
+    assert len(gradients_of(policy, sample(policy), num_minibatches=num_minibatches)) == steps
+
+
+def test_minibatches_hold_every_group_once_in_an_order_that_the_seed_names(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    batch = shifted(sample(policy))
+    (whole,) = gradients_of(policy, batch, num_minibatches=1)
+    parts, again, other = (gradients_of(policy, batch, num_minibatches=6, seed=seed) for seed in (0, 0, 1))
+    torch.testing.assert_close(torch.stack(parts).mean(dim=0), whole, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(parts, again, atol=0, rtol=0)
+    assert not torch.equal(torch.stack(parts), torch.stack(other))
+
+
+def test_the_clip_is_the_learners(policy: LanguageModelPolicy, sample: Sample) -> None:
+    """Ratios of 2: at clip 0.5 good tokens gain 1.5 times their advantage, at clip 2 all of it."""
+    batch = with_old_log_probs(sample(policy), lambda values: tuple(value - math.log(2) for value in values))
+    group = batch.groups[0]
+    batch = replace(batch, groups=(group,), weights=np.ones(1))
+    advantages = group_advantages(group)
+    for clip_high, gain in ((0.5, 1.5), (2.0, 2.0)):
+        objective = learner_of(policy, clip_high=clip_high).objectives(batch)[group.task_id]
+        expected = np.where(advantages > 0, gain, 2.0) @ advantages / len(advantages)
+        assert objective == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_gradient_that_is_not_finite_is_refused_and_leaves_everything_as_it_was(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    learner, batch = learner_of(policy, num_minibatches=1), sample(policy)
+    broken = with_old_log_probs(batch, lambda values: tuple(-1e6 for _ in values))
+    before = parameters_of(policy)
+    with pytest.raises(FloatingPointError, match="the step was not taken"):
+        learner.update(broken)
+    assert torch.equal(parameters_of(policy), before)
+    assert all(parameter.grad is None for parameter in policy.model.parameters())
+    learner.update(batch)
+    assert torch.isfinite(parameters_of(policy)).all()
+
+
+def agent_of(suite: TaskSuite, policy: LanguageModelPolicy, *, seed: int) -> MTGRPOAgent:
+    learner = learner_of(policy, num_minibatches=3, seed=seed)
+    sampler, weights = RatioPreservingSampler(2, 6, seed=seed), ImprovementAwareWeights(2)
+    return MTGRPOAgent(suite, policy, learner, sampler, weights, group_size=4)
+
+
+def test_two_steps_saved_and_two_more_are_bit_for_bit_what_a_restored_agent_does(
+    make_policy: MakePolicy, parity_suite: TaskSuite, tmp_path: Path
+) -> None:
+    agent = agent_of(parity_suite, make_policy(), seed=0)
+    agent.train(2)
+    agent.save(tmp_path / "step")
+    after_two = parameters_of(agent.policy)  # pyright: ignore[reportArgumentType]
+    reports: list[FloatArray] = []
+    agent.train(2, [lambda _, report: reports.append(report.improvements)])
+
+    other_suite = TaskSuite(parity_suite.tasks, seed=9)
+    other = agent_of(other_suite, make_policy(seed=9), seed=9)
+    other.train(1)  # moments, generators and streams that must all give way
+    other.restore(tmp_path / "step")
+    assert torch.equal(parameters_of(other.policy), after_two)  # pyright: ignore[reportArgumentType]
+    again: list[FloatArray] = []
+    other.train(2, [lambda _, report: again.append(report.improvements)])
+    np.testing.assert_array_equal(reports, again)
+    ours, theirs = (parameters_of(one.policy) for one in (agent, other))  # pyright: ignore[reportArgumentType]
+    assert torch.equal(ours, theirs)
+    assert not torch.equal(ours, after_two)
+
+
+def test_training_makes_the_first_character_right(make_policy: MakePolicy, parity_suite: TaskSuite) -> None:
+    """Chance is a half; the whole loop must beat it within a few steps."""
+    agent = agent_of(parity_suite, make_policy(), seed=0)
+    problems: Sequence[Any] = parity_suite.held_out(50)
+    before = agent.evaluate(problems).average
+    agent.learner.engine.optimizer.param_groups[0]["lr"] = 1e-2  # pyright: ignore[reportAttributeAccessIssue]
+    agent.train(15)
+    assert agent.evaluate(problems).average > before + 0.2

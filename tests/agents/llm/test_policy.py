@@ -1,0 +1,180 @@
+"""A language model as a policy: equal prompts are one computation, folders are ordinary checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+from mtgrpo_env.agents.llm.rollout_transformers import Decoding
+
+MakePolicy = Callable[..., LanguageModelPolicy]
+
+
+class NumberingEngine:
+    """Answers each prompt by the prompt itself and how many answers to it came before."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+        self.calls: list[tuple[list[str], list[int], Decoding]] = []
+
+    def generate(
+        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, rng: np.random.Generator
+    ) -> list[Completion]:
+        texts = [str(self.tokenizer.decode(list(prompt))) for prompt in prompts]
+        self.calls.append((texts, list(counts), decoding))
+        return [
+            Completion(prompt, tuple(self.tokenizer(f"{text}#{number}")["input_ids"]), ())
+            for prompt, text, count in zip(prompts, texts, counts, strict=True)
+            for number in range(count)
+        ]
+
+
+@pytest.fixture
+def engine(tokenizer: PreTrainedTokenizerBase) -> NumberingEngine:
+    return NumberingEngine(tokenizer)
+
+
+@pytest.fixture
+def scripted(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, engine: NumberingEngine
+) -> LanguageModelPolicy:
+    return LanguageModelPolicy(model, tokenizer, decoding=Decoding(6, 0.7), engine=engine)
+
+
+def test_the_engine_sees_each_distinct_prompt_once_with_its_count(
+    scripted: LanguageModelPolicy, engine: NumberingEngine
+) -> None:
+    scripted.act(["b", "a", "b", "c", "b", "a"], [0] * 6)
+    assert engine.calls == [(["b", "a", "c"], [3, 2, 1], Decoding(6, 0.7))]
+
+
+def test_every_answer_lands_at_the_observation_it_answers(scripted: LanguageModelPolicy) -> None:
+    texts, completions = scripted.act(["b", "a", "b", "c", "b", "a"], [0] * 6)
+    assert texts == ["b#0", "a#0", "b#1", "c#0", "b#2", "a#1"]
+    tokenizer = scripted.tokenizer
+    assert [tokenizer.decode(list(c.prompt)) for c in completions] == ["b", "a", "b", "c", "b", "a"]
+    assert [tokenizer.decode(list(c.tokens)) for c in completions] == texts
+
+
+def test_a_deterministic_action_is_decoded_at_temperature_zero(
+    scripted: LanguageModelPolicy, engine: NumberingEngine
+) -> None:
+    scripted.act(["a"], [0], deterministic=True)
+    assert engine.calls[0][2] == Decoding(6, 0.0)
+
+
+def test_the_end_token_ends_a_response_and_is_no_part_of_its_text(policy: LanguageModelPolicy) -> None:
+    texts, completions = policy.act(["x"] * 200, [0] * 200)
+    ended = [(t, c) for t, c in zip(texts, completions, strict=True) if c.tokens[-1] == policy.eos_id]
+    assert ended
+    assert all("<eos>" not in text and len(text) < len(c.tokens) for text, c in ended)
+
+
+def test_the_seed_names_the_responses(make_policy: MakePolicy) -> None:
+    first, again, other = (make_policy(seed=seed).act(["a", "b"], [0, 0])[0] for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_reseeded_policy_draws_without_disturbing_the_original(make_policy: MakePolicy) -> None:
+    policy, untouched = make_policy(), make_policy()
+    other = policy.reseeded(7)
+    assert other.act(["a"] * 4, [0] * 4)[0] == policy.reseeded(7).act(["a"] * 4, [0] * 4)[0]
+    assert other.model is policy.model
+    assert policy.act(["a"] * 4, [0] * 4)[0] == untouched.act(["a"] * 4, [0] * 4)[0]
+
+
+def test_a_saved_folder_is_an_ordinary_checkpoint_of_equal_logits_and_tokens(
+    policy: LanguageModelPolicy, tmp_path: Path
+) -> None:
+    policy.save(tmp_path)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    text = "Zd<c;a2;b3: \\boxed{b}\n"
+    ids = tokenizer([text], return_tensors="pt")["input_ids"]
+    assert ids.tolist() == policy.tokenizer([text])["input_ids"]
+    assert (tokenizer.eos_token_id, tokenizer.pad_token_id) == (policy.eos_id, policy.pad_id)
+    with torch.no_grad():
+        assert torch.equal(model(ids).logits, policy.model(ids).logits)
+
+
+def test_a_loaded_policy_has_the_saved_parameters_and_goes_on_drawing_where_the_saved_one_stood(
+    make_policy: MakePolicy, tmp_path: Path
+) -> None:
+    policy, other = make_policy(), make_policy(seed=5)
+    policy.act(["a"], [0])
+    policy.save(tmp_path)
+    with torch.no_grad():
+        for parameter in other.model.parameters():
+            parameter.add_(0.1)
+    other.load(tmp_path)
+    for ours, theirs in zip(policy.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert [policy.act(["b"] * 3, [0] * 3) for _ in range(2)] == [other.act(["b"] * 3, [0] * 3) for _ in range(2)]
+
+
+def test_loading_keeps_the_tensors_that_the_optimizer_holds(policy: LanguageModelPolicy, tmp_path: Path) -> None:
+    before = [parameter.data_ptr() for parameter in policy.model.parameters()]
+    policy.save(tmp_path)
+    policy.load(tmp_path)
+    assert [parameter.data_ptr() for parameter in policy.model.parameters()] == before
+
+
+def test_from_pretrained_gives_the_policy_that_was_saved(policy: LanguageModelPolicy, tmp_path: Path) -> None:
+    policy.save(tmp_path)
+    loaded = LanguageModelPolicy.from_pretrained(tmp_path, decoding=policy.decoding)
+    assert loaded.act(["abc", "d"], [0, 0]) == policy.act(["abc", "d"], [0, 0])
+    assert not loaded.model.training
+
+
+@pytest.mark.parametrize("source", ["nothere", "./not/here", "/not/here", "not/here/either"])
+def test_a_missing_model_folder_is_said_to_be_missing(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"expected a model folder or a hub id.*{source}"):
+        LanguageModelPolicy.from_pretrained(source, decoding=Decoding())
+
+
+def test_a_prompt_may_fill_the_context_but_for_the_response_and_not_more(policy: LanguageModelPolicy) -> None:
+    texts, _ = policy.act(["a" * 58, "b"], [0, 0])
+    assert len(texts) == 2
+    with pytest.raises(ValueError, match="prompt of 59 tokens and 6 new ones exceed the model's context of 64"):
+        policy.act(["a" * 59, "b"], [0, 0])
+
+
+def test_an_empty_prompt_is_refused(policy: LanguageModelPolicy) -> None:
+    with pytest.raises(ValueError, match="at least one token"):
+        policy.act(["a", ""], [0, 0])
+
+
+def test_characters_the_tokenizer_does_not_know_crash_nothing(policy: LanguageModelPolicy) -> None:
+    texts, completions = policy.act(["naïve → 思考 🙂", "a\x00b\ttab"], [0, 0])
+    assert len(texts) == len(completions) == 2
+
+
+def test_a_tokenizer_without_an_end_token_is_refused(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    endless = AutoTokenizer.from_pretrained(tmp_path)
+    endless.eos_token = None
+    with pytest.raises(ValueError, match="needs an eos_token"):
+        LanguageModelPolicy(model, endless, decoding=Decoding())
+
+
+def test_a_tokenizer_without_a_padding_token_pads_with_the_end_token(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    unpadded = AutoTokenizer.from_pretrained(tmp_path)
+    unpadded.pad_token = None
+    policy = LanguageModelPolicy(model, unpadded, decoding=Decoding(4))
+    assert policy.pad_id == policy.eos_id
+    assert len(policy.act(["ab", "c"], [0, 0])[0]) == 2

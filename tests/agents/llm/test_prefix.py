@@ -1,0 +1,111 @@
+"""Computing a shared prompt once changes neither log-probabilities nor gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from mtgrpo_env.agents.llm.data import Completion, PackedGroups, left_padded, pack
+from mtgrpo_env.agents.llm.prefix import completion_log_probs, prefill
+from mtgrpo_env.types import Group, Problem, Rollout, Step
+
+PlainLogProbs = Callable[[PreTrainedModel, Completion, float], torch.Tensor]
+RandomCompletions = Callable[[Sequence[int], Sequence[int], Sequence[int]], list[Completion]]
+
+SHAPES = [
+    pytest.param((7,), (0, 0, 0), (5, 1, 3), id="one-prompt-for-all"),
+    pytest.param((9, 1, 4), (2, 0, 0, 1, 2), (3, 6, 1, 4, 2), id="unequal-lengths-out-of-order"),
+    pytest.param((3, 8), (0, 1), (1, 1), id="one-token-completions"),
+    pytest.param((5,), (0,), (6,), id="one-row"),
+]
+
+
+def packed_of(completions: Sequence[Completion]) -> PackedGroups:
+    rollouts = tuple(Rollout((Step("", "", 0.0, extras=c),), 0.0, False) for c in completions)
+    return pack([Group(Problem(0, seed=0), rollouts)], np.ones(1), 0, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize(("prompt_lengths", "which", "lengths"), SHAPES)
+def test_log_probs_with_shared_prompts_equal_a_plain_forward_pass_of_each_row(
+    model: PreTrainedModel,
+    random_completions: RandomCompletions,
+    plain_log_probs: PlainLogProbs,
+    prompt_lengths: Sequence[int],
+    which: Sequence[int],
+    lengths: Sequence[int],
+    temperature: float,
+) -> None:
+    completions = random_completions(prompt_lengths, which, lengths)
+    with torch.no_grad():
+        ours = completion_log_probs(model, packed_of(completions), temperature)
+        for row, completion in zip(ours, completions, strict=True):
+            plain = plain_log_probs(model, completion, temperature)
+            torch.testing.assert_close(row[: len(plain)].double(), plain, atol=1e-5, rtol=1e-5)
+
+
+def test_log_probs_do_not_depend_on_how_attention_is_computed(
+    model: PreTrainedModel, random_completions: RandomCompletions, plain_log_probs: PlainLogProbs
+) -> None:
+    """A row of padding attends to nothing, which is where implementations differ."""
+    completions = random_completions((9, 1), (0, 1), (3, 2))
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        ours = completion_log_probs(model, packed_of(completions), 1.0)
+        for row, completion in zip(ours, completions, strict=True):
+            plain = plain_log_probs(model, completion, 1.0)
+            torch.testing.assert_close(row[: len(plain)].double(), plain, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("prompt_lengths", "which", "lengths"), SHAPES)
+def test_gradients_of_all_parameters_equal_those_of_the_plain_computation(
+    model: PreTrainedModel,
+    random_completions: RandomCompletions,
+    plain_log_probs: PlainLogProbs,
+    prompt_lengths: Sequence[int],
+    which: Sequence[int],
+    lengths: Sequence[int],
+) -> None:
+    completions = random_completions(prompt_lengths, which, lengths)
+    coefficients = torch.linspace(-1, 1, len(completions)) + 0.1
+    packed = packed_of(completions)
+    ours = (completion_log_probs(model, packed, 1.0) * packed.mask).sum(dim=1)
+    gradients = torch.autograd.grad(ours @ coefficients, list(model.parameters()))
+    plain = torch.stack([plain_log_probs(model, completion, 1.0).sum() for completion in completions]).float()
+    expected = torch.autograd.grad(plain @ coefficients, list(model.parameters()))
+    for (name, _), ours_, plain_ in zip(model.named_parameters(), gradients, expected, strict=True):
+        assert plain_.abs().max() > 0, name
+        error = (ours_ - plain_).abs().max() / plain_.abs().max()
+        assert error < 1e-4, name
+
+
+def test_a_prefix_ends_where_each_prompt_ends_and_rows_can_be_repeated(
+    model: PreTrainedModel, random_completions: RandomCompletions
+) -> None:
+    prompts = [completion.prompt for completion in random_completions((6, 2), (0, 1), (1, 1))]
+    ids, mask = (torch.as_tensor(array) for array in left_padded(prompts, pad_id=0))
+    with torch.no_grad():
+        prefix = prefill(model, ids, mask)
+        assert prefix.lengths.tolist() == [6, 2]
+        expected = torch.stack([model(torch.tensor([prompt])).logits[0, -1] for prompt in prompts])
+        torch.testing.assert_close(prefix.next_logits, expected, atol=1e-5, rtol=1e-5)
+        chosen = prefix.select(torch.tensor([1, 0, 1]))
+    assert chosen.lengths.tolist() == [2, 6, 2]
+    assert torch.equal(chosen.next_logits, prefix.next_logits[[1, 0, 1]])
+    assert chosen.cache.get_seq_length() == 6
+
+
+def test_padding_tokens_have_no_influence(model: PreTrainedModel, random_completions: RandomCompletions) -> None:
+    packed = packed_of(random_completions((6, 2), (0, 1, 1), (2, 4, 1)))
+    prompts, tokens = packed.prompts.clone(), packed.tokens.clone()
+    prompts[packed.prompt_mask == 0] = 50
+    tokens[packed.mask == 0] = 60
+    columns = [packed.old_log_probs, packed.advantages, packed.weights, packed.task_ids]
+    other = PackedGroups(prompts, packed.prompt_mask, packed.prompt_index, tokens, packed.mask, *columns)
+    with torch.no_grad():
+        ours, theirs = (completion_log_probs(model, one, 1.0)[packed.mask == 1] for one in (packed, other))
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)

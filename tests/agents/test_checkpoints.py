@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from mtgrpo_env.agents.checkpoints import atomic_folder, checkpoint_folder, keep_newest, newest_checkpoint
+
+
+def write(folder: Path, text: str) -> None:
+    with atomic_folder(folder) as unfinished:
+        (unfinished / "file").write_text(text)
+
+
+def test_a_folder_takes_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "a") as unfinished:
+        (unfinished / "file").write_text("new")
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a" / "file").read_text() == "new"
+
+
+def test_an_error_while_writing_leaves_the_old_folder_and_no_litter(tmp_path: Path) -> None:
+    write(tmp_path / "a", "old")
+    with pytest.raises(OSError, match="disk full"), atomic_folder(tmp_path / "a") as unfinished:  # noqa: PT012
+        (unfinished / "file").write_text("half")
+        raise OSError("disk full")
+    assert (tmp_path / "a" / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_written_again_holds_only_the_new_files(tmp_path: Path) -> None:
+    write(tmp_path / "a", "old")
+    with atomic_folder(tmp_path / "a") as unfinished:
+        (unfinished / "other").write_text("new")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["other"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_the_newest_checkpoint_is_the_one_of_the_highest_step_whatever_else_lies_there(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path) is None
+    for step in (5, 1_000_000, 40):
+        write(checkpoint_folder(tmp_path, step), "x")
+    (tmp_path / "checkpoints" / ".step-2000000.unfinished-1").mkdir()
+    (tmp_path / "checkpoints" / "notes").mkdir()
+    assert newest_checkpoint(tmp_path) == checkpoint_folder(tmp_path, 1_000_000)
+
+
+def test_keep_newest_deletes_older_steps_and_what_killed_processes_left(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        write(checkpoint_folder(tmp_path, step), "x")
+    (tmp_path / "checkpoints" / ".step-000004.unfinished-1").mkdir()
+    keep_newest(tmp_path, 2)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000002", "step-000003"]

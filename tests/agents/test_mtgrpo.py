@@ -1,0 +1,188 @@
+import json
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from mtgrpo_env.agents.methods import METHODS, MethodConfig
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
+from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.envs.toy import LockEnv, toy_suite
+from mtgrpo_env.rollout import TaskError
+from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.task_weights import ImprovementAwareWeights, UniformWeights
+
+
+def toy_agent(method: str = "mt-grpo", *, num_tasks: int = 4, seed: int = 0, weight_lr: float = 0.025) -> MTGRPOAgent:
+    suite = toy_suite(num_tasks, seed=seed)
+    policy = TabularPolicy(num_tasks, 16, 4, seed=seed)
+    parts = METHODS[method](MethodConfig(num_tasks, batch_size=16, seed=seed, weight_lr=weight_lr))
+    learner = TabularLearner(policy, lr=4.0, clip_high=parts.clip_high, seed=seed)
+    return MTGRPOAgent(suite, policy, learner, parts.sampler, parts.task_weights, group_size=6)
+
+
+def agent_of(tasks: list[Task], *, num_actions: int = 4) -> MTGRPOAgent:
+    suite = TaskSuite(tasks)
+    policy = TabularPolicy(len(tasks), 16, num_actions)
+    sampler = RatioPreservingSampler(len(tasks), 8, max_resamples=1)
+    return MTGRPOAgent(
+        suite, policy, TabularLearner(policy), sampler, ImprovementAwareWeights(len(tasks)), group_size=4
+    )
+
+
+class Hopeless(LockEnv):
+    """A lock that never opens."""
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        observation, _, terminated, truncated, info = super().step(action)
+        return observation, 0.0, terminated, truncated, {**info, "is_success": False} if terminated else info
+
+
+class Breaking(LockEnv):
+    """A lock that breaks at its third episode."""
+
+    episodes = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        type(self).episodes += 1
+        if self.episodes > 40:
+            raise OSError("the lock broke")
+        return super().reset(seed=seed, options=options)
+
+
+def test_the_worst_task_is_learned() -> None:
+    """Seed 0, 40 steps; a random player opens the four-digit lock once in 256 tries."""
+    agent = toy_agent(weight_lr=0.05)
+    start = agent.evaluate(agent.suite.held_out(40), rollouts_per_problem=4)
+    agent.train(40)
+    end = agent.evaluate(agent.suite.held_out(40), rollouts_per_problem=4)
+    assert start.worst < 0.05
+    assert end.worst > 0.4
+    assert end.average > start.average + 0.4
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_method_makes_progress(method: str) -> None:
+    agent = toy_agent(method, num_tasks=2)
+    start = agent.evaluate(agent.suite.held_out(50)).average
+    agent.train(15)
+    assert agent.evaluate(agent.suite.held_out(50)).average > start + 0.2
+
+
+def test_a_step_is_algorithm_1() -> None:
+    """The weights that sampled the batch are those before the step; the weights after come from I and J."""
+    agent = toy_agent()
+    z = agent.task_weights.probabilities
+    report = agent.train_step()
+    assert np.array_equal(report.probabilities, z)
+    expected = ImprovementAwareWeights(4)
+    from mtgrpo_env.types import TaskStats
+
+    expected.update(TaskStats(report.rewards, report.improvements, np.zeros(4)))
+    assert np.array_equal(agent.task_weights.probabilities, expected.probabilities)
+    assert report.step == agent.step == 1
+    assert report.rollouts == agent.rollouts == report.generated.sum() * agent.group_size
+    assert (report.kept <= report.accepted).all()
+
+
+def test_improvements_are_measured_on_the_batch_just_trained() -> None:
+    agent = toy_agent()
+    report = agent.train_step()
+    present = report.kept > 0
+    assert (report.improvements[present] > 0).all()
+    assert (report.improvements[~present] == 0).all()
+
+
+def test_callbacks_hear_of_every_step_in_order() -> None:
+    heard: list[StepReport] = []
+    agent = toy_agent(num_tasks=2)
+    agent.train(3, callbacks=[lambda a, report: heard.append(report)])
+    assert [report.step for report in heard] == [1, 2, 3]
+
+
+def test_evaluation_does_not_disturb_training() -> None:
+    quiet, watched = toy_agent(), toy_agent()
+    for agent, is_watched in ((quiet, False), (watched, True)):
+        for _ in range(3):
+            agent.train_step()
+            if is_watched:
+                agent.evaluate(agent.suite.held_out(10))
+    assert np.array_equal(quiet.policy.logits, watched.policy.logits)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_a_restored_agent_goes_on_bit_for_bit(method: str, tmp_path: Path) -> None:
+    agent = toy_agent(method)
+    agent.train(3)
+    agent.save(tmp_path / "checkpoint")
+    agent.train(3)
+    again = toy_agent(method, seed=0)
+    again.restore(tmp_path / "checkpoint")
+    again.train(3)
+    assert np.array_equal(agent.policy.logits, again.policy.logits)  # pyright: ignore[reportAttributeAccessIssue]
+    assert agent._state_dict() == again._state_dict()
+
+
+def test_a_checkpoint_of_another_composition_is_refused_by_name(tmp_path: Path) -> None:
+    toy_agent("mt-grpo").save(tmp_path / "checkpoint")
+    with pytest.raises(ValueError, match=r"RatioPreservingSampler.*DynamicSampler"):
+        toy_agent("dapo").restore(tmp_path / "checkpoint")
+    with pytest.raises(ValueError, match="lock-3"):
+        toy_agent("mt-grpo", num_tasks=3).restore(tmp_path / "checkpoint")
+    with pytest.raises(FileNotFoundError, match="no agent checkpoint"):
+        toy_agent().restore(tmp_path / "nothing")
+
+
+def test_a_checkpoint_can_be_read_by_a_person(tmp_path: Path) -> None:
+    agent = toy_agent(num_tasks=2)
+    agent.train(2)
+    agent.save(tmp_path / "checkpoint")
+    state = json.loads((tmp_path / "checkpoint" / "agent.json").read_text())
+    assert state["step"] == 2
+    assert state["suite"]["names"] == list(agent.suite.names)
+
+
+def test_parts_that_differ_in_the_number_of_tasks_are_refused() -> None:
+    suite, policy = toy_suite(3), TabularPolicy(3, 16, 4)
+    for sampler, weights, name in (
+        (DynamicSampler(2, 8), UniformWeights(3), "sampler"),
+        (DynamicSampler(3, 8), UniformWeights(4), "task_weights"),
+    ):
+        with pytest.raises(ValueError, match=f"3 tasks, the {name}"):
+            MTGRPOAgent(suite, policy, TabularLearner(policy), sampler, weights)
+
+
+def test_a_task_out_of_reach_is_named_once_and_the_others_are_trained() -> None:
+    agent = agent_of([Task("lock", partial(LockEnv, 1)), Task("hopeless", partial(Hopeless, 1))])
+    with pytest.warns(StarvedTaskWarning, match=r"'hopeless'.*accuracy 0\.00") as caught:
+        agent.train(14)
+    assert len([w for w in caught if "hopeless" in str(w.message)]) == 1
+    assert agent.evaluate(agent.suite.held_out(30)).accuracies[0] > 0.5
+
+
+def test_steps_without_any_informative_group_change_nothing_and_end() -> None:
+    agent = agent_of([Task("hopeless", partial(Hopeless, 1))])
+    before = agent.policy.logits.copy()  # pyright: ignore[reportAttributeAccessIssue]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StarvedTaskWarning)
+        agent.train(12)
+    assert np.array_equal(before, agent.policy.logits)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_an_env_that_raises_is_named_and_the_agent_can_still_be_saved(tmp_path: Path) -> None:
+    Breaking.episodes = 0
+    agent = agent_of([Task("breaking", partial(Breaking, 1))])
+    with pytest.raises(TaskError, match=r"task 'breaking' raised in reset.*the lock broke"):
+        agent.train(50)
+    agent.save(tmp_path / "checkpoint")
+    assert (tmp_path / "checkpoint" / "agent.json").is_file()
+
+
+def test_gymnasium_envs_without_is_success_are_judged_by_their_reward_threshold() -> None:
+    task = Task.from_id("CartPole-v1")
+    assert task.success_threshold == gym.spec("CartPole-v1").reward_threshold

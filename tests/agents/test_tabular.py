@@ -1,0 +1,116 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy, _flatten
+from mtgrpo_env.envs.toy import LockEnv
+from mtgrpo_env.filters import every_group
+from mtgrpo_env.rollout import sample_batch
+from mtgrpo_env.samplers import MultinomialSampler
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.types import Batch
+
+
+def trained_a_little(seed: int = 0) -> tuple[TabularPolicy, TabularLearner, Batch]:
+    """A policy that has moved away from the one that sampled the batch, locks of one and two digits."""
+    suite = TaskSuite([Task(f"lock-{n}", partial(LockEnv, n, num_digits=3)) for n in (1, 2)], seed=seed)
+    policy = TabularPolicy(2, 16, 3, seed=seed)
+    learner = TabularLearner(policy, lr=3.0, num_minibatches=2)
+    sampler = MultinomialSampler(2, 8, seed=seed)
+    batch = sample_batch(suite, policy, sampler, np.array([0.5, 0.5]), group_size=6, group_filter=every_group)
+    return policy, learner, batch
+
+
+def objective(learner: TabularLearner, batch: Batch) -> float:
+    """The clipped objective, sequence-mean, by plain loops."""
+    total, count = 0.0, 0
+    for group, weight in zip(batch.groups, batch.weights, strict=True):
+        spread = group.rewards.std()
+        for rollout in group.rollouts:
+            advantage = (rollout.reward - group.rewards.mean()) / spread if spread > 0 else 0.0
+            terms = []
+            for step in rollout.steps:
+                row = learner.policy.logits[group.task_id, step.observation]
+                log_prob = row[step.action] - np.log(np.exp(row).sum())
+                ratio = np.exp(log_prob - step.extras)
+                terms.append(min(ratio * advantage, np.clip(ratio, 0.8, 1.28) * advantage))
+            total += weight * float(np.mean(terms))
+            count += 1
+    return total / count
+
+
+def test_the_gradient_is_the_derivative_of_the_clipped_objective() -> None:
+    policy, learner, batch = trained_a_little()
+    policy.logits = policy.logits + np.random.default_rng(1).normal(0, 0.5, policy.logits.shape)
+    gradient = learner._gradient(_flatten(batch.groups, batch.weights))
+    numerical = np.zeros_like(gradient)
+    for index in np.ndindex(*gradient.shape):
+        values = []
+        for sign in (1, -1):
+            policy.logits[index] += sign * 1e-6
+            values.append(objective(learner, batch))
+            policy.logits[index] -= sign * 1e-6
+        numerical[index] = (values[0] - values[1]) / 2e-6
+    assert np.abs(numerical).max() > 1e-3
+    assert np.allclose(gradient, numerical, atol=1e-7)
+
+
+def test_an_update_raises_the_objective_of_its_own_batch() -> None:
+    _, learner, batch = trained_a_little()
+    before = learner.objectives(batch)
+    learner.update(batch)
+    assert np.nanmin(learner.objectives(batch) - before) > 0
+
+
+def test_the_objective_at_sampling_needs_no_policy_and_is_zero_for_whole_groups() -> None:
+    _, learner, batch = trained_a_little()
+    assert np.allclose(learner.sampled_objectives(batch), learner.objectives(batch), atol=1e-12)
+    assert np.allclose(learner.sampled_objectives(batch), 0, atol=1e-12)
+
+
+def test_actions_are_drawn_from_the_softmax() -> None:
+    """20,000 draws, standard error .0035; tolerance .015."""
+    policy = TabularPolicy(1, 1, 3, seed=0)
+    policy.logits[0, 0] = np.log([0.5, 0.3, 0.2])
+    actions, log_probs = policy.act([0] * 20_000, [0] * 20_000)
+    assert np.allclose(np.bincount(actions) / 20_000, [0.5, 0.3, 0.2], atol=0.015)
+    assert np.allclose(np.exp(log_probs), np.array([0.5, 0.3, 0.2])[actions])
+    assert policy.act([0], [0], deterministic=True)[0] == [0]
+
+
+def test_a_reseeded_policy_shares_the_table_and_leaves_the_generator_alone() -> None:
+    policy = TabularPolicy(1, 4, 3, seed=0)
+    state = policy.rng.bit_generator.state
+    other = policy.reseeded(5)
+    other.act([0, 1, 2], [0, 0, 0])
+    assert policy.rng.bit_generator.state == state
+    assert other.logits is policy.logits
+
+
+def test_policy_and_learner_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
+    policy, learner, batch = trained_a_little()
+    learner.update(batch)
+    policy.save(tmp_path)
+    learner.save(tmp_path)
+    again, again_learner, _ = trained_a_little(seed=9)
+    again.load(tmp_path)
+    again_learner.load(tmp_path)
+    learner.update(batch)
+    again_learner.update(batch)
+    assert np.array_equal(policy.logits, again.logits)
+    assert policy.act([0] * 9, [1] * 9) == again.act([0] * 9, [1] * 9)
+
+
+def test_loss_weights_scale_the_gradient() -> None:
+    _, learner, batch = trained_a_little()
+    plain = learner._gradient(_flatten(batch.groups, batch.weights))
+    assert np.allclose(learner._gradient(_flatten(batch.groups, 2 * batch.weights)), 2 * plain)
+
+
+@pytest.mark.parametrize("num_minibatches", [1, 4, 100])
+def test_a_batch_may_have_fewer_groups_than_minibatches(num_minibatches: int) -> None:
+    _, learner, batch = trained_a_little()
+    learner.num_minibatches = num_minibatches
+    assert np.isfinite(learner.update(batch)["gradient_norm"])

@@ -1,0 +1,89 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import mtgrpo_env
+from mtgrpo_env import check_task
+from mtgrpo_env.envs.mtreason import REASON_TASKS, SUITES, reason_suite
+from mtgrpo_env.envs.toy import toy_suite
+
+IDS = ["MTReason/Countdown-v0", "MTReason/Zebra-v0", "MTReason/Arc-v0"]
+LEVELS = ["mini", "easy", "medium", "hard", "very_hard"]
+
+
+def test_an_id_that_names_the_package_needs_no_import() -> None:
+    code = "import gymnasium as gym; env = gym.make('mtgrpo_env:MTReason-v0'); print(env.reset(seed=0)[1]['task'])"
+    root = Path(mtgrpo_env.__file__).resolve().parents[1]
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert printed.stdout.strip().endswith("-medium")
+
+
+def test_mt_reason_takes_tasks_levels_and_sizes() -> None:
+    env = gym.make("MTReason-v0", tasks=("countdown-mini", "arc"), level="easy", group_size=2, batch_size=4)
+    tasks = set()
+    for i in range(40):
+        _, info = env.reset(seed=0 if i == 0 else None)
+        tasks.add(info["task"])
+        env.step("")
+    assert tasks == {"countdown-mini", "arc-easy"}
+
+
+@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.filterwarnings("ignore:.*Not able to test alternative render modes.*")
+def test_every_task_at_every_level_passes_gymnasiums_own_check(env_id: str, level: str) -> None:
+    check_env(gym.make(env_id, level=level, render_mode="ansi").unwrapped, skip_render_check=False)
+
+
+@pytest.mark.parametrize("suite", ["mini", "easy", "medium"])
+def test_every_task_keeps_the_promises_of_a_task(suite: str) -> None:
+    for task in reason_suite(SUITES[suite]).tasks:
+        check_task(task, num_problems=10)
+
+
+def test_toy_tasks_keep_the_promises_of_a_task() -> None:
+    for task in toy_suite(4).tasks:
+        check_task(task, num_problems=10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tasks": ("chess",)}, r"one of \['countdown', 'zebra', 'arc'\].*'chess'"),
+        ({"level": "trivial"}, r"one of \['mini', 'easy'.*'trivial'"),
+        ({"tasks": ("arc-huge",)}, r"level of task 'arc'.*'huge'"),
+        ({"tasks": ()}, "at least one task"),
+        ({"tasks": ("arc", "arc")}, "unique"),
+        ({"split": "dev"}, r"split must be one of \['train', 'test'\], got 'dev'"),
+        ({"extraction": "regex"}, "extraction must be one of"),
+        ({"task_weights": [1, 1, 1]}, "sum to 1"),
+        ({"group_size": 0}, "group_size must be at least 1"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gym.make("MTReason-v0", **arguments)
+
+
+def test_unknown_arguments_are_refused() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        gym.make("MTReason-v0", colour="red")
+
+
+def test_a_sync_vector_env_with_one_seed_is_a_group() -> None:
+    vector = gym.make_vec("MTReason/Arc-v0", num_envs=4, vectorization_mode="sync", level="mini")
+    prompts, _ = vector.reset(seed=[11] * 4)  # pyright: ignore[reportArgumentType]  # annotated as int, takes both
+    assert len(set(prompts)) == 1
+    _, rewards, terminated, _, _ = vector.step([""] * 4)  # pyright: ignore[reportArgumentType]
+    assert rewards.tolist() == [0.0] * 4
+    assert terminated.all()
+
+
+def test_every_suite_has_its_tasks() -> None:
+    assert SUITES["nine"] == tuple(f"{name}-{level}" for name in REASON_TASKS for level in ("easy", "medium", "hard"))
+    assert set(SUITES) == {*LEVELS, "nine"}
