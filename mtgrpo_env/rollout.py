@@ -127,10 +127,10 @@ def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], group_size: i
 def _batch(plan: BatchPlan, groups: list[Group], group_size: int) -> Batch:
     selected, weights = plan.select()
     num_tasks = plan.num_tasks
-    scored = [group for group in groups if group.valid.any()]
-    task_ids = np.array([group.task_id for group in scored], dtype=np.int64)
-    rewards = [float(group.rewards[group.valid].mean()) for group in scored]
-    accuracies = [float(group.successes[group.valid].mean()) for group in scored]
+    scored = [(group.task_id, rollout) for group in groups for rollout in group.rollouts if rollout.valid]
+    task_ids = np.array([task_id for task_id, _ in scored], dtype=np.int64)
+    rewards = [rollout.reward for _, rollout in scored]
+    accuracies = [float(rollout.is_success) for _, rollout in scored]
     return Batch(
         groups=tuple(groups[i] for i in selected),
         weights=weights,

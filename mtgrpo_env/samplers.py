@@ -189,12 +189,17 @@ class DynamicSampler(BatchSampler[DynamicPlan]):
         seed: of the sampler's generator.
         oversampling: groups generated per round, in multiples of B.
         max_rounds: generation budget, in rounds.
+
+    Raises:
+        ValueError: if an argument is out of its range.
     """
 
     def __init__(
         self, num_tasks: int, batch_size: int, *, seed: int = 0, oversampling: float = 3.0, max_rounds: int = 10
     ) -> None:
         super().__init__(num_tasks, batch_size, seed=seed)
+        if max_rounds < 1:
+            raise ValueError(f"max_rounds must be at least 1, got {max_rounds}")
         self.round_size = _round_size(oversampling, batch_size)
         self.max_rounds = max_rounds
 

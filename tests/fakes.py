@@ -9,12 +9,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from hypothesis import strategies as st
 
 from mtgrpo_env.samplers import BatchPlan
 from mtgrpo_env.spaces import TEXT
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, TextEnv, Verdict
-from mtgrpo_env.types import FloatArray, Group, Problem, Rollout, Step
+from mtgrpo_env.types import FloatArray, Group, IntArray, Problem, Rollout, Step
 
 
 class ScriptedPolicy:
@@ -102,6 +103,17 @@ class Sum(TextEnv[tuple[int, int]]):
         return str(rng.integers(2000))
 
 
+World = tuple[FloatArray, list[float], int, int]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Task weights z, the share of groups filtered of each task, B, and a seed."""
+    z = np.array(draw(st.lists(st.sampled_from([0.0, 0.1, 1.0, 3.0]), min_size=1, max_size=5).filter(any)))
+    rates = draw(st.lists(st.sampled_from([0.0, 0.3, 0.9, 1.0]), min_size=len(z), max_size=len(z)))
+    return z / z.sum(), rates, draw(st.integers(1, 24)), draw(st.integers(0, 10**6))
+
+
 def drive(plan: BatchPlan, informative: Callable[[int], bool]) -> list[list[int]]:
     """Play a plan to its end without any env; returns the proposals, round by round."""
     rounds: list[list[int]] = []
@@ -115,6 +127,12 @@ def filtered_at(rates: Sequence[float] | FloatArray, seed: int) -> Callable[[int
     """Says of a group of task k that it is informative, with probability 1 - rates[k]."""
     rng = np.random.default_rng(seed)
     return lambda task_id: bool(rng.random() >= rates[task_id])
+
+
+def kept_tasks(plan: BatchPlan) -> IntArray:
+    """(K,) groups selected of each task."""
+    selected, _ = plan.select()
+    return np.bincount([plan._task_ids[i] for i in selected], minlength=plan.num_tasks)
 
 
 def group_of(

@@ -36,7 +36,8 @@ def draw_run(history: RunHistory, names: Sequence[str], file: Path, *, title: st
 def _accuracies(axes: Axes, history: RunHistory, names: Sequence[str], colors: Sequence[Any]) -> None:
     records = history.of("evaluation")
     rollouts = [record["rollouts"] for record in records]
-    accuracies = np.array([record["accuracies"] for record in records], dtype=float)  # (evaluations, K)
+    accuracies = np.array([record["accuracies"] for record in records], dtype=float)
+    accuracies = accuracies.reshape(len(records), len(names))  # (evaluations, K), of none as well
     for k, name in enumerate(names):
         axes.plot(rollouts, accuracies[:, k], marker=".", color=colors[k % 10], label=name)
     axes.plot(rollouts, accuracies.min(axis=1), color="black", linewidth=3, alpha=0.3, label="worst task")

@@ -72,9 +72,9 @@ def _line(record: Record) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no arrays and no NaN."""
+    """JSON has no arrays, no NaN and no infinity."""
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value.tolist()]
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         print(f"mtgrpo {command}: {error}. Try: pip install 'mtgrpo-env[train]'", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"mtgrpo {command}: interrupted", file=sys.stderr)
+        return 130
     except (ValueError, OSError) as error:
         print(f"mtgrpo {command}: {error}", file=sys.stderr)
         return 2

@@ -53,6 +53,9 @@ class Config:
 
 def run(config: Config) -> int:
     """Evaluate and print; progress goes to standard error."""
+    for name, value in (("rollouts", config.rollouts), ("max_new_tokens", config.max_new_tokens)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
     suite, problems = _problems(config)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -107,13 +110,21 @@ def _evaluate(
 ) -> Evaluation:
     if config.agent in _BASELINES:
         return evaluate_answers(suite, _BASELINES[config.agent], problems, seed=config.seed, progress=progress)
+    import transformers
+
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
     from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 
+    transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     decoding = Decoding(config.max_new_tokens, config.temperature)
     policy = LanguageModelPolicy.from_pretrained(
         config.agent, decoding=decoding, device=config.device, seed=config.seed
     )
+    envs = ((suite.envs(problem.task_id, 1)[0], problem) for problem in problems)
+    prompts = [env.reset(seed=problem.seed, options=dict(problem.options))[0] for env, problem in envs]
+    longest = max(len(ids) for ids in policy.tokenizer(prompts)["input_ids"])
+    room = int(policy.model.config.max_position_embeddings) - longest
+    policy.decoding = Decoding(min(config.max_new_tokens, max(room, 1)), config.temperature)
     return evaluate_policy(suite, policy, problems, rollouts_per_problem=config.rollouts, progress=progress)
 
 

@@ -37,7 +37,7 @@ class Lesson:
 
 LESSONS = (
     Lesson(steps=2200, lr=6e-3),
-    Lesson(steps=150, lr=3e-4, careful={"countdown-mini": 0.75, "zebra-mini": 0.70, "arc-mini": 0.02}),
+    Lesson(steps=300, lr=3e-4, careful={"countdown-mini": 0.75, "zebra-mini": 0.70, "arc-mini": 0.02}),
 )
 """First the skills, from careful authors alone; then the habits of a corpus whose authors differ by task."""
 

@@ -21,6 +21,8 @@ class Config:
 
 def run(config: Config) -> int:
     """Try guess and oracle on every task and print a table."""
+    if config.problems < 1:
+        raise ValueError(f"problems must be at least 1, got {config.problems}")
     table = Table(title=f"Tasks ({config.problems} held-out problems each)")
     for column in ("task", "prompt characters", "a guess scores", "oracle"):
         table.add_column(column, justify="left" if column == "task" else "right")

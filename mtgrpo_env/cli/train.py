@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,6 +65,8 @@ class Config:
     """Longest response, in tokens."""
     temperature: float = 1.0
     """Of sampling, in training and evaluation."""
+    rows_per_forward: int = 512
+    """Completions in one training pass; lower it when memory runs out, no result changes."""
     eval_problems: int = 300
     """Held-out problems of each task."""
     eval_every: int = 10
@@ -84,17 +86,19 @@ def run(config: Config) -> int:
     console = Console()
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     _check(config)
-    _claim_folder(config)
+    _refuse_another_run(config)
     suite = reason_suite(suite_tasks(config.suite), seed=config.seed)
     if config.batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {config.batch_size}")
     start = config.model or starting_model(config.out.parent, suite, seed=config.seed, console=console)
     console.print(f"{config.method} on {', '.join(suite.names)}; starting model {start}; run {config.out}")
     agent = build_agent(config, suite, str(start))
+    _write_config(config)
     checkpoint = newest_checkpoint(config.out)
     if checkpoint is not None:
         agent.restore(checkpoint)
-        console.print(f"going on after step {agent.step}")
+        done = agent.step >= config.steps
+        console.print(f"all {config.steps} steps are done" if done else f"going on after step {agent.step}")
     history = RunHistory(config.out / "history.jsonl", last_step=agent.step if checkpoint else -1)
     return _Run(config, agent, history, console).train()
 
@@ -112,6 +116,7 @@ def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:
         TorchTrainEngine(policy.model, lr=config.lr),
         num_minibatches=config.minibatches,
         clip_high=method.clip_high,
+        rows_per_forward=config.rows_per_forward,
         seed=config.seed,
     )
     return MTGRPOAgent(suite, policy, learner, method.sampler, method.task_weights, group_size=config.group_size)
@@ -216,21 +221,30 @@ class _StopRequest:
 def _check(config: Config) -> None:
     if config.method not in METHODS:
         raise ValueError(f"method must be one of {list(METHODS)}, got {config.method!r}")
-    counts: Sequence[str] = ("batch_size", "group_size", "minibatches", "max_new_tokens", "eval_problems")
-    for name in (*counts, "eval_every", "checkpoint_every", "keep_checkpoints"):
+    sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "rows_per_forward")
+    for name in (*sizes, "eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
 
 
-def _claim_folder(config: Config) -> None:
-    """Write the config into a new run folder; in an old one make sure that it is the same run."""
+def _refuse_another_run(config: Config) -> None:
+    """Make sure that a folder that holds a run holds this one; without a checkpoint there is nothing to lose."""
     file = config.out / _CONFIG_FILE
-    own = json.loads(json.dumps(asdict(config), default=str))
-    if file.is_file():
-        saved = json.loads(file.read_text())
-        differing = [name for name in own if name not in _MAY_CHANGE and saved.get(name) != own[name]]
-        if differing:
-            lines = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in differing]
-            raise ValueError(f"{config.out} holds another run ({'; '.join(lines)}): choose another --out")
+    if not file.is_file() or newest_checkpoint(config.out) is None:
+        return
+    saved, own = json.loads(file.read_text()), _as_json(config)
+    differing = [name for name in own if name not in _MAY_CHANGE and saved.get(name) != own[name]]
+    if differing:
+        lines = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in differing]
+        raise ValueError(f"{config.out} holds another run ({'; '.join(lines)}): choose another --out")
+
+
+def _write_config(config: Config) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(own, indent=1))
+    unfinished = config.out / f".{_CONFIG_FILE}.unfinished"  # a kill must not leave half a config
+    unfinished.write_text(json.dumps(_as_json(config), indent=1))
+    unfinished.replace(config.out / _CONFIG_FILE)
+
+
+def _as_json(config: Config) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(config), default=str))

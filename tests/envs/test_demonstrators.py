@@ -81,7 +81,8 @@ def test_only_the_train_split_is_shown_whatever_the_suite_plays(split: Split) ->
 
 def test_held_out_problems_of_the_mini_suite_are_never_shown() -> None:
     suite = reason_suite(level="mini")
-    shown = {prompt for prompt, _ in Demonstrators(suite, dict.fromkeys(suite.names, 1.0))(np.random.default_rng(0), 900)}
+    demonstrate = Demonstrators(suite, dict.fromkeys(suite.names, 1.0))
+    shown = {prompt for prompt, _ in demonstrate(np.random.default_rng(0), 900)}
     for problem in suite.held_out(50):
         env = suite.envs(problem.task_id, 1)[0]
         assert env.reset(seed=problem.seed, options=dict(problem.options))[0] not in shown

@@ -1,4 +1,4 @@
-r"""The embedded model: an ordinary checkpoint, a tokenizer that gives back what it was given, and imitation that learns."""
+"""The embedded model: an ordinary checkpoint, a tokenizer that loses nothing, and imitation that learns."""
 
 from __future__ import annotations
 

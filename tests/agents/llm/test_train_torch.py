@@ -70,7 +70,7 @@ def test_a_restored_engine_goes_on_as_the_saved_one_does(tmp_path: Path) -> None
 def test_a_gradient_that_is_not_finite_is_refused_by_name_and_forgotten(bad: float) -> None:
     engine = TorchTrainEngine(linear(), lr=0.1)
     backward(engine, bad, 1.0)
-    with pytest.raises(FloatingPointError, match="gradient norm is (nan|inf): the step was not taken"):
+    with pytest.raises(FloatingPointError, match=r"gradient norm is (nan|inf): the step was not taken"):
         engine.step()
     assert torch.equal(engine.module.state_dict()["weight"], torch.ones(1, 2))
     assert not engine.optimizer.state_dict()["state"]

@@ -1,0 +1,52 @@
+"""Step reports and evaluations of any number of tasks, without a run behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.evaluation import Evaluation
+
+
+@pytest.fixture
+def make_report() -> Callable[..., StepReport]:
+    """Makes a report of `step` on K tasks; keyword arguments replace its fields."""
+
+    def make(step: int, num_tasks: int = 3, **fields: Any) -> StepReport:
+        ones = np.ones(num_tasks)
+        counts = np.arange(1, num_tasks + 1)
+        values: dict[str, Any] = {
+            "step": step,
+            "probabilities": ones / num_tasks,
+            "targets": counts,
+            "kept": counts[::-1].copy(),
+            "accepted": counts,
+            "generated": 4 * counts,
+            "rewards": ones / 2,
+            "accuracies": ones / 4,
+            "improvements": -ones / 8,
+            "rounds": 2,
+            "rollouts": 96,
+            "rollout_seconds": 0.5,
+            "update_seconds": 0.25,
+            "learner": {"loss": -0.125, "gradient_norm": 2.0},
+        }
+        return StepReport(**{**values, **fields})
+
+    return make
+
+
+@pytest.fixture
+def make_evaluation() -> Callable[..., Evaluation]:
+    """Makes an evaluation from accuracies; NaN for a task that was not played."""
+
+    def make(*accuracies: float) -> Evaluation:
+        values = np.array(accuracies)
+        counts = np.where(np.isnan(values), 0, 50)
+        return Evaluation(tuple(f"task-{k}" for k in range(len(values))), values, counts, np.zeros_like(counts))
+
+    return make

@@ -1,0 +1,141 @@
+"""The history file: strict JSON, one object a line, and nothing of a step that will be made again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.agents.reports.history import RunHistory, read_history
+from mtgrpo_env.evaluation import Evaluation
+
+MakeReport = Callable[..., StepReport]
+MakeEvaluation = Callable[..., Evaluation]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "history.jsonl"
+
+
+@pytest.fixture
+def written(file: Path, make_report: MakeReport, make_evaluation: MakeEvaluation) -> list[dict[str, Any]]:
+    """An evaluation, two steps, an evaluation, a third step; all in the file."""
+    history = RunHistory(file, last_step=-1)
+    history.add_evaluation(0, 0, make_evaluation(0.1, 0.2, 0.3))
+    history.add_step(make_report(1))
+    history.add_step(make_report(2))
+    history.add_evaluation(2, 192, make_evaluation(0.2, 0.3, 0.4))
+    history.add_step(make_report(3))
+    return strictly_parsed(file)
+
+
+def strictly_parsed(file: Path) -> list[dict[str, Any]]:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in file.read_text().splitlines()]
+
+
+def test_a_step_is_recorded_with_every_field_of_its_report(written: list[dict[str, Any]]) -> None:
+    assert written[1] == {
+        "kind": "step",
+        "step": 1,
+        "probabilities": [1 / 3] * 3,
+        "targets": [1, 2, 3],
+        "kept": [3, 2, 1],
+        "accepted": [1, 2, 3],
+        "generated": [4, 8, 12],
+        "rewards": [0.5] * 3,
+        "accuracies": [0.25] * 3,
+        "improvements": [-0.125] * 3,
+        "rounds": 2,
+        "rollouts": 96,
+        "rollout_seconds": 0.5,
+        "update_seconds": 0.25,
+        "learner": {"loss": -0.125, "gradient_norm": 2.0},
+    }
+
+
+def test_an_evaluation_is_recorded_with_what_it_had_cost(written: list[dict[str, Any]]) -> None:
+    assert written[3] == {
+        "kind": "evaluation",
+        "step": 2,
+        "rollouts": 192,
+        "accuracies": [0.2, 0.3, 0.4],
+        "counts": [50, 50, 50],
+    }
+
+
+def test_records_are_read_back_in_order_and_by_kind(file: Path, written: list[dict[str, Any]]) -> None:
+    assert read_history(file) == written
+    history = RunHistory(file, last_step=3)
+    assert [record["step"] for record in history.of("step")] == [1, 2, 3]
+    assert [record["step"] for record in history.of("evaluation")] == [0, 2]
+
+
+def test_what_cannot_be_written_in_json_becomes_null(
+    file: Path, make_report: MakeReport, make_evaluation: MakeEvaluation
+) -> None:
+    history = RunHistory(file, last_step=-1)
+    learner = {"loss": math.nan, "gradient_norm": math.inf}
+    history.add_step(make_report(1, accuracies=np.array([0.5, np.nan, 1.0]), learner=learner))
+    history.add_evaluation(1, 96, make_evaluation(0.5, math.nan, 1.0))
+    step, evaluation = strictly_parsed(file)
+    assert step["accuracies"] == evaluation["accuracies"] == [0.5, None, 1.0]
+    assert step["learner"] == {"loss": None, "gradient_norm": None}
+    assert history.records == [step, evaluation]
+
+
+@pytest.mark.parametrize("last_step", [-1, 0, 1, 2, 3])
+def test_steps_after_the_last_checkpoint_are_dropped_from_memory_and_file(
+    file: Path, written: list[dict[str, Any]], last_step: int
+) -> None:
+    history = RunHistory(file, last_step=last_step)
+    assert history.records == [record for record in written if record["step"] <= last_step]
+    assert read_history(file) == history.records
+
+
+def test_a_last_line_cut_short_anywhere_is_dropped_and_the_next_record_follows_cleanly(
+    file: Path, written: list[dict[str, Any]], make_report: MakeReport
+) -> None:
+    whole = file.read_text()
+    last_line = whole.splitlines()[-1]
+    for kept in (1, len(last_line) // 2, len(last_line) - 1):
+        file.write_text(whole[: len(whole) - 1 - len(last_line) + kept])
+        assert read_history(file) == written[:-1]
+        history = RunHistory(file, last_step=3)
+        history.add_step(make_report(3))
+        assert strictly_parsed(file) == written
+
+
+def test_a_last_line_that_lacks_its_newline_alone_is_kept_and_not_run_into(
+    file: Path, written: list[dict[str, Any]], make_report: MakeReport
+) -> None:
+    file.write_text(file.read_text().removesuffix("\n"))
+    RunHistory(file, last_step=3).add_step(make_report(4))
+    assert [record["step"] for record in strictly_parsed(file)] == [0, 1, 2, 2, 3, 4]
+
+
+def test_a_broken_line_in_the_middle_is_damage_and_is_named(file: Path, written: list[dict[str, Any]]) -> None:
+    lines = file.read_text().splitlines()
+    lines[1] = lines[1][:20]
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ValueError, match=r"history\.jsonl, line 2: expected a JSON object"):
+        RunHistory(file, last_step=3)
+    assert len(file.read_text().splitlines()) == len(written), "a damaged file must be left as it is"
+
+
+def test_no_file_is_an_empty_history(tmp_path: Path) -> None:
+    assert read_history(tmp_path / "none.jsonl") == []
+
+
+def test_nothing_but_the_history_is_left_in_the_folder(file: Path, written: list[dict[str, Any]]) -> None:
+    assert written
+    assert [path.name for path in file.parent.iterdir()] == ["history.jsonl"]

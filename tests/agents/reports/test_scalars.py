@@ -1,0 +1,98 @@
+"""TensorBoard reads what was written, under one tag for each task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.agents.reports.scalars import ScalarWriter
+from mtgrpo_env.evaluation import Evaluation
+
+NAMES = ("countdown-mini", "zebra-mini")
+PER_TASK = ("task_weight", "target_share", "realised_share", "reward", "improvement", "train_accuracy", "filter_rate")
+PER_STEP = ("loss", "gradient_norm", "rollout_seconds", "update_seconds", "rounds", "rollouts")
+
+MakeReport = Callable[..., StepReport]
+MakeEvaluation = Callable[..., Evaluation]
+
+
+def scalars_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Tag to (step, value) pairs, as TensorBoard shows them."""
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_a_step_is_written_under_one_tag_for_each_task_and_one_for_each_scalar(
+    tmp_path: Path, make_report: MakeReport
+) -> None:
+    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer.add_step(make_report(1, num_tasks=2))
+    writer.close()
+    scalars = scalars_in(tmp_path)
+    tags = {f"{quantity}/{name}" for quantity in PER_TASK for name in NAMES}
+    assert set(scalars) == tags | {f"step/{name}" for name in PER_STEP}
+    expected = {
+        "task_weight/countdown-mini": 1 / 2,
+        "target_share/countdown-mini": 1 / 3,
+        "realised_share/countdown-mini": 2 / 3,
+        "realised_share/zebra-mini": 1 / 3,
+        "reward/zebra-mini": 1 / 2,
+        "improvement/zebra-mini": -1 / 8,
+        "train_accuracy/zebra-mini": 1 / 4,
+        "filter_rate/zebra-mini": 3 / 4,
+        "step/loss": -1 / 8,
+        "step/rollouts": 96,
+    }
+    for tag, value in expected.items():
+        assert scalars[tag] == [(1, pytest.approx(value))], tag
+
+
+def test_an_evaluation_is_written_for_each_task_the_worst_and_the_average(
+    tmp_path: Path, make_evaluation: MakeEvaluation
+) -> None:
+    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer.add_evaluation(0, make_evaluation(0.25, 0.75))
+    writer.close()
+    assert scalars_in(tmp_path) == {
+        "accuracy/countdown-mini": [(0, 0.25)],
+        "accuracy/zebra-mini": [(0, 0.75)],
+        "accuracy/worst_task": [(0, 0.25)],
+        "accuracy/average": [(0, 0.5)],
+    }
+
+
+def test_what_is_not_known_of_an_absent_task_is_left_out(tmp_path: Path, make_report: MakeReport) -> None:
+    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    zeros, unknown = np.array([2, 0]), np.array([0.5, math.nan])
+    writer.add_step(make_report(1, num_tasks=2, generated=zeros, accepted=zeros, kept=0 * zeros, accuracies=unknown))
+    writer.close()
+    scalars = scalars_in(tmp_path)
+    assert "train_accuracy/zebra-mini" not in scalars
+    assert "filter_rate/zebra-mini" not in scalars
+    assert scalars["filter_rate/countdown-mini"] == [(1, 0.0)]
+    assert scalars["realised_share/zebra-mini"] == [(1, 0.0)]
+
+
+def test_what_a_killed_process_wrote_beyond_its_checkpoint_is_hidden(tmp_path: Path, make_report: MakeReport) -> None:
+    killed = ScalarWriter(tmp_path, NAMES, first_step=1)
+    for step in (1, 2, 3, 4):
+        killed.add_step(make_report(step, num_tasks=2, rounds=1))
+    killed.close()
+    resumed = ScalarWriter(tmp_path, NAMES, first_step=3)
+    resumed.add_step(make_report(3, num_tasks=2, rounds=5))
+    resumed.close()
+    assert scalars_in(tmp_path)["step/rounds"] == [(1, 1.0), (2, 1.0), (3, 5.0)]
+
+
+def test_a_report_of_another_number_of_tasks_is_a_mistake(tmp_path: Path, make_report: MakeReport) -> None:
+    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    with pytest.raises(ValueError, match="longer"):
+        writer.add_step(make_report(1, num_tasks=3))
+    writer.close()

@@ -1,0 +1,113 @@
+"""The command line in this process and in others, and a model that answers in the right form."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import mtgrpo_env
+from mtgrpo_env.cli import main
+
+TASKS = ("zebra-mini", "countdown-mini")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+RunCommand = Callable[..., Result]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As in the processes that the tests start: bits depend on the number of threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """Runs `mtgrpo ...` in this process."""
+
+    def run(*arguments: object) -> Result:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as leaving:  # how the argument parser refuses
+            code = leaving.code if isinstance(leaving.code, int) else 1
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def refused(command: RunCommand) -> Callable[..., str]:
+    """Runs a command that must fail with code 2, one line on standard error and nothing else; gives the line."""
+
+    def run(*arguments: object) -> str:
+        result = command(*arguments)
+        assert (result.code, result.out) == (2, ""), result
+        (line,) = result.err.splitlines()
+        assert line.startswith(f"mtgrpo {arguments[0]}: ")
+        return line
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """Environment variables of another process that imports what this one does, on one thread."""
+    root = str(Path(mtgrpo_env.__file__).parents[1])
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@pytest.fixture(scope="session")
+def start_process(environment: dict[str, str]) -> Iterator[Callable[[Sequence[object]], subprocess.Popen[str]]]:
+    """Starts `python -m mtgrpo_env ...` in a process of its own; kills what is left at the end."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(arguments: Sequence[object]) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "mtgrpo_env", *map(str, arguments)]
+        process = subprocess.Popen(line, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that knows the form of an answer to the tasks and no more, so that some of its guesses are right."""
+    from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
+    from mtgrpo_env.envs.demonstrators import Demonstrators
+    from mtgrpo_env.envs.mtreason import reason_suite
+
+    folder = tmp_path_factory.mktemp("models") / "start"
+    tokenizer = tiny_tokenizer()
+    model = tiny_model(tokenizer, TinyModelConfig(hidden_size=16, num_layers=1, num_heads=2, context=64), seed=0)
+    demonstrate = Demonstrators(reason_suite(TASKS), dict.fromkeys(TASKS, 0.5))
+    imitate(model, tokenizer, demonstrate, num_steps=60, batch_size=24, lr=2e-2)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

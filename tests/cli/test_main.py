@@ -1,0 +1,75 @@
+"""The command as a whole: usage, exit codes, and errors that are one line."""
+
+from __future__ import annotations
+
+import _thread
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+RunCommand = Callable[..., Any]
+StartProcess = Callable[[Sequence[object]], subprocess.Popen[str]]
+
+COMMANDS = ("train", "evaluate", "tasks", "score")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_lists_the_commands_on_standard_output(command: RunCommand, flag: str) -> None:
+    result = command(flag)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("usage: mtgrpo COMMAND")
+    assert all(f"\n  {name} " in result.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["--json", "evaluate"]])
+def test_without_a_command_usage_goes_to_standard_error_and_the_exit_code_is_two(
+    command: RunCommand, arguments: list[str]
+) -> None:
+    result = command(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("usage: mtgrpo COMMAND")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_describes_its_options(command: RunCommand, name: str) -> None:
+    result = command(name, "--help")
+    assert result.code == 0
+    assert f"usage: mtgrpo {name}" in result.out
+    assert "--" in result.out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["evaluate"], ["evaluate", "--agent", "oracle", "--problems", "many"], ["score", "--rwos", "x"]]
+)
+def test_options_that_are_missing_wrong_or_unknown_are_refused(command: RunCommand, arguments: list[str]) -> None:
+    result = command(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "Traceback" not in result.err
+
+
+def test_a_package_that_is_not_installed_is_named_with_its_cure(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tyro", None)
+    line = refused("tasks")
+    assert "tyro" in line
+    assert line.endswith("pip install 'mtgrpo-env[train]'")
+
+
+def test_an_interrupt_ends_a_command_with_one_line(command: RunCommand) -> None:
+    timer = threading.Timer(0.5, _thread.interrupt_main)
+    timer.start()
+    result = command("evaluate", "--agent", "oracle", "--problems", "1000000")
+    timer.join()
+    assert (result.code, result.out, result.err) == (130, "", "mtgrpo evaluate: interrupted\n")
+
+
+def test_the_module_is_the_command_and_passes_its_exit_code_on(start_process: StartProcess) -> None:
+    process = start_process(["nonsense"])
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith("usage: mtgrpo COMMAND")

@@ -1,0 +1,251 @@
+"""`mtgrpo train`: what a run leaves behind, and that a stopped one is finished bit for bit by the same command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mtgrpo_env.agents.checkpoints import newest_checkpoint
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+from mtgrpo_env.agents.llm.rollout_transformers import Decoding
+from mtgrpo_env.cli import main
+
+RunCommand = Callable[..., Any]
+StartProcess = Callable[[Sequence[object]], subprocess.Popen[str]]
+
+TASKS = ("zebra-mini", "countdown-mini")
+STEPS = 7
+TIMINGS = ("rollout_seconds", "update_seconds")
+
+
+def train(out: Path, model: Path, *options: object) -> list[object]:
+    """A run of seven small steps, evaluated after 0, 3, 6 and 7, with a checkpoint after 2, 4, 6 and 7."""
+    sizes = ["--steps", STEPS, "--batch-size", 4, "--group-size", 4, "--minibatches", 2, "--eval-problems", 8]
+    often = ["--eval-every", 3, "--checkpoint-every", 2]
+    rest = ["--suite", ",".join(TASKS), "--lr", 1e-3, "--device", "cpu"]
+    return ["train", "--out", out, "--model", model, *sizes, *often, *rest, *options]
+
+
+def history_of(out: Path) -> list[dict[str, Any]]:
+    """The records of a run, without what a clock decides."""
+    records = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in record.items() if name not in TIMINGS} for record in records]
+
+
+def steps_of(out: Path) -> list[int]:
+    """Steps recorded so far; the file may be growing."""
+    file = out / "history.jsonl"
+    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
+    records = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [record["step"] for record in records if record["kind"] == "step"]
+
+
+def state_of(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Any]]:
+    """Weights, optimiser state and agent state of the newest checkpoint."""
+    checkpoint = newest_checkpoint(out)
+    assert checkpoint is not None
+    policy = LanguageModelPolicy.from_pretrained(checkpoint, decoding=Decoding())
+    optimizer = torch.load(checkpoint / "optimizer.pt", weights_only=True)
+    agent = {name: json.loads((checkpoint / name).read_text()) for name in ("agent.json", "policy_rng.json")}
+    return policy.model.state_dict(), optimizer["state"], agent
+
+
+def assert_same_run(out: Path, reference: Path) -> None:
+    """Equal to the last bit: weights, moments, generators, streams, and history but for timings."""
+    (weights, moments, agent), (weights_, moments_, agent_) = state_of(out), state_of(reference)
+    torch.testing.assert_close(weights, weights_, rtol=0, atol=0)
+    torch.testing.assert_close(moments, moments_, rtol=0, atol=0)
+    assert agent == agent_
+    assert history_of(out) == history_of(reference)
+
+
+def wait_for_step(process: subprocess.Popen[str], out: Path, step: int) -> None:
+    """Until the process has recorded that step; fails if it ends before."""
+    deadline = time.monotonic() + 120
+    while step not in steps_of(out):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"no step {step} within two minutes"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def finished(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert main([str(argument) for argument in train(out, model_folder)]) == 0
+    return out
+
+
+def test_the_history_holds_every_step_and_evaluation(finished: Path) -> None:
+    records = history_of(finished)
+    evaluated = [record for record in records if record["kind"] == "evaluation"]
+    steps = [record for record in records if record["kind"] == "step"]
+    assert [record["step"] for record in evaluated] == [0, 3, 6, 7]
+    assert [record["step"] for record in steps] == list(range(1, STEPS + 1))
+    assert evaluated[-1]["rollouts"] == sum(record["rollouts"] for record in steps)
+    assert all(record["counts"] == [8, 8] for record in evaluated)
+    assert sum(sum(record["kept"]) for record in steps) > STEPS, "a run that trains on nothing proves nothing"
+
+
+def test_the_task_weights_have_moved_and_stay_on_the_simplex(finished: Path) -> None:
+    weights = [record["probabilities"] for record in history_of(finished) if record["kind"] == "step"]
+    assert weights[0] == [0.5, 0.5]
+    assert all(sum(z) == pytest.approx(1) for z in weights)
+    assert weights[-1][0] < 0.5 < weights[-1][1], "Countdown is the worse task here"
+
+
+def test_the_figure_is_a_picture(finished: Path) -> None:
+    assert (finished / "progress.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_tensorboard_shows_the_run(finished: Path) -> None:
+    events = EventAccumulator(str(finished / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("accuracy/worst_task")] == [0, 3, 6, 7]
+    assert [event.step for event in events.Scalars("task_weight/zebra-mini")] == list(range(1, STEPS + 1))
+
+
+def test_the_newest_checkpoints_are_kept_and_the_last_is_a_trained_model(finished: Path, model_folder: Path) -> None:
+    assert sorted(path.name for path in (finished / "checkpoints").iterdir()) == ["step-000006", "step-000007"]
+    before = LanguageModelPolicy.from_pretrained(model_folder, decoding=Decoding()).model.state_dict()
+    after, _, _ = state_of(finished)
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.isfinite(parameter).all() for parameter in after.values())
+
+
+def test_a_trained_checkpoint_can_be_evaluated(command: RunCommand, finished: Path) -> None:
+    agent = newest_checkpoint(finished)
+    result = command("evaluate", "--agent", agent, "--suite", "zebra-mini", "--problems", 5, "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["tasks"]["zebra-mini"]["count"] == 5
+
+
+def test_a_finished_run_is_said_to_be_done_and_stays_as_it_is(
+    command: RunCommand, finished: Path, model_folder: Path
+) -> None:
+    def contents() -> dict[Path, bytes]:
+        files = [path for path in finished.rglob("*") if path.is_file() and "tensorboard" not in path.parts]
+        return {path: path.read_bytes() for path in files}
+
+    before = contents()
+    result = command(*train(finished, model_folder))
+    assert result.code == 0
+    assert f"all {STEPS} steps are done" in result.out
+    assert "worst task" in result.out
+    assert contents() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--lr", 2e-3), "lr was 0.001, is 0.002"),
+        (("--seed", 1), "seed was 0, is 1"),
+        (("--group-size", 8, "--method", "grpo"), "method was 'mt-grpo', is 'grpo'; group_size was 4, is 8"),
+    ],
+)
+def test_another_run_in_the_same_folder_is_refused_by_the_fields_that_differ(
+    refused: Callable[..., str], finished: Path, model_folder: Path, options: tuple[object, ...], complaint: str
+) -> None:
+    before = history_of(finished)
+    line = refused(*train(finished, model_folder, *options))
+    assert complaint in line
+    assert str(finished) in line
+    assert history_of(finished) == before
+
+
+def test_a_finished_run_goes_on_when_more_steps_are_asked_for(
+    command: RunCommand, finished: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    """The folder of a run may be moved, and `steps` may grow."""
+    out = tmp_path / "moved"
+    shutil.copytree(finished, out)
+    result = command(*train(out, model_folder, "--steps", STEPS + 1))
+    assert result.code == 0
+    assert f"going on after step {STEPS}" in result.out
+    assert steps_of(out) == list(range(1, STEPS + 2))
+
+
+def test_an_interrupt_ends_the_step_saves_and_the_same_command_finishes_the_same_run(
+    command: RunCommand, start_process: StartProcess, finished: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    process = start_process(train(out, model_folder))
+    wait_for_step(process, out, 2)
+    process.send_signal(signal.SIGINT)
+    text, err = process.communicate(timeout=60)
+    stopped = steps_of(out)[-1]
+    assert 2 <= stopped < STEPS, "the interrupt must fall into the run"
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert f"Stopped after step {stopped} of {STEPS}" in text
+    assert newest_checkpoint(out) == out / "checkpoints" / f"step-{stopped:06d}"
+
+    result = command(*train(out, model_folder))
+    assert result.code == 0
+    assert f"going on after step {stopped}" in result.out
+    assert_same_run(out, finished)
+
+
+def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
+    command: RunCommand, start_process: StartProcess, finished: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    process = start_process(train(out, model_folder))
+    wait_for_step(process, out, 3)
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    checkpoint = newest_checkpoint(out)
+    assert checkpoint is not None, "step 2 was saved"
+
+    with (out / "history.jsonl").open("a") as file:
+        file.write('{"kind": "step", "st')  # as if the kill had fallen into a write
+    result = command(*train(out, model_folder))
+    assert result.code == 0
+    assert f"going on after step {int(checkpoint.name[-6:])}" in result.out
+    assert_same_run(out, finished)
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("step/rounds")] == list(range(1, STEPS + 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--batch-size", 1), "batch_size must be at least the number of tasks, 2, got 1"),
+        (("--batch-size", 0), "batch_size must be at least 1, got 0"),
+        (("--eval-every", 0), "eval_every must be at least 1, got 0"),
+        (("--method", "ppo"), "method must be one of ['mt-grpo', 'dapo', 'grpo'], got 'ppo'"),
+        (("--suite", "mniature"), "got 'mniature'"),
+        (("--model", "./none"), "'./none'"),
+        (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "exceed the model's context of 64 tokens"),
+    ],
+)
+def test_a_mistake_in_the_options_is_refused_and_the_folder_stays_free_for_the_corrected_command(
+    command: RunCommand, model_folder: Path, tmp_path: Path, options: tuple[object, ...], complaint: str
+) -> None:
+    result = command(*train(tmp_path / "run", model_folder, *options))
+    assert result.code == 2
+    assert complaint in result.err
+    assert "Traceback" not in result.err
+    corrected = command(*train(tmp_path / "run", model_folder, "--steps", 0, "--eval-problems", 1))
+    assert corrected.code == 0, corrected.err
+
+
+def test_without_a_model_tasks_too_long_for_the_embedded_one_are_refused_at_once(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    line = refused("train", "--out", tmp_path / "run", "--suite", "easy")
+    assert "choose the mini suite, or a model with --model" in line
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import Guess, Scripted, ScriptedPolicy, Sum, guess_suite
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtgrpo_env.envs.toy import LockEnv
+from mtgrpo_env.filters import every_group, lenient, strict
+from mtgrpo_env.rollout import TaskError, rollout_groups, sample_batch, success_of
+from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.types import Problem
+
+ZEROS = ScriptedPolicy(lambda observation, task_id, place: 0)
+BITS = ScriptedPolicy(lambda observation, task_id, place: place % 2)  # the two rollouts of a group ask for one bit each
+
+
+def locks(*lengths: int) -> TaskSuite:
+    return TaskSuite([Task(f"lock-{n}", partial(LockEnv, n)) for n in lengths])
+
+
+def scripted_suite(script: dict[str, tuple[float, dict[str, Any]]]) -> TaskSuite:
+    """One task whose rewards and infos are looked up by the action."""
+    return TaskSuite([Task("scripted", partial(Scripted, script.__getitem__))])
+
+
+# Groups
+
+
+@given(st.lists(st.integers(0, 2), max_size=6), st.integers(1, 4))
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_every_problem_becomes_one_group_of_n_rollouts_from_one_start(task_ids: list[int], group_size: int) -> None:
+    suite = locks(1, 2, 3)
+    problems = [suite.next_problem(k) for k in task_ids]
+    groups = rollout_groups(suite, ZEROS, problems, group_size)
+    assert [group.problem for group in groups] == problems
+    for group in groups:
+        assert len(group.rollouts) == group_size
+        assert len({rollout.steps[0].observation for rollout in group.rollouts}) == 1
+        assert {len(rollout.steps) for rollout in group.rollouts} == {group.task_id + 1}
+
+
+def test_a_problem_rolls_out_the_same_whatever_stands_beside_it() -> None:
+    suite = locks(2, 3)
+    first, *rest = [suite.next_problem(k) for k in (1, 0, 1, 1)]
+    alone = rollout_groups(suite, ZEROS, [first], 2)
+    together = rollout_groups(suite, ZEROS, [*rest, first], 2)
+    assert together[-1] == alone[0]
+
+
+def test_episodes_of_unequal_length_run_in_lock_step_over_those_still_alive() -> None:
+    suite = locks(1, 3)
+    policy = ScriptedPolicy(lambda observation, task_id, place: 0)
+    problems = [suite.next_problem(k) for k in (1, 0, 1)]
+    groups = rollout_groups(suite, policy, problems, 2)
+    assert [task_ids for _, task_ids in policy.calls] == [[1, 1, 0, 0, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]
+    assert [[len(r.steps) for r in group.rollouts] for group in groups] == [[3, 3], [1, 1], [3, 3]]
+
+
+def test_equal_observations_stand_side_by_side() -> None:
+    suite = guess_suite([0.5, 0.5])
+    policy = ScriptedPolicy(lambda observation, task_id, place: 0)
+    rollout_groups(suite, policy, [suite.next_problem(k) for k in (0, 1, 0)], 3)
+    ((observations, _),) = policy.calls
+    assert [len(set(observations[i : i + 3])) for i in (0, 3, 6)] == [1, 1, 1]
+    assert len(set(observations)) == 3
+
+
+def test_steps_hold_what_the_policy_saw_did_and_said() -> None:
+    suite = locks(2)
+    policy = ScriptedPolicy(lambda observation, task_id, place: 3)
+    (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 1, deterministic=True)
+    steps = group.rollouts[0].steps
+    assert [step.observation for step in steps] == [observations[0] for observations, _ in policy.calls]
+    assert [(step.action, step.extras) for step in steps] == [(3, ("extra", 3))] * 2
+    assert policy.deterministic == [True, True]
+
+
+def test_the_reward_of_a_rollout_is_the_sum_over_its_steps() -> None:
+    class Paying(LockEnv):
+        def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+            observation, _, terminated, truncated, _ = super().step(action)
+            return observation, 0.5, terminated, truncated, {}
+
+    suite = TaskSuite([Task("paying", partial(Paying, 3), success_threshold=1.5)])
+    (group,) = rollout_groups(suite, ZEROS, [suite.next_problem(0)], 1)
+    assert [step.reward for step in group.rollouts[0].steps] == [0.5] * 3
+    assert group.rollouts[0].reward == 1.5
+    assert group.rollouts[0].is_success
+
+
+def test_a_truncated_episode_ends() -> None:
+    task = Task.from_id("CartPole-v1", env_options={"max_episode_steps": 3})
+    suite = TaskSuite([task])
+    (group,) = rollout_groups(suite, ZEROS, [suite.next_problem(0)], 2)
+    assert [len(rollout.steps) for rollout in group.rollouts] == [3, 3]
+
+
+def test_envs_are_used_again_from_round_to_round() -> None:
+    suite = guess_suite([0.5])
+    for _ in range(3):
+        rollout_groups(suite, ZEROS, [suite.next_problem(0)] * 2, 2)
+    envs = [env for env in suite.envs(0, 4) if isinstance(env, Guess)]
+    assert [len(env.seeds) for env in envs] == [3] * 4
+
+
+def test_no_problems_make_no_groups() -> None:
+    policy = ScriptedPolicy(lambda observation, task_id, place: 0)
+    assert rollout_groups(locks(1), policy, [], 3) == []
+    assert policy.calls == []
+
+
+# What counts as correct
+
+
+@pytest.mark.parametrize(
+    ("threshold", "info", "total", "expected"),
+    [
+        (None, {"is_success": False}, 1.0, False),
+        (0.5, {"is_success": True}, 0.0, True),
+        (0.5, {}, 0.5, True),
+        (0.5, {}, 0.4, False),
+        (-100.0, {}, -90.0, True),
+        (None, {}, 0.1, True),
+        (None, {}, 0.0, False),
+    ],
+)
+def test_the_env_decides_success_else_its_threshold_else_any_reward(
+    threshold: float | None, info: dict[str, Any], total: float, expected: bool
+) -> None:
+    assert success_of(Task("t", Guess, success_threshold=threshold), info, total) is expected
+
+
+# Failures
+
+
+class BreaksInStep(LockEnv):
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        raise ZeroDivisionError("the dial fell off")
+
+
+def test_an_env_that_raises_in_a_step_is_named_with_its_problem() -> None:
+    suite = TaskSuite([Task("good", LockEnv), Task("bad", BreaksInStep)])
+    problem = suite.next_problem(1)
+    with pytest.raises(
+        TaskError, match=rf"task 'bad' raised in step\(0\) .*{problem.seed}.*the dial fell off"
+    ) as caught:
+        rollout_groups(suite, ZEROS, [suite.next_problem(0), problem], 2)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_an_env_that_raises_in_a_reset_is_named_with_its_problem() -> None:
+    suite = TaskSuite([Task.from_text("sum", Sum)])
+    with pytest.raises(
+        TaskError, match=r"task 'sum' raised in reset on the problem of seed 5.*'level': 3.*options must"
+    ):
+        rollout_groups(suite, ZEROS, [Problem(0, 5, {"level": 3})], 2)
+
+
+def test_a_suite_can_be_used_after_an_env_raised() -> None:
+    suite = TaskSuite([Task.from_text("sum", Sum)])
+    answer = ScriptedPolicy(lambda observation, task_id, place: "17")
+    with pytest.raises(TaskError):
+        rollout_groups(suite, ZEROS, [suite.next_problem(0)], 2)  # 0 is not a text
+    assert len(rollout_groups(suite, answer, [suite.next_problem(0)], 2)) == 1
+
+
+@pytest.mark.parametrize("group_size", [0, -1])
+def test_a_group_has_at_least_one_rollout(group_size: int) -> None:
+    with pytest.raises(ValueError, match=f"group_size must be at least 1, got {group_size}"):
+        rollout_groups(locks(1), ZEROS, [Problem(0, 1)], group_size)
+
+
+def test_a_policy_that_returns_too_few_actions_is_an_error() -> None:
+    class Short(ScriptedPolicy):
+        def act(self, *args: Any, **kwargs: Any) -> tuple[list[Any], list[Any]]:
+            actions, extras = super().act(*args, **kwargs)
+            return actions[:-1], extras
+
+    with pytest.raises(ValueError, match="zip"):
+        rollout_groups(locks(1), Short(lambda o, k, i: 0), [Problem(0, 1)], 2)
+
+
+# Batches
+
+SCRIPT = {
+    "right": (1.0, {"is_success": True}),
+    "wrong": (0.1, {"is_success": False}),
+    "crash": (0.0, {"is_success": False, "valid": False, "outcome": "scorer_error"}),
+}
+
+
+def one_batch(answers: list[str], *, batch_size: int = 1) -> Any:
+    """A batch of groups whose rollouts give these answers, over and over."""
+    suite = scripted_suite(SCRIPT)
+    policy = ScriptedPolicy(lambda observation, task_id, place: answers[place % len(answers)])
+    sampler, z = MultinomialSampler(1, batch_size), np.ones(1)
+    return sample_batch(suite, policy, sampler, z, group_size=len(answers) // batch_size, group_filter=lenient)
+
+
+def test_a_rollout_whose_scorer_failed_counts_nowhere() -> None:
+    batch = one_batch(["right", "crash", "wrong", "right"])
+    np.testing.assert_allclose(batch.rewards, [(1 + 0.1 + 1) / 3])
+    np.testing.assert_allclose(batch.accuracies, [2 / 3])
+    assert [r.valid for r in batch.groups[0].rollouts] == [True, False, True, True]
+    assert batch.groups[0].rollouts[1].outcome == "scorer_error"
+    assert batch.num_rollouts == 4
+    assert one_batch(["right", "crash"]).accepted.tolist() == [0]
+
+
+def test_rewards_are_means_over_rollouts_also_when_groups_lost_some() -> None:
+    batch = one_batch(["right", "crash", "crash", "wrong", "wrong", "wrong"], batch_size=2)
+    np.testing.assert_allclose(batch.rewards, [(1 + 3 * 0.1) / 4])
+    np.testing.assert_allclose(batch.accuracies, [1 / 4])
+
+
+def test_a_task_whose_scorer_always_failed_has_no_reward() -> None:
+    batch = one_batch(["crash", "crash"])
+    assert np.isnan(batch.rewards).all()
+    assert np.isnan(batch.accuracies).all()
+
+
+@given(st.integers(0, 50))
+@settings(max_examples=20, derandomize=True, deadline=None)
+def test_a_batch_keeps_its_books(seed: int) -> None:
+    suite, sampler = guess_suite([0.5, 0.1, 0.9], seed=seed), RatioPreservingSampler(3, 8, seed=seed)
+    batch = sample_batch(suite, BITS, sampler, np.array([0.2, 0.5, 0.3]), group_size=2)
+    assert batch.targets.sum() == 8
+    assert (batch.kept <= batch.accepted).all()
+    assert (batch.accepted <= batch.generated).all()
+    assert (batch.kept >= np.minimum(batch.targets, batch.accepted)).all()
+    assert batch.generated.sum() == batch.rounds * sampler.round_size
+    assert all(strict(group) and len(group.rollouts) == 2 for group in batch.groups)
+    assert batch.weights.shape == (len(batch.groups),)
+    assert suite.state_dict()["cursors"] == batch.generated.tolist()
+    np.testing.assert_array_equal(sampler.filter_rates > 0, batch.accepted < batch.generated)
+
+
+def test_rewards_are_means_over_all_generated_groups_and_not_only_those_kept() -> None:
+    suite = guess_suite([0.9])
+    batch = sample_batch(suite, BITS, RatioPreservingSampler(1, 20, seed=0), np.ones(1), group_size=2)
+    assert batch.generated[0] > batch.kept[0]
+    assert np.mean([group.rewards.mean() for group in batch.groups]) == 0.5
+    assert batch.rewards[0] > 0.8
+    np.testing.assert_array_equal(batch.accuracies, batch.rewards)
+
+
+def test_a_task_that_was_not_generated_has_no_reward() -> None:
+    batch = sample_batch(guess_suite([0.5, 0.5]), BITS, MultinomialSampler(2, 4), np.array([1.0, 0.0]), group_size=2)
+    assert np.isfinite(batch.rewards[0])
+    assert np.isnan(batch.rewards[1])
+    assert np.isnan(batch.accuracies[1])
+
+
+def test_a_batch_may_come_out_empty() -> None:
+    batch = sample_batch(guess_suite([0.0]), BITS, RatioPreservingSampler(1, 2), np.ones(1), group_size=2)
+    assert batch.groups == ()
+    assert batch.kept.tolist() == [0]
+    assert batch.rewards.tolist() == [0.0]
+
+
+def test_equal_seeds_sample_equal_batches() -> None:
+    def draw() -> Any:
+        suite, sampler = guess_suite([0.5, 0.1]), RatioPreservingSampler(2, 4)
+        z = np.array([0.5, 0.5])
+        return [
+            sample_batch(suite, BITS, sampler, z, group_size=2, group_filter=keep).groups
+            for keep in (strict, every_group, strict)
+        ]
+
+    assert draw() == draw()

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
+from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights, softmax
+from mtgrpo_env.types import FloatArray, TaskStats
+
+Signal = Sequence[float] | FloatArray
+OPTIMIZERS = [GradientDescent, Adam, AdamW]
+SIGNALS = st.lists(st.floats(0, 1).map(lambda x: round(x, 3)), min_size=3, max_size=3)
+UPDATES = st.lists(st.tuples(SIGNALS, SIGNALS), min_size=1, max_size=8)
+
+
+def stats(rewards: Signal, improvements: Signal | None = None) -> TaskStats:
+    zeros = np.zeros(len(rewards))
+    return TaskStats(np.array(rewards), zeros if improvements is None else np.array(improvements), zeros)
+
+
+def settled(optimizer: LogitOptimizer, signal: Signal, updates: int, *, reward_coef: float = 1) -> FloatArray:
+    """z after many updates with one constant signal."""
+    weights = ImprovementAwareWeights(len(signal), reward_coef=reward_coef, optimizer=optimizer)
+    for _ in range(updates):
+        weights.update(stats(signal))
+    return weights.probabilities
+
+
+# Laws
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@given(updates=UPDATES, lr=st.sampled_from([0.025, 1.0, 1000.0]))
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_weights_stay_on_the_simplex(
+    optimizer: Callable[..., LogitOptimizer], updates: list[tuple[list[float], list[float]]], lr: float
+) -> None:
+    weights = ImprovementAwareWeights(3, optimizer=optimizer(lr))
+    for rewards, improvements in updates:
+        weights.update(stats(rewards, improvements))
+        z = weights.probabilities
+        assert z.shape == (3,)
+        assert (z >= 0).all()
+        assert z.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@given(updates=UPDATES, names=st.permutations(range(3)))
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_relabelling_tasks_permutes_the_weights(
+    optimizer: Callable[[], LogitOptimizer], updates: list[tuple[list[float], list[float]]], names: list[int]
+) -> None:
+    """Up to the order of a sum; tolerance 1e-5 because Adam blows up rounding of a gradient that is 0."""
+    one, other = (ImprovementAwareWeights(3, optimizer=optimizer()) for _ in range(2))
+    for rewards, improvements in updates:
+        one.update(stats(rewards, improvements))
+        other.update(stats([rewards[k] for k in names], [improvements[k] for k in names]))
+    np.testing.assert_allclose(one.probabilities[names], other.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@given(updates=UPDATES, shift=st.floats(-3, 3))
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_a_constant_added_to_every_signal_changes_nothing(
+    optimizer: Callable[[], LogitOptimizer], updates: list[tuple[list[float], list[float]]], shift: float
+) -> None:
+    one, other = (ImprovementAwareWeights(3, optimizer=optimizer()) for _ in range(2))
+    for rewards, improvements in updates:
+        one.update(stats(rewards, improvements))
+        other.update(stats([reward + shift for reward in rewards], improvements))
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@given(signal=SIGNALS.filter(lambda s: min(abs(s[0] - s[1]), abs(s[1] - s[2]), abs(s[0] - s[2])) > 0.02))
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_the_task_that_is_most_behind_gains_weight_and_the_one_most_ahead_loses_it(
+    optimizer: Callable[[], LogitOptimizer], signal: list[float]
+) -> None:
+    z = settled(optimizer(), signal, 1)
+    assert z[np.argmin(signal)] > 1 / 3 > z[np.argmax(signal)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@given(value=st.floats(0, 1), improvement=st.floats(-1, 1))
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_weights_do_not_move_when_all_signals_are_equal(
+    optimizer: Callable[[], LogitOptimizer], value: float, improvement: float
+) -> None:
+    weights = ImprovementAwareWeights(3, optimizer=optimizer())
+    for _ in range(5):
+        weights.update(stats([value] * 3, [improvement] * 3))
+    np.testing.assert_allclose(weights.probabilities, 1 / 3, atol=1e-6)
+
+
+@given(st.lists(st.floats(-1000, 1000), min_size=1, max_size=6), st.floats(-100, 100))
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_softmax_is_on_the_simplex_and_ignores_a_shift(logits: list[float], shift: float) -> None:
+    z = softmax(np.array(logits))
+    assert z.sum() == pytest.approx(1)
+    np.testing.assert_allclose(softmax(np.array(logits) + shift), z, atol=1e-9)
+
+
+# Subroutine 1
+
+
+def test_one_step_by_hand() -> None:
+    """s = I + λ J = (.05 + .1, .0 + .4); z = (.5, .5); g = z (s - .275); ξ = -β g."""
+    weights = ImprovementAwareWeights(2, reward_coef=0.5, optimizer=GradientDescent(0.1))
+    weights.update(stats([0.2, 0.8], [0.05, 0.0]))
+    np.testing.assert_allclose(weights.logits, [0.1 * 0.5 * 0.125, -0.1 * 0.5 * 0.125])
+
+
+def test_the_gradient_is_that_of_the_weighted_signal() -> None:
+    """g is the derivative of Σ softmax(ξ)_k s_k, here by central differences."""
+    weights = ImprovementAwareWeights(3, reward_coef=1, optimizer=GradientDescent(1.0))
+    weights.logits = np.array([0.4, -0.3, 0.1])
+    signal, start = np.array([0.2, 0.9, 0.5]), weights.logits
+    weights.update(stats(signal.tolist()))
+    numerical = [(softmax(start + e) - softmax(start - e)) @ signal / 2e-6 for e in np.eye(3) * 1e-6]
+    np.testing.assert_allclose(start - weights.logits, numerical, atol=1e-8)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_improvements_are_clipped(sign: int) -> None:
+    large, at_the_bound = (ImprovementAwareWeights(2, improvement_clip=0.1) for _ in range(2))
+    large.update(stats([0.5, 0.5], [sign * 7.0, 0.0]))
+    at_the_bound.update(stats([0.5, 0.5], [sign * 0.1, 0.0]))
+    np.testing.assert_array_equal(large.probabilities, at_the_bound.probabilities)
+    assert large.probabilities[0] != 0.5
+
+
+def test_rewards_are_not_clipped() -> None:
+    assert settled(GradientDescent(), [0.0, 1.0], 1)[0] > settled(GradientDescent(), [0.0, 0.2], 1)[0]
+
+
+@pytest.mark.parametrize(("scale", "z"), [(0.1, (0.37, 0.33, 0.30)), (1.0, (0.69, 0.20, 0.12))])
+def test_gradient_descent_moves_in_proportion_to_the_gap(scale: float, z: Sequence[float]) -> None:
+    """Signal (.2, .5, .8) c, 400 updates at .025; tolerance .006."""
+    np.testing.assert_allclose(settled(GradientDescent(0.025), np.array([0.2, 0.5, 0.8]) * scale, 400), z, atol=0.006)
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.1, 1.0, 10.0])
+def test_adam_collapses_on_the_worst_task_whatever_the_size_of_the_gap(scale: float) -> None:
+    """Signal (.2, .5, .8) c, 400 updates at .025, no decay; tolerance .001."""
+    z = settled(Adam(0.025, l2=0.0), np.array([0.2, 0.5, 0.8]) * scale, 400)
+    np.testing.assert_allclose(z, [0.994, 0.002, 0.003], atol=0.001)
+
+
+def test_coupled_decay_alone_keeps_a_persistent_gap_from_collapsing_the_weights() -> None:
+    """Decay 1e-2, 2880 updates, J = (.2, .5, .8) with λ = .2 as in the released code; tolerance .006."""
+    signal = [0.2, 0.5, 0.8]
+    coupled = settled(Adam(0.025, l2=1e-2), signal, 2880, reward_coef=0.2)
+    decoupled = settled(AdamW(0.025, l2=1e-2), signal, 2880, reward_coef=0.2)
+    np.testing.assert_allclose(coupled, [0.80, 0.12, 0.08], atol=0.006)
+    np.testing.assert_allclose(decoupled, [0.999, 0.0, 0.0], atol=0.001)
+
+
+# State and misuse
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_restored_weights_move_on_bit_for_bit(optimizer: Callable[[], LogitOptimizer]) -> None:
+    rng = np.random.default_rng(0)
+    weights, restored = (ImprovementAwareWeights(3, optimizer=optimizer()) for _ in range(2))
+    for _ in range(4):
+        weights.update(stats(rng.random(3).tolist(), rng.normal(0, 0.1, 3).tolist()))
+    restored.load_state_dict(json.loads(json.dumps(weights.state_dict())))
+    for _ in range(4):
+        signal = stats(rng.random(3).tolist())
+        weights.update(signal)
+        restored.update(signal)
+    np.testing.assert_array_equal(weights.probabilities, restored.probabilities)
+    assert weights.state_dict() == restored.state_dict()
+
+
+def test_two_rules_built_by_default_share_no_optimizer() -> None:
+    one, other = ImprovementAwareWeights(2), ImprovementAwareWeights(2)
+    one.update(stats([0.0, 1.0]))
+    other.update(stats([0.0, 1.0]))
+    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+def test_uniform_weights_learn_nothing() -> None:
+    weights = UniformWeights(4)
+    weights.update(stats([0.0, 1.0, 1.0, 1.0]))
+    weights.load_state_dict(weights.state_dict())
+    np.testing.assert_array_equal(weights.probabilities, [0.25] * 4)
+
+
+def test_a_caller_cannot_change_weights_through_what_it_was_given() -> None:
+    for weights in (UniformWeights(2), ImprovementAwareWeights(2)):
+        weights.probabilities[0] = 9.0
+        np.testing.assert_array_equal(weights.probabilities, [0.5, 0.5])
+
+
+def test_the_state_of_another_number_of_tasks_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected the logits of 3 tasks, got 2"):
+        ImprovementAwareWeights(3).load_state_dict(ImprovementAwareWeights(2).state_dict())
+
+
+@pytest.mark.parametrize("rewards", [[0.1, np.nan, 0.3], [0.1, np.inf, 0.3], [0.1, 0.2]])
+def test_signals_that_are_not_k_finite_numbers_are_refused_and_change_nothing(rewards: list[float]) -> None:
+    weights = ImprovementAwareWeights(3)
+    with pytest.raises(ValueError, match="must be 3 finite numbers, got"):
+        weights.update(stats(rewards))
+    np.testing.assert_array_equal(weights.probabilities, np.full(3, 1 / 3))
+
+
+@pytest.mark.parametrize("rule", [UniformWeights, ImprovementAwareWeights])
+def test_at_least_one_task_is_needed(rule: Callable[[int], TaskWeights]) -> None:
+    with pytest.raises(ValueError, match="num_tasks must be at least 1, got 0"):
+        rule(0)
+    np.testing.assert_array_equal(rule(1).probabilities, [1.0])
+
+
+@pytest.mark.parametrize("clip", [0.0, -0.1, float("nan")])
+def test_a_clip_that_is_not_positive_is_refused(clip: Any) -> None:
+    with pytest.raises(ValueError, match="improvement_clip must be positive, got"):
+        ImprovementAwareWeights(3, improvement_clip=clip)
