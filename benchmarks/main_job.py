@@ -42,8 +42,12 @@ class Config:
     """Runs at a time, one thread each; runs of one seed share the starting model, so seeds run in parallel."""
     threshold: float = 0.5
     """Worst-task accuracy whose cost is reported."""
-    train_args: tuple[str, ...] = ()
-    """More arguments of `mtgrpo train`."""
+    steps: int = 60
+    """Training steps of every run."""
+    lr: float = 4e-4
+    """Learning rate of every run."""
+    eval_every: int = 5
+    """Steps between evaluations, and so how finely costs are known."""
 
 
 def main(config: Config) -> None:
@@ -66,9 +70,13 @@ def _folder(config: Config, method: str, seed: int) -> Path:
 
 def _run(config: Config, method: str, seed: int) -> None:
     out = _folder(config, method, seed)
-    command = [sys.executable, "-m", "mtgrpo_env", "train", "--method", method, "--seed", str(seed), "--out", str(out)]
+    chosen = {"method": method, "seed": seed, "out": out, "steps": config.steps, "lr": config.lr}
+    options = {**chosen, "eval-every": config.eval_every}
+    command = [sys.executable, "-m", "mtgrpo_env", "train"]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    subprocess.run([*command, *config.train_args], check=True, env=environment, stdout=sys.stderr)
+    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
 
 
 def _table(config: Config, histories: Mapping[tuple[str, int], Sequence[Any]]) -> str:

@@ -34,9 +34,24 @@ def check_task(task: Task, *, num_problems: int = 20) -> None:
         TaskCheckError: naming the first promise broken.
     """
     envs = [task.make(), task.make()]
+    try:
+        _check_interface(task, envs[0])
+        _check_problems(task, envs, num_problems)
+    finally:
+        for env in envs:
+            env.close()
+
+
+def _check_interface(task: Task, env: AnyEnv) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Not able to test alternative render modes.*")
-        check_env(envs[0].unwrapped, skip_render_check=True)
+        try:
+            check_env(env.unwrapped, skip_render_check=True)
+        except Exception as error:
+            raise TaskCheckError(f"task {task.name!r} fails gymnasium's check_env: {error}") from error
+
+
+def _check_problems(task: Task, envs: list[AnyEnv], num_problems: int) -> None:
     suite = TaskSuite([task])
     problems = {split: suite.held_out(num_problems, split=split) for split in SPLITS}
     everything = [problem for split in SPLITS for problem in problems[split]]
@@ -66,6 +81,12 @@ def _check_group(task: Task, envs: list[AnyEnv], problem: Problem) -> Any:
 
 def _check_verifier(task: Task, env: AnyEnv, problem: Problem) -> str:
     text_env: TextEnv[Any] = env.unwrapped  # pyright: ignore[reportAssignmentType]
+    # Resets cannot show this: the envs of one process share the puzzles they have drawn.
+    one, other = (text_env.generate(np.random.default_rng(problem.seed)) for _ in range(2))
+    if one != other:
+        raise TaskCheckError(
+            f"task {task.name!r} generates another puzzle from the same generator: {one!r:.200} and {other!r:.200}"
+        )
     _reset(env, problem)
     puzzle = text_env.puzzle
     oracle = text_env.oracle(puzzle)

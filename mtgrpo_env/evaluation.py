@@ -42,13 +42,13 @@ class Evaluation:
 
     @property
     def worst(self) -> float:
-        """Accuracy of the worst task that was played."""
-        return worst_task(self.accuracies[self.counts > 0])
+        """Accuracy of the worst task that was played; NaN if none was."""
+        return worst_task(self.accuracies[self.counts > 0]) if self.counts.any() else float("nan")
 
     @property
     def average(self) -> float:
-        """Mean accuracy over the tasks that were played."""
-        return average(self.accuracies[self.counts > 0])
+        """Mean accuracy over the tasks that were played; NaN if none was."""
+        return average(self.accuracies[self.counts > 0]) if self.counts.any() else float("nan")
 
 
 def evaluate_policy(
@@ -61,7 +61,7 @@ def evaluate_policy(
     progress: Progress = _silent,
 ) -> Evaluation:
     """Play every problem with a policy; `progress` is told how many problems were just finished."""
-    chunk = max(1, _EPISODES_AT_ONCE // rollouts_per_problem)
+    chunk = max(1, _EPISODES_AT_ONCE // max(1, rollouts_per_problem))
     successes: list[tuple[int, bool, bool]] = []
     for start in range(0, len(problems), chunk):
         part = problems[start : start + chunk]
@@ -109,7 +109,7 @@ def guess(env: TextEnv[Any], puzzle: Any, rng: np.random.Generator) -> str:
 
 
 def _evaluation(suite: TaskSuite, successes: Sequence[tuple[int, bool, bool]]) -> Evaluation:
-    task_ids, correct, valid = (np.array(column, dtype=np.int64) for column in zip(*successes, strict=True))
+    task_ids, correct, valid = np.array(successes, dtype=np.int64).reshape(-1, 3).T
     scored = valid == 1
     return Evaluation(
         names=suite.names,

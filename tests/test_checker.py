@@ -104,36 +104,27 @@ class Pictures(gym.Env[Any, Any]):
         return {"a": np.zeros(3, np.float32), "b": (np.zeros((2, 2), np.float32),)}, 0.0, True, False, {}
 
 
+@pytest.mark.filterwarnings("ignore:.*Box observation space .* value is .*infinity.*")
 @pytest.mark.parametrize(
     "task",
-    [
-        Task("guess", Guess),
-        Task.from_text("sum", Sum),
-        Task("pictures", Pictures),
-        Task.from_id("CartPole-v1"),
-        Task.from_id("FrozenLake-v1", env_options={"map_name": "8x8"}),
-    ],
+    [Task("guess", Guess), Task.from_text("sum", Sum), Task("pictures", Pictures), Task.from_id("CartPole-v1")],
     ids=lambda task: task.name,
 )
 def test_a_good_task_passes(task: Task) -> None:
-    if task.name == "FrozenLake-v1":
-        with pytest.raises(TaskCheckError, match="same first observation for every seed"):
-            check_task(task)
-    else:
-        check_task(task)
+    check_task(task)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (Restless, "fails gymnasium's check_env"),
+        (Restless, r"is not one problem under seed \d+ when reset twice: \d+ and \d+"),
         (OwnRandomness, r"is not one problem under seed \d+ when reset in another env"),
-        (Deaf, "same first observation for every seed"),
-        (OutsideItsSpace, "fails gymnasium's check_env"),
+        (Deaf, "shows the same first observation for every seed"),
+        (OutsideItsSpace, "fails gymnasium's check_env: .*not within the observation space"),
     ],
 )
 def test_a_broken_env_is_named_with_the_promise_it_breaks(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(TaskCheckError, match=f"task 'broken' .*{message}|task 'broken' {message}"):
+    with pytest.raises(TaskCheckError, match=f"task 'broken' {message}"):
         check_task(Task("broken", make))
 
 
