@@ -46,7 +46,13 @@ def newest_checkpoint(run: Path) -> Path | None:
 
 
 def keep_newest(run: Path, count: int) -> None:
-    """Delete all but the `count` newest checkpoints, and what killed processes left unfinished."""
+    """Delete all but the `count` newest checkpoints, and what killed processes left unfinished.
+
+    Raises:
+        ValueError: if `count` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
     for step in _steps(run)[:-count]:
         shutil.rmtree(checkpoint_folder(run, step))
     for leftover in (Path(run) / "checkpoints").glob(".step-*"):

@@ -56,6 +56,8 @@ class TabularPolicy:
 
     def load(self, folder: Path) -> None:
         with np.load(folder / _POLICY_FILE) as saved:
+            if saved["logits"].shape != self.logits.shape:
+                raise ValueError(f"the saved table has shape {saved['logits'].shape}, this one {self.logits.shape}")
             self.logits = saved["logits"]
             self.rng.bit_generator.state = json.loads(str(saved["rng"]))
 

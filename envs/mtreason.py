@@ -105,4 +105,4 @@ def _task(name: str, default_level: str, extraction: Extraction) -> Task:
     env_type = REASON_TASKS[base]
     if level not in env_type.LEVELS:
         raise ValueError(f"level of task {base!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
-    return Task.from_text(f"{base}-{level}", partial(env_type, level, extraction=extraction))
+    return Task.from_text(f"{base}-{level}", partial(env_type, level, extraction=extraction, render_mode="ansi"))

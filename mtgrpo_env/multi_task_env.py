@@ -40,7 +40,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         render_mode: None or "ansi"; the tasks' own envs do the rendering.
 
     Raises:
-        ValueError: if suite and sampler differ in the number of tasks, or `group_size` is below 1.
+        ValueError: if suite and sampler differ in the number of tasks, `group_size` is below 1, or
+            `render_mode` is unknown.
     """
 
     metadata = {"render_modes": ["ansi"], "render_fps": 4}
@@ -58,6 +59,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
             raise ValueError(f"the suite has {suite.num_tasks} tasks, the sampler expects {sampler.num_tasks}")
         if group_size < 1:
             raise ValueError(f"group_size must be at least 1, got {group_size}")
+        if render_mode not in (None, "ansi"):
+            raise ValueError(f"render_mode must be None or 'ansi', got {render_mode!r}")
         self.suite = suite
         self.sampler = sampler
         self.group_size = group_size
@@ -118,8 +121,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         return self._tagged(observation, self._active_task), float(reward), terminated, truncated, info
 
     def render(self) -> Any:
-        """What the active task's env renders."""
-        return self._env.render() if self._problem is not None else None
+        """What the active task's env renders, also after its episode ended."""
+        return None if self.render_mode is None else self._envs[self._active_task].render()
 
     def close(self) -> None:
         self.suite.close()

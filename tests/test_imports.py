@@ -35,9 +35,13 @@ def sources() -> dict[str, Path]:
     return found
 
 
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(path: Path, *, module_level: bool = False) -> set[str]:
     """The modules that a file imports, anywhere in it or at its top level only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     names: set[str] = set()
     for node in tree.body if module_level else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -94,6 +98,23 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
+def test_torch_is_never_imported_outside_its_folders_not_even_inside_a_function(module: str) -> None:
+    folders = ("agents.neural", "agents.llm", "agents.reports.scalars", "cli")
+    roots = {name.split(".")[0] for name in imported(SOURCES[module])}
+    if not module.startswith(tuple(f"mtgrpo_env.{folder}" for folder in folders)):
+        assert not roots & {"torch", "transformers", "tokenizers", "vllm", "deepspeed"}
+
+
+@pytest.mark.parametrize("module", sorted(SOURCES))
+def test_modules_are_imported_by_their_full_names(module: str) -> None:
+    """Relative imports, and names from the bare package, would pass by the checks above."""
+    relative = [node for node in ast.walk(tree_of(SOURCES[module])) if isinstance(node, ast.ImportFrom) and node.level]
+    assert not relative
+    if not module.startswith("mtgrpo_env.cli"):
+        assert "mtgrpo_env" not in imported(SOURCES[module])
+
+
+@pytest.mark.parametrize("module", sorted(SOURCES))
 def test_no_module_is_named_like_a_package_it_imports(module: str) -> None:
     roots = {name.split(".")[0] for name in imported(SOURCES[module])}
     assert module.rsplit(".", 1)[-1] not in roots - {"mtgrpo_env"}
@@ -101,5 +122,15 @@ def test_no_module_is_named_like_a_package_it_imports(module: str) -> None:
 
 def test_importing_the_package_loads_numpy_and_gymnasium_only() -> None:
     code = f"import mtgrpo_env, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert printed.stdout.strip() == "[]"
+
+
+def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
+    light = [name for name in SOURCES if name.startswith(("mtgrpo_env.envs", "mtgrpo_env.agents"))]
+    heavy = ("llm", "neural", "reports.figure", "reports.scalars")
+    prefixes = tuple(f"mtgrpo_env.agents.{name}" for name in heavy)
+    imports = ", ".join(name for name in light if not name.startswith(prefixes))
+    code = f"import {imports}, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert printed.stdout.strip() == "[]"

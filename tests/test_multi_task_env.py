@@ -4,6 +4,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from fakes import Scripted
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import check_environments_match
@@ -130,8 +131,62 @@ def test_an_episode_left_before_its_end_is_played_again() -> None:
     assert after["rollout"] == 0
 
 
+def test_an_episode_left_halfway_through_is_played_again_from_its_start() -> None:
+    env = toy_env(group_size=2)
+    env.set_task_weights(np.array([0.0, 0.0, 1.0]))  # locks of three digits
+    first, info = env.reset(seed=1)
+    env.step(0)
+    env.step(0)
+    assert env.reset() == (first, info)
+    play(env)
+    env.reset()
+    env.step(0)
+    observation, info = env.reset()
+    assert (observation, info["group"], info["rollout"]) == (first, 0, 1)
+
+
+@pytest.mark.parametrize("episodes", [0, 1, 7, 40])
+def test_a_seed_starts_everything_anew_wherever_the_env_stands(episodes: int) -> None:
+    fresh, used = toy_env(), toy_env()
+    for i in range(episodes):
+        play(used, seed=9 if i == 0 else None)
+    for i in range(20):
+        assert play(fresh, seed=4 if i == 0 else None) == play(used, seed=4 if i == 0 else None)
+
+
 def test_equal_seeds_replay_everything() -> None:
     check_environments_match(toy_env(), toy_env(), num_steps=200, seed=3)
+
+
+def test_a_batch_in_which_nothing_was_informative_completes_empty() -> None:
+    sampler = RatioPreservingSampler(3, 4, max_resamples=1)
+    env = MultiTaskEnv(toy_suite(3), sampler, group_size=2, group_filter=lambda group: False)
+    last = play(env, seed=0)[2]
+    episodes = 1
+    while not last["batch_complete"]:
+        last, episodes = play(env)[2], episodes + 1
+    assert episodes == 2 * sampler.round_size * 2
+    assert last["selected_groups"] == []
+    assert last["group_weights"].shape == (0,)
+    assert (sampler.filter_rates > 0).all()
+    assert play(env)[1]["group"] == 0
+
+
+def test_a_rollout_whose_scorer_failed_does_not_make_a_group_informative() -> None:
+    def script(action: str) -> tuple[float, dict[str, Any]]:
+        return (1.0, {"is_success": True}) if action == "right" else (0.0, {"is_success": False, "valid": False})
+
+    suite = TaskSuite([Task("scripted", partial(Scripted, script))])
+    env = MultiTaskEnv(suite, MultinomialSampler(1, 4), group_size=2)
+    env.reset(seed=0)
+    env.step("right")
+    env.reset()
+    assert not env.step("crash")[4]["group_informative"]
+
+
+def test_a_group_of_one_is_always_informative_unless_a_filter_is_given() -> None:
+    env = MultiTaskEnv(toy_suite(3), MultinomialSampler(3, 4))
+    assert [play(env, seed=0 if i == 0 else None)[2]["group_informative"] for i in range(8)] == [True] * 8
 
 
 def test_new_weights_take_effect_with_the_next_batch() -> None:
@@ -176,7 +231,6 @@ def test_realised_shares_match_the_weights_although_filtering_is_uneven() -> Non
 
 
 @pytest.mark.filterwarnings("ignore:.*Not able to test alternative render modes.*")
-@pytest.mark.filterwarnings("ignore:.*obs.* not within the observation space.*")
 def test_check_env_finds_nothing() -> None:
     check_env(toy_env(), skip_render_check=True)
     check_env(make_mt_reason(level="mini"), skip_render_check=True)
@@ -203,6 +257,31 @@ def test_tasks_with_different_spaces_are_played_through_one_env() -> None:
     assert tasks == {"CartPole-v1", "FrozenLake-v1"}
 
 
+def test_of_an_action_for_mixed_spaces_the_active_slot_is_played() -> None:
+    """FrozenLake would refuse the 5 that stands in CartPole's slot, and the other way round."""
+    tasks = [Task.from_id("FrozenLake-v1", env_options={"is_slippery": False}), Task.from_id("CartPole-v1")]
+    env = MultiTaskEnv(TaskSuite(tasks), MultinomialSampler(2, 1))
+    env.set_task_weights(np.array([1.0, 0.0]))
+    env.reset(seed=0)
+    assert env.step((2, 5))[0] == (0, 1)  # one step to the right
+    env.set_task_weights(np.array([0.0, 1.0]))
+    env.reset(seed=0)
+    (task_id, observation), *_ = env.step((7, 1))
+    assert task_id == 1
+    assert observation[1] > 0  # pushed to the right
+
+
+def test_the_puzzle_and_then_the_response_are_rendered_when_asked_for() -> None:
+    env = gym.make("mtgrpo_env:MTReason-v0", level="mini", render_mode="ansi", group_size=1)
+    prompt, _ = env.reset(seed=0)
+    assert env.render() == prompt
+    env.step("17")
+    assert env.render() == f"{prompt}\n> 17"
+    silent = make_mt_reason(level="mini")
+    silent.reset(seed=0)
+    assert silent.render() is None
+
+
 def test_misuse_is_named() -> None:
     env = toy_env()
     with pytest.raises(gym.error.ResetNeeded, match="call reset"):
@@ -219,6 +298,8 @@ def test_misuse_is_named() -> None:
         MultiTaskEnv(toy_suite(3), RatioPreservingSampler(2, 6))
     with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
         toy_env(group_size=0)
+    with pytest.raises(ValueError, match="render_mode must be None or 'ansi', got 'human'"):
+        toy_env(render_mode="human")
 
 
 def test_a_mt_reason_batch_smaller_than_its_tasks_is_refused() -> None:

@@ -167,6 +167,12 @@ def test_dapo_takes_the_first_b_informative_groups() -> None:
     assert plan.select()[0] == [1, 4, 5, 7]
 
 
+def test_dapo_asks_for_no_more_once_exactly_b_are_informative() -> None:
+    plan = DynamicSampler(2, 4).plan(np.array([0.5, 0.5]))
+    plan.report(plan.propose(), [i < 4 for i in range(12)])
+    assert plan.propose() == []
+
+
 def test_dapo_refills_with_whole_rounds_until_b_are_informative_or_the_budget_is_spent() -> None:
     plan = DynamicSampler(2, 4, oversampling=1, max_rounds=3).plan(np.array([0.5, 0.5]))
     for kept in (1, 2):

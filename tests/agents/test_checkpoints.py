@@ -1,7 +1,11 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import mtgrpo_env
 from mtgrpo_env.agents.checkpoints import atomic_folder, checkpoint_folder, keep_newest, newest_checkpoint
 
 
@@ -41,6 +45,47 @@ def test_the_newest_checkpoint_is_the_one_of_the_highest_step_whatever_else_lies
     (tmp_path / "checkpoints" / ".step-2000000.unfinished-1").mkdir()
     (tmp_path / "checkpoints" / "notes").mkdir()
     assert newest_checkpoint(tmp_path) == checkpoint_folder(tmp_path, 1_000_000)
+
+
+def test_a_folder_is_made_with_its_parents_and_may_be_named_by_a_text(tmp_path: Path) -> None:
+    write(tmp_path / "run" / "checkpoints" / "a", "new")
+    write(str(tmp_path / "b"), "new")  # pyright: ignore[reportArgumentType]
+    assert (tmp_path / "run" / "checkpoints" / "a" / "file").read_text() == (tmp_path / "b" / "file").read_text()
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_part_of_a_new_folder(tmp_path: Path) -> None:
+    leftover = tmp_path / f".a.unfinished-{os.getpid()}"
+    leftover.mkdir()
+    (leftover / "half").write_text("half")
+    write(tmp_path / "a", "new")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["file"]
+
+
+def test_a_process_killed_while_writing_leaves_the_old_folder(tmp_path: Path) -> None:
+    write(tmp_path / "a", "old")
+    code = (
+        "import os, sys; from pathlib import Path; from mtgrpo_env.agents.checkpoints import atomic_folder\n"
+        "with atomic_folder(Path(sys.argv[1])) as unfinished: (unfinished / 'file').write_text('half'); os._exit(9)"
+    )
+    root = Path(mtgrpo_env.__file__).resolve().parents[1]
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], cwd=root, check=False)
+    assert killed.returncode == 9
+    assert (tmp_path / "a" / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_at_least_one_checkpoint_is_kept(tmp_path: Path, count: int) -> None:
+    write(checkpoint_folder(tmp_path, 1), "x")
+    with pytest.raises(ValueError, match=f"count must be at least 1, got {count}"):
+        keep_newest(tmp_path, count)
+    assert newest_checkpoint(tmp_path) == checkpoint_folder(tmp_path, 1)
+
+
+def test_keeping_more_than_there_are_or_in_a_run_without_any_deletes_nothing(tmp_path: Path) -> None:
+    keep_newest(tmp_path, 3)
+    write(checkpoint_folder(tmp_path, 1), "x")
+    keep_newest(tmp_path, 3)
+    assert newest_checkpoint(tmp_path) == checkpoint_folder(tmp_path, 1)
 
 
 def test_keep_newest_deletes_older_steps_and_what_killed_processes_left(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from mtgrpo_env.agents.methods import METHODS, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
+from mtgrpo_env.filters import every_group, strict
 from mtgrpo_env.rollout import TaskError
 from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights, UniformWeights
+from mtgrpo_env.types import Batch, FloatArray, TaskStats
 
 
 def toy_agent(method: str = "mt-grpo", *, num_tasks: int = 4, seed: int = 0, weight_lr: float = 0.025) -> MTGRPOAgent:
@@ -35,12 +37,33 @@ def agent_of(tasks: list[Task], *, num_actions: int = 4) -> MTGRPOAgent:
     )
 
 
+class FixedOnce(UniformWeights):
+    """Weights that are given and stay."""
+
+    def __init__(self, z: FloatArray) -> None:
+        super().__init__(len(z))
+        self.z = z
+
+    @property
+    def probabilities(self) -> FloatArray:
+        return self.z
+
+
 class Hopeless(LockEnv):
     """A lock that never opens."""
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         observation, _, terminated, truncated, info = super().step(action)
         return observation, 0.0, terminated, truncated, {**info, "is_success": False} if terminated else info
+
+
+class Solved(LockEnv):
+    """A lock that is open."""
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        self._dialled = [0] * (self.length - 1)
+        observation, *_ = super().step(action)
+        return observation, 1.0, True, False, {"is_success": True}
 
 
 class Breaking(LockEnv):
@@ -74,6 +97,64 @@ def test_every_method_makes_progress(method: str) -> None:
     assert agent.evaluate(agent.suite.held_out(50)).average > start + 0.2
 
 
+class Recorder:
+    """Writes down, in one list for all parts of an agent, which of their methods were called."""
+
+    def __init__(self, part: Any, calls: list[str], methods: tuple[str, ...]) -> None:
+        self._part, self._calls, self._methods = part, calls, methods
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._methods:
+            self._calls.append(f"{type(self._part).__name__}.{name}")
+        return getattr(self._part, name)
+
+
+def test_a_step_samples_then_learns_then_measures_then_moves_the_weights() -> None:
+    agent, calls = toy_agent(num_tasks=2), []
+    parts: Any = agent
+    parts.sampler = Recorder(agent.sampler, calls, ("plan", "update"))
+    parts.learner = Recorder(agent.learner, calls, ("sampled_objectives", "update", "objectives"))
+    parts.task_weights = Recorder(agent.task_weights, calls, ("probabilities", "update"))
+    agent.train_step()
+    assert calls == [
+        "ImprovementAwareWeights.probabilities",
+        "RatioPreservingSampler.plan",
+        "RatioPreservingSampler.update",
+        "TabularLearner.sampled_objectives",
+        "TabularLearner.update",
+        "TabularLearner.objectives",
+        "ImprovementAwareWeights.update",
+    ]
+
+
+def test_an_improvement_is_the_objective_after_the_update_because_before_it_is_zero() -> None:
+    agent, batches = toy_agent(), []
+    sample = agent._sample
+
+    def remembered(z: Any) -> Batch:
+        batches.append(sample(z))
+        return batches[-1]
+
+    agent._sample = remembered
+    for _ in range(3):
+        report = agent.train_step()
+        after = np.nan_to_num(agent.learner.objectives(batches[-1]))
+        assert np.allclose(report.improvements, after, atol=1e-12)
+        assert np.abs(report.improvements).max() > 1e-3
+
+
+def test_rewards_of_a_task_that_was_not_generated_are_its_last_known() -> None:
+    agent = toy_agent("grpo", num_tasks=2)
+    z = [np.array([0.5, 0.5]), np.array([1.0, 0.0])]
+    first = agent.train_step()
+    agent.task_weights = FixedOnce(z[1])
+    second = agent.train_step()
+    assert second.generated[1] == 0
+    assert np.isnan(second.accuracies[1])
+    assert second.rewards[1] == first.rewards[1]
+    assert second.improvements[1] == 0
+
+
 def test_a_step_is_algorithm_1() -> None:
     """The weights that sampled the batch are those before the step; the weights after come from I and J."""
     agent = toy_agent()
@@ -81,8 +162,6 @@ def test_a_step_is_algorithm_1() -> None:
     report = agent.train_step()
     assert np.array_equal(report.probabilities, z)
     expected = ImprovementAwareWeights(4)
-    from mtgrpo_env.types import TaskStats
-
     expected.update(TaskStats(report.rewards, report.improvements, np.zeros(4)))
     assert np.array_equal(agent.task_weights.probabilities, expected.probabilities)
     assert report.step == agent.step == 1
@@ -120,9 +199,11 @@ def test_a_restored_agent_goes_on_bit_for_bit(method: str, tmp_path: Path) -> No
     agent = toy_agent(method)
     agent.train(3)
     agent.save(tmp_path / "checkpoint")
+    saved = agent._state_dict()
     agent.train(3)
     again = toy_agent(method, seed=0)
     again.restore(tmp_path / "checkpoint")
+    assert again._state_dict() == saved
     again.train(3)
     assert np.array_equal(agent.policy.logits, again.policy.logits)  # pyright: ignore[reportAttributeAccessIssue]
     assert agent._state_dict() == again._state_dict()
@@ -136,6 +217,31 @@ def test_a_checkpoint_of_another_composition_is_refused_by_name(tmp_path: Path) 
         toy_agent("mt-grpo", num_tasks=3).restore(tmp_path / "checkpoint")
     with pytest.raises(FileNotFoundError, match="no agent checkpoint"):
         toy_agent().restore(tmp_path / "nothing")
+
+
+def test_a_refused_checkpoint_leaves_the_agent_as_it_was(tmp_path: Path) -> None:
+    trained = toy_agent("mt-grpo", num_tasks=3)
+    trained.train(2)
+    trained.save(tmp_path / "checkpoint")
+    other = toy_agent("mt-grpo", num_tasks=4)
+    before = json.dumps(other._state_dict())
+    with pytest.raises(ValueError, match="names"):
+        other.restore(tmp_path / "checkpoint")
+    assert json.dumps(other._state_dict()) == before
+    trained.group_size = 7
+    with pytest.raises(ValueError, match=r"'group_size': 6.*'group_size': 7"):
+        trained.restore(tmp_path / "checkpoint")
+
+
+def test_a_checkpoint_saved_again_replaces_the_old_one(tmp_path: Path) -> None:
+    agent = toy_agent(num_tasks=2)
+    agent.save(tmp_path / "checkpoint")
+    agent.train(2)
+    agent.save(tmp_path / "checkpoint")
+    again = toy_agent(num_tasks=2, seed=5)
+    again.restore(tmp_path / "checkpoint")
+    assert again.step == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def test_a_checkpoint_can_be_read_by_a_person(tmp_path: Path) -> None:
@@ -163,6 +269,42 @@ def test_a_task_out_of_reach_is_named_once_and_the_others_are_trained() -> None:
         agent.train(14)
     assert len([w for w in caught if "hopeless" in str(w.message)]) == 1
     assert agent.evaluate(agent.suite.held_out(30)).accuracies[0] > 0.5
+
+
+def test_a_task_that_is_solved_is_named_once_too() -> None:
+    agent = agent_of([Task("lock", partial(LockEnv, 2)), Task("solved", Solved)])
+    with pytest.warns(StarvedTaskWarning, match=r"'solved'.*in 10 steps \(accuracy 1\.00\)") as caught:
+        agent.train(14)
+    assert len([w for w in caught if "solved" in str(w.message)]) == 1
+
+
+def test_no_warning_comes_before_ten_steps_without_an_informative_group() -> None:
+    agent = agent_of([Task("hopeless", partial(Hopeless, 1))])
+    agent.train(9)  # a warning would be an error
+    with pytest.warns(StarvedTaskWarning, match="'hopeless'"):
+        agent.train(1)
+
+
+def test_one_informative_group_starts_the_patience_anew() -> None:
+    agent = agent_of([Task("hopeless", partial(Hopeless, 1))])
+    agent.train(9)
+    agent.group_filter = every_group
+    agent.train(1)
+    agent.group_filter = strict
+    agent.train(9)  # a warning would be an error
+    with pytest.warns(StarvedTaskWarning, match="'hopeless'"):
+        agent.train(1)
+
+
+def test_a_restored_agent_remembers_how_long_a_task_has_starved(tmp_path: Path) -> None:
+    agent = agent_of([Task("hopeless", partial(Hopeless, 1))])
+    agent.train(6)
+    agent.save(tmp_path / "checkpoint")
+    again = agent_of([Task("hopeless", partial(Hopeless, 1))])
+    again.restore(tmp_path / "checkpoint")
+    again.train(3)
+    with pytest.warns(StarvedTaskWarning, match="'hopeless'"):
+        again.train(1)
 
 
 def test_steps_without_any_informative_group_change_nothing_and_end() -> None:

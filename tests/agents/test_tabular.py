@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mtgrpo_env.filters import every_group
 from mtgrpo_env.rollout import sample_batch
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import Task, TaskSuite
-from mtgrpo_env.types import Batch
+from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step
 
 
 def trained_a_little(seed: int = 0) -> tuple[TabularPolicy, TabularLearner, Batch]:
@@ -101,6 +102,49 @@ def test_policy_and_learner_come_back_from_disk_as_they_were(tmp_path: Path) -> 
     again_learner.update(batch)
     assert np.array_equal(policy.logits, again.logits)
     assert policy.act([0] * 9, [1] * 9) == again.act([0] * 9, [1] * 9)
+
+
+def test_the_table_of_other_spaces_is_refused(tmp_path: Path) -> None:
+    TabularPolicy(2, 16, 3).save(tmp_path)
+    with pytest.raises(ValueError, match=r"saved table has shape \(2, 16, 3\), this one \(2, 16, 4\)"):
+        TabularPolicy(2, 16, 4).load(tmp_path)
+
+
+def test_the_objective_of_a_task_is_its_share_of_the_whole() -> None:
+    """With weight 1 throughout, the batch's objective is the mean over rollouts of the tasks' own."""
+    policy, learner, batch = trained_a_little()
+    policy.logits = policy.logits + np.random.default_rng(1).normal(0, 0.5, policy.logits.shape)
+    share = batch.kept / batch.kept.sum()
+    assert np.isclose(share @ learner.objectives(batch), objective(learner, batch), atol=1e-12)
+
+
+def test_a_task_that_is_not_in_the_batch_has_no_objective() -> None:
+    _, learner, batch = trained_a_little()
+    of_task_0 = [i for i, group in enumerate(batch.groups) if group.task_id == 0]
+    alone = replace(batch, groups=tuple(batch.groups[i] for i in of_task_0), weights=batch.weights[of_task_0])
+    for objectives in (learner.objectives(alone), learner.sampled_objectives(alone)):
+        assert np.isnan(objectives).tolist() == [False, True]
+
+
+def test_a_rollout_whose_scorer_failed_has_no_gradient() -> None:
+    _, learner, batch = trained_a_little()
+    group = next(group for group in batch.groups if 0 < group.rewards.sum() < group.rewards.size)
+    rollouts = (replace(group.rollouts[0], valid=False), *group.rollouts[1:])
+    with_failure = _flatten([Group(group.problem, rollouts)], np.ones(1))
+    without = _flatten([Group(group.problem, rollouts[1:])], np.ones(1))
+    size = len(rollouts)
+    assert np.allclose(learner._gradient(with_failure) * size, learner._gradient(without) * (size - 1))
+
+
+def test_ratios_beyond_the_clip_have_no_gradient_and_those_on_the_other_side_do() -> None:
+    """Ratio e^1: an advantage above 0 is clipped, one below 0 is not; ratio e^-1: the other way round."""
+    for log_ratio, clipped in ((1.0, [True, False]), (-1.0, [False, True])):
+        policy = TabularPolicy(1, 1, 3)
+        log_prob = float(policy.log_probs(np.array([0]), np.array([0]))[0, 0])
+        steps = [Step(0, 0, reward, log_prob - log_ratio) for reward in (1.0, 0.0)]
+        group = Group(Problem(0, 0), tuple(Rollout((step,), step.reward, step.reward == 1) for step in steps))
+        _, slope = TabularLearner(policy)._surrogate(_flatten([group], np.ones(1)))
+        assert (slope == 0).tolist() == clipped
 
 
 def test_loss_weights_scale_the_gradient() -> None:

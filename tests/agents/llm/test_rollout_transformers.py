@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel, Qwen2ForCausalLM
 
 from mtgrpo_env.agents.llm.data import Completion, pack
 from mtgrpo_env.agents.llm.prefix import completion_log_probs
@@ -100,7 +100,7 @@ def test_one_new_token_is_one_token(model: PreTrainedModel) -> None:
 
 
 def test_temperature_zero_is_greedy_decoding_as_transformers_does_it(model: PreTrainedModel) -> None:
-    assert isinstance(model, GenerationMixin)
+    assert isinstance(model, Qwen2ForCausalLM)
     eos = likely_token(model)
     ours = generate(model, Decoding(10, 0.0), counts=[1, 1, 1], eos=eos)
     config = GenerationConfig(do_sample=False, max_new_tokens=10, pad_token_id=PAD, eos_token_id=eos)
