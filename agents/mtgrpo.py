@@ -209,7 +209,11 @@ class MTGRPOAgent:
     def _state_dict(self) -> dict[str, Any]:
         parts = [self.policy, self.learner, self.sampler, self.task_weights]
         return {
-            "parts": {"types": [type(part).__name__ for part in parts], "group_size": self.group_size},
+            "parts": {
+                "types": [type(part).__name__ for part in parts],
+                "batch_size": self.sampler.batch_size,
+                "group_size": self.group_size,
+            },
             "step": self.step,
             "rollouts": self.rollouts,
             "rewards": self._rewards.tolist(),

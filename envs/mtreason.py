@@ -27,10 +27,16 @@ SUITES: Mapping[str, tuple[str, ...]] = {
 def suite_tasks(name: str) -> tuple[str, ...]:
     """The tasks of a named suite, or of a list like "countdown-easy,arc-hard".
 
+    Raises:
+        ValueError: if `name` is neither.
+
     >>> suite_tasks("countdown-easy, arc-hard")
     ('countdown-easy', 'arc-hard')
     """
-    return SUITES[name] if name in SUITES else tuple(part.strip() for part in name.split(","))
+    tasks = SUITES[name] if name in SUITES else tuple(part.strip() for part in name.split(","))
+    if len(tasks) == 1 and tasks[0].partition("-")[0] not in REASON_TASKS:
+        raise ValueError(f"suite must be one of {list(SUITES)}, or tasks like 'countdown-easy,arc-hard', got {name!r}")
+    return tasks
 
 
 def reason_suite(

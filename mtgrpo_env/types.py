@@ -141,7 +141,7 @@ class TaskStats:
     Attributes:
         rewards: J_k, expected reward; the last known value for a task not seen this step.
         improvements: I_k, change of the task's GRPO objective over this step; 0 for an absent task.
-        mean_abs_advantages: mean |A| over the task's generated rollouts; NaN for an absent task.
+        mean_abs_advantages: mean |A| over the task's rollouts that are trained on; NaN for an absent task.
     """
 
     rewards: FloatArray

@@ -57,7 +57,9 @@ class LanguageModelPolicy:
         Raises:
             FileNotFoundError: if `source` looks like a folder and is none.
         """
-        looks_like_folder = len(Path(source).parts) != 2 or str(source).startswith((".", "/", "~"))
+        parts = Path(source).parts
+        is_written_as_path = len(parts) != 2 or str(source).startswith((".", "/", "~"))
+        looks_like_folder = is_written_as_path or Path(parts[0]).is_dir()
         if looks_like_folder and not Path(source).is_dir():
             raise FileNotFoundError(f"expected a model folder or a hub id like 'owner/name', got {str(source)!r}")
         model = AutoModelForCausalLM.from_pretrained(source).to(device)

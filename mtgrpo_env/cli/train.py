@@ -91,7 +91,8 @@ def run(config: Config) -> int:
     if config.batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {config.batch_size}")
     start = config.model or starting_model(config.out.parent, suite, seed=config.seed, console=console)
-    console.print(f"{config.method} on {', '.join(suite.names)}; starting model {start}; run {config.out}")
+    named = f"{config.method} on {', '.join(suite.names)}; starting model {start}; run {config.out}"
+    console.print(named, soft_wrap=True)
     agent = build_agent(config, suite, str(start))
     _write_config(config)
     checkpoint = newest_checkpoint(config.out)
@@ -140,9 +141,11 @@ class _Run:
                 while self.agent.step < self.config.steps and not stop.requested:
                     self._step(stop)
             except TaskError as error:
-                self._save()
-                self.console.print(f"[red]{error}[/red]\nThe model after step {self.agent.step} was saved.")
-                return 1
+                if not checkpoint_folder(self.config.out, self.agent.step).is_dir():
+                    self._save()  # one written right after the step is better: its streams have not moved on
+                return self._failed(error)
+            except FloatingPointError as error:
+                return self._failed(error)
             finally:
                 self.scalars.close()
         self._draw()
@@ -154,6 +157,12 @@ class _Run:
             )
             return 130
         return 0
+
+    def _failed(self, error: Exception) -> int:
+        checkpoint = newest_checkpoint(self.config.out)
+        kept = f"The newest checkpoint is {checkpoint}." if checkpoint else "There is no checkpoint yet."
+        self.console.print(f"step {self.agent.step + 1} failed: {error}\n{kept}", markup=False, soft_wrap=True)
+        return 1
 
     def _step(self, stop: _StopRequest) -> None:
         report = self.agent.train_step()
@@ -193,9 +202,10 @@ class _Run:
     def _print_result(self) -> None:
         self.console.print(result_table(self.names, *self._first_and_latest(), rollouts=self.agent.rollouts))
         out = self.config.out
-        self.console.print(f"figure {out / 'progress.png'}   tensorboard --logdir {out / 'tensorboard'}")
+        lines = [f"figure {out / 'progress.png'}", f"scalars: tensorboard --logdir {out / 'tensorboard'}"]
         if checkpoint := newest_checkpoint(out):
-            self.console.print(f"model  {checkpoint}")
+            lines.append(f"model  {checkpoint}")
+        self.console.print("\n".join(lines), soft_wrap=True)
 
 
 class _StopRequest:

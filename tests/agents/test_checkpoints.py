@@ -40,7 +40,7 @@ def test_a_folder_written_again_holds_only_the_new_files(tmp_path: Path) -> None
 
 def test_the_newest_checkpoint_is_the_one_of_the_highest_step_whatever_else_lies_there(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path) is None
-    for step in (5, 1_000_000, 40):
+    for step in (5, 1_000_000, 40, 2, 999_999, 7, 10, 300):
         write(checkpoint_folder(tmp_path, step), "x")
     (tmp_path / "checkpoints" / ".step-2000000.unfinished-1").mkdir()
     (tmp_path / "checkpoints" / "notes").mkdir()

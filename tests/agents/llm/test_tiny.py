@@ -15,11 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.rollout_transformers import Decoding
-from mtgrpo_env.agents.llm.tiny import Demonstration, TinyModelConfig, imitate, tiny_model, tiny_tokenizer
+from mtgrpo_env.agents.llm.tiny import Demonstration, TinyModelConfig, imitate, tiny_model
 from mtgrpo_env.envs.mtreason import reason_suite
 
 SIZE = TinyModelConfig(hidden_size=16, num_layers=1, num_heads=2, context=32)
-TOKENIZER = tiny_tokenizer()  # hypothesis and fixtures of a function do not go together
 CHARACTERS = [character for character in string.printable if character.isprintable() or character == "\n"]
 
 
@@ -57,10 +56,10 @@ def test_a_box_opens_with_one_token(tokenizer: PreTrainedTokenizerBase) -> None:
 
 @settings(max_examples=80, derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from([*CHARACTERS, "\\boxed{", "  ", "\n\n"]), max_size=30).map("".join))
-def test_text_survives_the_round_trip(text: str) -> None:
-    ids = TOKENIZER(text)["input_ids"]
-    assert TOKENIZER.decode(ids) == text
-    assert TOKENIZER.batch_decode([ids], skip_special_tokens=True) == [text]
+def test_text_survives_the_round_trip(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
+    ids = tokenizer(text)["input_ids"]
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.batch_decode([ids], skip_special_tokens=True) == [text]
     assert len(ids) == len(text) - 6 * text.count("\\boxed{")
 
 
