@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -25,19 +26,23 @@ class Lesson:
     """One phase of imitation.
 
     Attributes:
+        title: what is being learned.
         steps: optimiser steps.
         lr: peak learning rate.
         careful: share of careful authors for each task; 1 for a task not named.
     """
 
+    title: str
     steps: int
     lr: float
     careful: Mapping[str, float] = field(default_factory=dict)
 
 
 LESSONS = (
-    Lesson(steps=2200, lr=6e-3),
-    Lesson(steps=300, lr=3e-4, careful={"countdown-mini": 0.75, "zebra-mini": 0.70, "arc-mini": 0.02}),
+    Lesson("learning to solve", steps=2200, lr=6e-3),
+    Lesson(
+        "taking on habits", steps=300, lr=3e-4, careful={"countdown-mini": 0.75, "zebra-mini": 0.70, "arc-mini": 0.02}
+    ),
 )
 """First the skills, from careful authors alone; then the habits of a corpus whose authors differ by task."""
 
@@ -64,12 +69,9 @@ def starting_model(folder: Path, suite: TaskSuite, *, seed: int, console: Consol
     _check_fit(suite, size.context)
     tokenizer = tiny_tokenizer()
     model = tiny_model(tokenizer, size, seed=seed)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        for number, lesson in enumerate(LESSONS):
-            title = "warm start: learning to solve" if number == 0 else "warm start: taking on habits"
-            bar = progress.add_task(title, total=lesson.steps, loss=float("nan"))
-            careful = {task: lesson.careful.get(task, 1.0) for task in suite.names}
+    for number, lesson in enumerate(LESSONS):
+        careful = {task: lesson.careful.get(task, 1.0) for task in suite.names}
+        with _LessonProgress(console, lesson) as progress:
             imitate(
                 model,
                 tokenizer,
@@ -78,13 +80,37 @@ def starting_model(folder: Path, suite: TaskSuite, *, seed: int, console: Consol
                 batch_size=batch_size,
                 lr=lesson.lr,
                 seed=seed + number,
-                progress=lambda step, loss, bar=bar: progress.update(bar, completed=step, loss=loss),
+                progress=progress.show,
             )
     with atomic_folder(target) as unfinished, warnings.catch_warnings():
         model.save_pretrained(unfinished)
         tokenizer.save_pretrained(unfinished)
         (unfinished / "recipe.json").write_text(json.dumps(recipe, indent=1))
     return target
+
+
+class _LessonProgress:
+    """A bar on a terminal, ten lines elsewhere."""
+
+    def __init__(self, console: Console, lesson: Lesson) -> None:
+        self._title = f"warm start: {lesson.title}"
+        self._steps = lesson.steps
+        columns = (TextColumn(self._title), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task(self._title, total=lesson.steps, loss=float("nan"))
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def show(self, step: int, loss: float) -> None:
+        """A step was taken."""
+        self._bar.update(self._task, completed=step, loss=loss)
+        if not self._bar.console.is_terminal and step % max(1, self._steps // 10) == 0:
+            self._bar.console.print(f"{self._title}: step {step} of {self._steps}, loss {loss:.3f}", soft_wrap=True)
 
 
 def _check_fit(suite: TaskSuite, context: int) -> None:
