@@ -1,4 +1,4 @@
-"""Checkpoint folders that appear whole or not at all, and finding the newest."""
+"""Folders and files that appear whole or not at all, and finding the newest checkpoint."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def atomic_file(file: Path) -> Iterator[Path]:
+    """A scratch file to write; it replaces `file` once the block is left without an error."""
+    unfinished = file.with_name(f".unfinished-{file.name}")
+    yield unfinished
+    unfinished.replace(file)
 
 
 def checkpoint_folder(run: Path, step: int) -> Path:

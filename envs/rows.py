@@ -15,13 +15,9 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask
-from mtgrpo_env.envs.arc import Arc
-from mtgrpo_env.envs.countdown import Countdown
+from mtgrpo_env.envs.mtreason import REASON_TASKS
 from mtgrpo_env.envs.records import Record, read_records
-from mtgrpo_env.envs.zebra import Zebra
 from mtgrpo_env.text_env import TextEnv, Verdict
-
-ROW_TASKS: Mapping[str, type[BoxedTask[Any]]] = {"countdown": Countdown, "zebra": Zebra, "arc": Arc}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +149,19 @@ def read_responses(path: str | Path) -> Iterator[StoredResponse]:
         yield StoredResponse(task, level, _ground_truth(record), prompt, response, record.source)
 
 
+def task_type(row: Row | StoredResponse) -> type[BoxedTask[Any]]:
+    """The task that judges a row.
+
+    Raises:
+        ValueError: naming file and row, if there is no such task.
+    """
+    if row.task not in REASON_TASKS:
+        raise ValueError(f"{row.source}: task must be one of {list(REASON_TASKS)}, got {row.task!r}")
+    return REASON_TASKS[row.task]
+
+
 def _problem(task: BoxedTask[Any], row: Row) -> Any:
-    owner = ROW_TASKS.get(row.task)
+    owner = REASON_TASKS.get(row.task)
     if owner is not None and not isinstance(task, owner):
         raise ValueError(f"{row.source}: expected a row of {type(task).__name__}, got one of {row.task!r}")
     try:

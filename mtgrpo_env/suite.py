@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from mtgrpo_env.types import SPLITS, Problem, Split
+from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
 
 AnyEnv = gym.Env[Any, Any]
 
@@ -79,9 +79,7 @@ class TaskSuite:
         repeated = sorted({name for name in self.names if self.names.count(name) > 1})
         if repeated:
             raise ValueError(f"task names must be unique, got {repeated} more than once")
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {list(SPLITS)}, got {split!r}")
-        self.split: Split = split
+        self.split: Split = checked_split(split)
         self._pools: dict[int, list[AnyEnv]] = {}
         self.reseed(seed)
 

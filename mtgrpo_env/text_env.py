@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 from mtgrpo_env.spaces import TEXT
-from mtgrpo_env.types import SPLITS, Split
+from mtgrpo_env.types import Split, checked_split
 
 PuzzleT = TypeVar("PuzzleT", bound=Hashable)
 
@@ -86,7 +86,7 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         if render_mode not in (None, "ansi"):
             raise ValueError(f"render_mode must be None or 'ansi', got {render_mode!r}")
         self.level = level
-        self.split = _checked_split(split)
+        self.split = checked_split(split)
         self.render_mode = render_mode
         self._puzzle: PuzzleT | None = None
         self._response: str | None = None
@@ -145,7 +145,7 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
 
     def draw(self, puzzle_seed: int, options: Mapping[str, Any]) -> PuzzleT:
         """The puzzle that `puzzle_seed` names in the chosen split."""
-        split = _checked_split(options.get("split", self.split))
+        split = checked_split(options.get("split", self.split))
         name = (type(self), self.level, split, puzzle_seed)
         if name not in _recent_puzzles:
             if len(_recent_puzzles) >= _MAX_RECENT:
@@ -185,12 +185,6 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         if self.render_mode is None:
             return None
         return self.prompt(self.puzzle) + ("" if self._response is None else f"\n> {self._response}")
-
-
-def _checked_split(split: str) -> Split:
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {list(SPLITS)}, got {split!r}")
-    return split
 
 
 def _describe(value: object) -> str:

@@ -20,6 +20,17 @@ Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 
 
+def checked_split(split: str) -> Split:
+    """`split`, once it is certain that it is one.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {list(SPLITS)}, got {split!r}")
+    return split
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One starting state: resetting the task's env with this seed and these options gives it again."""

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.history import RunHistory
 
 _SMOOTHING = 5  # steps; shares of one batch are small counts
@@ -28,9 +29,8 @@ def draw_run(history: RunHistory, names: Sequence[str], file: Path, *, title: st
         _shares(axes[1, 0], steps, names, colors)
         _filter_rates(axes[1, 1], steps, names, colors)
     figure.suptitle(title)
-    unfinished = file.with_name(f".unfinished-{file.name}")
-    figure.savefig(unfinished, dpi=120)
-    unfinished.replace(file)
+    with atomic_file(file) as unfinished:
+        figure.savefig(unfinished, dpi=120)
 
 
 def _accuracies(axes: Axes, history: RunHistory, names: Sequence[str], colors: Sequence[Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.evaluation import Evaluation
 
@@ -30,9 +31,8 @@ class RunHistory:
         self.file = Path(file)
         self.records = [record for record in read_history(self.file) if record["step"] <= last_step]
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        rewritten = self.file.with_name(f".{self.file.name}.unfinished")
-        rewritten.write_text("".join(_line(record) for record in self.records))
-        rewritten.replace(self.file)
+        with atomic_file(self.file) as rewritten:
+            rewritten.write_text("".join(_line(record) for record in self.records))
 
     def add_step(self, report: StepReport) -> None:
         """Record a training step."""

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
-from mtgrpo_env.envs.rows import ROW_TASKS, Row, RowsEnv, read_rows
+from mtgrpo_env.envs.rows import Row, RowsEnv, read_rows, task_type
 from mtgrpo_env.evaluation import Evaluation, evaluate_answers, evaluate_policy, guess, oracle
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.types import Problem
@@ -90,10 +90,7 @@ def rows_suite(rows: Sequence[Row], extraction: Extraction) -> tuple[TaskSuite, 
 
 
 def _rows_env(rows: Sequence[Row], extraction: Extraction) -> Callable[[], RowsEnv]:
-    task = rows[0].task
-    if task not in ROW_TASKS:
-        raise ValueError(f"{rows[0].source}: task must be one of {list(ROW_TASKS)}, got {task!r}")
-    return partial(RowsEnv, ROW_TASKS[task](rows[0].level or "easy", extraction=extraction), rows)
+    return partial(RowsEnv, task_type(rows[0])(rows[0].level or "easy", extraction=extraction), rows)
 
 
 def _problems(config: Config) -> tuple[TaskSuite, list[Problem]]:

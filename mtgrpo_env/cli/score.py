@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
-from mtgrpo_env.envs.rows import ROW_TASKS, StoredResponse, read_responses
+from mtgrpo_env.envs.rows import StoredResponse, read_responses, task_type
 from mtgrpo_env.text_env import Verdict
 
 
@@ -42,9 +42,9 @@ def run(config: Config) -> int:
 
 
 def _judge(stored: StoredResponse, tasks: dict[str, BoxedTask[object]], extraction: Extraction) -> Verdict:
-    if stored.task not in ROW_TASKS:
-        raise ValueError(f"{stored.source}: task must be one of {list(ROW_TASKS)}, got {stored.task!r}")
-    task = tasks.setdefault(stored.task, ROW_TASKS[stored.task](extraction=extraction))
+    if stored.task not in tasks:
+        tasks[stored.task] = task_type(stored)(extraction=extraction)
+    task = tasks[stored.task]
     try:
         puzzle = task.from_ground_truth(stored.ground_truth, stored.prompt)
     except ValueError as error:

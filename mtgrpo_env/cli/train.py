@@ -14,7 +14,7 @@ import torch
 import transformers
 from rich.console import Console
 
-from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep_newest, newest_checkpoint
+from mtgrpo_env.agents.checkpoints import atomic_file, checkpoint_folder, keep_newest, newest_checkpoint
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.rollout_transformers import Decoding
@@ -251,9 +251,8 @@ def _refuse_another_run(config: Config) -> None:
 
 def _write_config(config: Config) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
-    unfinished = config.out / f".{_CONFIG_FILE}.unfinished"  # a kill must not leave half a config
-    unfinished.write_text(json.dumps(_as_json(config), indent=1))
-    unfinished.replace(config.out / _CONFIG_FILE)
+    with atomic_file(config.out / _CONFIG_FILE) as unfinished:  # a kill must not leave half a config
+        unfinished.write_text(json.dumps(_as_json(config), indent=1))
 
 
 def _as_json(config: Config) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import mtgrpo_env
-from mtgrpo_env.agents.checkpoints import atomic_folder, checkpoint_folder, keep_newest, newest_checkpoint
+from mtgrpo_env.agents.checkpoints import atomic_file, atomic_folder, checkpoint_folder, keep_newest, newest_checkpoint
 
 
 def write(folder: Path, text: str) -> None:
@@ -94,3 +94,14 @@ def test_keep_newest_deletes_older_steps_and_what_killed_processes_left(tmp_path
     (tmp_path / "checkpoints" / ".step-000004.unfinished-1").mkdir()
     keep_newest(tmp_path, 2)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000002", "step-000003"]
+
+
+def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    for text in ("old", "new"):
+        with atomic_file(file) as unfinished:
+            unfinished.write_text(text)
+    with pytest.raises(OSError, match="disk full"), atomic_file(file) as unfinished:  # noqa: PT012
+        unfinished.write_text("half")
+        raise OSError("disk full")
+    assert file.read_text() == "new"

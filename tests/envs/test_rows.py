@@ -12,8 +12,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from mtgrpo_env.envs.countdown import Countdown
+from mtgrpo_env.envs.mtreason import REASON_TASKS
 from mtgrpo_env.envs.records import read_records
-from mtgrpo_env.envs.rows import ROW_TASKS, Row, RowsEnv, read_responses, read_rows
+from mtgrpo_env.envs.rows import Row, RowsEnv, read_responses, read_rows
 from mtgrpo_env.envs.zebra import Zebra
 
 COUNTDOWN_ROW: dict[str, Any] = {
@@ -43,11 +44,11 @@ def with_column(column: str, value: Any) -> dict[str, Any]:
     return row
 
 
-@pytest.mark.parametrize("name", ROW_TASKS)
+@pytest.mark.parametrize("name", REASON_TASKS)
 def test_every_row_of_the_paper_is_shown_verbatim_and_its_oracle_is_correct(name: str, paper_tasks: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     path = paper_tasks / f"{name}_test.parquet"
-    env = RowsEnv(ROW_TASKS[name](), read_rows(path))
+    env = RowsEnv(REASON_TASKS[name](), read_rows(path))
     raw = parquet.read_table(path).to_pylist()
     assert len(env.puzzles) == len(raw) >= 400
     for position, columns in enumerate(raw):
@@ -67,7 +68,7 @@ def test_a_guess_on_the_papers_rows_is_well_formed_and_scores_what_chance_does(
 ) -> None:
     """Zebra has 3 to 6 people in equal shares, so 24 % at random; 400 rows and seed 0."""
     pytest.importorskip("pyarrow")
-    env = RowsEnv(ROW_TASKS[name](), read_rows(paper_tasks / f"{name}_test.parquet"))
+    env = RowsEnv(REASON_TASKS[name](), read_rows(paper_tasks / f"{name}_test.parquet"))
     rng = np.random.default_rng(0)
     verdicts = [env.verify(puzzle, env.guess(puzzle, rng)) for puzzle in env.puzzles]
     assert {verdict.outcome for verdict in verdicts} <= {"correct", "wrong"}
