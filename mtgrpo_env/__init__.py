@@ -12,7 +12,7 @@ from mtgrpo_env.checker import TaskCheckError, check_task
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
 from mtgrpo_env.filters import every_group, lenient, strict
 from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.rollout import Policy, TaskError, rollout_groups, sample_batch
+from mtgrpo_env.rollout import Policy, rollout_groups, sample_batch
 from mtgrpo_env.samplers import (
     BatchPlan,
     BatchSampler,
@@ -20,7 +20,7 @@ from mtgrpo_env.samplers import (
     MultinomialSampler,
     RatioPreservingSampler,
 )
-from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
 from mtgrpo_env.text_env import TextEnv, Verdict
 from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step, TaskStats

@@ -33,13 +33,13 @@ def check_task(task: Task, *, num_problems: int = 20) -> None:
     Raises:
         TaskCheckError: naming the first promise broken.
     """
-    envs = [task.make(), task.make()]
+    suite = TaskSuite([task])
     try:
+        envs = suite.envs(0, 2)
         _check_interface(task, envs[0])
-        _check_problems(task, envs, num_problems)
+        _check_problems(task, suite, envs, num_problems)
     finally:
-        for env in envs:
-            env.close()
+        suite.close()
 
 
 def _check_interface(task: Task, env: AnyEnv) -> None:
@@ -51,8 +51,7 @@ def _check_interface(task: Task, env: AnyEnv) -> None:
             raise TaskCheckError(f"task {task.name!r} fails gymnasium's check_env: {error}") from error
 
 
-def _check_problems(task: Task, envs: list[AnyEnv], num_problems: int) -> None:
-    suite = TaskSuite([task])
+def _check_problems(task: Task, suite: TaskSuite, envs: list[AnyEnv], num_problems: int) -> None:
     problems = {split: suite.held_out(num_problems, split=split) for split in SPLITS}
     everything = [problem for split in SPLITS for problem in problems[split]]
     observations = [_check_group(task, envs, problem) for problem in everything]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.metrics import average, worst_task
-from mtgrpo_env.rollout import Policy, TaskError, rollout_groups
-from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.rollout import Policy, rollout_groups
+from mtgrpo_env.suite import TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import FloatArray, IntArray, Problem, per_task_mean
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from mtgrpo_env.filters import strict
 from mtgrpo_env.samplers import BatchPlan, BatchSampler
-from mtgrpo_env.suite import AnyEnv, Task, TaskSuite
+from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
+from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, Rollout, Step, per_task_mean
 
 
@@ -21,10 +22,6 @@ class Policy(Protocol):
     ) -> tuple[Sequence[Any], Sequence[Any]]:
         """One action for each observation, and what the learner will want to know about it ("extras")."""
         ...
-
-
-class TaskError(RuntimeError):
-    """A task's env raised; says which task, on which problem."""
 
 
 def rollout_groups(
@@ -45,6 +42,8 @@ def rollout_groups(
     while live:
         task_ids = [episode.problem.task_id for episode in live]
         actions, extras = policy.act([episode.observation for episode in live], task_ids, deterministic=deterministic)
+        for episode, action in zip(live, actions, strict=True):
+            episode.prefetch(action)
         for episode, action, extra in zip(live, actions, extras, strict=True):
             episode.step(action, extra)
         live = [episode for episode in live if not episode.done]
@@ -92,13 +91,18 @@ class _Episode:
         try:
             self.observation, _ = env.reset(seed=problem.seed, options=dict(problem.options) or None)
         except Exception as error:
-            raise self._failure("reset", error) from error
+            raise TaskError.of(task, problem, "reset", error) from error
+
+    def prefetch(self, action: Any) -> None:
+        """Let a verifier that works in other processes start on the action, before `step` waits for its verdict."""
+        if isinstance(self.env.unwrapped, TextEnv) and isinstance(action, str):
+            self.env.unwrapped.prefetch(self.env.unwrapped.puzzle, action)
 
     def step(self, action: Any, extras: Any) -> None:
         try:
             observation, reward, terminated, truncated, self.info = self.env.step(action)
         except Exception as error:
-            raise self._failure(f"step({action!r:.80})", error) from error
+            raise TaskError.of(self.task, self.problem, f"step({action!r:.80})", error) from error
         self.steps.append(Step(self.observation, action, float(reward), extras))
         self.observation = observation
         self.done = terminated or truncated
@@ -108,10 +112,6 @@ class _Episode:
         is_success = success_of(self.task, self.info, total)
         valid, outcome = bool(self.info.get("valid", True)), str(self.info.get("outcome", ""))
         return Rollout(tuple(self.steps), total, is_success, valid, outcome)
-
-    def _failure(self, call: str, error: Exception) -> TaskError:
-        where = f"seed {self.problem.seed}, options {dict(self.problem.options)}"
-        return TaskError(f"task {self.task.name!r} raised in {call} on the problem of {where}: {error!r}")
 
 
 def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], group_size: int) -> list[_Episode]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,22 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from mtgrpo_env.text_env import TextEnv, hash_of
 from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
 
 AnyEnv = gym.Env[Any, Any]
+
+_MAX_REPEATS = 100  # in a row, before a task's puzzles count as used up
+
+
+class TaskError(RuntimeError):
+    """A task's env raised; says which task, on which problem."""
+
+    @classmethod
+    def of(cls, task: Task, problem: Problem, call: str, error: Exception) -> TaskError:
+        """What to raise when `call` raised `error`."""
+        where = f"seed {problem.seed}, options {dict(problem.options)}"
+        return cls(f"task {task.name!r} raised in {call} on the problem of {where}: {error!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,8 @@ class TaskSuite:
 
     The i-th problem of a task depends on (seed, split, task name, i) and on nothing else: not on
     the other tasks, their order, or what was drawn from them. Text tasks keep the splits disjoint
-    by the puzzles' keys, all others by their seeds.
+    by the puzzles' keys, all others by their seeds. No puzzle of a text task comes twice in a stream
+    before (nearly) all of them have come.
 
     Args:
         tasks: the K tasks.
@@ -91,16 +106,54 @@ class TaskSuite:
         """Start all streams anew, under another name."""
         self.seed = int(seed)
         self._cursors = [0] * self.num_tasks
+        self._shown: list[set[int]] = [set() for _ in self.tasks]
 
     def next_problem(self, task_id: int) -> Problem:
-        """The next problem of a task's stream."""
-        index = self._cursors[task_id]
-        self._cursors[task_id] += 1
-        return self._problem(task_id, self.split, index)
+        """The next problem of a task's stream.
+
+        Raises:
+            TaskError: if a text task cannot make its next puzzle.
+        """
+        problem, self._cursors[task_id] = self._next(task_id, self.split, self._cursors[task_id], self._shown[task_id])
+        return problem
 
     def held_out(self, count: int, *, split: Split = "test") -> list[Problem]:
-        """The first `count` problems of every task in `split`, task after task: always the same ones."""
-        return [self._problem(task_id, split, i) for task_id in range(self.num_tasks) for i in range(count)]
+        """The first `count` problems of every task in `split`, task after task: always the same ones.
+
+        Raises:
+            TaskError: as in `next_problem`.
+        """
+        problems: list[Problem] = []
+        for task_id in range(self.num_tasks):
+            cursor, shown = 0, set[int]()
+            for _ in range(count):
+                problem, cursor = self._next(task_id, split, cursor, shown)
+                problems.append(problem)
+        return problems
+
+    def _next(self, task_id: int, split: Split, cursor: int, shown: set[int]) -> tuple[Problem, int]:
+        """The first problem from `cursor` on that was not `shown`, now counted as shown, and the cursor after it."""
+        for index in range(cursor, cursor + _MAX_REPEATS):
+            problem = self._problem(task_id, split, index)
+            identity = self._identity(problem)
+            if identity not in shown:
+                break
+        else:
+            shown.clear()
+        shown.add(identity)
+        return problem, index + 1
+
+    def _identity(self, problem: Problem) -> int:
+        """One number for the puzzle behind a problem; for envs that have none, its seed."""
+        env = self.envs(problem.task_id, 1)[0]
+        text_env = env.unwrapped
+        if not isinstance(text_env, TextEnv):
+            return problem.seed
+        try:
+            env.reset(seed=problem.seed, options=dict(problem.options) or None)
+            return int(hash_of(text_env.key(text_env.puzzle)), base=16)
+        except Exception as error:
+            raise TaskError.of(self.tasks[problem.task_id], problem, "reset", error) from error
 
     def _problem(self, task_id: int, split: Split, index: int) -> Problem:
         task = self.tasks[task_id]
@@ -127,8 +180,14 @@ class TaskSuite:
         return {**self.__dict__, "_pools": {}}
 
     def state_dict(self) -> dict[str, Any]:
-        """Where each stream stands."""
-        return {"names": list(self.names), "split": self.split, "seed": self.seed, "cursors": list(self._cursors)}
+        """Where each stream stands, and which puzzles it has shown."""
+        return {
+            "names": list(self.names),
+            "split": self.split,
+            "seed": self.seed,
+            "cursors": list(self._cursors),
+            "shown": [_packed(shown) for shown in self._shown],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue the streams of a saved suite.
@@ -141,3 +200,12 @@ class TaskSuite:
                 raise ValueError(f"the saved suite has {word} {state[word]!r}, this one has {own!r}")
         self.seed = int(state["seed"])
         self._cursors = [int(cursor) for cursor in state["cursors"]]
+        self._shown = [_unpacked(shown) for shown in state["shown"]]
+
+
+def _packed(shown: set[int]) -> str:
+    return base64.b64encode(np.array(sorted(shown), dtype="<u8").tobytes()).decode()
+
+
+def _unpacked(text: str) -> set[int]:
+    return set(np.frombuffer(base64.b64decode(text), dtype="<u8").tolist())

@@ -1,15 +1,16 @@
-"""Single-turn text environments with verifiable rewards: generate a puzzle, show it, verify the answer.
+"""Text environments with verifiable rewards: generate a puzzle, show it, verify the answer.
 
-A new task is a subclass with four short methods; see `TextEnv`.
+A new task is a subclass with four short methods; one more, `reply`, makes it a conversation. See `TextEnv`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -45,11 +46,46 @@ class Verdict:
         """False when the scorer failed, so that the reward says nothing about the response."""
         return self.outcome != "scorer_error"
 
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the last `step` of an episode says besides the reward."""
+        return {"is_success": self.is_success, "outcome": self.outcome, "valid": self.valid}
+
 
 CORRECT = Verdict(REWARD_CORRECT, True, "correct")
 WRONG = Verdict(REWARD_WRONG, False, "wrong")
 NO_ANSWER = Verdict(REWARD_NO_ANSWER, False, "no_answer")
 SCORER_ERROR = Verdict(0.0, False, "scorer_error")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a puzzle came from: enough to make it again, and to tell whether it is still the same one.
+
+    Attributes:
+        task: the env's class.
+        version: of that class; see `TextEnv.version`.
+        level: its level's name.
+        split: the split it was drawn from.
+        puzzle_seed: what `TextEnv.draw` made it from.
+        hash: of its canonical key, 16 hexadecimal digits.
+    """
+
+    task: str
+    version: int
+    level: str
+    split: Split
+    puzzle_seed: int
+    hash: str
+
+
+def hash_of(key: str) -> str:
+    """A short name for a canonical key; 64 bits, so that chance collisions need billions of puzzles.
+
+    >>> hash_of("1,2,3=6")
+    '17d4d6bb2d2b8cd3'
+    """
+    return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 def split_of(key: str) -> Split:
@@ -62,11 +98,16 @@ def split_of(key: str) -> Split:
 
 
 class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
-    """One question, one response, one verdict.
+    """One question, one response, one verdict; or, where `reply` says so, a conversation.
 
     A subclass says what a puzzle is and implements `generate`, `prompt`, `verify` and `oracle`;
     `guess` and `key` have defaults that a careful author overrides. A puzzle is a frozen, hashable
-    value: the N envs of a group share it.
+    value: the N envs of a group share it. None of these methods changes the env: what a puzzle and
+    some responses come to depends on nothing else.
+
+    `info` holds the puzzle's `provenance` after `reset`, and `is_success`, `outcome` and `valid` after
+    the last `step`. Between turns the observation is the whole conversation so far, so a language
+    model needs no memory of its own.
 
     Args:
         level: which kind of puzzle to generate; hashable, and equal levels generate equal puzzles.
@@ -81,6 +122,8 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
     observation_space = TEXT
     action_space = TEXT
     option_names: frozenset[str] = frozenset({"split"})
+    version: ClassVar[int] = 1
+    """Of the task: raise it when the same seed would give another puzzle, or the same response another verdict."""
 
     def __init__(self, *, level: Hashable = None, split: Split = "train", render_mode: str | None = None) -> None:
         if render_mode not in (None, "ansi"):
@@ -89,7 +132,9 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         self.split = checked_split(split)
         self.render_mode = render_mode
         self._puzzle: PuzzleT | None = None
-        self._response: str | None = None
+        self._conversation = ""
+        self._responses: tuple[str, ...] = ()
+        self._is_over = False
 
     @abstractmethod
     def generate(self, rng: np.random.Generator) -> PuzzleT:
@@ -107,6 +152,16 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
     def oracle(self, puzzle: PuzzleT) -> str:
         """A response that `verify` calls correct."""
 
+    def reply(self, puzzle: PuzzleT, responses: Sequence[str]) -> Verdict | str:
+        """What the latest of the responses is met with: a verdict ends the episode, a text goes on with it."""
+        return self.verify(puzzle, responses[-1])
+
+    def prefetch(self, puzzle: PuzzleT, response: str) -> None:  # only slow verifiers have something to start
+        """Start judging a response that a `step` is about to ask for, without waiting for it.
+
+        For verifiers that work in other processes, so that the responses of a batch are judged side by side.
+        """
+
     def guess(self, puzzle: PuzzleT, rng: np.random.Generator) -> str:
         """A well-formed response made without thinking: the score to beat."""
         return ""
@@ -114,6 +169,11 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
     def key(self, puzzle: PuzzleT) -> str:
         """Canonical name of the puzzle: two puzzles with one key are the same problem."""
         return self.prompt(puzzle)
+
+    @property
+    def level_name(self) -> str:
+        """The level as people write it."""
+        return "" if self.level is None else str(self.level)
 
     @property
     def puzzle(self) -> PuzzleT:
@@ -140,8 +200,14 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         # One integer names the puzzle, so the N envs of a group can share the work of drawing it.
         puzzle_seed = int(self.np_random.integers(2**62))
         self._puzzle = self.draw(puzzle_seed, chosen)
-        self._response = None
-        return self.prompt(self._puzzle), {"puzzle_seed": puzzle_seed}
+        self._conversation = self.prompt(self._puzzle)
+        self._responses, self._is_over = (), False
+        return self._conversation, {"provenance": asdict(self._provenance(puzzle_seed, chosen))}
+
+    def _provenance(self, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
+        split = checked_split(options.get("split", self.split))
+        key_hash = hash_of(self.key(self.puzzle))
+        return Provenance(type(self).__name__, self.version, self.level_name, split, puzzle_seed, key_hash)
 
     def draw(self, puzzle_seed: int, options: Mapping[str, Any]) -> PuzzleT:
         """The puzzle that `puzzle_seed` names in the chosen split."""
@@ -164,27 +230,41 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         )
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Judge `action` and end the episode.
+        """Judge `action`, and end the episode or go on with the conversation.
 
         Raises:
             gym.error.ResetNeeded: before a reset, or after the episode ended.
             ValueError: if the action is not in the action space.
         """
         puzzle = self.puzzle
-        if self._response is not None:
-            raise gym.error.ResetNeeded("this episode has ended: a text task takes one step; call reset() first")
+        if self._is_over:
+            raise gym.error.ResetNeeded("this episode has ended: call reset() first")
         if not self.action_space.contains(action):
             raise ValueError(f"action must be a str of at most {TEXT.max_length} characters, got {_describe(action)}")
-        self._response = action
-        verdict = self.verify(puzzle, action)
-        info = {"is_success": verdict.is_success, "outcome": verdict.outcome, "valid": verdict.valid}
-        return "", verdict.reward, True, False, info
+        self._responses += (action,)
+        verdict, self._conversation = self.advance(puzzle, self._conversation, self._responses)
+        if verdict is None:
+            return self._conversation, 0.0, False, False, {}
+        self._is_over = True
+        return "", verdict.reward, True, False, verdict.info
+
+    def advance(self, puzzle: PuzzleT, conversation: str, responses: Sequence[str]) -> tuple[Verdict | None, str]:
+        """What the latest response leads to: a verdict that ends the episode, or None and a longer conversation.
+
+        A conversation that outgrows the observation space ends without an answer.
+        """
+        told = self.reply(puzzle, responses)
+        if isinstance(told, Verdict):
+            return told, conversation
+        longer = f"{conversation}{responses[-1]}\n{told}\n"
+        return (None, longer) if self.observation_space.contains(longer) else (NO_ANSWER, conversation)
 
     def render(self) -> str | None:
-        """The prompt and, once given, the response."""
+        """The conversation and, once the episode is over, the last response."""
         if self.render_mode is None:
             return None
-        return self.prompt(self.puzzle) + ("" if self._response is None else f"\n> {self._response}")
+        _ = self.puzzle  # raises before the first reset
+        return self._conversation + (f"\n> {self._responses[-1]}" if self._is_over else "")
 
 
 def _describe(value: object) -> str:

@@ -8,8 +8,8 @@ from fakes import Guess, ScriptedPolicy, Sum, guess_suite
 
 from mtgrpo_env import evaluation
 from mtgrpo_env.evaluation import evaluate_answers, evaluate_policy, guess, oracle
-from mtgrpo_env.rollout import TaskError, rollout_groups
-from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.rollout import rollout_groups
+from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import SCORER_ERROR, Verdict
 
 ZEROS = ScriptedPolicy(lambda observation, task_id, place: 0)

@@ -15,7 +15,8 @@ HEAVY = {"torch", "transformers", "vllm", "deepspeed", "sympy", "pyarrow", "tyro
 CORE_ORDER = [
     {"types"},
     {"spaces", "filters", "metrics", "logit_optimizers"},
-    {"text_env", "suite", "task_weights", "samplers"},
+    {"text_env", "task_weights", "samplers"},
+    {"suite"},
     {"rollout"},
     {"multi_task_env", "evaluation", "checker"},
 ]

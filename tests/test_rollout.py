@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mtgrpo_env.envs.toy import LockEnv
 from mtgrpo_env.filters import every_group, lenient, strict
-from mtgrpo_env.rollout import TaskError, rollout_groups, sample_batch, success_of
+from mtgrpo_env.rollout import rollout_groups, sample_batch, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
-from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.types import Problem
 
 ZEROS = ScriptedPolicy(lambda observation, task_id, place: 0)

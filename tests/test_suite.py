@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from functools import partial
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from fakes import Guess, Sum, guess_suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
-from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.suite import Task, TaskError, TaskSuite
+from mtgrpo_env.text_env import split_of
 from mtgrpo_env.types import Problem, Split
 
 NAMES = ["a", "b", "c", "d"]
@@ -54,6 +56,54 @@ def test_adjacent_seeds_splits_and_tasks_share_no_problem() -> None:
         for problem_seed in seeds(suite_of(NAMES, split=split, seed=seed), name, 50)
     ]
     assert len(set(drawn)) == len(drawn) == 8 * 2 * 4 * 50
+
+
+class FewPuzzles(Sum):
+    """24 puzzles, of which the split leaves about 21."""
+
+    def generate(self, rng: np.random.Generator) -> tuple[int, int]:
+        return int(rng.integers(4)), int(rng.integers(6))
+
+
+def puzzles_of(suite: TaskSuite, problems: Sequence[Problem]) -> list[str]:
+    env = suite.envs(0, 1)[0]
+    return [env.reset(seed=problem.seed, options=dict(problem.options))[0] for problem in problems]
+
+
+def test_no_puzzle_comes_twice_before_all_have_come() -> None:
+    suite = TaskSuite([Task.from_text("few", FewPuzzles)])
+    whole = [f"{a}+{b}=" for a in range(4) for b in range(6) if split_of(f"{a}+{b}=") == "train"]
+    first = puzzles_of(suite, [suite.next_problem(0) for _ in whole])
+    second = puzzles_of(suite, [suite.next_problem(0) for _ in whole])
+    assert sorted(first) == sorted(second) == sorted(whole)
+    assert first != second
+
+
+def test_held_out_puzzles_are_distinct_and_more_of_them_begin_with_the_same() -> None:
+    suite = TaskSuite([Task.from_text("few", FewPuzzles)])
+    few, more = (puzzles_of(suite, suite.held_out(count, split="train")) for count in (5, 12))
+    assert len(set(more)) == 12
+    assert more[:5] == few
+
+
+def test_a_restored_suite_remembers_what_it_has_shown() -> None:
+    suite = TaskSuite([Task.from_text("few", FewPuzzles)])
+    shown = [suite.next_problem(0) for _ in range(15)]
+    state = json.loads(json.dumps(suite.state_dict()))
+    rest = [suite.next_problem(0) for _ in range(10)]
+    restored = TaskSuite([Task.from_text("few", FewPuzzles)])
+    restored.load_state_dict(state)
+    assert [restored.next_problem(0) for _ in range(10)] == rest
+    assert not set(puzzles_of(suite, rest[:5])) & set(puzzles_of(suite, shown))
+
+
+def test_a_task_that_cannot_make_its_next_puzzle_is_named() -> None:
+    class Broken(Sum):
+        def generate(self, rng: np.random.Generator) -> tuple[int, int]:
+            raise ZeroDivisionError("no puzzle today")
+
+    with pytest.raises(TaskError, match=r"task 'broken' raised in reset .*no puzzle today"):
+        TaskSuite([Task.from_text("broken", Broken)]).next_problem(0)
 
 
 def test_seeds_are_what_every_env_accepts() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from mtgrpo_env import text_env
 from mtgrpo_env.spaces import TEXT
-from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, Verdict, split_of
+from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, Provenance, Verdict, hash_of, split_of
 from mtgrpo_env.types import Split
 
 SEEDS = st.integers(0, 2**63 - 1)
@@ -172,7 +174,7 @@ def test_a_second_step_is_refused() -> None:
     env = Sum()
     env.reset(seed=0)
     env.step("1")
-    with pytest.raises(gym.error.ResetNeeded, match="takes one step"):
+    with pytest.raises(gym.error.ResetNeeded, match="has ended"):
         env.step("1")
 
 
@@ -196,3 +198,63 @@ def test_unknown_splits_options_and_render_modes_are_refused_by_name() -> None:
         Sum().reset(seed=0, options={"level": 1})
     with pytest.raises(ValueError, match="render_mode must be None or 'ansi', got 'human'"):
         Sum(render_mode="human")
+
+
+# Conversations
+
+
+class Countback(Sum):
+    """The sum must be given digit by digit, last digit first; a blank response is no answer."""
+
+    def reply(self, puzzle: tuple[int, int], responses: Sequence[str]) -> Verdict | str:
+        wanted = str(sum(puzzle))[::-1]
+        if not responses[-1].strip():
+            return NO_ANSWER
+        if responses[-1] != wanted[len(responses) - 1]:
+            return WRONG
+        return CORRECT if len(responses) == len(wanted) else "next?"
+
+
+def test_a_conversation_goes_on_until_a_verdict_and_is_seen_whole() -> None:
+    env = Countback(render_mode="ansi")
+    prompt, _ = env.reset(seed=0)
+    digits = str(sum(env.puzzle))[::-1]
+    seen = prompt
+    for digit in digits[:-1]:
+        observation, reward, terminated, truncated, info = env.step(digit)
+        seen += f"{digit}\nnext?\n"
+        assert (observation, reward, terminated, truncated, info) == (seen, 0.0, False, False, {})
+    observation, reward, terminated, _, info = env.step(digits[-1])
+    assert (observation, reward, terminated) == ("", 1.0, True)
+    assert info == {"is_success": True, "outcome": "correct", "valid": True}
+    assert env.render() == f"{seen}\n> {digits[-1]}"
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step("1")
+
+
+def test_a_conversation_starts_afresh_with_each_episode() -> None:
+    env = Countback()
+    env.reset(seed=0)
+    first = str(sum(env.puzzle))[-1]
+    env.step(first)
+    prompt, _ = env.reset(seed=0)
+    assert env.step(first)[0] == f"{prompt}{first}\nnext?\n"
+
+
+def test_a_conversation_that_outgrows_the_space_ends_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = Countback()
+    prompt, _ = env.reset(seed=0)
+    monkeypatch.setattr(TEXT, "max_length", len(prompt) + 1)
+    _, reward, terminated, _, info = env.step(str(sum(env.puzzle))[-1])
+    assert (reward, terminated, info["outcome"]) == (0.0, True, "no_answer")
+
+
+def test_provenance_names_task_version_level_split_and_seed_and_makes_the_puzzle_again() -> None:
+    env = Sum(level="small")
+    prompt, info = env.reset(seed=3, options={"split": "test"})
+    provenance = Provenance(**info["provenance"])
+    assert (provenance.task, provenance.version, provenance.level, provenance.split) == ("Sum", 1, "small", "test")
+    again = Sum(level="small").draw(provenance.puzzle_seed, {"split": provenance.split})
+    assert env.prompt(again) == prompt
+    assert provenance.hash == hash_of(prompt)
+    assert json.loads(json.dumps(info)) == info

@@ -28,8 +28,7 @@ from mtgrpo_env.cli.display import RunDisplay, result_table
 from mtgrpo_env.cli.start import starting_model
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.evaluation import Evaluation
-from mtgrpo_env.rollout import TaskError
-from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.suite import TaskError, TaskSuite
 
 _CONFIG_FILE = "config.json"
 _MAY_CHANGE = {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints"}  # when a run goes on

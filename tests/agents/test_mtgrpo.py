@@ -13,9 +13,8 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.filters import every_group, strict
-from mtgrpo_env.rollout import TaskError
 from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
-from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights, UniformWeights
 from mtgrpo_env.types import Batch, FloatArray, TaskStats
 

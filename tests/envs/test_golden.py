@@ -30,7 +30,7 @@ def transcript(name: str, level: str) -> str:
     lines: list[str] = []
     for episode in range(EPISODES):
         prompt, info = task.reset(seed=0 if episode == 0 else None)
-        lines += [f"== episode {episode}, puzzle seed {info['puzzle_seed']}", "-- prompt", prompt]
+        lines += [f"== episode {episode}, puzzle {info['provenance']['hash']}", "-- prompt", prompt]
         for who, response in (("oracle", task.oracle(task.puzzle)), ("guess", task.guess(task.puzzle, rng))):
             verdict = task.verify(task.puzzle, response)
             lines += [f"-- {who}", response, f"-- verdict: {verdict.outcome}, reward {verdict.reward}"]
