@@ -34,6 +34,7 @@ class PackedGroups:
     tokens: torch.Tensor  # (R, T) right-padded
     mask: torch.Tensor  # (R, T) float
     old_log_probs: torch.Tensor  # (R, T)
+    rollouts: torch.Tensor  # (R,) the rollout that a completion is a turn of, numbered from 0
     advantages: torch.Tensor  # (R,)
     weights: torch.Tensor  # (R,) loss weight of the completion's group
     task_ids: torch.Tensor  # (R,)
@@ -41,17 +42,23 @@ class PackedGroups:
     def rows(self, start: int, stop: int) -> PackedGroups:
         """Completions `start` to `stop`, with the prompts they continue."""
         used, index = torch.unique(self.prompt_index[start:stop], return_inverse=True)
-        per_row = (self.tokens, self.mask, self.old_log_probs, self.advantages, self.weights, self.task_ids)
-        return PackedGroups(self.prompts[used], self.prompt_mask[used], index, *(x[start:stop] for x in per_row))
+        per_row = (self.tokens, self.mask, self.old_log_probs, self.rollouts)
+        of_groups = (self.advantages, self.weights, self.task_ids)
+        kept = (column[start:stop] for column in (*per_row, *of_groups))
+        return PackedGroups(self.prompts[used], self.prompt_mask[used], index, *kept)
 
 
 def pack(groups: Sequence[Group], weights: FloatArray, pad_id: int, device: torch.device) -> PackedGroups:
     """Pack groups, (P,) loss weights beside them; steps' `extras` must be `Completion`s."""
-    rows: list[tuple[Completion, float, float, int]] = []
+    rows: list[tuple[int, float, float, int]] = []
+    completions: list[Completion] = []
+    num_rollouts = 0
     for group, weight in zip(groups, weights, strict=True):
         for rollout, advantage in zip(group.rollouts, group_advantages(group), strict=True):
-            rows += [(step.extras, float(advantage), float(weight), group.task_id) for step in rollout.steps]
-    completions = [completion for completion, _, _, _ in rows]
+            completions += [step.extras for step in rollout.steps]
+            rows += [(num_rollouts, float(advantage), float(weight), group.task_id)] * len(rollout.steps)
+            num_rollouts += 1
+    rollouts, advantages, group_weights, task_ids = zip(*rows, strict=True)
     prompts, prompt_index = fold([completion.prompt for completion in completions])
     prompt_ids, prompt_mask = left_padded(prompts, pad_id)
     lengths = np.array([len(completion.tokens) for completion in completions])
@@ -68,9 +75,10 @@ def pack(groups: Sequence[Group], weights: FloatArray, pad_id: int, device: torc
         tokens,
         mask,
         old_log_probs,
-        np.array([advantage for _, advantage, _, _ in rows], dtype=np.float32),
-        np.array([weight for _, _, weight, _ in rows], dtype=np.float32),
-        np.array([task_id for _, _, _, task_id in rows]),
+        np.array(rollouts),
+        np.array(advantages, dtype=np.float32),
+        np.array(group_weights, dtype=np.float32),
+        np.array(task_ids),
     )
     return PackedGroups(*(torch.as_tensor(column, device=device) for column in columns))
 

@@ -91,7 +91,7 @@ class LanguageModelLearner:
     def _parts(self, groups: Sequence[Group], weights: FloatArray) -> Iterator[tuple[PackedGroups, torch.Tensor]]:
         """Slices that fit in memory, each with its tokens' weights in the mean over *all* the groups."""
         packed = pack(groups, weights, self.policy.pad_id, self.policy.model.device)
-        token_weights = self.token_weights(packed.mask)
+        token_weights = self.token_weights(packed.mask, packed.rollouts)
         for start in range(0, len(packed.tokens), self.rows_per_forward):
             stop = start + self.rows_per_forward
             yield packed.rows(start, stop), token_weights[start:stop]

@@ -1,4 +1,4 @@
-"""The clipped GRPO objective over tokens; R rollouts of at most T tokens, right-padded."""
+"""The clipped GRPO objective over tokens; R completions of at most T tokens, right-padded."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-TokenWeights = Callable[[torch.Tensor], torch.Tensor]
-"""From a mask (R, T), 1 for a token and 0 for padding, to the weight of each token; weights sum to 1."""
+TokenWeights = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From a mask (R, T), 1 for a token and 0 for padding, and the rollout (R,) that each row is a turn of, numbered
+from 0, to the weight of each token; weights sum to 1."""
 
 
 def clipped_surrogate(
@@ -35,11 +36,13 @@ def clipped_surrogate(
     return torch.minimum(ratios * advantages, ratios.clamp(1 - clip_low, 1 + clip_high) * advantages)
 
 
-def sequence_mean(mask: torch.Tensor) -> torch.Tensor:
-    """Mean over rollouts of the mean over tokens: every rollout counts alike, so prompt share is loss share."""
-    return mask / mask.sum(dim=1, keepdim=True).clamp(min=1) / len(mask)
+def sequence_mean(mask: torch.Tensor, rollouts: torch.Tensor) -> torch.Tensor:
+    """Mean over rollouts of the mean over their tokens, whatever turns they have: prompt share is loss share."""
+    num_rollouts = int(rollouts.max()) + 1
+    lengths = torch.zeros(num_rollouts, device=mask.device).index_add(0, rollouts, mask.sum(dim=1))
+    return mask / lengths.clamp(min=1)[rollouts, None] / num_rollouts
 
 
-def token_mean(mask: torch.Tensor) -> torch.Tensor:
+def token_mean(mask: torch.Tensor, rollouts: torch.Tensor) -> torch.Tensor:
     """Mean over all tokens: long rollouts, and the tasks that have them, count for more."""
     return mask / mask.sum().clamp(min=1)

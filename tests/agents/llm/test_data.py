@@ -92,6 +92,7 @@ def test_every_turn_of_a_rollout_carries_the_rollouts_advantage_weight_and_task(
     assert packed.advantages.tolist() == pytest.approx([a, b, c, c, d])
     assert packed.weights.tolist() == [1.0, 1.0, 2.5, 2.5, 2.5]
     assert packed.task_ids.tolist() == [2, 2, 0, 0, 0]
+    assert packed.rollouts.tolist() == [0, 1, 2, 2, 3]
 
 
 def test_a_rollout_whose_scorer_failed_is_packed_without_advantage() -> None:

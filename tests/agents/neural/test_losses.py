@@ -99,7 +99,8 @@ def test_clip_higher_gives_a_good_token_more_room_and_a_bad_one_no_more() -> Non
 def test_token_weights_sum_to_one_and_padding_has_none_however_wide(
     token_weights: TokenWeights, lengths: list[int], padding: int
 ) -> None:
-    narrow, wide = (token_weights(mask_of(lengths, max(lengths) + extra)) for extra in (0, padding))
+    rollouts = torch.arange(len(lengths)) // 2  # rollouts of two turns
+    narrow, wide = (token_weights(mask_of(lengths, max(lengths) + extra), rollouts) for extra in (0, padding))
     assert narrow.sum().item() == pytest.approx(1, abs=1e-5)
     assert torch.equal(wide[:, : max(lengths)], narrow)
     assert not wide[mask_of(lengths, wide.shape[1]) == 0].any()
@@ -108,13 +109,22 @@ def test_token_weights_sum_to_one_and_padding_has_none_however_wide(
 @settings(max_examples=30, derandomize=True, deadline=None)
 @given(lengths=LENGTHS)
 def test_the_sequence_mean_counts_rollouts_alike_and_the_token_mean_counts_tokens_alike(lengths: list[int]) -> None:
-    mask = mask_of(lengths)
-    torch.testing.assert_close(sequence_mean(mask).sum(dim=1), torch.full((len(lengths),), 1 / len(lengths)))
-    torch.testing.assert_close(token_mean(mask)[mask == 1], torch.full((sum(lengths),), 1 / sum(lengths)))
+    mask, rollouts = mask_of(lengths), torch.arange(len(lengths))
+    by_sequence, by_token = sequence_mean(mask, rollouts), token_mean(mask, rollouts)
+    torch.testing.assert_close(by_sequence.sum(dim=1), torch.full((len(lengths),), 1 / len(lengths)))
+    torch.testing.assert_close(by_token[mask == 1], torch.full((sum(lengths),), 1 / sum(lengths)))
+
+
+def test_the_sequence_mean_counts_a_rollout_of_many_turns_no_more_than_one_of_one() -> None:
+    mask, rollouts = mask_of([2, 1, 4, 1]), torch.tensor([0, 0, 0, 1])
+    weights = sequence_mean(mask, rollouts)
+    assert weights[:3].sum().item() == pytest.approx(0.5)
+    torch.testing.assert_close(weights[:3][mask[:3] == 1], torch.full((7,), 0.5 / 7))
+    assert weights[3].sum().item() == pytest.approx(0.5)
 
 
 @BOTH_MEANS
 def test_a_rollout_without_tokens_weighs_nothing_and_breaks_nothing(token_weights: TokenWeights) -> None:
-    weights = token_weights(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
+    weights = token_weights(torch.tensor([[1.0, 1.0], [0.0, 0.0]]), torch.arange(2))
     assert torch.isfinite(weights).all()
     assert not weights[1].any()
