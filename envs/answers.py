@@ -105,7 +105,12 @@ class BoxedTask(TextEnv[PuzzleT]):
         if extraction not in EXTRACTIONS:
             raise ValueError(f"extraction must be one of {list(EXTRACTIONS)}, got {extraction!r}")
         super().__init__(level=self.LEVELS[level], split=split, render_mode=render_mode)
+        self._level_name = level
         self.extract = EXTRACTIONS[extraction]
+
+    @property
+    def level_name(self) -> str:
+        return self._level_name
 
     @abstractmethod
     def is_correct(self, puzzle: PuzzleT, answer: str) -> bool:
@@ -119,6 +124,10 @@ class BoxedTask(TextEnv[PuzzleT]):
         Raises:
             ValueError: naming the field that is missing or malformed.
         """
+
+    @abstractmethod
+    def ground_truth(self, puzzle: PuzzleT) -> dict[str, Any]:
+        """What a data row says of the puzzle: with its prompt, enough for `from_ground_truth` to judge answers."""
 
     def verify(self, puzzle: PuzzleT, response: str) -> Verdict:
         answer = self.extract(response)

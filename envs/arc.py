@@ -170,6 +170,9 @@ class Arc(BoxedTask[ArcPuzzle]):
         shown = sorted(f"{given}>{made}" for given, made in puzzle.examples)
         return ",".join((*shown, puzzle.test or puzzle.question))
 
+    def ground_truth(self, puzzle: ArcPuzzle) -> dict[str, Any]:
+        return {"target": " ".join(puzzle.answer)}
+
     @classmethod
     def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> ArcPuzzle:
         """The puzzle behind a data row: `{"target": "0 0 1"}`, the examples being read from the question.

@@ -132,6 +132,9 @@ class Countdown(BoxedTask[CountdownPuzzle]):
     def key(self, puzzle: CountdownPuzzle) -> str:
         return f"{','.join(map(str, sorted(puzzle.numbers)))}={puzzle.target}"
 
+    def ground_truth(self, puzzle: CountdownPuzzle) -> dict[str, Any]:
+        return {"numbers": ",".join(map(str, puzzle.numbers)), "target": puzzle.target}
+
     @classmethod
     def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> CountdownPuzzle:
         """Read `{"numbers": "8,73,96", "target": 841}`; the numbers may be a list of ints too."""

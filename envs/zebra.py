@@ -123,6 +123,9 @@ class Zebra(BoxedTask[ZebraPuzzle]):
         stated = sorted(",".join(_words(_canonical(clue), puzzle.properties)) for clue in puzzle.clues)
         return "|".join((*listed, *stated))
 
+    def ground_truth(self, puzzle: ZebraPuzzle) -> dict[str, Any]:
+        return {"target": puzzle.answer}
+
     @classmethod
     def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> ZebraPuzzle:
         """The puzzle behind a data row: `{"target": "alice"}`; the names are read from the question.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 from gymnasium.utils.env_checker import check_env
 
+from mtgrpo_env.hostile import HostileResponseError, judge_all
 from mtgrpo_env.suite import AnyEnv, Task, TaskSuite
-from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.text_env import WRONG, TextEnv, Verdict
 from mtgrpo_env.types import SPLITS, Problem
 
 
@@ -17,18 +22,21 @@ class TaskCheckError(AssertionError):
     """A task breaks a promise; says which, and on which problem."""
 
 
-def check_task(task: Task, *, num_problems: int = 20) -> None:
+def check_task(task: Task, *, num_problems: int = 20, seconds: float = 10.0) -> None:
     """Check one task by playing it: call this on an env of your own before training on it.
 
     1. Gymnasium's `check_env` passes.
     2. A group is one problem: resets with one seed give one observation, in the same env and in another.
-    3. Different problems differ.
+    3. Different problems differ. (Other envs than a `TextEnv` may have one start only; that is a warning.)
     4. For a `TextEnv`: the oracle is judged correct on every problem, an empty response is not, and no
        puzzle of the train split is in the test split.
+    5. For a `TextEnv`: no response of `mtgrpo_env.hostile` is called correct, raises, or keeps the verifier
+       busy for long. They are judged in a child process, which is killed if one does.
 
     Args:
         task: the task.
         num_problems: how many problems of each split to play.
+        seconds: how long a verifier may take over one hostile response.
 
     Raises:
         TaskCheckError: naming the first promise broken.
@@ -38,6 +46,8 @@ def check_task(task: Task, *, num_problems: int = 20) -> None:
         envs = suite.envs(0, 2)
         _check_interface(task, envs[0])
         _check_problems(task, suite, envs, num_problems)
+        if isinstance(envs[0].unwrapped, TextEnv):
+            _check_hostile(task, envs[0].unwrapped, seconds)
     finally:
         suite.close()
 
@@ -55,12 +65,16 @@ def _check_problems(task: Task, suite: TaskSuite, envs: list[AnyEnv], num_proble
     problems = {split: suite.held_out(num_problems, split=split) for split in SPLITS}
     everything = [problem for split in SPLITS for problem in problems[split]]
     observations = [_check_group(task, envs, problem) for problem in everything]
-    if len({repr(observation) for observation in observations}) == 1 and len(observations) > 1:
-        raise TaskCheckError(f"task {task.name!r} shows the same first observation for every seed")
+    has_one_start = len({repr(observation) for observation in observations}) == 1 and len(observations) > 1
+    complaint = f"task {task.name!r} shows the same first observation for every seed"
     if isinstance(envs[0].unwrapped, TextEnv):
+        if has_one_start:
+            raise TaskCheckError(complaint)
         keys = {split: {_check_verifier(task, envs[0], problem) for problem in problems[split]} for split in SPLITS}
         if shared := keys["train"] & keys["test"]:
             raise TaskCheckError(f"task {task.name!r} has puzzles in both splits: {sorted(shared)[:3]}")
+    elif has_one_start:
+        warnings.warn(f"{complaint}: if its seeds change nothing else, it has but one problem", stacklevel=3)
 
 
 def _reset(env: AnyEnv, problem: Problem) -> Any:
@@ -97,6 +111,68 @@ def _check_verifier(task: Task, env: AnyEnv, problem: Problem) -> str:
     if text_env.verify(puzzle, "").is_success:
         raise TaskCheckError(f"task {task.name!r} accepts an empty response under seed {problem.seed}")
     return text_env.key(puzzle)
+
+
+def _check_hostile(task: Task, env: TextEnv[Any], seconds: float) -> None:
+    puzzle = env.puzzle
+    oracle = env.oracle(puzzle)
+
+    def verify(response: str) -> Verdict:
+        # A yes-or-no task may well have "True" for its answer.
+        return WRONG if response == oracle else env.verify(puzzle, response)
+
+    complaint = _complaint(verify, seconds)
+    if complaint is not None:
+        raise TaskCheckError(f"task {task.name!r}: {complaint}")
+
+
+def _complaint(verify: Callable[[str], Verdict], seconds: float) -> str | None:
+    """What is wrong with a verifier of hostile responses; None if nothing.
+
+    A forked child does the judging, so that it can be killed when it is silent for `seconds`. Where there
+    is no fork, what hangs, hangs here.
+    """
+    if not hasattr(os, "fork"):
+        return _fault(verify)
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_judge_for_parent, args=(verify, sender), daemon=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: the child only judges
+        child.start()
+    sender.close()
+    judging = None
+    try:
+        while receiver.poll(seconds):
+            is_done, news = receiver.recv()
+            if is_done:
+                return news
+            judging = news
+        return f"the verifier takes more than {seconds:g} s over the hostile response {judging!r}"
+    except EOFError:
+        return f"the verifier ends the process on the hostile response {judging!r}"
+    finally:
+        child.kill()
+        child.join()
+        receiver.close()
+
+
+def _judge_for_parent(verify: Callable[[str], Verdict], parent: Connection) -> None:
+    """Tell the parent which response comes next, and at the end what was wrong."""
+
+    def announced(response: str) -> Verdict:
+        parent.send((False, response[:60]))
+        return verify(response)
+
+    parent.send((True, _fault(announced)))
+
+
+def _fault(verify: Callable[[str], Verdict]) -> str | None:
+    try:
+        judge_all(verify)
+    except HostileResponseError as error:
+        return str(error)
+    return None
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -88,12 +88,8 @@ def evaluate_answers(
         if not isinstance(env, TextEnv):
             raise ValueError(f"oracle and random answers need text tasks; task {name!r} is a {type(env).__name__}")
         env.reset(seed=problem.seed, options=dict(problem.options) or None)
-        try:
-            response = answer(env, env.puzzle, rng)
-        except Exception as error:
-            raise TaskError(f"task {name!r} has no answer for {env.prompt(env.puzzle)!r:.300}: {error!r}") from error
-        verdict = env.verify(env.puzzle, response)
-        successes.append((problem.task_id, verdict.is_success, verdict.valid))
+        info = _play(env, name, answer, rng)
+        successes.append((problem.task_id, info["is_success"], info["valid"]))
         progress(1)
     return _evaluation(suite, successes)
 
@@ -106,6 +102,18 @@ def oracle(env: TextEnv[Any], puzzle: Any, rng: np.random.Generator) -> str:
 def guess(env: TextEnv[Any], puzzle: Any, rng: np.random.Generator) -> str:
     """A well-formed answer made without thinking."""
     return env.guess(puzzle, rng)
+
+
+def _play(env: TextEnv[Any], name: str, answer: Answerer, rng: np.random.Generator) -> dict[str, Any]:
+    """What the last step of an episode says."""
+    while True:
+        try:
+            response = answer(env, env.puzzle, rng)
+        except Exception as error:
+            raise TaskError(f"task {name!r} has no answer for {env.prompt(env.puzzle)!r:.300}: {error!r}") from error
+        _, _, terminated, _, info = env.step(response)
+        if terminated:
+            return info
 
 
 def _evaluation(suite: TaskSuite, successes: Sequence[tuple[int, bool, bool]]) -> Evaluation:

@@ -49,13 +49,20 @@ class Task:
     success_threshold: float | None = None
 
     @classmethod
-    def from_id(cls, env_id: str, *, name: str | None = None, env_options: Mapping[str, Any] | None = None) -> Task:
-        """A task from any registered Gymnasium id; its reward threshold decides success.
+    def from_id(
+        cls,
+        env_id: str,
+        *,
+        name: str | None = None,
+        env_options: Mapping[str, Any] | None = None,
+        success_threshold: float | None = None,
+    ) -> Task:
+        """A task from any registered Gymnasium id; unless told otherwise, its reward threshold decides success.
 
         >>> Task.from_id("CartPole-v1").success_threshold
         475.0
         """
-        threshold = gym.spec(env_id).reward_threshold
+        threshold = gym.spec(env_id).reward_threshold if success_threshold is None else success_threshold
         return cls(name or env_id, partial(gym.make, env_id, **(env_options or {})), success_threshold=threshold)
 
     @classmethod

@@ -153,7 +153,10 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         """A response that `verify` calls correct."""
 
     def reply(self, puzzle: PuzzleT, responses: Sequence[str]) -> Verdict | str:
-        """What the latest of the responses is met with: a verdict ends the episode, a text goes on with it."""
+        """What the latest of the responses is met with: a verdict ends the episode, a text goes on with it.
+
+        The text follows the response on a line of its own.
+        """
         return self.verify(puzzle, responses[-1])
 
     def prefetch(self, puzzle: PuzzleT, response: str) -> None:  # only slow verifiers have something to start
@@ -256,7 +259,7 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         told = self.reply(puzzle, responses)
         if isinstance(told, Verdict):
             return told, conversation
-        longer = f"{conversation}{responses[-1]}\n{told}\n"
+        longer = f"{conversation}{responses[-1]}\n{told}"
         return (None, longer) if self.observation_space.contains(longer) else (NO_ANSWER, conversation)
 
     def render(self) -> str | None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -12,8 +14,9 @@ from gymnasium import spaces
 
 from mtgrpo_env import text_env
 from mtgrpo_env.checker import TaskCheckError, check_task
+from mtgrpo_env.hostile import canaries
 from mtgrpo_env.suite import Task
-from mtgrpo_env.text_env import CORRECT, WRONG, Verdict
+from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, Verdict
 from mtgrpo_env.types import Split
 
 
@@ -104,6 +107,60 @@ class Pictures(gym.Env[Any, Any]):
         return {"a": np.zeros(3, np.float32), "b": (np.zeros((2, 2), np.float32),)}, 0.0, True, False, {}
 
 
+class OnePrompt(Sum):
+    def prompt(self, puzzle: tuple[int, int]) -> str:
+        return "which sum am I thinking of?"
+
+    def key(self, puzzle: tuple[int, int]) -> str:
+        return str(puzzle)
+
+
+class Judging(Sum):
+    """Judges what is not a number by `judge`."""
+
+    judge: Callable[[str], Verdict]
+
+    def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+        is_number = response.isascii() and response.isdigit()
+        return super().verify(puzzle, response) if is_number or not response else type(self).judge(response)
+
+
+class Crashing(Judging):
+    @staticmethod
+    def judge(response: str) -> Verdict:
+        return WRONG if response.encode() else NO_ANSWER
+
+
+class Hanging(Judging):
+    @staticmethod
+    def judge(response: str) -> Verdict:
+        while "9**9" in response:
+            pass
+        return WRONG
+
+
+class Evaluating(Judging):
+    """Runs what it is given, as verifiers of arithmetic often do."""
+
+    @staticmethod
+    def judge(response: str) -> Verdict:
+        with suppress(Exception):
+            exec(response.removeprefix("\\boxed{").removesuffix("}") if "environ" in response else "0")
+        return WRONG
+
+
+class Exiting(Judging):
+    @staticmethod
+    def judge(response: str) -> Verdict:
+        return WRONG if "[" not in response else os._exit(1)
+
+
+class Paying(Judging):
+    @staticmethod
+    def judge(response: str) -> Verdict:
+        return CORRECT if "True" in response else WRONG
+
+
 @pytest.mark.filterwarnings("ignore:.*Box observation space .* value is .*infinity.*")
 @pytest.mark.parametrize(
     "task",
@@ -119,7 +176,6 @@ def test_a_good_task_passes(task: Task) -> None:
     [
         (Restless, r"is not one problem under seed \d+ when reset twice: \d+ and \d+"),
         (OwnRandomness, r"is not one problem under seed \d+ when reset in another env"),
-        (Deaf, "shows the same first observation for every seed"),
         (OutsideItsSpace, "fails gymnasium's check_env: .*not within the observation space"),
     ],
 )
@@ -136,11 +192,35 @@ def test_a_broken_env_is_named_with_the_promise_it_breaks(make: Callable[[], Any
         (Gullible, "accepts an empty response"),
         (Leaking, r"has puzzles in both splits: \['0\+0="),
         (RandomPuzzles, "generates another puzzle from the same generator"),
+        (OnePrompt, "shows the same first observation for every seed"),
     ],
 )
 def test_a_broken_text_task_is_named_with_the_promise_it_breaks(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(TaskCheckError, match=f"task 'broken' {message}"):
         check_task(Task.from_text("broken", make))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Crashing, "the verifier raises on the hostile response 'lone surrogates': UnicodeEncodeError"),
+        (Hanging, r"the verifier takes more than 1 s over the hostile response .*9\*\*9"),
+        (Evaluating, "'code that sets a variable': it runs it as code"),
+        (Exiting, r"the verifier ends the process on the hostile response .*\["),
+        (Paying, "'True': it calls it correct"),
+    ],
+)
+def test_a_verifier_that_hostile_responses_break_is_named_with_the_response(
+    make: Callable[[], Any], message: str
+) -> None:
+    with pytest.raises(TaskCheckError, match=message):
+        check_task(Task.from_text("broken", make), num_problems=2, seconds=1)
+    assert not canaries()
+
+
+def test_an_env_with_one_start_passes_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="'deaf' shows the same first observation for every seed"):
+        check_task(Task("deaf", Deaf))
 
 
 def test_more_problems_find_rarer_faults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +233,7 @@ def test_more_problems_find_rarer_faults(monkeypatch: pytest.MonkeyPatch) -> Non
             return super().oracle(puzzle)
 
     check_task(Task.from_text("watched", Watched), num_problems=7)
-    assert len(played) == 14
+    assert len(set(played)) == 14
 
 
 def test_checking_leaves_no_env_open() -> None:

@@ -16,7 +16,7 @@ CORE_ORDER = [
     {"types"},
     {"spaces", "filters", "metrics", "logit_optimizers"},
     {"text_env", "task_weights", "samplers"},
-    {"suite"},
+    {"suite", "hostile"},
     {"rollout"},
     {"multi_task_env", "evaluation", "checker"},
 ]

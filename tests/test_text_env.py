@@ -222,7 +222,7 @@ def test_a_conversation_goes_on_until_a_verdict_and_is_seen_whole() -> None:
     seen = prompt
     for digit in digits[:-1]:
         observation, reward, terminated, truncated, info = env.step(digit)
-        seen += f"{digit}\nnext?\n"
+        seen += f"{digit}\nnext?"
         assert (observation, reward, terminated, truncated, info) == (seen, 0.0, False, False, {})
     observation, reward, terminated, _, info = env.step(digits[-1])
     assert (observation, reward, terminated) == ("", 1.0, True)
@@ -238,7 +238,7 @@ def test_a_conversation_starts_afresh_with_each_episode() -> None:
     first = str(sum(env.puzzle))[-1]
     env.step(first)
     prompt, _ = env.reset(seed=0)
-    assert env.step(first)[0] == f"{prompt}{first}\nnext?\n"
+    assert env.step(first)[0] == f"{prompt}{first}\nnext?"
 
 
 def test_a_conversation_that_outgrows_the_space_ends_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

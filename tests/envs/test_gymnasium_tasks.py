@@ -1,0 +1,87 @@
+"""Any Gymnasium env is a task: classic control and toy text alone, and mixed in one suite."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from mtgrpo_env.checker import check_task
+from mtgrpo_env.envs.gymnasium_tasks import SUCCESS_THRESHOLDS, gymnasium_tasks
+from mtgrpo_env.evaluation import evaluate_policy
+from mtgrpo_env.filters import lenient
+from mtgrpo_env.multi_task_env import MultiTaskEnv
+from mtgrpo_env.rollout import sample_batch
+from mtgrpo_env.samplers import RatioPreservingSampler
+from mtgrpo_env.suite import Task, TaskSuite
+
+MIXED = ["CartPole-v1", "Taxi-v4", "FrozenLake-v1", "Blackjack-v1"]
+ONE_START = ("FrozenLake", "CliffWalking")
+
+
+class RandomPolicy:
+    """Samples the action space of each task."""
+
+    def __init__(self, suite: TaskSuite) -> None:
+        self.spaces = [suite.envs(k, 1)[0].action_space for k in range(suite.num_tasks)]
+        for seed, space in enumerate(self.spaces):
+            space.seed(seed)
+
+    def act(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> tuple[list[Any], list[None]]:
+        return [self.spaces[k].sample() for k in task_ids], [None] * len(task_ids)
+
+
+@pytest.mark.filterwarnings("ignore:.*Box observation space .* value is .*infinity.*")
+@pytest.mark.filterwarnings("ignore:.*For Box action spaces, we recommend using a symmetric.*")
+@pytest.mark.parametrize("task", gymnasium_tasks(), ids=lambda task: task.name)
+def test_every_task_passes_the_check(task: Task) -> None:
+    with warnings.catch_warnings():
+        if task.name.startswith(ONE_START):
+            warnings.filterwarnings("ignore", message=".*shows the same first observation for every seed")
+        check_task(task, num_problems=5)
+
+
+def test_episodes_end_and_a_random_policy_solves_few_of_them() -> None:
+    suite = TaskSuite(gymnasium_tasks())
+    result = evaluate_policy(suite, RandomPolicy(suite), suite.held_out(20))
+    scores = dict(zip(result.names, result.accuracies, strict=True))
+    assert scores.keys() == SUCCESS_THRESHOLDS.keys()
+    assert scores["CartPole-v1"] == scores["Taxi-v4"] == scores["Acrobot-v1"] == 0
+    assert 0.05 < scores["Blackjack-v1"] < 0.6
+
+
+def test_a_batch_holds_tasks_of_different_spaces_in_the_ratio_asked_for() -> None:
+    suite = TaskSuite(gymnasium_tasks(MIXED))
+    sampler = RatioPreservingSampler(suite.num_tasks, batch_size=12)
+    z = np.array([0.5, 0.25, 0.0, 0.25])
+    batch = sample_batch(suite, RandomPolicy(suite), sampler, z, group_size=4, group_filter=lenient)
+    assert batch.kept.sum() == 12
+    np.testing.assert_allclose(batch.kept / 12, z, atol=0.17)
+
+
+def test_mixed_spaces_are_one_env_with_tagged_observations_and_an_action_for_each_task() -> None:
+    suite = TaskSuite(gymnasium_tasks(MIXED))
+    env = MultiTaskEnv(suite, RatioPreservingSampler(suite.num_tasks, batch_size=8))
+    assert isinstance(env.observation_space, spaces.OneOf)
+    env.action_space.seed(0)
+    seen: set[str] = set()
+    observation, info = env.reset(seed=0)
+    for _ in range(2000):
+        assert observation in env.observation_space
+        assert observation[0] == info["task_id"]
+        seen.add(info["task"])
+        observation, _, terminated, truncated, info = env.step(env.action_space.sample())
+        if terminated or truncated:
+            observation, info = env.reset()
+    assert len(seen) > 2
+
+
+def test_other_ids_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"must be one of .*, got 'Pong-v0'"):
+        gymnasium_tasks(["Pong-v0"])
