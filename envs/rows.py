@@ -1,23 +1,23 @@
-"""Data rows as tasks, and stored responses for re-scoring: parquet in verl's layout, or JSONL.
-
-A row has a `data_source` like `countdown-very_hard-test` (or a plain `task`), a `prompt` (text or chat
-messages) and a `ground_truth`, alone or inside `reward_model`. All else, `extra_info` included, is optional.
-"""
+"""Data rows as tasks: verl-style parquet, or JSONL; see `row_schema` for the columns."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask
+from mtgrpo_env.envs import row_schema
+from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.mtreason import REASON_TASKS
 from mtgrpo_env.envs.records import Record, read_records
-from mtgrpo_env.text_env import TextEnv, Verdict
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.text_env import Provenance, TextEnv, Verdict, split_of
+from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredResponse:
-    """A response somebody generated earlier, with what it takes to score it; the fields are as in `Row`."""
-
-    task: str
-    level: str | None
-    ground_truth: Mapping[str, Any] = field(hash=False)
-    prompt: str
-    response: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class RowPuzzle:
     """A row and the puzzle its ground truth describes."""
 
@@ -68,7 +56,9 @@ class RowPuzzle:
 class RowsEnv(TextEnv[RowPuzzle]):
     """The rows of a file as problems of a task: prompts are the rows' own, answers are judged by the task.
 
-    `reset(options={"index": i})` shows `rows[i]`; otherwise the rows are drawn at random.
+    `reset(options={"index": i})` shows `rows[i]`; otherwise the rows are drawn at random, those of one
+    split if `options` names one. A row that says "train" is of the train split, one that says anything else of
+    the test split; rows that say nothing are split by the problem's key, like generated puzzles.
 
     Args:
         task: judges the answers; its own level and split play no part.
@@ -79,7 +69,7 @@ class RowsEnv(TextEnv[RowPuzzle]):
         ValueError: if there are no rows, or a row belongs to another task or has a malformed ground truth.
     """
 
-    option_names = frozenset({"index"})
+    option_names = frozenset({"index", "split"})
 
     def __init__(self, task: BoxedTask[Any], rows: Sequence[Row], *, render_mode: str | None = None) -> None:
         super().__init__(render_mode=render_mode)
@@ -87,6 +77,14 @@ class RowsEnv(TextEnv[RowPuzzle]):
             raise ValueError("rows must hold at least one row, got none")
         self.task = task
         self.puzzles = tuple(RowPuzzle(row, _problem(task, row)) for row in rows)
+        self._of_split: dict[Split, list[RowPuzzle]] = {split: [] for split in SPLITS}
+        for puzzle in self.puzzles:
+            self._of_split[self.split_of(puzzle)].append(puzzle)
+
+    def split_of(self, puzzle: RowPuzzle) -> Split:
+        """The split a row belongs to."""
+        named = puzzle.row.split
+        return split_of(self.key(puzzle)) if named is None else "train" if named == "train" else "test"
 
     def draw(self, puzzle_seed: int, options: Mapping[str, Any]) -> RowPuzzle:
         """The row at `options["index"]` if given, else the row that `puzzle_seed` names.
@@ -94,15 +92,15 @@ class RowsEnv(TextEnv[RowPuzzle]):
         Raises:
             ValueError: if there is no such row.
         """
-        if "index" not in options:
-            return self.generate(np.random.default_rng(puzzle_seed))
-        try:
-            index = operator.index(options["index"])
-        except TypeError:
-            raise ValueError(f"options['index'] must be an int, got {options['index']!r:.80}") from None
-        if not 0 <= index < len(self.puzzles):
-            raise ValueError(f"options['index'] must be within 0..{len(self.puzzles) - 1}, got {index}")
-        return self.puzzles[index]
+        if "index" in options:
+            return self._at(options["index"])
+        rng = np.random.default_rng(puzzle_seed)
+        if "split" not in options:
+            return self.generate(rng)
+        split = checked_split(options["split"])
+        if not self._of_split[split]:
+            raise ValueError(f"none of the {len(self.puzzles)} rows belongs to the {split} split")
+        return self._of_split[split][int(rng.integers(len(self._of_split[split])))]
 
     def generate(self, rng: np.random.Generator) -> RowPuzzle:
         """Draw a row."""
@@ -120,6 +118,30 @@ class RowsEnv(TextEnv[RowPuzzle]):
     def guess(self, puzzle: RowPuzzle, rng: np.random.Generator) -> str:
         return self.task.guess(puzzle.problem, rng)
 
+    def reply(self, puzzle: RowPuzzle, responses: Sequence[str]) -> Verdict | str:
+        return self.task.reply(puzzle.problem, responses)
+
+    def prefetch(self, puzzle: RowPuzzle, response: str) -> None:
+        self.task.prefetch(puzzle.problem, response)
+
+    def key(self, puzzle: RowPuzzle) -> str:
+        return self.task.key(puzzle.problem)
+
+    def _at(self, index: Any) -> RowPuzzle:
+        try:
+            position = operator.index(index)
+        except TypeError:
+            raise ValueError(f"options['index'] must be an int, got {index!r:.80}") from None
+        if not 0 <= position < len(self.puzzles):
+            raise ValueError(f"options['index'] must be within 0..{len(self.puzzles) - 1}, got {position}")
+        return self.puzzles[position]
+
+    def _provenance(self, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
+        made = super()._provenance(puzzle_seed, options)
+        task, row = self.task, self.puzzle.row
+        split = self.split_of(self.puzzle)
+        return replace(made, task=type(task).__name__, version=task.version, level=row.level or "", split=split)
+
 
 def read_rows(path: str | Path) -> list[Row]:
     """The problems of a `.parquet` or `.jsonl` file, in order.
@@ -131,33 +153,80 @@ def read_rows(path: str | Path) -> list[Row]:
     return [_row(record, position) for position, record in enumerate(read_records(Path(path)))]
 
 
-def read_responses(path: str | Path) -> Iterator[StoredResponse]:
-    """Stored responses of a `.jsonl` or `.parquet` file, one at a time, however long the file is.
-
-    Each has a `response`, a `ground_truth` and a `task` or `data_source`; other columns are ignored.
-
-    Raises:
-        ValueError: on reaching a malformed row; the message is as in `read_rows`.
-        ImportError: as in `read_rows`.
-    """
-    for record in read_records(Path(path)):
-        task, level, _ = _names(record)
-        prompt = "" if record.find("prompt") is None else _prompt(record)
-        response = record.text("response")
-        if response is None:
-            raise record.error("response", "a str", None)
-        yield StoredResponse(task, level, _ground_truth(record), prompt, response, record.source)
-
-
-def task_type(row: Row | StoredResponse) -> type[BoxedTask[Any]]:
-    """The task that judges a row.
+def rows_suite(
+    rows: Sequence[Row], *, split: Split = "train", seed: int = 0, extraction: Extraction = "last-box"
+) -> TaskSuite:
+    """One task for each task and level among the rows, in the order they appear, split as in `RowsEnv`.
 
     Raises:
-        ValueError: naming file and row, if there is no such task.
+        ValueError: if there are no rows, or one is of an unknown task or level.
     """
-    if row.task not in REASON_TASKS:
-        raise ValueError(f"{row.source}: task must be one of {list(REASON_TASKS)}, got {row.task!r}")
-    return REASON_TASKS[row.task]
+    if not rows:
+        raise ValueError("expected at least one row, got none")
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        members.setdefault(task_name(row), []).append(row)
+    tasks = [Task.from_text(name, _rows_env(of_task, extraction)) for name, of_task in members.items()]
+    return TaskSuite(tasks, split=split, seed=seed)
+
+
+def rows_problems(suite: TaskSuite, rows: Sequence[Row]) -> list[Problem]:
+    """One problem for each row of a `rows_suite`, in the rows' order."""
+    seen = [0] * suite.num_tasks
+    problems: list[Problem] = []
+    for row in rows:
+        task_id = suite.names.index(task_name(row))
+        problems.append(Problem(task_id, 0, {"index": seen[task_id]}, index=seen[task_id]))
+        seen[task_id] += 1
+    return problems
+
+
+def shared_problems(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Leaks: pairs of rows, one of each list, that hold the same problem by its canonical key, however it is worded.
+
+    Raises:
+        ValueError: naming file and row, if a row is of an unknown task or has a malformed ground truth.
+    """
+    known = {_identity(row): row for row in first}
+    return [(known[identity], row) for row in second if (identity := _identity(row)) in known]
+
+
+def task_name(row: Row) -> str:
+    """What the row's task is called in a suite: with its level, if it has one."""
+    return f"{row.task}-{row.level}" if row.level else row.task
+
+
+def task_type(name: str, source: str) -> type[BoxedTask[Any]]:
+    """The task of that name.
+
+    Raises:
+        ValueError: naming `source`, if there is none.
+    """
+    if name not in REASON_TASKS:
+        raise ValueError(f"{source}: task must be one of {list(REASON_TASKS)}, got {name!r}")
+    return REASON_TASKS[name]
+
+
+def task_named(task: BoxedTask[Any]) -> str:
+    """The name that rows call a task by: the inverse of `task_type`.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    for name, env_type in REASON_TASKS.items():
+        if isinstance(task, env_type):
+            return name
+    raise ValueError(f"task must be one of {[env.__name__ for env in REASON_TASKS.values()]}, got {task!r}")
+
+
+def _rows_env(rows: Sequence[Row], extraction: Extraction) -> Callable[[], RowsEnv]:
+    task = task_type(rows[0].task, rows[0].source)(rows[0].level or "easy", extraction=extraction)
+    return partial(RowsEnv, task, rows)
+
+
+def _identity(row: Row) -> tuple[str, str]:
+    task = task_type(row.task, row.source)()
+    return row.task, task.key(_problem(task, row))
 
 
 def _problem(task: BoxedTask[Any], row: Row) -> Any:
@@ -172,8 +241,8 @@ def _problem(task: BoxedTask[Any], row: Row) -> Any:
 
 
 def _row(record: Record, position: int) -> Row:
-    task, level, split = _names(record)
-    prompt = _prompt(record)
+    task, level, split = row_schema.names(record)
+    prompt = row_schema.prompt(record)
     index = record.find("extra_info.index", "index")
     if index is None:
         index = position
@@ -184,43 +253,8 @@ def _row(record: Record, position: int) -> Row:
         level=level,
         split=split,
         prompt=prompt,
-        ground_truth=_ground_truth(record),
+        ground_truth=row_schema.ground_truth(record),
         index=index,
         question=record.text("extra_info.question", "question") or prompt,
         source=record.source,
     )
-
-
-def _names(record: Record) -> tuple[str, str | None, str | None]:
-    """Task, level and split: each from its own column, else from `data_source`."""
-    named, data_source = record.text("task"), record.text("data_source")
-    task, level, split = named or "", None, None
-    parts = data_source.rsplit("-", 2) if data_source else []
-    if len(parts) == 3 and all(parts):
-        task, level, split = parts
-    elif not named:
-        raise record.error("data_source", "'<task>-<level>-<split>', or a column task", data_source)
-    return named or task, record.text("level") or level, record.text("split", "extra_info.split") or split
-
-
-def _ground_truth(record: Record) -> Mapping[str, Any]:
-    ground_truth = record.find("reward_model.ground_truth", "ground_truth")
-    if not isinstance(ground_truth, Mapping):
-        raise record.error("ground_truth", "an object such as {'target': ...}", ground_truth)
-    return ground_truth
-
-
-def _prompt(record: Record) -> str:
-    """The prompt as one text; chat messages are joined by blank lines."""
-    prompt = record.find("prompt")
-    if isinstance(prompt, str):
-        return prompt
-    if not isinstance(prompt, list) or not prompt:
-        raise record.error("prompt", "a str or a list of chat messages", prompt)
-    contents: list[str] = []
-    for position, message in enumerate(prompt):
-        content = message.get("content") if isinstance(message, Mapping) else None
-        if not isinstance(content, str):
-            raise record.error(f"prompt[{position}]", "a chat message with a str 'content'", message)
-        contents.append(content)
-    return "\n\n".join(contents)

@@ -12,16 +12,16 @@ from mtgrpo_env.metrics import average, worst_task
 from mtgrpo_env.rollout import Policy, rollout_groups
 from mtgrpo_env.suite import TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
-from mtgrpo_env.types import FloatArray, IntArray, Problem, per_task_mean
+from mtgrpo_env.types import FloatArray, Group, IntArray, Problem, Rollout, Step, per_task_mean
 
 _EPISODES_AT_ONCE = 512
 
 Answerer = Callable[[TextEnv[Any], Any, np.random.Generator], str]
-Progress = Callable[[int], None]
+GroupCallback = Callable[[Group], None]
 
 
-def _silent(_: int) -> None:
-    """Report no progress."""
+def _ignore(_: Group) -> None:
+    """Let a group pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +58,25 @@ def evaluate_policy(
     *,
     rollouts_per_problem: int = 1,
     deterministic: bool = False,
-    progress: Progress = _silent,
+    on_group: GroupCallback = _ignore,
 ) -> Evaluation:
-    """Play every problem with a policy; `progress` is told how many problems were just finished."""
+    """Play every problem with a policy; `on_group` is given the rollouts of each, in the order of the problems."""
     chunk = max(1, _EPISODES_AT_ONCE // max(1, rollouts_per_problem))
-    successes: list[tuple[int, bool, bool]] = []
+    tally = _Tally(suite, on_group)
     for start in range(0, len(problems), chunk):
         part = problems[start : start + chunk]
-        groups = rollout_groups(suite, policy, part, rollouts_per_problem, deterministic=deterministic)
-        successes += [(group.task_id, r.is_success, r.valid) for group in groups for r in group.rollouts]
-        progress(len(part))
-    return _evaluation(suite, successes)
+        for group in rollout_groups(suite, policy, part, rollouts_per_problem, deterministic=deterministic):
+            tally.add(group)
+    return tally.evaluation()
 
 
 def evaluate_answers(
-    suite: TaskSuite, answer: Answerer, problems: Sequence[Problem], *, seed: int = 0, progress: Progress = _silent
+    suite: TaskSuite,
+    answer: Answerer,
+    problems: Sequence[Problem],
+    *,
+    seed: int = 0,
+    on_group: GroupCallback = _ignore,
 ) -> Evaluation:
     """Play every problem of a suite of text tasks with answers made from the puzzle itself (see `oracle`, `guess`).
 
@@ -81,17 +85,14 @@ def evaluate_answers(
         TaskError: if a task has no answer for one of its own puzzles.
     """
     rng = np.random.default_rng(seed)
-    successes: list[tuple[int, bool, bool]] = []
+    tally = _Tally(suite, on_group)
     for problem in problems:
         name = suite.names[problem.task_id]
         env = suite.envs(problem.task_id, 1)[0].unwrapped
         if not isinstance(env, TextEnv):
             raise ValueError(f"oracle and random answers need text tasks; task {name!r} is a {type(env).__name__}")
-        env.reset(seed=problem.seed, options=dict(problem.options) or None)
-        info = _play(env, name, answer, rng)
-        successes.append((problem.task_id, info["is_success"], info["valid"]))
-        progress(1)
-    return _evaluation(suite, successes)
+        tally.add(Group(problem, (_play(env, name, problem, answer, rng),)))
+    return tally.evaluation()
 
 
 def oracle(env: TextEnv[Any], puzzle: Any, rng: np.random.Generator) -> str:
@@ -104,24 +105,40 @@ def guess(env: TextEnv[Any], puzzle: Any, rng: np.random.Generator) -> str:
     return env.guess(puzzle, rng)
 
 
-def _play(env: TextEnv[Any], name: str, answer: Answerer, rng: np.random.Generator) -> dict[str, Any]:
-    """What the last step of an episode says."""
+def _play(env: TextEnv[Any], name: str, problem: Problem, answer: Answerer, rng: np.random.Generator) -> Rollout:
+    observation, _ = env.reset(seed=problem.seed, options=dict(problem.options) or None)
+    steps: list[Step] = []
     while True:
         try:
             response = answer(env, env.puzzle, rng)
         except Exception as error:
             raise TaskError(f"task {name!r} has no answer for {env.prompt(env.puzzle)!r:.300}: {error!r}") from error
-        _, _, terminated, _, info = env.step(response)
+        following, reward, terminated, _, info = env.step(response)
+        steps.append(Step(observation, response, reward))
+        observation = following
         if terminated:
-            return info
+            total = sum(step.reward for step in steps)
+            return Rollout(tuple(steps), total, info["is_success"], info["valid"], info["outcome"])
 
 
-def _evaluation(suite: TaskSuite, successes: Sequence[tuple[int, bool, bool]]) -> Evaluation:
-    task_ids, correct, valid = np.array(successes, dtype=np.int64).reshape(-1, 3).T
-    scored = valid == 1
-    return Evaluation(
-        names=suite.names,
-        accuracies=per_task_mean(correct[scored].astype(np.float64), task_ids[scored], suite.num_tasks),
-        counts=np.bincount(task_ids[scored], minlength=suite.num_tasks),
-        invalid=np.bincount(task_ids[~scored], minlength=suite.num_tasks),
-    )
+class _Tally:
+    """Counts what groups come to, and passes them on."""
+
+    def __init__(self, suite: TaskSuite, on_group: GroupCallback) -> None:
+        self._suite, self._on_group = suite, on_group
+        self._results: list[tuple[int, bool, bool]] = []
+
+    def add(self, group: Group) -> None:
+        self._results += [(group.task_id, rollout.is_success, rollout.valid) for rollout in group.rollouts]
+        self._on_group(group)
+
+    def evaluation(self) -> Evaluation:
+        num_tasks = self._suite.num_tasks
+        task_ids, correct, valid = np.array(self._results, dtype=np.int64).reshape(-1, 3).T
+        scored = valid == 1
+        return Evaluation(
+            names=self._suite.names,
+            accuracies=per_task_mean(correct[scored].astype(np.float64), task_ids[scored], num_tasks),
+            counts=np.bincount(task_ids[scored], minlength=num_tasks),
+            invalid=np.bincount(task_ids[~scored], minlength=num_tasks),
+        )

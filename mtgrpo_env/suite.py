@@ -140,15 +140,18 @@ class TaskSuite:
 
     def _next(self, task_id: int, split: Split, cursor: int, shown: set[int]) -> tuple[Problem, int]:
         """The first problem from `cursor` on that was not `shown`, now counted as shown, and the cursor after it."""
-        for index in range(cursor, cursor + _MAX_REPEATS):
-            problem = self._problem(task_id, split, index)
+        repeats = 0
+        while True:
+            problem = self._problem(task_id, split, cursor)
             identity = self._identity(problem)
-            if identity not in shown:
-                break
-        else:
-            shown.clear()
-        shown.add(identity)
-        return problem, index + 1
+            cursor += 1
+            if identity in shown:
+                repeats += 1
+                if repeats < _MAX_REPEATS:
+                    continue
+                shown.clear()
+            shown.add(identity)
+            return problem, cursor
 
     def _identity(self, problem: Problem) -> int:
         """One number for the puzzle behind a problem; for envs that have none, its seed."""
@@ -167,7 +170,7 @@ class TaskSuite:
         stream = (SPLITS.index(split), zlib.crc32(task.name.encode()), index)
         words = np.random.SeedSequence(self.seed, spawn_key=stream).generate_state(2, np.uint32)
         seed = int(words[0]) << 31 | int(words[1]) >> 1  # 63 bits: some envs keep seeds in an int64
-        return Problem(task_id, seed, dict(task.options.get(split, {})))
+        return Problem(task_id, seed, dict(task.options.get(split, {})), index)
 
     def envs(self, task_id: int, count: int) -> list[AnyEnv]:
         """`count` envs of a task, made when first needed and used again ever after."""

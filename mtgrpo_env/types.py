@@ -33,11 +33,15 @@ def checked_split(split: str) -> Split:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One starting state: resetting the task's env with this seed and these options gives it again."""
+    """One starting state: resetting the task's env with this seed and these options gives it again.
+
+    `index` is its place in the stream it was drawn from, if it was drawn from one; no part of what it is.
+    """
 
     task_id: int
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    index: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from mtgrpo_env.evaluation import evaluate_answers, evaluate_policy, guess, orac
 from mtgrpo_env.rollout import rollout_groups
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import SCORER_ERROR, Verdict
+from mtgrpo_env.types import Group
 
 ZEROS = ScriptedPolicy(lambda observation, task_id, place: 0)
 
@@ -71,10 +72,11 @@ def test_a_long_list_is_played_in_parts_of_bounded_size(monkeypatch: pytest.Monk
     whole = evaluate_policy(suite, policy, suite.held_out(10), rollouts_per_problem=2)
     monkeypatch.setattr(evaluation, "_EPISODES_AT_ONCE", 7)
     policy.calls.clear()
-    heard: list[int] = []
-    parts = evaluate_policy(suite, policy, suite.held_out(10), rollouts_per_problem=2, progress=heard.append)
+    heard: list[Group] = []
+    parts = evaluate_policy(suite, policy, suite.held_out(10), rollouts_per_problem=2, on_group=heard.append)
     assert {len(observations) for observations, _ in policy.calls} == {6, 4}
-    assert sum(heard) == 20
+    assert [group.problem for group in heard] == suite.held_out(10)
+    assert {len(group.rollouts) for group in heard} == {2}
     np.testing.assert_array_equal(parts.accuracies, whole.accuracies)
 
 
@@ -91,7 +93,7 @@ def test_the_oracle_is_always_right_and_a_guess_hardly_ever() -> None:
     assert evaluate_answers(suite, guess, suite.held_out(200)).accuracies[0] < 0.05
 
 
-def test_guesses_come_from_the_seed_and_progress_is_told() -> None:
+def test_guesses_come_from_the_seed_and_every_answer_is_passed_on() -> None:
     def remembered(env: Any, puzzle: Any, rng: np.random.Generator) -> str:
         answers.append(guess(env, puzzle, rng))
         return answers[-1]
@@ -100,10 +102,10 @@ def test_guesses_come_from_the_seed_and_progress_is_told() -> None:
     drawn = []
     for seed in (1, 1, 2):
         answers: list[str] = []
-        evaluate_answers(suite, remembered, suite.held_out(5), seed=seed, progress=heard.append)
+        evaluate_answers(suite, remembered, suite.held_out(5), seed=seed, on_group=heard.append)
         drawn.append(answers)
     assert drawn[0] == drawn[1] != drawn[2]
-    assert sum(heard) == 15
+    assert [group.rollouts[0].steps[0].action for group in heard] == [answer for part in drawn for answer in part]
 
 
 @pytest.mark.parametrize("by_policy", [True, False])

@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 import mtgrpo_env
 from mtgrpo_env import check_task
-from mtgrpo_env.envs.mtreason import REASON_TASKS, SUITES, reason_suite
+from mtgrpo_env.envs.mtreason import PAPER_TASKS, SUITES, reason_suite
 from mtgrpo_env.envs.toy import toy_suite
 
 IDS = ["MTReason/Countdown-v0", "MTReason/Zebra-v0", "MTReason/Arc-v0"]
@@ -54,7 +54,7 @@ def test_toy_tasks_keep_the_promises_of_a_task() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"tasks": ("chess",)}, r"one of \['countdown', 'zebra', 'arc'\].*'chess'"),
+        ({"tasks": ("chess",)}, r"one of \['countdown', 'zebra', 'arc', .*'chess'"),
         ({"level": "trivial"}, r"one of \['mini', 'easy'.*'trivial'"),
         ({"tasks": ("arc-huge",)}, r"level of task 'arc'.*'huge'"),
         ({"tasks": ()}, "at least one task"),
@@ -85,5 +85,5 @@ def test_a_sync_vector_env_with_one_seed_is_a_group() -> None:
 
 
 def test_every_suite_has_its_tasks() -> None:
-    assert SUITES["nine"] == tuple(f"{name}-{level}" for name in REASON_TASKS for level in ("easy", "medium", "hard"))
+    assert SUITES["nine"] == tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("easy", "medium", "hard"))
     assert set(SUITES) == {*LEVELS, "nine"}

@@ -1,4 +1,4 @@
-"""The `mtgrpo` command: `train`, `evaluate`, `tasks`, `score`."""
+"""The `mtgrpo` command: `train`, `evaluate`, `tasks`, `check`, `score`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
     "evaluate": "accuracy of an agent on every task of a suite or of a file of rows",
     "tasks": "list the tasks there are",
+    "check": "check tasks of your own, and data files for leaks",
     "score": "score stored responses",
 }
 

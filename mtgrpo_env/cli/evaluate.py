@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 from rich.progress import Progress
@@ -15,10 +15,11 @@ from rich.table import Table
 
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
-from mtgrpo_env.envs.rows import Row, RowsEnv, read_rows, task_type
-from mtgrpo_env.evaluation import Evaluation, evaluate_answers, evaluate_policy, guess, oracle
-from mtgrpo_env.suite import Task, TaskSuite
-from mtgrpo_env.types import Problem
+from mtgrpo_env.envs.responses import response_rows
+from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
+from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_answers, evaluate_policy, guess, oracle
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.types import Group, Problem
 
 _BASELINES = {"oracle": oracle, "random": guess}
 
@@ -47,6 +48,8 @@ class Config:
     """Where a checkpoint runs."""
     seed: int = 0
     """Of problems, guesses and sampling."""
+    save: Path | None = None
+    """Write every rollout to this .jsonl file, for `mtgrpo score`."""
     json: bool = False
     """Print one line of JSON instead of a table."""
 
@@ -58,9 +61,17 @@ def run(config: Config) -> int:
             raise ValueError(f"{name} must be at least 1, got {value}")
     suite, problems = _problems(config)
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with (
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        _Saved(config) as saved,
+    ):
         bar = progress.add_task(f"{config.agent} on {suite.num_tasks} tasks", total=len(problems))
-        evaluation = _evaluate(config, suite, problems, lambda done: progress.advance(bar, done))
+
+        def on_group(group: Group) -> None:
+            saved.write(suite, group)
+            progress.advance(bar)
+
+        evaluation = _evaluate(config, suite, problems, on_group)
     if config.json:
         print(json.dumps(_as_json(config.agent, evaluation)))
     else:
@@ -70,43 +81,38 @@ def run(config: Config) -> int:
     return 0
 
 
-def rows_suite(rows: Sequence[Row], extraction: Extraction) -> tuple[TaskSuite, list[Problem]]:
-    """Rows as a suite with one task for each task and level, and one problem for each row, in the rows' order.
+class _Saved:
+    """The file of rollouts, if one is wanted."""
 
-    Raises:
-        ValueError: if there are no rows, or one is of an unknown task or level.
-    """
-    if not rows:
-        raise ValueError("expected at least one row, got none")
-    by_task: dict[str, list[Row]] = {}
-    problems: list[Problem] = []
-    for row in rows:
-        name = f"{row.task}-{row.level}" if row.level else row.task
-        members = by_task.setdefault(name, [])
-        problems.append(Problem(list(by_task).index(name), 0, {"index": len(members)}))
-        members.append(row)
-    tasks = [Task(name, _rows_env(members, extraction)) for name, members in by_task.items()]
-    return TaskSuite(tasks, split="test"), problems
+    def __init__(self, config: Config) -> None:
+        self._file = None if config.save is None else config.save.open("w", encoding="utf-8")
 
+    def __enter__(self) -> Self:
+        return self
 
-def _rows_env(rows: Sequence[Row], extraction: Extraction) -> Callable[[], RowsEnv]:
-    return partial(RowsEnv, task_type(rows[0])(rows[0].level or "easy", extraction=extraction), rows)
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, suite: TaskSuite, group: Group) -> None:
+        if self._file is not None:
+            self._file.writelines(json.dumps(row) + "\n" for row in response_rows(suite, group))
 
 
 def _problems(config: Config) -> tuple[TaskSuite, list[Problem]]:
     if config.rows is not None:
-        return rows_suite(read_rows(config.rows), config.extraction)
+        rows = read_rows(config.rows)
+        suite = rows_suite(rows, split="test", extraction=config.extraction)
+        return suite, rows_problems(suite, rows)
     if config.problems < 1:
         raise ValueError(f"problems must be at least 1, got {config.problems}")
     suite = reason_suite(suite_tasks(config.suite), seed=config.seed, extraction=config.extraction)
     return suite, suite.held_out(config.problems)
 
 
-def _evaluate(
-    config: Config, suite: TaskSuite, problems: Sequence[Problem], progress: Callable[[int], None]
-) -> Evaluation:
+def _evaluate(config: Config, suite: TaskSuite, problems: Sequence[Problem], on_group: GroupCallback) -> Evaluation:
     if config.agent in _BASELINES:
-        return evaluate_answers(suite, _BASELINES[config.agent], problems, seed=config.seed, progress=progress)
+        return evaluate_answers(suite, _BASELINES[config.agent], problems, seed=config.seed, on_group=on_group)
     import transformers
 
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
@@ -122,7 +128,7 @@ def _evaluate(
     longest = max(len(ids) for ids in policy.tokenizer(prompts)["input_ids"])
     room = int(policy.model.config.max_position_embeddings) - longest
     policy.decoding = Decoding(min(config.max_new_tokens, max(room, 1)), config.temperature)
-    return evaluate_policy(suite, policy, problems, rollouts_per_problem=config.rollouts, progress=progress)
+    return evaluate_policy(suite, policy, problems, rollouts_per_problem=config.rollouts, on_group=on_group)
 
 
 def _as_json(agent: str, evaluation: Evaluation) -> dict[str, object]:

@@ -7,20 +7,26 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mtgrpo_env.cli.named import named_class
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
-from mtgrpo_env.envs.rows import StoredResponse, read_responses, task_type
-from mtgrpo_env.text_env import Verdict
+from mtgrpo_env.envs.responses import StoredResponse, judge, read_responses
+from mtgrpo_env.envs.rows import task_type
+
+_SAME_REWARD = 1e-6  # rewards closer than this differ by the digits they were stored with
 
 
 @dataclass(frozen=True)
 class Config:
-    """Score stored responses, in their order."""
+    """Score stored responses, in their order; where they hold an earlier reward, count how many have changed."""
 
     rows: Path
     """A .jsonl or .parquet file; each row has a response, a ground_truth, and a task or data_source."""
     extraction: Extraction = "last-box"
     """How the answer is found: the last complete box, or what the paper's released code reads."""
+    verifier: str = ""
+    """Judge by this class instead of the task's own, "package.module:Class": another version of it, or yours."""
     json: bool = False
     """Print one JSON object a row instead of a summary."""
 
@@ -28,25 +34,36 @@ class Config:
 def run(config: Config) -> int:
     """Score and print."""
     outcomes: Counter[tuple[str, str]] = Counter()
-    tasks: dict[str, BoxedTask[object]] = {}
+    changed: Counter[str] = Counter()
+    verifiers = _Verifiers(config)
     for stored in read_responses(config.rows):
-        verdict = _judge(stored, tasks, config.extraction)
+        verdict = judge(stored, verifiers.of(stored))
         outcomes[stored.task, verdict.outcome] += 1
+        changed[stored.task] += stored.reward is not None and abs(stored.reward - verdict.reward) > _SAME_REWARD
         if config.json:
             fields = {"reward": verdict.reward, "is_success": verdict.is_success, "outcome": verdict.outcome}
             print(json.dumps(fields))
     out = sys.stderr if config.json else sys.stdout
     for (task, outcome), count in sorted(outcomes.items()):
         print(f"{task:12}{outcome:14}{count:8}", file=out)
+    for task, count in sorted((+changed).items()):
+        print(f"{task:12}{'other reward':14}{count:8}", file=out)
     return 0
 
 
-def _judge(stored: StoredResponse, tasks: dict[str, BoxedTask[object]], extraction: Extraction) -> Verdict:
-    if stored.task not in tasks:
-        tasks[stored.task] = task_type(stored)(extraction=extraction)
-    task = tasks[stored.task]
-    try:
-        puzzle = task.from_ground_truth(stored.ground_truth, stored.prompt)
-    except ValueError as error:
-        raise ValueError(f"{stored.source}, column ground_truth: {error}") from error
-    return task.verify(puzzle, stored.response)
+class _Verifiers:
+    """One verifier for each task and level among the rows."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._made: dict[tuple[str, str | None], BoxedTask[Any]] = {}
+
+    def of(self, stored: StoredResponse) -> BoxedTask[Any]:
+        name = (stored.task, stored.level)
+        if name not in self._made:
+            env_type = task_type(stored.task, stored.source)
+            if self._config.verifier:
+                env_type = named_class(self._config.verifier, BoxedTask)
+            levels = [level for level in env_type.LEVELS if level == stored.level]
+            self._made[name] = env_type(*levels, extraction=self._config.extraction)
+        return self._made[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,51 @@ def test_without_json_outcomes_are_counted_for_each_task(command: RunCommand, ro
 def test_the_extraction_decides_what_counts_as_an_answer(command: RunCommand, rows: Path) -> None:
     result = command("score", "--rows", rows, "--json", "--extraction", "released")
     assert {json.loads(line)["outcome"] for line in result.out.splitlines()} == {"no_answer"}
+
+
+def test_rewards_that_have_changed_since_are_counted(command: RunCommand, tmp_path: Path) -> None:
+    rewards = (1.0, 1.0, 0.0)
+    stored = [
+        {"task": "countdown", "ground_truth": GROUND_TRUTH, "response": response, "reward": reward}
+        for response, reward in zip(RESPONSES, rewards, strict=True)
+    ]
+    result = command("score", "--rows", write_rows(tmp_path, *stored))
+    assert result.out.splitlines()[-1].split() == ["countdown", "other", "reward", "1"]
+
+
+def test_another_verifier_judges_if_one_is_named(
+    command: RunCommand, refused: Callable[..., str], rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lenient_verifier.py").write_text(
+        "from mtgrpo_env.envs.countdown import Countdown\n"
+        "class Lenient(Countdown):\n"
+        "    def is_correct(self, puzzle, answer):\n"
+        "        return '7' in answer\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    countdown = [json.loads(line) for line in rows.read_text().splitlines()[:3]]
+    file = write_rows(tmp_path, *countdown)
+    result = command("score", "--rows", file, "--json", "--verifier", "lenient_verifier:Lenient")
+    assert [json.loads(line)["is_success"] for line in result.out.splitlines()] == [True, True, False]
+    assert "subclass of BoxedTask" in refused("score", "--rows", file, "--verifier", "pathlib:Path")
+    assert "expected 'package.module:Class'" in refused("score", "--rows", file, "--verifier", "no_such_module:X")
+
+
+@pytest.mark.parametrize("agent", ["oracle", "random"])
+def test_rollouts_that_evaluate_saved_score_as_they_did_then(command: RunCommand, tmp_path: Path, agent: str) -> None:
+    file = tmp_path / "rollouts.jsonl"
+    suite = "countdown-easy,zebra-mini,arc-easy,guessing-easy"
+    assert command("evaluate", "--agent", agent, "--suite", suite, "--problems", 6, "--save", file).code == 0
+    stored = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(stored) == 24
+    assert {row["provenance"]["task"] for row in stored} == {"Countdown", "Zebra", "Arc", "NumberGuessing"}
+    assert [row["provenance"]["index"] for row in stored[:6]] == list(range(6))
+    result = command("score", "--rows", file, "--json")
+    verdicts = [json.loads(line) for line in result.out.splitlines()]
+    assert verdicts == [{name: row[name] for name in ("reward", "is_success", "outcome")} for row in stored]
+    assert "other reward" not in result.err
+    assert any("responses" in row for row in stored) == (agent == "random")
 
 
 def test_released_mode_gives_the_released_scores_row_by_row(command: RunCommand, paper_tasks: Path) -> None:

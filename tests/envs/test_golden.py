@@ -6,35 +6,45 @@ tests/golden anew; the change is then reviewed as a diff.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mtgrpo_env.envs.answers import BoxedTask
-from mtgrpo_env.envs.arc import Arc
-from mtgrpo_env.envs.countdown import Countdown
-from mtgrpo_env.envs.zebra import Zebra
+from mtgrpo_env.envs.mtreason import REASON_TASKS
+from mtgrpo_env.text_env import TextEnv, Verdict
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-TASKS: dict[str, type[BoxedTask[Any]]] = {"countdown": Countdown, "zebra": Zebra, "arc": Arc}
-CASES = [(name, level) for name, task in TASKS.items() for level in task.LEVELS]
+CASES = [(name, level) for name, task in REASON_TASKS.items() for level in task.LEVELS]
 EPISODES = 2
 
 
 def transcript(name: str, level: str) -> str:
     """The first episodes of a task at seed 0: what is shown, what the oracle and a guess say, and what they score."""
-    task = TASKS[name](level)
+    task = REASON_TASKS[name](level)
     rng = np.random.default_rng(0)
     lines: list[str] = []
     for episode in range(EPISODES):
         prompt, info = task.reset(seed=0 if episode == 0 else None)
         lines += [f"== episode {episode}, puzzle {info['provenance']['hash']}", "-- prompt", prompt]
-        for who, response in (("oracle", task.oracle(task.puzzle)), ("guess", task.guess(task.puzzle, rng))):
-            verdict = task.verify(task.puzzle, response)
-            lines += [f"-- {who}", response, f"-- verdict: {verdict.outcome}, reward {verdict.reward}"]
+        lines += talk(task, "oracle", lambda: task.oracle(task.puzzle))
+        lines += talk(task, "guess", lambda: task.guess(task.puzzle, rng))
     return "\n".join([*lines, ""])
+
+
+def talk(task: TextEnv[Any], who: str, answer: Callable[[], str]) -> list[str]:
+    """What is said until the verdict."""
+    lines: list[str] = []
+    responses: list[str] = []
+    while True:
+        responses.append(answer())
+        told = task.reply(task.puzzle, responses)
+        lines += [f"-- {who}", responses[-1]]
+        if isinstance(told, Verdict):
+            return [*lines, f"-- verdict: {told.outcome}, reward {told.reward}"]
+        lines += ["-- reply", told]
 
 
 @pytest.mark.parametrize(("name", "level"), CASES)

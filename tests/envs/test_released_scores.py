@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from mtgrpo_env.envs.answers import Extraction, last_box
-from mtgrpo_env.envs.mtreason import REASON_TASKS
-from mtgrpo_env.envs.rows import StoredResponse, read_responses
+from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS
+from mtgrpo_env.envs.responses import StoredResponse, read_responses
 from mtgrpo_env.text_env import Verdict
 
 
@@ -69,7 +69,7 @@ def test_the_default_mode_differs_only_on_known_kinds_and_scores_what_was_answer
         else:
             assert one.released_score < one.verdict.reward == plainly[one.problem_and_answer]
     kinds = {"trailing_newline", "sentence_after", "no_marker", "nested", "plain"}
-    assert {(one.stored.task, one.kind) for one in differing} == set(product(REASON_TASKS, kinds))
+    assert {(one.stored.task, one.kind) for one in differing} == set(product(PAPER_TASKS, kinds))
 
 
 def _score(columns: dict[str, Any], stored: StoredResponse, extraction: Extraction) -> Scored:

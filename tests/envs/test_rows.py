@@ -12,9 +12,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from mtgrpo_env.envs.countdown import Countdown
-from mtgrpo_env.envs.mtreason import REASON_TASKS
+from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS
 from mtgrpo_env.envs.records import read_records
-from mtgrpo_env.envs.rows import Row, RowsEnv, read_responses, read_rows
+from mtgrpo_env.envs.responses import read_responses
+from mtgrpo_env.envs.rows import Row, RowsEnv, read_rows, rows_suite, shared_problems
 from mtgrpo_env.envs.zebra import Zebra
 
 COUNTDOWN_ROW: dict[str, Any] = {
@@ -44,7 +45,7 @@ def with_column(column: str, value: Any) -> dict[str, Any]:
     return row
 
 
-@pytest.mark.parametrize("name", REASON_TASKS)
+@pytest.mark.parametrize("name", PAPER_TASKS)
 def test_every_row_of_the_paper_is_shown_verbatim_and_its_oracle_is_correct(name: str, paper_tasks: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     path = paper_tasks / f"{name}_test.parquet"
@@ -211,7 +212,9 @@ def test_an_index_picks_a_row_and_a_seed_picks_one_repeatably(env: RowsEnv) -> N
         ({"index": -1}, "must be within 0..4, got -1"),
         ({"index": "1"}, "must be an int, got '1'"),
         ({"index": 1.0}, "must be an int, got 1.0"),
-        ({"split": "test"}, r"options must be among \['index'\], got \['split'\]"),
+        ({"level": "easy"}, r"options must be among \['index', 'split'\], got \['level'\]"),
+        ({"split": "train"}, "none of the 5 rows belongs to the train split"),
+        ({"split": "dev"}, r"split must be one of \['train', 'test'\], got 'dev'"),
     ],
 )
 def test_an_option_that_names_no_row_is_refused(env: RowsEnv, options: dict[str, Any], message: str) -> None:
@@ -238,6 +241,52 @@ def test_an_env_refuses_no_rows_another_tasks_rows_and_a_malformed_ground_truth(
     bad = with_column("reward_model.ground_truth", {"numbers": "8,3"})
     with pytest.raises(ValueError, match=r"rows\.jsonl, row 2, column ground_truth: .*int 'target', got None"):
         RowsEnv(Countdown(), read_rows(write_jsonl(tmp_path, COUNTDOWN_ROW, bad)))
+
+
+def plain_row(numbers: str, target: int, **columns: Any) -> dict[str, Any]:
+    return {"task": "countdown", "prompt": "p", "ground_truth": {"numbers": numbers, "target": target}, **columns}
+
+
+def test_rows_that_name_a_split_are_drawn_in_it_alone_and_others_by_their_key(tmp_path: Path) -> None:
+    named = [plain_row(f"{i},1", i + 1, split=split) for i, split in enumerate(["train", "test", "validation"] * 4)]
+    unnamed = [plain_row(f"{i},2", i + 2) for i in range(200)]
+    rows = read_rows(write_jsonl(tmp_path, *named, *unnamed))
+    env = RowsEnv(Countdown(), rows)
+    drawn: dict[str, set[int]] = {"train": set(), "test": set()}
+    for split, seen in drawn.items():
+        for seed in range(1500):
+            env.reset(seed=seed, options={"split": split})
+            seen.add(env.puzzle.row.index)
+    assert not drawn["train"] & drawn["test"]
+    assert drawn["train"] | drawn["test"] == set(range(212))
+    assert {i for i in drawn["train"] if i < 12} == {0, 3, 6, 9}
+    assert 5 < len([i for i in drawn["test"] if i >= 12]) < 60
+
+
+def test_a_suite_of_rows_has_a_task_for_each_level_and_shows_every_row_once_an_epoch(tmp_path: Path) -> None:
+    easy = [plain_row(f"{i},1", i + 1, level="easy", split="train") for i in range(9)]
+    hard = [plain_row(f"{i},2", i + 2, level="hard", split="train") for i in range(5)]
+    suite = rows_suite(read_rows(write_jsonl(tmp_path, *hard, *easy)))
+    assert suite.names == ("countdown-hard", "countdown-easy")
+    for task_id, count in ((0, 5), (1, 9)):
+        env = suite.envs(task_id, 1)[0]
+        shown: list[int] = []
+        for _ in range(count):
+            problem = suite.next_problem(task_id)
+            _, info = env.reset(seed=problem.seed, options=dict(problem.options))
+            shown.append(env.unwrapped.puzzle.row.index)  # pyright: ignore[reportAttributeAccessIssue]
+            assert info["provenance"]["task"] == "Countdown"
+        assert len(set(shown)) == count
+
+
+def test_problems_shared_by_two_files_are_found_however_they_are_worded(tmp_path: Path) -> None:
+    first = read_rows(write_jsonl(tmp_path, plain_row("1,2,3", 6), plain_row("4,5,6", 15)))
+    second = read_rows(
+        write_jsonl(tmp_path, plain_row("7,8", 15), {**plain_row("3,1,2", 6), "prompt": "Another wording"})
+    )
+    assert [(a.source, b.source) for a, b in shared_problems(first, second)] == [
+        ("rows.jsonl, row 1", "rows.jsonl, row 2")
+    ]
 
 
 def test_stored_responses_are_read_one_at_a_time(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""The columns of a data row: which task, level and split it is of, what it asks, and what is right.
+
+A row has a `data_source` like `countdown-very_hard-test` (or a plain `task`), a `prompt` (text or chat
+messages) and a `ground_truth`, alone or inside `reward_model`. All else, `extra_info` included, is optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mtgrpo_env.envs.records import Record
+
+
+def names(record: Record) -> tuple[str, str | None, str | None]:
+    """Task, level and split: each from its own column, else from `data_source`.
+
+    Raises:
+        ValueError: naming file, row and column, if there is no task.
+    """
+    named, data_source = record.text("task"), record.text("data_source")
+    task, level, split = named or "", None, None
+    parts = data_source.rsplit("-", 2) if data_source else []
+    if len(parts) == 3 and all(parts):
+        task, level, split = parts
+    elif not named:
+        raise record.error("data_source", "'<task>-<level>-<split>', or a column task", data_source)
+    return named or task, record.text("level") or level, record.text("split", "extra_info.split") or split
+
+
+def ground_truth(record: Record) -> Mapping[str, Any]:
+    """What the task's `from_ground_truth` reads.
+
+    Raises:
+        ValueError: naming file, row and column, if there is none.
+    """
+    found = record.find("reward_model.ground_truth", "ground_truth")
+    if not isinstance(found, Mapping):
+        raise record.error("ground_truth", "an object such as {'target': ...}", found)
+    return found
+
+
+def prompt(record: Record) -> str:
+    """The prompt as one text; chat messages are joined by blank lines.
+
+    Raises:
+        ValueError: naming file, row and column, if it is neither.
+    """
+    found = record.find("prompt")
+    if isinstance(found, str):
+        return found
+    if not isinstance(found, list) or not found:
+        raise record.error("prompt", "a str or a list of chat messages", found)
+    contents: list[str] = []
+    for position, message in enumerate(found):
+        content = message.get("content") if isinstance(message, Mapping) else None
+        if not isinstance(content, str):
+            raise record.error(f"prompt[{position}]", "a chat message with a str 'content'", message)
+        contents.append(content)
+    return "\n\n".join(contents)

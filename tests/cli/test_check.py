@@ -1,0 +1,96 @@
+"""`mtgrpo check`: tasks by id or by name, rows of files, and leaks between files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RunCommand = Callable[..., Any]
+
+BROKEN_TASK = """
+from mtgrpo_env import TextEnv, Verdict
+
+class Yes(TextEnv[int]):
+    def generate(self, rng):
+        return int(rng.integers(1000))
+
+    def prompt(self, puzzle):
+        return f"Is {puzzle} a number?"
+
+    def verify(self, puzzle, response):
+        is_right = bool(response.strip())
+        return Verdict(float(is_right), is_right, "correct" if is_right else "no_answer")
+
+    def oracle(self, puzzle):
+        return "yes"
+"""
+
+
+def write_rows(path: Path, *puzzles: tuple[str, int]) -> Path:
+    rows = [
+        {"task": "countdown", "prompt": "p", "ground_truth": {"numbers": numbers, "target": target}}
+        for numbers, target in puzzles
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_good_tasks_are_named_and_the_exit_code_is_zero(command: RunCommand) -> None:
+    names = ["MTReason/Countdown-v0", "CartPole-v1", "mtgrpo_env.envs.arc:Arc"]
+    result = command("check", "--tasks", *names, "--problems", 3)
+    assert result.code == 0
+    assert result.out.splitlines() == [f"ok    {name}" for name in names]
+
+
+def test_a_fault_is_printed_and_the_exit_code_is_one(
+    command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_task.py").write_text(BROKEN_TASK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    result = command("check", "--tasks", "broken_task:Yes", "--problems", 3)
+    assert result.code == 1
+    assert "FAULT task 'broken_task:Yes': the verifier fails on the hostile response" in result.out
+    assert "it calls it correct" in result.out
+
+
+def test_files_that_share_a_problem_leak(command: RunCommand, tmp_path: Path) -> None:
+    first = write_rows(tmp_path / "first.jsonl", ("1,2,3", 6), ("4,5,6", 15))
+    second = write_rows(tmp_path / "second.jsonl", ("3,2,1", 6))
+    third = write_rows(tmp_path / "third.jsonl", ("7,8", 15))
+    result = command("check", "--rows", first, second, third)
+    assert result.code == 1
+    assert "LEAK  first.jsonl and second.jsonl share 1 problems:\n      first.jsonl, row 1 = second.jsonl, row 1" in (
+        result.out
+    )
+    assert "ok    second.jsonl and third.jsonl share no problem" in result.out
+    assert command("check", "--rows", first, third).code == 0
+
+
+def test_a_row_without_a_right_answer_is_a_fault(command: RunCommand, tmp_path: Path) -> None:
+    result = command("check", "--rows", write_rows(tmp_path / "rows.jsonl", ("1,2,3", 6), ("2,2", 5)))
+    assert result.code == 1
+    assert "FAULT rows.jsonl: 1 of 2 rows" in result.out
+    assert "rows.jsonl, row 2" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "expected --tasks or --rows, got neither"),
+        (("--tasks", "NoSuchEnv-v0"), "expected a registered id or 'package.module:Class', got 'NoSuchEnv-v0'"),
+        (("--tasks", "no_such_module:Env"), "expected 'package.module:Class', got 'no_such_module:Env'"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(refused: Callable[..., str], arguments: Any, message: str) -> None:
+    assert message in refused("check", *arguments)
+
+
+def test_the_papers_rows_have_right_answers_and_share_nothing(command: RunCommand, paper_tasks: Path) -> None:
+    result = command("check", "--rows", *sorted(paper_tasks.glob("*.parquet")))
+    assert result.code == 0, result.out
