@@ -6,22 +6,34 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from gymnasium.vector import AutoresetMode
+
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.arc import Arc
 from mtgrpo_env.envs.countdown import Countdown
+from mtgrpo_env.envs.number_guessing import NumberGuessing
 from mtgrpo_env.envs.zebra import Zebra
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.types import Split
+from mtgrpo_env.vector import TextVectorEnv, make_text_vec
 
-REASON_TASKS: Mapping[str, type[BoxedTask[Any]]] = {"countdown": Countdown, "zebra": Zebra, "arc": Arc}
+REASON_TASKS: Mapping[str, type[BoxedTask[Any]]] = {
+    "countdown": Countdown,
+    "zebra": Zebra,
+    "arc": Arc,
+    "guessing": NumberGuessing,
+}
+"""Every task by the name that suites and data rows call it."""
+
+PAPER_TASKS = ("countdown", "zebra", "arc")
 
 SUITES: Mapping[str, tuple[str, ...]] = {
-    **{level: tuple(f"{name}-{level}" for name in REASON_TASKS) for level in Countdown.LEVELS},
-    "nine": tuple(f"{name}-{level}" for name in REASON_TASKS for level in ("easy", "medium", "hard")),
+    **{level: tuple(f"{name}-{level}" for name in PAPER_TASKS) for level in Countdown.LEVELS},
+    "nine": tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("easy", "medium", "hard")),
 }
-"""Named suites: the three tasks at one level, and the paper's nine tasks."""
+"""Named suites: the paper's three tasks at one level, and its nine tasks."""
 
 
 def suite_tasks(name: str) -> tuple[str, ...]:
@@ -40,7 +52,7 @@ def suite_tasks(name: str) -> tuple[str, ...]:
 
 
 def reason_suite(
-    tasks: Sequence[str] = tuple(REASON_TASKS),
+    tasks: Sequence[str] = PAPER_TASKS,
     *,
     level: str = "medium",
     split: Split = "train",
@@ -67,7 +79,7 @@ def reason_suite(
 
 def make_mt_reason(
     *,
-    tasks: Sequence[str] = tuple(REASON_TASKS),
+    tasks: Sequence[str] = PAPER_TASKS,
     level: str = "medium",
     group_size: int = 8,
     batch_size: int = 32,
@@ -101,6 +113,28 @@ def make_mt_reason(
     if task_weights is not None:
         env.set_task_weights(task_weights)
     return env
+
+
+def make_mt_reason_vec(
+    *, num_envs: int = 1, autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP, **options: Any
+) -> TextVectorEnv:
+    """The batched env behind `gymnasium.make_vec("MTReason-v0")`.
+
+    Args:
+        num_envs: slots that share one plan.
+        autoreset_mode: see `TextVectorEnv`.
+        **options: arguments of `make_mt_reason`.
+
+    Raises:
+        ValueError: as in `make_mt_reason` and `TextVectorEnv`.
+    """
+    single = make_mt_reason(**options)
+    return TextVectorEnv(single.schedule, num_envs, autoreset_mode=autoreset_mode, render_mode=single.render_mode)
+
+
+make_countdown_vec = partial(make_text_vec, Countdown)
+make_zebra_vec = partial(make_text_vec, Zebra)
+make_arc_vec = partial(make_text_vec, Arc)
 
 
 def _task(name: str, default_level: str, extraction: Extraction) -> Task:

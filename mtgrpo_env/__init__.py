@@ -63,7 +63,23 @@ __all__ = [
     "strict",
 ]
 
-register("MTReason-v0", entry_point="mtgrpo_env.envs.mtreason:make_mt_reason")
-register("MTReason/Countdown-v0", entry_point="mtgrpo_env.envs.countdown:Countdown")
-register("MTReason/Zebra-v0", entry_point="mtgrpo_env.envs.zebra:Zebra")
-register("MTReason/Arc-v0", entry_point="mtgrpo_env.envs.arc:Arc")
+register(
+    "MTReason-v0",
+    entry_point="mtgrpo_env.envs.mtreason:make_mt_reason",
+    vector_entry_point="mtgrpo_env.envs.mtreason:make_mt_reason_vec",
+)
+register(
+    "MTReason/Countdown-v0",
+    entry_point="mtgrpo_env.envs.countdown:Countdown",
+    vector_entry_point="mtgrpo_env.envs.mtreason:make_countdown_vec",
+)
+register(
+    "MTReason/Zebra-v0",
+    entry_point="mtgrpo_env.envs.zebra:Zebra",
+    vector_entry_point="mtgrpo_env.envs.mtreason:make_zebra_vec",
+)
+register(
+    "MTReason/Arc-v0",
+    entry_point="mtgrpo_env.envs.arc:Arc",
+    vector_entry_point="mtgrpo_env.envs.mtreason:make_arc_vec",
+)

@@ -7,9 +7,10 @@ newlines and unicode by default. A model's text may hold anything.
 from __future__ import annotations
 
 import string
-from typing import Any
+from typing import Any, Never
 
 from gymnasium import spaces
+from gymnasium.vector.utils import create_shared_memory
 
 MAX_TEXT_LENGTH = 1_000_000
 
@@ -46,3 +47,13 @@ class FreeText(spaces.Text):
 
 
 TEXT = FreeText()
+
+
+@create_shared_memory.register(FreeText)
+def _refuse_shared_memory(space: FreeText, n: int = 1, ctx: Any = None) -> Never:
+    # Gymnasium's own way with `Text` stores indices into the alphabet, and would silently return other text.
+    raise ValueError(
+        "text cannot go through AsyncVectorEnv's shared memory: use AsyncVectorEnv(..., shared_memory=False), "
+        "make_vec(..., vectorization_mode='async', vector_kwargs={'shared_memory': False}), or better the batched env "
+        "that make_vec makes of our ids by default, which is faster"
+    )

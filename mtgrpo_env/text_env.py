@@ -9,8 +9,8 @@ import hashlib
 import zlib
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -58,8 +58,7 @@ NO_ANSWER = Verdict(REWARD_NO_ANSWER, False, "no_answer")
 SCORER_ERROR = Verdict(0.0, False, "scorer_error")
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(NamedTuple):
     """Where a puzzle came from: enough to make it again, and to tell whether it is still the same one.
 
     Attributes:
@@ -205,7 +204,7 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         self._puzzle = self.draw(puzzle_seed, chosen)
         self._conversation = self.prompt(self._puzzle)
         self._responses, self._is_over = (), False
-        return self._conversation, {"provenance": asdict(self._provenance(puzzle_seed, chosen))}
+        return self._conversation, {"provenance": self._provenance(puzzle_seed, chosen)._asdict()}
 
     def _provenance(self, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
         split = checked_split(options.get("split", self.split))

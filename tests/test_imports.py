@@ -17,8 +17,9 @@ CORE_ORDER = [
     {"spaces", "filters", "metrics", "logit_optimizers"},
     {"text_env", "task_weights", "samplers"},
     {"suite", "hostile"},
-    {"rollout"},
-    {"multi_task_env", "evaluation", "checker"},
+    {"rollout", "schedule"},
+    {"conversations", "episode_statistics", "vector_infos", "multi_task_env", "evaluation", "checker"},
+    {"vector"},
 ]
 
 

@@ -145,6 +145,25 @@ def test_an_episode_left_halfway_through_is_played_again_from_its_start() -> Non
     assert (observation, info["group"], info["rollout"]) == (first, 0, 1)
 
 
+def test_an_episode_whose_reset_fails_is_kept_for_the_next_reset() -> None:
+    env = toy_env()
+    env.reset(seed=1)
+    expected = [play(env)[:2] for _ in range(4)]
+    _, info = env.reset(seed=1)
+    task_env = env.suite.envs(info["task_id"], 1)[0]
+
+    def broken(**_: Any) -> None:
+        raise OSError("the disk is full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task_env, "reset", broken)
+        with pytest.raises(OSError, match="full"):
+            env.reset()
+        with pytest.raises(gym.error.ResetNeeded, match="call reset"):
+            env.step(0)
+    assert [play(env)[:2] for _ in range(4)] == expected
+
+
 @pytest.mark.parametrize("episodes", [0, 1, 7, 40])
 def test_a_seed_starts_everything_anew_wherever_the_env_stands(episodes: int) -> None:
     fresh, used = toy_env(), toy_env()

@@ -80,3 +80,25 @@ def test_a_vector_env_carries_text_as_it_is() -> None:
     assert terminated.all()
     assert infos["outcome"].tolist() == ["no_answer", "wrong", "no_answer"]
     envs.close()
+
+
+def countdown() -> gym.Env[str, str]:
+    return gym.make("mtgrpo_env:MTReason/Countdown-v0", level="mini")
+
+
+def test_shared_memory_which_would_return_other_text_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"AsyncVectorEnv\(\.\.\., shared_memory=False\)"):
+        gym.vector.AsyncVectorEnv([countdown] * 2)
+    with pytest.raises(ValueError, match="'shared_memory': False"):
+        gym.make_vec("mtgrpo_env:MTReason/Countdown-v0", num_envs=2, vectorization_mode="async", level="mini")
+
+
+def test_an_async_vector_env_without_shared_memory_carries_text_as_it_is() -> None:
+    expected, _ = gym.vector.SyncVectorEnv([countdown] * 2).reset(seed=[1, 2])
+    envs = gym.vector.AsyncVectorEnv([countdown] * 2, shared_memory=False, context="spawn")
+    try:
+        observations, _ = envs.reset(seed=[1, 2])
+        assert observations == expected
+        assert envs.step(("", "\\boxed{½}"))[1].tolist() == [0.0, 0.1]
+    finally:
+        envs.close()

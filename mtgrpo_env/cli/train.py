@@ -27,6 +27,7 @@ from mtgrpo_env.agents.reports.scalars import ScalarWriter
 from mtgrpo_env.cli.display import RunDisplay, result_table
 from mtgrpo_env.cli.start import starting_model
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+from mtgrpo_env.envs.rows import read_rows, rows_suite
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.suite import TaskError, TaskSuite
 
@@ -42,6 +43,8 @@ class Config:
     """Folder of the run: checkpoints, history, TensorBoard events, figure."""
     suite: str = "mini"
     """A named suite (mini, easy, medium, hard, very_hard, nine) or tasks like "countdown-easy,arc-hard"."""
+    rows: tuple[Path, ...] = ()
+    """Files of rows to train on instead, .parquet or .jsonl: those marked train; the others are held out."""
     model: str | None = None
     """Starting model, a folder or a hub id; by default a tiny one, built and taught here once."""
     method: str = "mt-grpo"
@@ -86,7 +89,7 @@ def run(config: Config) -> int:
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     _check(config)
     _refuse_another_run(config)
-    suite = reason_suite(suite_tasks(config.suite), seed=config.seed)
+    suite = _suite(config)
     if config.batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {config.batch_size}")
     start = config.model or starting_model(config.out.parent, suite, seed=config.seed, console=console)
@@ -101,6 +104,14 @@ def run(config: Config) -> int:
         console.print(f"all {config.steps} steps are done" if done else f"going on after step {agent.step}")
     history = RunHistory(config.out / "history.jsonl", last_step=agent.step if checkpoint else -1)
     return _Run(config, agent, history, console).train()
+
+
+def _suite(config: Config) -> TaskSuite:
+    if not config.rows:
+        return reason_suite(suite_tasks(config.suite), seed=config.seed)
+    if config.model is None:
+        raise ValueError("rows need a --model: the tiny one is taught generated puzzles only")
+    return rows_suite([row for path in config.rows for row in read_rows(path)], seed=config.seed)
 
 
 def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:

@@ -243,6 +243,25 @@ def test_a_mistake_in_the_options_is_refused_and_the_folder_stays_free_for_the_c
     assert corrected.code == 0, corrected.err
 
 
+def test_a_run_on_rows_trains_on_those_marked_so_and_holds_out_the_others(
+    command: RunCommand, refused: Callable[..., str], model_folder: Path, tmp_path: Path
+) -> None:
+    puzzles = tmp_path / "puzzles.jsonl"
+    for task in TASKS:
+        command("evaluate", "--agent", "oracle", "--suite", task, "--problems", 40, "--save", puzzles)
+        rows = [
+            json.loads(line) | {"split": "train" if i % 4 else "test"}
+            for i, line in enumerate(puzzles.read_text().splitlines())
+        ]
+        (tmp_path / f"{task}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = [tmp_path / f"{task}.jsonl" for task in TASKS]
+    out = tmp_path / "run"
+    assert command(*train(out, model_folder, "--rows", *files, "--steps", 2)).code == 0
+    (step, *_) = [record for record in history_of(out) if record["kind"] == "step"]
+    assert sum(step["generated"]) > 0
+    assert "rows need a --model" in refused("train", "--out", tmp_path / "other", "--rows", *files)
+
+
 def test_without_a_model_tasks_too_long_for_the_embedded_one_are_refused_at_once(
     refused: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -1,0 +1,293 @@
+"""`TextVectorEnv`: many text episodes side by side, drawn from one schedule and judged together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from mtgrpo_env.conversations import Conversation, Table
+from mtgrpo_env.episode_statistics import EpisodeStatistics, EpisodeTally
+from mtgrpo_env.samplers import MultinomialSampler
+from mtgrpo_env.schedule import Assignment, Progress, Schedule
+from mtgrpo_env.spaces import TEXT
+from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.text_env import TextEnv, Verdict
+from mtgrpo_env.types import IntArray, Rollout, Split
+from mtgrpo_env.vector_infos import InfoLayout
+
+
+class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
+    """Episodes of text tasks in `num_envs` slots, in the order of one schedule.
+
+    A slot is an `Assignment` and a `Conversation`; no slot has an env of its own. With single-turn tasks
+    and groups of N, slots 0 to N-1 are one group, N to 2N-1 the next. Verifiers that work in other
+    processes judge a step's responses side by side.
+
+    Observations, rewards and `infos` are what a `SyncVectorEnv` of as many envs would return in the
+    same autoreset mode. `infos` says where each slot stands (`task`, `task_id`, `batch`, `group`,
+    `rollout`) and where a new puzzle comes from (`provenance`). Of an episode that ended, the last
+    info (in `final_info` if it was followed by a reset in the same step) holds `is_success`,
+    `outcome`, `valid` and `batch_complete`; at the end of a group, `group_informative`; at the end of
+    a batch, `selected_groups` and `group_weights`. `episode` holds its return "r" and its length "l",
+    so Gymnasium's `RecordEpisodeStatistics` is not needed.
+
+    Args:
+        schedule: which episodes; all its tasks must be `TextEnv`s.
+        num_envs: slots.
+        autoreset_mode: "SameStep" or "Disabled". In the latter, start the ended slots again by
+            `reset(options={"reset_mask": mask})`.
+        render_mode: None or "ansi".
+
+    Raises:
+        ValueError: if an argument is out of its range, or a task needs an env for every slot.
+
+    >>> from mtgrpo_env.envs.countdown import Countdown
+    >>> env = make_text_vec(Countdown, num_envs=4, group_size=2, level="mini")
+    >>> prompts, infos = env.reset(seed=0)
+    >>> infos["group"], infos["rollout"]
+    (array([0, 0, 1, 1]), array([0, 1, 0, 1]))
+    >>> prompts[0] == prompts[1], prompts[1] == prompts[2]
+    (True, False)
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        num_envs: int,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        if render_mode not in (None, "ansi"):
+            raise ValueError(f"render_mode must be None or 'ansi', got {render_mode!r}")
+        self.schedule = schedule
+        self.num_envs = num_envs
+        self.autoreset_mode = _checked_mode(autoreset_mode)
+        self.render_mode = render_mode
+        self.metadata = {"render_modes": ["ansi"], "render_fps": 4, "autoreset_mode": self.autoreset_mode}
+        self.single_observation_space = self.single_action_space = TEXT
+        self.observation_space = batch_space(TEXT, num_envs)
+        self.action_space = batch_space(TEXT, num_envs)
+        self._table = Table(schedule.suite)
+        self._layout = InfoLayout(num_envs)
+        self._assignments: list[Assignment] = []  # one a slot; none before the first reset
+        self._conversations: list[Conversation] = []
+        self.reset_statistics()
+
+    @property
+    def statistics(self) -> dict[str, EpisodeStatistics]:
+        """How the episodes of each task went since the last `reset_statistics`, by the tasks' names."""
+        return {name: self._tally.of(k) for k, name in enumerate(self.schedule.suite.names)}
+
+    def reset_statistics(self) -> None:
+        """Count from zero again; nothing else does, not even `reset`."""
+        self._tally = EpisodeTally(self.schedule.suite.num_tasks)
+
+    def set_task_weights(self, probabilities: ArrayLike) -> None:
+        """Steer the ratio of tasks, (K,) on the simplex; takes effect with the next plan.
+
+        Raises:
+            ValueError: if `probabilities` is not on the simplex.
+        """
+        self.schedule.set_task_weights(probabilities)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Start an episode in every slot, or in those of `options["reset_mask"]`.
+
+        A slot whose episode has not ended plays it again.
+
+        Args:
+            seed: starts the whole schedule anew.
+            options: None, or a "reset_mask": a bool array of shape (num_envs,), with a True in it.
+
+        Raises:
+            ValueError: if `seed` is not one int, there are other options, or the mask is not like that.
+            TypeError: if the mask is not a bool array.
+            gym.error.ResetNeeded: if there is a mask and there never was a reset without.
+        """
+        if not (seed is None or isinstance(seed, int)):
+            raise ValueError(
+                f"seed must be None or one int, got {seed!r:.80}: it names the whole plan, which chooses the problem "
+                "of each slot; to play one problem in N slots use group_size=N"
+            )
+        slots = self._slots_to_reset(seed, options)
+        super().reset(seed=seed)
+        if seed is not None:
+            self.schedule.reseed(seed)
+            self._assignments, self._conversations = [], []
+        self._begin(slots)
+        return self._observations(), self._positions(slots) | self._provenance(slots)
+
+    def step(
+        self, actions: Sequence[str]
+    ) -> tuple[tuple[str, ...], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Judge a response in every slot; if one cannot be judged, no slot has changed.
+
+        Args:
+            actions: `num_envs` strings.
+
+        Raises:
+            ValueError: if they are not that.
+            gym.error.ResetNeeded: before a reset, or when an ended slot was not reset.
+            TaskError: if a verifier raises.
+        """
+        self._check_actions(actions)
+        for conversation, action in zip(self._conversations, actions, strict=True):
+            conversation.prefetch(action)
+        self._conversations = [c.after(action) for c, action in zip(self._conversations, actions, strict=True)]
+        verdicts = [conversation.verdict for conversation in self._conversations]
+        rewards = np.array([0.0 if verdict is None else verdict.reward for verdict in verdicts], dtype=np.float64)
+        terminated = np.array([verdict is not None for verdict in verdicts])
+        ended = np.flatnonzero(terminated)
+        infos = self._end(ended, [verdict for verdict in verdicts if verdict is not None])
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            self._begin(ended)
+            infos |= self._provenance(ended)
+        infos |= self._positions(np.arange(self.num_envs))
+        return self._observations(), rewards, terminated, np.zeros(self.num_envs, dtype=np.bool_), infos
+
+    def render(self) -> tuple[str, ...] | None:
+        """What each slot's conversation came to so far.
+
+        Raises:
+            gym.error.ResetNeeded: before the first reset.
+        """
+        if self.render_mode is None:
+            return None
+        self._check_started()
+        return tuple(conversation.render() for conversation in self._conversations)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the tasks' envs."""
+        self.schedule.suite.close()
+
+    def _check_started(self) -> None:
+        if not self._conversations:
+            raise gym.error.ResetNeeded("no episode is running: call reset() first")
+
+    def _check_actions(self, actions: Sequence[str]) -> None:
+        self._check_started()
+        over = [i for i, conversation in enumerate(self._conversations) if conversation.verdict is not None]
+        if over:
+            raise gym.error.ResetNeeded(f"the episodes of slots {over} have ended: call reset(), with a 'reset_mask'")
+        if isinstance(actions, str) or len(actions) != self.num_envs:
+            given = "one str" if isinstance(actions, str) else f"{len(actions)} of them"
+            raise ValueError(f"actions must be a sequence of {self.num_envs} strings, got {given}")
+        for i, action in enumerate(actions):
+            if not TEXT.contains(action):
+                given = f"{len(action)}" if isinstance(action, str) else f"{type(action).__name__}: {action!r:.80}"
+                raise ValueError(
+                    f"action of slot {i} must be a str of at most {TEXT.max_length} characters, got {given}"
+                )
+
+    def _slots_to_reset(self, seed: int | None, options: Mapping[str, Any] | None) -> IntArray:
+        if not options:
+            return np.arange(self.num_envs)
+        if set(options) != {"reset_mask"}:
+            raise ValueError(
+                f"options must be None or a 'reset_mask', got {sorted(options)}: the plan chooses problems"
+            )
+        if seed is not None:
+            raise ValueError("a seed starts all slots anew: give a seed or a 'reset_mask', got both")
+        self._check_started()
+        mask = options["reset_mask"]
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+            raise TypeError(f"options['reset_mask'] must be a bool array, got {mask!r:.80}")
+        if mask.shape != (self.num_envs,) or not mask.any():
+            raise ValueError(f"options['reset_mask'] must have shape ({self.num_envs},) and a True, got {mask!r:.80}")
+        return np.flatnonzero(mask)
+
+    def _begin(self, slots: IntArray) -> None:
+        """Start in each of the slots the episode that it left halfway, or else the schedule's next."""
+        if not self._conversations:
+            while len(self._assignments) < self.num_envs:
+                self._assignments.append(self.schedule.next_episode())
+            self._conversations = [self._table.start(assignment.problem) for assignment in self._assignments]
+            return
+        for i in slots.tolist():
+            if self._conversations[i].verdict is not None:
+                self._assignments[i] = self.schedule.next_episode()
+            self._conversations[i] = self._table.start(self._assignments[i].problem)
+
+    def _end(self, ended: IntArray, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+        """Report the episodes that ended; what `infos` says of them."""
+        if not verdicts:
+            return {}
+        progress = [self._finish(i, verdict) for i, verdict in zip(ended.tolist(), verdicts, strict=True)]
+        self._tally.add([self._assignments[i].task_id for i in ended.tolist()], verdicts)
+        last = self._positions(ended) | self._layout.endings(ended, verdicts, progress)
+        returns = [float(verdict.reward) for verdict in verdicts]  # turns before the last are worth nothing
+        lengths = [len(self._conversations[i].responses) for i in ended.tolist()]
+        infos = self._layout.episodes(ended, returns, lengths)
+        return infos | (self._layout.final(ended, last) if self.autoreset_mode is AutoresetMode.SAME_STEP else last)
+
+    def _finish(self, slot: int, verdict: Verdict) -> Progress:
+        rollout = Rollout((), verdict.reward, verdict.is_success, verdict.valid, verdict.outcome)
+        return self.schedule.finish(self._assignments[slot], rollout)
+
+    def _observations(self) -> tuple[str, ...]:
+        return tuple([conversation.observation for conversation in self._conversations])
+
+    def _positions(self, slots: IntArray) -> dict[str, Any]:
+        assignments = [self._assignments[i] for i in slots.tolist()]
+        return self._layout.positions(slots, assignments, self.schedule.suite.names)
+
+    def _provenance(self, slots: IntArray) -> dict[str, Any]:
+        rows = [self._conversations[i].opening.provenance for i in slots.tolist()]
+        return self._layout.columns(slots, {"provenance": rows})
+
+
+def make_text_vec(
+    env_type: type[TextEnv[Any]],
+    *,
+    num_envs: int = 1,
+    group_size: int = 1,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    split: Split = "train",
+    seed: int = 0,
+    render_mode: str | None = None,
+    **env_options: Any,
+) -> TextVectorEnv:
+    """The batched env of one text task; `partial(make_text_vec, MyTask)` is a `vector_entry_point` for it.
+
+    A batch of its schedule is what fits into the slots: `num_envs` // `group_size` groups, at least one.
+
+    Args:
+        env_type: the class of the env that judges.
+        num_envs: slots.
+        group_size: N, episodes of each problem.
+        autoreset_mode: see `TextVectorEnv`.
+        split: "train" or "test".
+        seed: of the problems, until `reset(seed=...)` names another.
+        render_mode: None or "ansi".
+        **env_options: arguments of `env_type`, which refuses what it does not know.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+    task = Task.from_text(env_type.__name__, partial(env_type, **env_options))
+    suite = TaskSuite([task], split=split, seed=seed)
+    sampler = MultinomialSampler(1, max(num_envs // max(group_size, 1), 1), seed=seed)
+    schedule = Schedule(suite, sampler, group_size=group_size)
+    return TextVectorEnv(schedule, num_envs, autoreset_mode=autoreset_mode, render_mode=render_mode)
+
+
+def _checked_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    known = AutoresetMode(mode)
+    if known is AutoresetMode.NEXT_STEP:
+        raise ValueError(
+            "autoreset_mode must be 'SameStep' or 'Disabled', got 'NextStep': "
+            "single-turn tasks would spend every second step on nothing but a reset"
+        )
+    return known
