@@ -9,6 +9,7 @@ CLI = ["tyro>=0.9", "rich>=13"]
 ROWS = ["pyarrow>=15"]
 TRAIN = ["torch>=2.6", "transformers>=5.0", "tensorboard>=2.16", "matplotlib>=3.8", *CLI, *ROWS]
 MATH = ["sympy>=1.12"]
+REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 GPU = ["vllm>=0.32", "deepspeed>=0.19", "accelerate>=1.0"]
 DEV = [
     "build>=1.2",
@@ -38,6 +39,7 @@ setup(
         "cli": [*CLI, *ROWS],
         "train": TRAIN,
         "math": MATH,
+        "reasoning-gym": REASONING_GYM,
         "gpu": [*TRAIN, *GPU],
         "dev": [*TRAIN, *MATH, *DEV],
     },

@@ -60,12 +60,19 @@ EXTRACTIONS: Mapping[Extraction, Callable[[str], str | None]] = {"last-box": las
 
 
 def _last_complete_box(text: str) -> str | None:
-    open_braces: list[int | None] = []  # where a box's content starts; None for any other brace
-    first = text.find(_BOX)
-    if first < 0:
+    content = text.rfind(_BOX) + len(_BOX)
+    if content < len(_BOX):
         return None
+    end = text.find("}", content)
+    if end >= 0 and text.find("{", content, end) < 0:
+        return text[content:end]  # the usual case: one box, no braces in it
+    return _last_complete_box_among_braces(text)
+
+
+def _last_complete_box_among_braces(text: str) -> str | None:
+    open_braces: list[int | None] = []  # where a box's content starts; None for any other brace
     start, end = -1, -1
-    for match in _BRACE.finditer(text, first):
+    for match in _BRACE.finditer(text, text.find(_BOX)):
         if match.group() == "}":
             opened = open_braces.pop() if open_braces else None
             if opened is not None and opened > start:

@@ -11,7 +11,9 @@ from gymnasium.vector import AutoresetMode
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.arc import Arc
 from mtgrpo_env.envs.countdown import Countdown
+from mtgrpo_env.envs.mathematics import Mathematics
 from mtgrpo_env.envs.number_guessing import NumberGuessing
+from mtgrpo_env.envs.science import Science
 from mtgrpo_env.envs.zebra import Zebra
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.samplers import RatioPreservingSampler
@@ -23,6 +25,8 @@ REASON_TASKS: Mapping[str, type[BoxedTask[Any]]] = {
     "countdown": Countdown,
     "zebra": Zebra,
     "arc": Arc,
+    "math": Mathematics,
+    "science": Science,
     "guessing": NumberGuessing,
 }
 """Every task by the name that suites and data rows call it."""
@@ -135,6 +139,9 @@ def make_mt_reason_vec(
 make_countdown_vec = partial(make_text_vec, Countdown)
 make_zebra_vec = partial(make_text_vec, Zebra)
 make_arc_vec = partial(make_text_vec, Arc)
+make_mathematics_vec = partial(make_text_vec, Mathematics)
+make_science_vec = partial(make_text_vec, Science)
+make_number_guessing_vec = partial(make_text_vec, NumberGuessing)
 
 
 def _task(name: str, default_level: str, extraction: Extraction) -> Task:

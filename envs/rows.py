@@ -1,10 +1,13 @@
-"""Data rows as tasks: verl-style parquet, or JSONL; see `row_schema` for the columns."""
+"""Data rows as tasks: verl-style parquet, or JSONL; see `row_schema` for the columns.
+
+Multiple-choice records of the SciKnowEval format are read as rows of the `science` task.
+"""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from mtgrpo_env.envs import row_schema
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.mtreason import REASON_TASKS
 from mtgrpo_env.envs.records import Record, read_records
+from mtgrpo_env.envs.science import sciknoweval_row
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.text_env import Provenance, TextEnv, Verdict, split_of
 from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
@@ -136,11 +140,10 @@ class RowsEnv(TextEnv[RowPuzzle]):
             raise ValueError(f"options['index'] must be within 0..{len(self.puzzles) - 1}, got {position}")
         return self.puzzles[position]
 
-    def _provenance(self, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
-        made = super()._provenance(puzzle_seed, options)
-        task, row = self.task, self.puzzle.row
-        split = self.split_of(self.puzzle)
-        return replace(made, task=type(task).__name__, version=task.version, level=row.level or "", split=split)
+    def _provenance(self, puzzle: RowPuzzle, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
+        made = super()._provenance(puzzle, puzzle_seed, options)
+        task, split = self.task, self.split_of(puzzle)
+        return made._replace(task=type(task).__name__, version=task.version, level=puzzle.row.level or "", split=split)
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -229,6 +232,13 @@ def _identity(row: Row) -> tuple[str, str]:
     return row.task, task.key(_problem(task, row))
 
 
+def _from_sciknoweval(record: Record) -> Record:
+    try:
+        return Record(sciknoweval_row(record.columns), record.source)
+    except ValueError as error:
+        raise ValueError(f"{record.source}: {error}") from error
+
+
 def _problem(task: BoxedTask[Any], row: Row) -> Any:
     owner = REASON_TASKS.get(row.task)
     if owner is not None and not isinstance(task, owner):
@@ -241,6 +251,8 @@ def _problem(task: BoxedTask[Any], row: Row) -> Any:
 
 
 def _row(record: Record, position: int) -> Row:
+    if record.find("answerKey") is not None:
+        record = _from_sciknoweval(record)
     task, level, split = row_schema.names(record)
     prompt = row_schema.prompt(record)
     index = record.find("extra_info.index", "index")

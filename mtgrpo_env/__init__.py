@@ -20,10 +20,12 @@ from mtgrpo_env.samplers import (
     MultinomialSampler,
     RatioPreservingSampler,
 )
+from mtgrpo_env.schedule import Schedule
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
-from mtgrpo_env.text_env import TextEnv, Verdict
+from mtgrpo_env.text_env import Provenance, TextEnv, Verdict
 from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step, TaskStats
+from mtgrpo_env.vector import TextVectorEnv
 
 try:
     __version__ = version("mtgrpo-env")
@@ -42,8 +44,10 @@ __all__ = [
     "MultinomialSampler",
     "Policy",
     "Problem",
+    "Provenance",
     "RatioPreservingSampler",
     "Rollout",
+    "Schedule",
     "Step",
     "Task",
     "TaskCheckError",
@@ -52,6 +56,7 @@ __all__ = [
     "TaskSuite",
     "TaskWeights",
     "TextEnv",
+    "TextVectorEnv",
     "UniformWeights",
     "Verdict",
     "check_task",
@@ -68,18 +73,16 @@ register(
     entry_point="mtgrpo_env.envs.mtreason:make_mt_reason",
     vector_entry_point="mtgrpo_env.envs.mtreason:make_mt_reason_vec",
 )
-register(
-    "MTReason/Countdown-v0",
-    entry_point="mtgrpo_env.envs.countdown:Countdown",
-    vector_entry_point="mtgrpo_env.envs.mtreason:make_countdown_vec",
-)
-register(
-    "MTReason/Zebra-v0",
-    entry_point="mtgrpo_env.envs.zebra:Zebra",
-    vector_entry_point="mtgrpo_env.envs.mtreason:make_zebra_vec",
-)
-register(
-    "MTReason/Arc-v0",
-    entry_point="mtgrpo_env.envs.arc:Arc",
-    vector_entry_point="mtgrpo_env.envs.mtreason:make_arc_vec",
-)
+for _class, _module in {
+    "Countdown": "countdown",
+    "Zebra": "zebra",
+    "Arc": "arc",
+    "Mathematics": "mathematics",
+    "Science": "science",
+    "NumberGuessing": "number_guessing",
+}.items():
+    register(
+        f"MTReason/{_class}-v0",
+        entry_point=f"mtgrpo_env.envs.{_module}:{_class}",
+        vector_entry_point=f"mtgrpo_env.envs.mtreason:make_{_module}_vec",
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,27 +9,25 @@ import gymnasium as gym
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
-from mtgrpo_env.text_env import TextEnv, Verdict
+from mtgrpo_env.text_env import Opening, TextEnv, Verdict
 from mtgrpo_env.types import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """A puzzle on the table: what all the rollouts of its problem share.
+class Setting:
+    """What all the rollouts of a problem share.
 
     Attributes:
-        task: whose puzzle it is.
-        problem: that it came from.
-        env: judges the responses to it.
-        puzzle: the puzzle.
-        provenance: what `reset` says of it.
+        task: whose problem it is.
+        problem: the problem.
+        env: judges the responses.
+        opening: how it starts.
     """
 
     task: Task
     problem: Problem
     env: TextEnv[Any]
-    puzzle: Any
-    provenance: Mapping[str, Any]
+    opening: Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +35,13 @@ class Conversation:
     """One episode as far as it got; every response makes another one.
 
     Attributes:
-        opening: how it started.
+        setting: what it is about.
         text: the prompt, and the turns so far unless the last one ended it.
         responses: of the policy.
         verdict: None until it is over.
     """
 
-    opening: Opening
+    setting: Setting
     text: str
     responses: tuple[str, ...] = ()
     verdict: Verdict | None = None
@@ -60,7 +57,7 @@ class Conversation:
 
     def prefetch(self, response: str) -> None:
         """See `TextEnv.prefetch`."""
-        self.opening.env.prefetch(self.opening.puzzle, response)
+        self.setting.env.prefetch(self.setting.opening.puzzle, response)
 
     def after(self, response: str) -> Conversation:
         """The conversation that a response leads to.
@@ -68,12 +65,12 @@ class Conversation:
         Raises:
             TaskError: if the task raises.
         """
-        opening, responses = self.opening, (*self.responses, response)
+        setting, responses = self.setting, (*self.responses, response)
         try:
-            verdict, text = opening.env.advance(opening.puzzle, self.text, responses)
+            verdict, text = setting.env.advance(setting.opening.puzzle, self.text, responses)
         except Exception as error:
-            raise TaskError.of(opening.task, opening.problem, f"step({response!r:.80})", error) from error
-        return Conversation(opening, text, responses, verdict)
+            raise TaskError.of(setting.task, setting.problem, f"step({response!r:.80})", error) from error
+        return Conversation(setting, text, responses, verdict)
 
 
 class Table:
@@ -87,7 +84,7 @@ class Table:
     """
 
     def __init__(self, suite: TaskSuite) -> None:
-        self._tasks = suite.tasks
+        self._suite = suite
         self._envs = [_shared_env(task, suite.envs(k, 1)[0]) for k, task in enumerate(suite.tasks)]
         self._latest: Conversation | None = None
 
@@ -98,17 +95,15 @@ class Table:
             TaskError: if the task raises.
         """
         # The rollouts of a group are handed out one after the other, so remembering one start is enough.
-        if self._latest is None or self._latest.opening.problem is not problem:
+        if self._latest is None or self._latest.setting.problem is not problem:
             self._latest = self._start(problem)
         return self._latest
 
     def _start(self, problem: Problem) -> Conversation:
-        task, env = self._tasks[problem.task_id], self._envs[problem.task_id]
-        try:
-            prompt, info = env.reset(seed=problem.seed, options=dict(problem.options) or None)
-        except Exception as error:
-            raise TaskError.of(task, problem, "reset", error) from error
-        return Conversation(Opening(task, problem, env, env.puzzle, info["provenance"]), prompt)
+        task, env = self._suite.tasks[problem.task_id], self._envs[problem.task_id]
+        opening = self._suite.opening(problem)
+        assert opening is not None, "only text tasks have a seat at this table"
+        return Conversation(Setting(task, problem, env, opening), opening.prompt)
 
 
 def _shared_env(task: Task, env: gym.Env[Any, Any]) -> TextEnv[Any]:

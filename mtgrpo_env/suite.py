@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from mtgrpo_env.text_env import TextEnv, hash_of
+from mtgrpo_env.text_env import Opening, TextEnv
 from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
 
 AnyEnv = gym.Env[Any, Any]
@@ -103,6 +103,7 @@ class TaskSuite:
             raise ValueError(f"task names must be unique, got {repeated} more than once")
         self.split: Split = checked_split(split)
         self._pools: dict[int, list[AnyEnv]] = {}
+        self._latest: tuple[Problem, Opening] | None = None  # who draws a problem is about to open it
         self.reseed(seed)
 
     @property
@@ -155,15 +156,26 @@ class TaskSuite:
 
     def _identity(self, problem: Problem) -> int:
         """One number for the puzzle behind a problem; for envs that have none, its seed."""
-        env = self.envs(problem.task_id, 1)[0]
-        text_env = env.unwrapped
-        if not isinstance(text_env, TextEnv):
-            return problem.seed
+        opening = self.opening(problem)
+        return problem.seed if opening is None else int(opening.provenance.hash, base=16)
+
+    def opening(self, problem: Problem) -> Opening | None:
+        """How a problem starts, without touching any episode; None unless the task is a text task.
+
+        Raises:
+            TaskError: if the task cannot make the puzzle.
+        """
+        if self._latest is not None and self._latest[0] is problem:
+            return self._latest[1]
+        env = self.envs(problem.task_id, 1)[0].unwrapped
+        if not isinstance(env, TextEnv):
+            return None
         try:
-            env.reset(seed=problem.seed, options=dict(problem.options) or None)
-            return int(hash_of(text_env.key(text_env.puzzle)), base=16)
+            opening = env.opening(seed=problem.seed, options=problem.options)
         except Exception as error:
             raise TaskError.of(self.tasks[problem.task_id], problem, "reset", error) from error
+        self._latest = (problem, opening)
+        return opening
 
     def _problem(self, task_id: int, split: Split, index: int) -> Problem:
         task = self.tasks[task_id]
@@ -187,7 +199,7 @@ class TaskSuite:
         self._pools.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pools": {}}
+        return {**self.__dict__, "_pools": {}, "_latest": None}
 
     def state_dict(self) -> dict[str, Any]:
         """Where each stream stands, and which puzzles it has shown."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils import seeding
 
 from mtgrpo_env.spaces import TEXT
 from mtgrpo_env.types import Split, checked_split
@@ -76,6 +77,14 @@ class Provenance(NamedTuple):
     split: Split
     puzzle_seed: int
     hash: str
+
+
+class Opening(NamedTuple):
+    """How an episode starts: the puzzle, what is shown of it, and where it came from."""
+
+    puzzle: Any
+    prompt: str
+    provenance: Provenance
 
 
 def hash_of(key: str) -> str:
@@ -195,20 +204,32 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
             ValueError: if `options` has a key other than those in `option_names`.
         """
         super().reset(seed=seed)
-        chosen = dict(options or {})
+        opening = self._open(self.np_random, options)
+        self._puzzle, self._conversation = opening.puzzle, opening.prompt
+        self._responses, self._is_over = (), False
+        return opening.prompt, {"provenance": opening.provenance._asdict()}
+
+    def opening(self, *, seed: int, options: Mapping[str, Any] | None = None) -> Opening:
+        """What `reset` with this seed and these options would show; the env's own episode goes on.
+
+        Raises:
+            ValueError: as in `reset`.
+        """
+        return self._open(seeding.np_random(seed)[0], options)
+
+    def _open(self, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Opening:
+        chosen = options or {}
         unknown = chosen.keys() - self.option_names
         if unknown:
             raise ValueError(f"options must be among {sorted(self.option_names)}, got {sorted(unknown)}")
         # One integer names the puzzle, so the N envs of a group can share the work of drawing it.
-        puzzle_seed = int(self.np_random.integers(2**62))
-        self._puzzle = self.draw(puzzle_seed, chosen)
-        self._conversation = self.prompt(self._puzzle)
-        self._responses, self._is_over = (), False
-        return self._conversation, {"provenance": self._provenance(puzzle_seed, chosen)._asdict()}
+        puzzle_seed = int(rng.integers(2**62))
+        puzzle = self.draw(puzzle_seed, chosen)
+        return Opening(puzzle, self.prompt(puzzle), self._provenance(puzzle, puzzle_seed, chosen))
 
-    def _provenance(self, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
+    def _provenance(self, puzzle: PuzzleT, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
         split = checked_split(options.get("split", self.split))
-        key_hash = hash_of(self.key(self.puzzle))
+        key_hash = hash_of(self.key(puzzle))
         return Provenance(type(self).__name__, self.version, self.level_name, split, puzzle_seed, key_hash)
 
     def draw(self, puzzle_seed: int, options: Mapping[str, Any]) -> PuzzleT:

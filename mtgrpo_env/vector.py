@@ -244,7 +244,7 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         return self._layout.positions(slots, assignments, self.schedule.suite.names)
 
     def _provenance(self, slots: IntArray) -> dict[str, Any]:
-        rows = [self._conversations[i].opening.provenance for i in slots.tolist()]
+        rows = [self._conversations[i].setting.opening.provenance._asdict() for i in slots.tolist()]
         return self._layout.columns(slots, {"provenance": rows})
 
 

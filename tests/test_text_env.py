@@ -258,3 +258,16 @@ def test_provenance_names_task_version_level_split_and_seed_and_makes_the_puzzle
     assert env.prompt(again) == prompt
     assert provenance.hash == hash_of(prompt)
     assert json.loads(json.dumps(info)) == info
+
+
+def test_an_opening_is_what_reset_would_show_and_moves_nothing() -> None:
+    env = Sum()
+    shown, info = env.reset(seed=1)
+    opening = env.opening(seed=5, options={"split": "test"})
+    assert env.step(env.oracle(env.puzzle))[1] == 1.0
+    assert env.opening(seed=1).prompt == shown
+    again, its_info = env.reset(seed=5, options={"split": "test"})
+    assert (opening.prompt, opening.puzzle, opening.provenance._asdict()) == (again, env.puzzle, its_info["provenance"])
+    assert info != its_info
+    with pytest.raises(ValueError, match="options must be among"):
+        env.opening(seed=1, options={"level": 3})

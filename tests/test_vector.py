@@ -155,7 +155,7 @@ def test_one_slot_is_a_multi_task_env(mode: AutoresetMode) -> None:
     assert mine == theirs
     assert_infos_hold(infos, expected)
     for _ in range(60):
-        opening = ours._conversations[0].opening
+        opening = ours._conversations[0].setting.opening
         action = ["" if rng.random() < 0.5 else opening.env.oracle(opening.puzzle)]
         step, sync_step = ours.step(action), sync.step(action)
         assert step[0] == sync_step[0]
@@ -324,7 +324,7 @@ def test_statistics_keep_failed_scorers_apart() -> None:
     assert np.isnan(envs.statistics["sum"].mean_reward)
     envs.set_task_weights([0, 1])
     envs.reset(seed=0)
-    right = [str(conversation.opening.puzzle % 10) for conversation in envs._conversations]
+    right = [str(conversation.setting.opening.puzzle % 10) for conversation in envs._conversations]
     envs.step([right[0], "none", "timeout", "timeout"])
     number = envs.statistics["number"]
     assert (number.episodes, number.mean_reward, number.accuracy) == (4, 0.5, 0.5)

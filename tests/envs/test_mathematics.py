@@ -1,0 +1,164 @@
+"""Mathematics as a task: oracles and guesses, data rows, scorer errors, and early judging."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from math_pairs import HOSTILE
+
+from mtgrpo_env.envs import math_grading
+from mtgrpo_env.envs.answers import boxed, conversation
+from mtgrpo_env.envs.math_questions import MathPuzzle
+from mtgrpo_env.envs.mathematics import Mathematics
+from mtgrpo_env.envs.worker_pool import WorkerPool
+from mtgrpo_env.text_env import SCORER_ERROR
+
+LEVELS = list(Mathematics.LEVELS)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_oracle_is_correct_and_a_guess_is_judged(level: str, seed: int) -> None:
+    task, rng = Mathematics(level), np.random.default_rng(seed)
+    puzzle = task.generate(rng)
+    assert task.verify(puzzle, task.oracle(puzzle)).outcome == "correct"
+    assert task.verify(puzzle, f"So it is {task.oracle(puzzle)}.\n").outcome == "correct"
+    assert task.verify(puzzle, task.guess(puzzle, rng)).outcome in ("correct", "wrong")
+    assert task.verify(puzzle, puzzle.answer).outcome == "no_answer"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_repeating_the_question_is_no_answer(level: str) -> None:
+    task, rng = Mathematics(level), np.random.default_rng(0)
+    for _ in range(100):
+        puzzle = task.generate(rng)
+        words = puzzle.question.strip("M:?.").replace("Calculate ", "").replace("Differentiate ", "").split(" and ")
+        for answer in (puzzle.question, words[0], words[0].partition(" with")[0], words[0].partition("=")[0]):
+            assert task.verify(puzzle, boxed(answer)).outcome == "wrong", (puzzle, answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "truth", "copied", "worked"),
+    [
+        ("Expand $(x+1)(x-1)$.", "x^2-1", "(x+1)(x - 1)", "x^2 - 1"),
+        ("Factor $x^2 - 1$.", "(x-1)(x+1)", "x^2-1", "(x+1)(x-1)"),
+        (r"Simplify $\frac{x^2-1}{x-1}$.", "x+1", r"\frac{x^2-1}{x-1}", "1+x"),
+        (r"Compute $\frac12 + \frac13$.", r"\frac56", r"\frac12 + \frac13", "5/6"),
+        (r"Rationalise $\frac{1}{\sqrt2}$.", r"\frac{\sqrt2}{2}", r"\frac{1}{\sqrt2}", r"\frac12\sqrt2"),
+    ],
+)
+def test_copying_the_formula_is_no_answer(question: str, truth: str, copied: str, worked: str) -> None:
+    task, puzzle = Mathematics("easy"), MathPuzzle(question, truth)
+    assert task.verify(puzzle, boxed(copied)).outcome == "wrong"
+    assert task.verify(puzzle, boxed(worked)).outcome == "correct"
+
+
+def test_what_the_question_offers_may_be_the_answer() -> None:
+    task = Mathematics("easy")
+    assert task.verify(MathPuzzle("Is it $x^2$ or $x^3$, or 1/2?", "x^2"), boxed("x^{2}")).is_success
+    assert task.verify(MathPuzzle("Is it 1/2 or 1/3?", "0.5"), boxed("1/2")).is_success
+    assert task.verify(MathPuzzle("Is it Monday or Tuesday?", r"\text{Monday}"), boxed("Monday")).is_success
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_guessing_scores_below_a_tenth(level: str) -> None:
+    """On 300 puzzles of seed 0."""
+    task, rng = Mathematics(level), np.random.default_rng(0)
+    puzzles = [task.generate(rng) for _ in range(300)]
+    assert np.mean([task.verify(puzzle, task.guess(puzzle, rng)).is_success for puzzle in puzzles]) < 0.1
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_equal_seeds_generate_equal_puzzles_and_others_differ(level: str) -> None:
+    task = Mathematics(level)
+    first, again, other = (
+        [task.generate(rng) for _ in range(20)] for rng in (np.random.default_rng(seed) for seed in (1, 1, 2))
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("level", ["mini", "easy", "very_hard"])
+def test_gymnasium_finds_nothing_to_complain_about(level: str) -> None:
+    check_env(Mathematics(level, render_mode="ansi"), skip_render_check=True)
+
+
+def test_the_splits_share_no_question() -> None:
+    questions = {}
+    for split in ("train", "test"):
+        task = Mathematics("easy", split=split)
+        task.reset(seed=0)
+        questions[split] = {task.reset()[0] for _ in range(300)}
+    assert not questions["train"] & questions["test"]
+    assert min(map(len, questions.values())) > 250
+
+
+def test_prompts_ask_for_a_box_except_in_the_compact_notation() -> None:
+    puzzle = MathPuzzle("What is 1 + 1?", "2")
+    assert "What is 1 + 1? Return the final answer in \\boxed{}" in Mathematics("easy").prompt(puzzle)
+    assert Mathematics("mini").prompt(puzzle) == puzzle.question
+
+
+@pytest.mark.parametrize(("truth", "near_miss"), [("7", "-7"), ("7", "6+1"), ("1/3", "0.333"), ("(1, 2)", "(2, 1)")])
+def test_near_misses_are_wrong(truth: str, near_miss: str) -> None:
+    task = Mathematics("easy")
+    assert task.verify(MathPuzzle("?", truth), boxed(truth)).outcome == "correct"
+    assert task.verify(MathPuzzle("?", truth), boxed(near_miss)).outcome == "wrong"
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
+def test_hostile_answers_are_never_correct(answer: str) -> None:
+    for truth in ("7", r"\sqrt7+x"):
+        assert (
+            not Mathematics("easy").verify(MathPuzzle("?", truth), boxed(answer)).is_success or answer == r"\boxed{7}"
+        )
+
+
+def test_a_scorer_without_a_result_is_an_error_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    with WorkerPool("judges:raises") as pool:
+        monkeypatch.setattr(math_grading, "shared_pool", lambda _: pool)
+        task = Mathematics("easy")
+        verdict = task.verify(MathPuzzle("?", r"\sqrt2"), boxed(r"\sqrt3"))
+        assert verdict == SCORER_ERROR
+        assert not verdict.valid
+        assert task.verify(MathPuzzle("?", r"\sqrt2"), "no box").outcome == "no_answer"
+
+
+def test_judging_may_start_early() -> None:
+    task, puzzle = Mathematics("easy"), MathPuzzle("?", r"\sqrt{45}")
+    responses = [boxed(r"3\sqrt5"), boxed(r"5\sqrt3"), "no box", boxed("1+")]
+    for response in responses:
+        task.prefetch(puzzle, response)
+    assert [task.verify(puzzle, response).outcome for response in responses] == [
+        "correct",
+        "wrong",
+        "no_answer",
+        "wrong",
+    ]
+
+
+@pytest.mark.parametrize("target", [r"\frac{1}{2}", " 0.5 ", 0.5])
+def test_ground_truth_is_any_latex_or_a_number(target: Any) -> None:
+    prompt = conversation("Half of one?")
+    puzzle = Mathematics.from_ground_truth({"target": target}, prompt)
+    assert puzzle.question == "Half of one?"
+    assert Mathematics("easy").verify(puzzle, boxed("1/2")).is_success
+
+
+def test_ground_truth_written_is_read_again() -> None:
+    task = Mathematics("hard")
+    puzzle = task.generate(np.random.default_rng(0))
+    again = task.from_ground_truth(task.ground_truth(puzzle), task.prompt(puzzle))
+    assert again.answer == puzzle.answer
+
+
+@pytest.mark.parametrize("target", [None, "", "  ", True, [1]])
+def test_malformed_ground_truth_is_refused(target: Any) -> None:
+    with pytest.raises(ValueError, match="ground truth needs a non-empty str 'target', got"):
+        Mathematics.from_ground_truth({"target": target}, "")

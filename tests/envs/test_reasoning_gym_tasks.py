@@ -1,0 +1,358 @@
+"""reasoning-gym: every data set makes a task or is refused by name, and no answer is paid that is not right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtgrpo_env.envs import reasoning_gym_tasks, reasoning_gym_worker
+from mtgrpo_env.envs.answers import boxed
+from mtgrpo_env.envs.reasoning_gym_scoring import (
+    FAULTS,
+    REFUSED,
+    RULES,
+    UNREPEATABLE,
+    reference_answer,
+    rule_of,
+)
+from mtgrpo_env.envs.reasoning_gym_tasks import ReasoningGymEnv, ReasoningGymPuzzle, reasoning_gym_task
+from mtgrpo_env.envs.worker_pool import ScorerFailure, shared_pool
+from mtgrpo_env.suite import TaskSuite
+
+HOSTILE = [
+    "nan",
+    "inf",
+    "1e999999999",
+    "9**9**9**9",
+    "99**99999999",
+    "9999999!",
+    "__import__('os').system('true')",
+    "[x for x in ().__class__.__base__.__subclasses__()]",
+    "hello world",
+    "[NaN, NaN, NaN, NaN, NaN]",
+    "[[[[",
+    "\x00",
+    "\ud800",
+    "R999999999 F+999999999",
+    "9" * 10_000,
+    "[" * 15_000,
+    "(" * 15_000 + "1" + ")" * 15_000,
+    "1+" * 9_000 + "1",
+    "x" * 900_000,
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers() -> Iterator[None]:
+    yield
+    for function in ("mtgrpo_env.envs.reasoning_gym_worker:score", "mtgrpo_env.envs.math_worker:equal"):
+        shared_pool(function).close()
+
+
+@pytest.fixture(autouse=True)
+def _fixed_order_of_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within one process the order of sets is one: enough for these tests."""
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+
+
+def _env(name: str, config: dict[str, Any] | None = None) -> ReasoningGymEnv:
+    pytest.importorskip("reasoning_gym")
+    return ReasoningGymEnv(name, config=config)
+
+
+def test_every_data_set_of_the_installed_release_has_a_rule_or_is_refused() -> None:
+    factory = pytest.importorskip("reasoning_gym.factory")
+    pytest.importorskip("reasoning_gym")
+    assert sorted(factory.DATASETS) == sorted((*RULES, *REFUSED))
+
+
+def test_every_rule_names_its_reason() -> None:
+    assert {rule.fault for rule in RULES.values() if rule.check is not None} <= FAULTS.keys()
+    assert all(rule.fault is None for rule in RULES.values() if rule.check is None)
+    assert set(REFUSED.values()) <= FAULTS.keys()
+    assert not RULES.keys() & REFUSED.keys()
+    assert RULES.keys() >= UNREPEATABLE
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_data_set_pays_its_own_answers_and_nothing_else(name: str) -> None:
+    env = _env(name)
+    puzzles = [env.generate(np.random.default_rng(seed)) for seed in (0, 1)]
+    assert puzzles[0] == env.generate(np.random.default_rng(0))
+    assert env.key(puzzles[0]) != env.key(puzzles[1])
+    assert len(set(puzzles)) == 2
+    for puzzle in puzzles:
+        assert puzzle.question.strip() in env.prompt(puzzle)
+        assert env.verify(puzzle, f"I think so.\n{env.oracle(puzzle)}\nDone.").outcome == "correct"
+        assert env.verify(puzzle, "").outcome == "no_answer"
+        assert env.verify(puzzle, puzzle.answer if "boxed" not in puzzle.answer else "").outcome == "no_answer"
+    for answer in HOSTILE if RULES[name].check else HOSTILE[:6]:
+        verdict = env.verify(puzzles[0], boxed(answer))
+        assert verdict.outcome in ("wrong", "no_answer"), ascii(answer[:40])
+
+
+@pytest.mark.parametrize(
+    "name", ["rubiks_cube", "palindrome_partitioning", "sokoban", "knights_knaves", "number_format"]
+)
+def test_their_own_scorers_withstand_hostile_answers_too(name: str) -> None:
+    env = _env(name)
+    puzzle = env.generate(np.random.default_rng(0))
+    for answer in HOSTILE:
+        assert env.verify(puzzle, boxed(answer)).outcome in ("wrong", "no_answer"), ascii(answer[:40])
+
+
+# Data set, right answer and metadata, answers that are right too, answers that are wrong.
+CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
+    ("arc_1d", "0 0 1 2", {}, [" 0  0 1 2 "], ["0 0 1", "0 0 1 2 3", "the answer is 0 0 1 2", "0 0\n1 2", "0012"]),
+    ("sudoku", "1 2\n2 1", {}, ["1 2 \n 2 1\n"], ["1 2 2 1", "2 1\n1 2", "12\n21"]),
+    ("tsumego", "E1", {}, ["e1"], ["E 1", "E1 E2", "E2"]),
+    ("chain_sum", "-1000", {}, ["-1,000.00", " -01000"], ["1000", "-1000 or 1000", "-1000.1", "--1000", "-1 000"]),
+    ("bitwise_arithmetic", "0x1f", {}, ["31", "0X1F", "0x01f"], ["1f", "0x1f0", "-31", "31.0", "0b11111"]),
+    ("coin_flip", "0.234375", {}, ["15/64", ".2344"], ["0", "0.2", "0.23", "15/64/1", "1/0", "0.234375?", "1e999"]),
+    ("calendar_arithmetic", "-1", {"task": "count_days"}, ["-1"], ["5", "0", "1", "-10"]),
+    ("calendar_arithmetic", "Tuesday", {}, ["tuesday"], ["Tue", "Tuesday or Monday", "Monday"]),
+    ("complex_arithmetic", "8.0 - 3.0i", {}, ["8.0-3.0i"], ["nan", "8.0 + 3.0i", "-3.0i", "nan+nanj"]),
+    ("figlet_font", "CLOWRESTORE", {}, ["clowrestore", "C L O W R E S T O R E"], ["CLOWRESTORX", "CLOWRESTOREX"]),
+    (
+        "game_of_life",
+        "[[0,1],[1,0]]",
+        {},
+        ["[[0, 1], [1, 0]]"],
+        ["[[0,1],[1,0],[0,0]]", "[[0,1,1],[1,0]]", "[[0,true],[1,0]]"],
+    ),
+    ("game_of_life_halting", "False", {}, ["false"], ["True", "nonsense", "not False"]),
+    ("letter_jumble", "Let it be", {}, ["let it be"], ["let it be so", "it let be"]),
+    ("spell_backward", "pots", {}, ["POTS"], ["potsx", "stop"]),
+    ("gsm_symbolic", "5", {}, ["5.0", "$5$"], ["-5", "5 or 6", "5 apples"]),
+    (
+        "number_sorting",
+        "['-2.5', '3.0']",
+        {},
+        ["[-2.5, 3]", "-2.5, 3"],
+        ["['NaN', 'NaN']", "[-2, 3]", "[3, -2.5]", "[-2.5]", ""],
+    ),
+    (
+        "polynomial_equations",
+        "-0.7757, 1.9717",
+        {},
+        ["1.9717, -0.7757"],
+        ["1.9717", "-0.7757, 1.9717, 3", "-0.77, 1.97", "x"],
+    ),
+    ("decimal_arithmetic", "0.000408", {}, ["4.08e-4"], ["0", "0.0004", "0.0005"]),
+    (
+        "codeio",
+        '{"a": 1, "b": [2]}',
+        {},
+        ['{"b":[2],"a":1}'],
+        ['{"a": 1}', '{"a": 1.0, "b": [2]}', '{"a": "1", "b": [2]}'],
+    ),
+    ("codeio", "[" * 5000, {}, ["[" * 5000], ["[" * 5001]),
+    ("n_queens", "_ Q", {"valid_answers": ["_ Q", "Q _"]}, ["Q _"], ["Q Q", "[['Q', '_']]", "Q _\nQ _"]),
+    (
+        "countdown",
+        "3*5+7",
+        {"numbers": [3, 5, 7], "target": 22},
+        ["7 + 5*3"],
+        ["22", "3**2", "3*5+7+0", "3*5+8-1", "5!"],
+    ),
+    ("puzzle24", "4*6*1*1", {"numbers": [4, 6, 1, 1]}, ["(4*6)/1/1"], ["24", "4*6", "8*3*1*1", "4*6*1*1=24"]),
+    (
+        "simple_integration",
+        "2*x**3 - x/2 + C",
+        {},
+        ["-x/2 + 2x^3", "2*x**3-0.5*x+C"],
+        ["2*x**3", "6*x**2 - 1/2", "2*x**3 - x/2 + D"],
+    ),
+    (
+        "polynomial_multiplication",
+        "x**2 + 3*x + 2",
+        {},
+        ["3x + 2 + x^2"],
+        ["(x+1)*(x+2)", "x**2 + 2*x + x + 2", "x**2 + 3*x"],
+    ),
+    ("binary_matrix", "0 1\n1 2", {}, ["0 1\n1 2 "], ["[[0,1],[1,2]]", "0 1 1 2"]),
+    ("needle_haystack", "Ann Lee", {}, ["annlee"], ["Ann Lee Ann"]),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "metadata", "also_right", "wrong"), CASES)
+def test_our_checks_pay_right_answers_and_no_near_misses(
+    name: str, right: str, metadata: dict[str, Any], also_right: list[str], wrong: list[str]
+) -> None:
+    if "integra" in name or "polynomial_m" in name:
+        pytest.importorskip("sympy")
+    check = rule_of(name).check
+    assert check is not None
+    entry = {"answer": right, "metadata": metadata}
+    assert check(entry, right)
+    for answer in also_right:
+        assert check(entry, answer), answer
+    for answer in wrong:
+        assert not check(entry, answer), answer
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.sampled_from(CASES), st.text(max_size=30) | st.text("0123456789.,-+*/eExXnaif[]{}\"' \n", max_size=30))
+def test_any_text_gets_a_verdict_from_our_checks(
+    case: tuple[str, str, dict[str, Any], list[str], list[str]], answer: str
+) -> None:
+    name, right, metadata, *_ = case
+    check = rule_of(name).check
+    assert check is not None
+    if "integra" not in name and "polynomial_m" not in name:
+        assert check({"answer": right, "metadata": metadata}, answer) in (True, False)
+
+
+@pytest.mark.parametrize(("name", "reason"), sorted(REFUSED.items()))
+def test_refused_data_sets_say_why(name: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' makes no task: "):
+        reasoning_gym_task(name)
+    assert FAULTS[reason]
+
+
+def test_a_data_set_that_nobody_has_read_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"one whose scorer has been read, .*got 'brand_new'"):
+        reasoning_gym_task("brand_new")
+
+
+def test_data_sets_that_cannot_be_repeated_need_a_fixed_order_of_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("random", None):
+        if value is None:
+            monkeypatch.delenv("PYTHONHASHSEED")
+        else:
+            monkeypatch.setenv("PYTHONHASHSEED", value)
+        with pytest.raises(ValueError, match="set PYTHONHASHSEED=0"):
+            _env("ransom_note")
+
+
+def test_a_config_reaches_the_data_set() -> None:
+    env = _env("chain_sum", {"min_terms": 7, "max_terms": 7})
+    assert (
+        env.generate(np.random.default_rng(0)).question.count(" + ")
+        + env.generate(np.random.default_rng(0)).question.count(" - ")
+        == 6
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"no_such_field": 1}, "config of 'chain_sum' does not fit"),
+        ({"min_terms": 0}, "config of 'chain_sum' does not fit"),
+        ({"seed": 3}, "must not set 'seed' or 'size'"),
+        ({"size": 3}, "must not set 'seed' or 'size'"),
+        ({"min_terms": {1, 2}}, "must hold what JSON can"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _env("chain_sum", config)
+
+
+def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasoning_gym_tasks._shared_dataset.cache_clear()
+    monkeypatch.setitem(sys.modules, "reasoning_gym.factory", None)
+    with pytest.raises(ImportError, match=r"mtgrpo-env\[reasoning-gym\]"):
+        ReasoningGymEnv("chain_sum")
+
+
+def test_importing_the_tasks_does_not_import_the_package() -> None:
+    program = "import sys, mtgrpo_env.envs.reasoning_gym_tasks; sys.exit('reasoning_gym' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_task_has_the_name_of_its_data_set_and_splits_that_share_no_puzzle() -> None:
+    pytest.importorskip("reasoning_gym")
+    task = reasoning_gym_task("gcd")
+    assert task.name == "reasoning_gym/gcd"
+    suite = TaskSuite([task])
+    prompts = {}
+    for split in ("train", "test"):
+        env = suite.envs(0, 1)[0]
+        prompts[split] = {env.reset(seed=p.seed, options=dict(p.options))[0] for p in suite.held_out(30, split=split)}
+        assert len(prompts[split]) == 30
+    assert not prompts["train"] & prompts["test"]
+
+
+def test_global_generators_are_left_as_they_were() -> None:
+    env = _env("pool_matrix")
+    np.random.seed(7)  # noqa: NPY002 - what is tested
+    expected = np.random.random(3)  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
+    env.generate(np.random.default_rng(0))
+    assert np.array_equal(np.random.random(3), expected)  # noqa: NPY002
+
+
+def test_an_opening_sign_in_their_answer_is_solved_away() -> None:
+    entry = {"answer": "-3 + 5*5", "metadata": {"numbers": [3, 5, 5], "target": 22}}
+    answer = reference_answer("countdown", entry)
+    assert rule_of("countdown").check(entry, answer)  # pyright: ignore[reportOptionalCall]
+    assert reference_answer("simple_integration", {"answer": "Integral(x, x) + C", "metadata": {}}) == ""
+
+
+def test_a_scorer_that_fails_is_no_verdict_on_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = _env("jugs")
+    puzzle = env.generate(np.random.default_rng(0))
+
+    class Failing:
+        def call(self, request: Any) -> Any:
+            raise ScorerFailure("killed")
+
+    monkeypatch.setattr(reasoning_gym_tasks, "shared_pool", lambda function: Failing())
+    verdict = env.verify(puzzle, env.oracle(puzzle))
+    assert (verdict.outcome, verdict.valid, verdict.reward) == ("scorer_error", False, 0.0)
+    assert env.verify(puzzle, "").outcome == "no_answer"
+    assert env.verify(puzzle, boxed("x" * 30_000)).outcome == "wrong"
+
+
+class _Picky:
+    """Scores "right" and raises for anything in `raises_for`."""
+
+    def __init__(self, *raises_for: str) -> None:
+        self.raises_for = raises_for
+
+    def score_answer(self, answer: str, entry: dict[str, Any]) -> float:
+        if answer in self.raises_for:
+            raise KeyError(answer)
+        return float(answer == entry["answer"])
+
+
+@pytest.mark.parametrize(("raises_for", "answer", "score"), [((), "right", 1.0), ((), "?", 0.0), (("?",), "?", 0.0)])
+def test_an_answer_that_a_scorer_cannot_read_scores_nothing(
+    monkeypatch: pytest.MonkeyPatch, raises_for: tuple[str, ...], answer: str, score: float
+) -> None:
+    monkeypatch.setattr(reasoning_gym_worker, "_dataset", lambda name, config: _Picky(*raises_for))
+    assert reasoning_gym_worker.score(_request(answer)) == score
+
+
+def test_a_scorer_that_cannot_read_the_right_answer_either_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reasoning_gym_worker, "_dataset", lambda name, config: _Picky("?", "right"))
+    with pytest.raises(KeyError):
+        reasoning_gym_worker.score(_request("?"))
+
+
+def _request(answer: str) -> dict[str, str]:
+    entry = json.dumps({"answer": "right", "metadata": {}})
+    return {"name": "any", "config": "{}", "entry": entry, "reference": "right", "answer": answer}
+
+
+def test_an_item_whose_answer_no_box_can_hold_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = _env("codeio")
+    items = iter(
+        {"question": "?", "answer": answer, "metadata": {}} for answer in ("", "  ", "}{", "{", "\\boxed{1}", "fits")
+    )
+    monkeypatch.setattr(env, "_item", lambda number: next(items))
+    puzzle = env.generate(np.random.default_rng(0))
+    assert isinstance(puzzle, ReasoningGymPuzzle)
+    assert puzzle.answer == "fits"
+    monkeypatch.setattr(env, "_item", lambda number: {"question": "?", "answer": "", "metadata": {}})
+    with pytest.raises(RuntimeError, match="'codeio' gave no item with a usable answer in 100 draws"):
+        env.generate(np.random.default_rng(0))
