@@ -155,8 +155,8 @@ def test_one_slot_is_a_multi_task_env(mode: AutoresetMode) -> None:
     assert mine == theirs
     assert_infos_hold(infos, expected)
     for _ in range(60):
-        opening = ours._conversations[0].setting.opening
-        action = ["" if rng.random() < 0.5 else opening.env.oracle(opening.puzzle)]
+        setting = ours._conversations[0].setting
+        action = ["" if rng.random() < 0.5 else setting.env.oracle(setting.opening.puzzle)]
         step, sync_step = ours.step(action), sync.step(action)
         assert step[0] == sync_step[0]
         assert step[1] == sync_step[1]

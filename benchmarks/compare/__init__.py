@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/environments.py`: one module for each table."""

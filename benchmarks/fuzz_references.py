@@ -1,0 +1,174 @@
+r"""Slow, simple judges for the fuzzer to compare with: written from the rules, sharing no code with the verifiers.
+
+A reference says True or False where it is certain, and None where the rules leave room.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from typing import Any
+
+Reference = Callable[[Any, Any, str], bool | None]  # (task, puzzle, answer)
+
+_OPEN = "\\boxed{"
+_MARKUP = "\\text{"
+_LONGEST_EXPRESSION = 256  # characters that Countdown reads
+_LONGEST_PIECE = 60
+
+
+def last_box(response: str) -> str | None:
+    """The last box that closes, found by counting braces from every box on: quadratic."""
+    content = _last_closed(response)
+    content = None if content is None else content.strip()
+    if content is not None and content.startswith(_MARKUP) and content.endswith("}") and content.count("}") == 1:
+        content = content[len(_MARKUP) : -1].strip()
+    return content or None
+
+
+def released_box(response: str) -> str | None:
+    """The last box of the last line, if anything before says that the assistant speaks."""
+    for marker in ("Assistant:", "<|im_start|>assistant"):
+        if marker in response:
+            return _last_closed(response[response.index(marker) + len(marker) :].split("\n")[-1])
+    return None
+
+
+def _last_closed(text: str) -> str | None:
+    for start in range(len(text) - len(_OPEN), -1, -1):
+        if text.startswith(_OPEN, start):
+            content = start + len(_OPEN)
+            depth = 1
+            for end in range(content, len(text)):
+                depth += (text[end] == "{") - (text[end] == "}")
+                if depth == 0:
+                    return text[content:end]
+    return None
+
+
+def countdown(task: Any, puzzle: Any, answer: str) -> bool | None:
+    """By Python's own parser, and exact fractions over four node types."""
+    if len(answer) > _LONGEST_EXPRESSION or re.search(r"[^0-9+\-*/() \t\r\n]|\*\s*\*|/\s*/", answer):
+        return False
+    numbers: list[int] = []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # "1(2)" is a call of a number
+            tree = ast.parse(re.sub(r"\s", " ", answer), mode="eval")
+        value = _value(tree.body, numbers)
+    except (SyntaxError, ZeroDivisionError):
+        return False
+    return value == puzzle.target and sorted(numbers) == sorted(puzzle.numbers)
+
+
+def _value(node: ast.expr, numbers: list[int]) -> Fraction:
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        numbers.append(node.value)
+        return Fraction(node.value)
+    if not isinstance(node, ast.BinOp):
+        raise SyntaxError(f"expected a number or an operation, got {type(node).__name__}")
+    left, right = _value(node.left, numbers), _value(node.right, numbers)
+    if isinstance(node.op, ast.Add):
+        return left + right
+    if isinstance(node.op, ast.Sub):
+        return left - right
+    if isinstance(node.op, ast.Mult):
+        return left * right
+    if isinstance(node.op, ast.Div):
+        return left / right
+    raise SyntaxError(f"expected + - * /, got {type(node.op).__name__}")
+
+
+def zebra(task: Any, puzzle: Any, answer: str) -> bool | None:
+    """By names: equal in ASCII is right, and different even after unicode's compatibility mapping is wrong."""
+    if answer.isascii():
+        return answer.strip().upper() == puzzle.answer.upper()
+    return None if _folded(answer) == _folded(puzzle.answer) else False
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def arc(task: Any, puzzle: Any, answer: str) -> bool | None:
+    """Cell by cell; a row in compact notation is one cell."""
+    cells = [puzzle.answer] if task.level.compact else list(puzzle.answer)
+    return re.findall(r"\S+", answer) == cells
+
+
+_PLAIN = re.compile(r"(-?)(?:([0-9]+(?:\.[0-9]+)?)|([0-9]+)/([0-9]+)|\\frac\{([0-9]+)\}\{([0-9]+)\})", re.ASCII)
+
+
+def mathematics(task: Any, puzzle: Any, answer: str) -> bool | None:
+    """By value, where the truth and the answer are plain numbers: whole, decimal, or a fraction of whole ones."""
+    wanted, given = _plain_number(puzzle.answer), _plain_number(answer)
+    return None if wanted is None or given is None else wanted == given
+
+
+def _plain_number(text: str) -> Fraction | None:
+    found = _PLAIN.fullmatch(text) if len(text) <= 40 else None
+    if found is None:
+        return None
+    sign, decimal, *parts = found.groups()
+    top, bottom = [part for part in parts if part is not None] or (decimal, "1")
+    return None if int(bottom) == 0 else Fraction(top) / int(bottom) * (-1 if sign else 1)
+
+
+def science(task: Any, puzzle: Any, answer: str) -> bool | None:
+    """By letter, where that is all there is; and nothing is right that names neither the letter nor its option."""
+    if re.fullmatch(r"[A-Za-z]|\([A-Za-z]\)", answer):
+        return answer.strip("()").upper() == puzzle.answer
+    option = puzzle.choices["ABCDEFGHIJ".index(puzzle.answer)]
+    said = "".join(_folded(answer).split())
+    return None if puzzle.answer.lower() in said or "".join(_folded(option).split()) in said else False
+
+
+def guessing(task: Any, puzzle: Any, answer: str) -> bool | None:
+    """By value, where the answer is written in nothing but digits; leading zeros may go either way."""
+    if re.fullmatch(r"[1-9][0-9]*", answer):
+        return answer == str(puzzle.number)
+    return None if re.fullmatch(r"[0-9]+", answer) else False
+
+
+def no_opinion(task: Any, puzzle: Any, answer: str) -> None:
+    """For a task without a reference: the other laws still hold."""
+
+
+REFERENCES: Mapping[str, Reference] = {
+    "countdown": countdown,
+    "zebra": zebra,
+    "arc": arc,
+    "math": mathematics,
+    "science": science,
+    "guessing": guessing,
+}
+
+TRAPS: Mapping[str, Sequence[tuple[Mapping[str, Any], str]]] = {
+    "countdown": (
+        ({"numbers": [100, 1, 99, 98, 97], "target": 100}, "\\boxed{100+1/99/98/97}"),
+        ({"numbers": [6, 6, 2], "target": 18}, "\\boxed{6+6*2}"),
+        ({"numbers": [8, 3, 8, 3], "target": 24}, "\\boxed{8/(3-8/3)}"),
+        ({"numbers": [0, 5, 5], "target": 1}, "\\boxed{5/(5-0)}"),
+    )
+}
+"""Puzzles that random draws would not give, as ground truths, each with a response to start from."""
+
+
+def pieces(puzzle: Any) -> Iterator[str]:
+    """What right and nearly right answers to a puzzle are made of: the numbers and words in it."""
+    if is_dataclass(puzzle):
+        for part in fields(puzzle):
+            yield from pieces(getattr(puzzle, part.name))
+    elif isinstance(puzzle, str) and len(puzzle) <= _LONGEST_PIECE:
+        yield puzzle
+        yield " ".join(puzzle)
+    elif isinstance(puzzle, int):
+        yield from (str(puzzle), f"+{puzzle}-{puzzle}", f"*{puzzle}/{puzzle}")  # the last two change no value
+    elif isinstance(puzzle, tuple | list):
+        for part in puzzle:
+            yield from pieces(part)
