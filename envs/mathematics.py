@@ -16,8 +16,8 @@ import numpy as np
 from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import bare_question, text_field
-from mtgrpo_env.envs.math_grading import grade, is_number, same_as_written, submit
 from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
+from mtgrpo_env.envs.symbolic.grading import grade, is_number, same_as_written, submit
 from mtgrpo_env.envs.worker_pool import ScorerFailure
 from mtgrpo_env.text_env import SCORER_ERROR, Verdict
 

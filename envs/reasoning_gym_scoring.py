@@ -18,7 +18,7 @@ from typing import Any
 
 from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
 from mtgrpo_env.envs.countdown_solver import solve
-from mtgrpo_env.envs.math_grading import grade
+from mtgrpo_env.envs.symbolic.grading import grade
 
 Check = Callable[[Mapping[str, Any], str], bool]
 """Whether an answer, a hostile text, solves a data set's entry. Linear time, nothing evaluated."""

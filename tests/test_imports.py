@@ -130,7 +130,7 @@ def test_importing_the_package_loads_numpy_and_gymnasium_only() -> None:
 
 def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
     light = [name for name in SOURCES if name.startswith(("mtgrpo_env.envs", "mtgrpo_env.agents"))]
-    light = [name for name in light if not name.endswith("_worker")]  # these run in processes of their own
+    light = [name for name in light if not name.endswith("worker")]  # these run in processes of their own
     heavy = ("llm", "neural", "reports.figure", "reports.scalars")
     prefixes = tuple(f"mtgrpo_env.agents.{name}" for name in heavy)
     imports = ", ".join(name for name in light if not name.startswith(prefixes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,13 +56,11 @@ def guessing_rate(task: BoxedTask[Any], tries: int) -> float:
     return float(np.mean([verdict.is_success for verdict in verdicts]))
 
 
-@pytest.mark.parametrize(
-    ("name", "tries"), [("countdown", 4000), ("zebra", 80), ("science", 1500), ("guessing", 4000)]
-)
+@pytest.mark.parametrize(("name", "tries"), [("countdown", 4000), ("zebra", 80), ("science", 1500), ("guessing", 4000)])
 def test_guessing_gets_harder_with_the_level(name: str, tries: int) -> None:
     rates = [guessing_rate(REASON_TASKS[name](level), tries) for level in CLIMB]
     noise = 4 * np.sqrt(0.25 / tries)
-    assert all(harder <= easier + noise for easier, harder in zip(rates, rates[1:], strict=False))
+    assert all(harder <= easier + noise for easier, harder in pairwise(rates))
     assert rates[-1] < rates[0] / 1.3
 
 

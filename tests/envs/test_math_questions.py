@@ -14,8 +14,8 @@ import pytest
 
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.math_formulas import derivative, integral, polynomial, product, value
-from mtgrpo_env.envs.math_grading import grade
 from mtgrpo_env.envs.math_questions import LEVELS, TOPICS, Template
+from mtgrpo_env.envs.symbolic.grading import grade
 
 sympy = pytest.importorskip("sympy")
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from math_pairs import HOSTILE
 
-from mtgrpo_env.envs import math_grading
 from mtgrpo_env.envs.answers import boxed, conversation
 from mtgrpo_env.envs.math_questions import MathPuzzle
 from mtgrpo_env.envs.mathematics import Mathematics
+from mtgrpo_env.envs.symbolic import grading
 from mtgrpo_env.envs.worker_pool import WorkerPool
 from mtgrpo_env.text_env import SCORER_ERROR
 
@@ -122,7 +122,7 @@ def test_hostile_answers_are_never_correct(answer: str) -> None:
 
 def test_a_scorer_without_a_result_is_an_error_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     with WorkerPool("judges:raises") as pool:
-        monkeypatch.setattr(math_grading, "shared_pool", lambda _: pool)
+        monkeypatch.setattr(grading, "shared_pool", lambda _: pool)
         task = Mathematics("easy")
         verdict = task.verify(MathPuzzle("?", r"\sqrt2"), boxed(r"\sqrt3"))
         assert verdict == SCORER_ERROR

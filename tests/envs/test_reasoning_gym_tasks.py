@@ -53,7 +53,7 @@ HOSTILE = [
 @pytest.fixture(scope="module", autouse=True)
 def _workers() -> Iterator[None]:
     yield
-    for function in ("mtgrpo_env.envs.reasoning_gym_worker:score", "mtgrpo_env.envs.math_worker:equal"):
+    for function in ("mtgrpo_env.envs.reasoning_gym_worker:score", "mtgrpo_env.envs.symbolic.worker:equal"):
         shared_pool(function).close()
 
 

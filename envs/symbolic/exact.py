@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
-from mtgrpo_env.envs.math_tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node
 
 MAX_BITS = 4096
 MAX_FACTORIAL = 400  # its value still fits

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from math_pairs import DIFFERENT, EQUAL, HOSTILE
 
-from mtgrpo_env.envs import math_grading
-from mtgrpo_env.envs.math_grading import grade, submit
-from mtgrpo_env.envs.math_tokens import MathSyntaxError
-from mtgrpo_env.envs.math_worker import equal
+from mtgrpo_env.envs.symbolic import grading
+from mtgrpo_env.envs.symbolic.grading import grade, submit
+from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
+from mtgrpo_env.envs.symbolic.worker import equal
 from mtgrpo_env.envs.worker_pool import ScorerFailure, WorkerPool, shared_pool
 
 TRUTHS = ["7", r"\sqrt{7} + x", "x^2 + 1", r"(1, \infty)", "even"]
@@ -35,12 +35,12 @@ def test_different_answers_are_different_both_ways(truth: str, answer: str) -> N
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_hostile_answers_are_wrong_at_once_and_cost_no_worker(truth: str) -> None:
     grade(r"\sqrt2", "x")
-    workers = [worker.process.pid for worker in shared_pool(math_grading._JUDGE)._workers]
+    workers = [worker.process.pid for worker in shared_pool(grading._JUDGE)._workers]
     start = time.process_time()
     for answer in HOSTILE:
         assert not grade(truth, answer), ascii(answer[:40])
     assert time.process_time() - start < 5.0
-    assert [worker.process.pid for worker in shared_pool(math_grading._JUDGE)._workers][: len(workers)] == workers
+    assert [worker.process.pid for worker in shared_pool(grading._JUDGE)._workers][: len(workers)] == workers
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
@@ -112,14 +112,14 @@ def test_a_computation_is_no_answer_where_a_number_is_the_truth() -> None:
 
 
 def test_rational_answers_need_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(math_grading, "shared_pool", lambda _: pytest.fail("a worker was asked"))
+    monkeypatch.setattr(grading, "shared_pool", lambda _: pytest.fail("a worker was asked"))
     for truth, answer in (("7", "7"), (r"\frac12", "0.5"), ("(1,2)", "(2,1)"), ("2^{10}", "1024"), ("x^2", "x^2")):
         submit(truth, answer)
         grade(truth, answer)
 
 
 def test_without_sympy_only_what_needs_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(math_grading, "find_spec", lambda _: None)
+    monkeypatch.setattr(grading, "find_spec", lambda _: None)
     assert grade(r"\frac12", "0.5")
     for call in (grade, submit):
         with pytest.raises(ImportError, match=r"pip install 'mtgrpo-env\[math\]'"):
@@ -135,14 +135,14 @@ def test_an_answer_submitted_early_gets_the_same_verdict() -> None:
 
 def test_a_worker_without_a_result_is_a_failure_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     with WorkerPool("judges:raises") as pool:
-        monkeypatch.setattr(math_grading, "shared_pool", lambda _: pool)
+        monkeypatch.setattr(grading, "shared_pool", lambda _: pool)
         with pytest.raises(ScorerFailure):
             grade(r"\sqrt2", r"\sqrt3")
 
 
 def test_the_worker_agrees_with_what_is_decided_at_once() -> None:
     pairs = [*((pair, True) for pair in EQUAL), *((pair, False) for pair in DIFFERENT)]
-    decided = [(pair, same) for pair, same in pairs if math_grading._here(*pair, False) == same]
+    decided = [(pair, same) for pair, same in pairs if grading._here(*pair, False) == same]
     for (truth, answer), same in decided:
         try:
             assert equal({"truth": truth, "answer": answer}) == same, (truth, answer)

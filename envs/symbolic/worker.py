@@ -17,9 +17,9 @@ from typing import Any
 
 from mpmath import mp
 
-from mtgrpo_env.envs.math_equality import readings, same_answer, same_digits
-from mtgrpo_env.envs.math_exact import MAX_EXPONENT, MAX_FACTORIAL, NoValue, exact_value
-from mtgrpo_env.envs.math_tree import Node
+from mtgrpo_env.envs.symbolic.equality import readings, same_answer, same_digits
+from mtgrpo_env.envs.symbolic.exact import MAX_EXPONENT, MAX_FACTORIAL, NoValue, exact_value
+from mtgrpo_env.envs.symbolic.tree import Node
 
 Number = Any  # mpf or mpc; mpmath has no types
 Point = dict[str, Number]

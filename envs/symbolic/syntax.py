@@ -13,8 +13,8 @@ deep recursion on any text. Nothing is evaluated here.
 
 from __future__ import annotations
 
-from mtgrpo_env.envs.math_tokens import Cursor, MathSyntaxError, Token, tokens
-from mtgrpo_env.envs.math_tree import Node
+from mtgrpo_env.envs.symbolic.tokens import Cursor, MathSyntaxError, Token, tokens
+from mtgrpo_env.envs.symbolic.tree import Node
 
 MAX_DEPTH = 32
 

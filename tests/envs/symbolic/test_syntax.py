@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from math_pairs import DIFFERENT, EQUAL, HOSTILE
 
-from mtgrpo_env.envs.math_equality import is_worked_out
-from mtgrpo_env.envs.math_exact import MAX_BITS, NoValue, exact_value
-from mtgrpo_env.envs.math_syntax import MAX_DEPTH, parse
-from mtgrpo_env.envs.math_tokens import MAX_LENGTH, MathSyntaxError
-from mtgrpo_env.envs.math_tree import Node
+from mtgrpo_env.envs.symbolic.equality import is_worked_out
+from mtgrpo_env.envs.symbolic.exact import MAX_BITS, NoValue, exact_value
+from mtgrpo_env.envs.symbolic.syntax import MAX_DEPTH, parse
+from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
+from mtgrpo_env.envs.symbolic.tree import Node
 
 COMMANDS = "frac sqrt left right cdot pm mp cup in text mathrm log sin pi infty binom"
 MALFORMED = (

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 
-from mtgrpo_env.envs.math_equality import Undecided, is_worked_out, readings, same_answer, same_rational
-from mtgrpo_env.envs.math_exact import NoValue
-from mtgrpo_env.envs.math_tokens import MAX_LENGTH, MathSyntaxError
-from mtgrpo_env.envs.math_tree import Node
+from mtgrpo_env.envs.symbolic.equality import Undecided, is_worked_out, readings, same_answer, same_rational
+from mtgrpo_env.envs.symbolic.exact import NoValue
+from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
+from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import shared_pool
 
-_JUDGE = "mtgrpo_env.envs.math_worker:equal"
+_JUDGE = "mtgrpo_env.envs.symbolic.worker:equal"
 _DIGIT = re.compile(r"[0-9]")
 _TYPESETTING = re.compile(
     r"\\(?:left|right|displaystyle|text|textbf|textit|textrm|mathrm|mbox|mathbf)(?![A-Za-z])|\\[,;:! ]|[\s${}~]"

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mtgrpo_env.envs.math_exact import exact_value
-from mtgrpo_env.envs.math_syntax import parse
-from mtgrpo_env.envs.math_tokens import MathSyntaxError
-from mtgrpo_env.envs.math_tree import Node
+from mtgrpo_env.envs.symbolic.exact import exact_value
+from mtgrpo_env.envs.symbolic.syntax import parse
+from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
+from mtgrpo_env.envs.symbolic.tree import Node
 
 SameValue = Callable[[Node, Node], bool]
 

@@ -1,0 +1,1 @@
+"""Reading and comparing mathematical answers, hostile ones included: from text to a yes or no."""
