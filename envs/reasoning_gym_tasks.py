@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.envs.answers import boxed, conversation, last_box
-from mtgrpo_env.envs.reasoning_gym_scoring import UNREPEATABLE, reference_answer, rule_of
+from mtgrpo_env.envs.reasoning_gym_scoring import RULES, UNREPEATABLE, reference_answer, rule_of
 from mtgrpo_env.envs.worker_pool import ScorerFailure, shared_pool
 from mtgrpo_env.suite import Task
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, TextEnv, Verdict
@@ -85,7 +85,7 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
         self.config = dict(config or {})
         self._check = rule_of(name).check
         self._config_text = _config_text(name, self.config)
-        if name in UNREPEATABLE and os.environ.get("PYTHONHASHSEED", "random") == "random":
+        if name in UNREPEATABLE and _hashes_are_random():
             raise ValueError(
                 f"puzzles of {name!r} differ from process to process: set PYTHONHASHSEED=0 before Python starts"
             )
@@ -153,11 +153,20 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
         return shared_pool(_SCORER).call(request) >= _FULL_MARKS
 
 
+def reasoning_gym_names() -> list[str]:
+    """The data sets that make a task in this process, in alphabetical order."""
+    return sorted(RULES.keys() - (UNREPEATABLE if _hashes_are_random() else set()))
+
+
 def reasoning_gym_task(name: str, *, config: Mapping[str, Any] | None = None) -> Task:
     """A data set as a task called "reasoning_gym/<name>"; arguments and errors are as in `ReasoningGymEnv`."""
     rule_of(name)
     make = partial(ReasoningGymEnv, name, config=config, render_mode="ansi")
     return Task.from_text(f"reasoning_gym/{name}", make)
+
+
+def _hashes_are_random() -> bool:
+    return os.environ.get("PYTHONHASHSEED", "random") == "random"
 
 
 def _config_text(name: str, config: Mapping[str, Any]) -> str:
