@@ -100,7 +100,9 @@ _SCORING = (
     "itself, measured elsewhere, scores 49,000 / 170,000 / 148,000 responses a second (Countdown / Zebra / ARC)."
 )
 _VECTORS = (
-    "An episode is a problem drawn, shown, answered and judged, at level `medium`. GEM's envs draw from "
+    "An episode is a problem drawn, shown, answered and judged, at level `medium`; in groups of 8, as GRPO plays them, "
+    "a problem is drawn once for eight episodes. Ours draws no problem twice and says where each came from, which the "
+    "sync env, going on from wherever it stands, does not. GEM's envs draw from "
     "reasoning-gym's default sizes: 4 to 6 numbers, 4 houses, 10 to 30 cells. The async env has a process for each "
     "of its sub-envs and counts wall-clock seconds instead."
 )

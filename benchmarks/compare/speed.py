@@ -21,6 +21,7 @@ Said = Callable[[str], None]
 """Told what is being measured."""
 
 NUM_ENVS = 256
+_GROUP = 8
 _ASYNC_ENVS = 8  # one process each
 _GEM_ENVS = 32  # its rate does not depend on how many there are, and 256 take a minute to start
 _SIZE = 100_000  # of a peer's data set: more than it can make in the time it has
@@ -172,15 +173,19 @@ def vectors(pace: Pace, said: Said) -> str:
             said(f"vector envs of {name}")
             rows.append([name, *_vector_row(name, env_id, pace)])
     others = [f"Gymnasium sync, {NUM_ENVS}", f"Gymnasium async, {_ASYNC_ENVS} (wall)", f"GEM, {_GEM_ENVS}"]
-    return table(["task", f"make_vec, {NUM_ENVS}", *others, "ours/sync", "ours/GEM"], rows)
+    ours = [f"make_vec, {NUM_ENVS}", f"make_vec, groups of {_GROUP}"]
+    ratios = [f"{who}/{other}" for other in ("sync", "GEM") for who in ("ours", "groups")]
+    return table(["task", *ours, *others, *ratios], rows)
 
 
 def _vector_row(name: str, env_id: str, pace: Pace) -> Iterator[str]:
     batched = gym.make_vec(env_id, num_envs=NUM_ENVS, level="medium")
+    grouped = gym.make_vec(env_id, num_envs=NUM_ENVS, level="medium", group_size=_GROUP)
     same_step = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
     sync = gym.make_vec(env_id, NUM_ENVS, vectorization_mode="sync", vector_kwargs=same_step, level="medium")
     works = {
         "ours": _play(batched),
+        "groups": _play(grouped),
         "sync": _play(sync),
         "gem": _play(peers.gem_vector(name, num_envs=_GEM_ENVS, seed=0)),
     }
@@ -193,10 +198,11 @@ def _vector_row(name: str, env_id: str, pace: Pace) -> Iterator[str]:
         level="medium",
     )
     apart: Race = race({"async": _play(processes)}, pace, time.monotonic)  # the CPU time is spent in other processes
-    for envs in (batched, sync, processes):
+    for envs in (batched, grouped, sync, processes):
         envs.close()
-    yield from (number(found.rate("ours")), number(found.rate("sync")), number(apart.rate("async")))
-    yield from (number(found.rate("gem")), times(found.ratio("ours", "sync")), times(found.ratio("ours", "gem")))
+    yield from (number(found.rate("ours")), number(found.rate("groups")), number(found.rate("sync")))
+    yield from (number(apart.rate("async")), number(found.rate("gem")))
+    yield from (times(found.ratio(who, other)) for other in ("sync", "gem") for who in ("ours", "groups"))
 
 
 def _play(envs: Any) -> Work | None:
