@@ -9,10 +9,11 @@ from gymnasium.utils.env_checker import check_env
 
 import mtgrpo_env
 from mtgrpo_env import check_task
-from mtgrpo_env.envs.mtreason import PAPER_TASKS, SUITES, reason_suite
+from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS, SUITES, reason_suite
 from mtgrpo_env.envs.toy import toy_suite
+from mtgrpo_env.vector import TextVectorEnv
 
-IDS = ["MTReason/Countdown-v0", "MTReason/Zebra-v0", "MTReason/Arc-v0"]
+IDS = sorted(env_id for env_id in gym.registry if env_id.startswith("MTReason/"))
 LEVELS = ["mini", "easy", "medium", "hard", "very_hard"]
 
 
@@ -40,10 +41,23 @@ def test_every_task_at_every_level_passes_gymnasiums_own_check(env_id: str, leve
     check_env(gym.make(env_id, level=level, render_mode="ansi").unwrapped, skip_render_check=False)
 
 
-@pytest.mark.parametrize("suite", ["mini", "easy", "medium"])
-def test_every_task_keeps_the_promises_of_a_task(suite: str) -> None:
-    for task in reason_suite(SUITES[suite]).tasks:
-        check_task(task, num_problems=10)
+def test_every_task_has_an_id() -> None:
+    assert len(IDS) == len(REASON_TASKS) == 6
+
+
+@pytest.mark.parametrize("name", REASON_TASKS)
+@pytest.mark.parametrize("level", ["mini", "easy", "medium"])
+def test_every_task_keeps_the_promises_of_a_task(name: str, level: str) -> None:
+    (task,) = reason_suite([f"{name}-{level}"]).tasks
+    check_task(task, num_problems=10)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_id_makes_a_batched_env_in_groups(env_id: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=6, group_size=3, level="easy")
+    prompts, _ = envs.reset(seed=0)
+    assert isinstance(envs.unwrapped, TextVectorEnv)
+    assert len(set(prompts)) == len(set(prompts[:3])) + len(set(prompts[3:])) == 2
 
 
 def test_toy_tasks_keep_the_promises_of_a_task() -> None:
