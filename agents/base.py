@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
+import numpy as np
+
 from mtgrpo_env.rollout import Policy
-from mtgrpo_env.types import Batch, FloatArray
+from mtgrpo_env.types import Batch, FloatArray, IntArray
+
+OnMinibatch = Callable[[Batch, FloatArray], None]
+"""Called after an optimiser step with the minibatch and its objectives (K,) just before the step."""
 
 
 class TrainablePolicy(Policy, Protocol):
@@ -29,7 +34,7 @@ class TrainablePolicy(Policy, Protocol):
 class Learner(Protocol):
     """Improves a policy on batches of groups."""
 
-    def update(self, batch: Batch) -> Mapping[str, float]:
+    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         """Optimiser steps on the GRPO objective of the batch; returns scalars worth logging."""
         ...
 
@@ -41,6 +46,10 @@ class Learner(Protocol):
         """(K,) Ĵ_GRPO,k of the policy that sampled the batch: every ratio is 1, so no model is run."""
         ...
 
+    def action_counts(self, batch: Batch) -> IntArray:
+        """(K,) actions trained on: tokens of a language model, else env steps."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write optimiser and generator state into `folder`."""
         ...
@@ -48,3 +57,9 @@ class Learner(Protocol):
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         ...
+
+
+def env_step_counts(batch: Batch) -> IntArray:
+    """(K,) env steps trained on."""
+    lengths = [sum(len(rollout.steps) for rollout in group.rollouts) for group in batch.groups]
+    return np.bincount(batch.task_ids, weights=lengths, minlength=batch.num_tasks).astype(np.int64)

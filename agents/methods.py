@@ -1,55 +1,99 @@
-"""Methods by name: each is a composition of a rule for the task weights, a sampler and a clip."""
+"""Methods by name: each is a composition of a rule for the task weights, a sampler and a clip.
+
+Whose rule and whose sampler, ours or the paper's or its released code's, is the config's `preset`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from mtgrpo_env.logit_optimizers import Adam
-from mtgrpo_env.samplers import BatchSampler, DynamicSampler, MultinomialSampler, RatioPreservingSampler
-from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
+from mtgrpo_env.agents.base import Learner, TrainablePolicy
+from mtgrpo_env.agents.method_parts import PRESETS, MethodConfig, OwnParts, Sampling, Weighting
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.signals import Improve, RewardEstimate
+from mtgrpo_env.plans import BatchSampler
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task_weights import TaskWeights
+from mtgrpo_env.types import GroupFilter
+
+__all__ = ["METHODS", "PRESETS", "Method", "MethodConfig"]
+
+_SYMMETRIC, _HIGHER = 0.2, 0.28  # ε_high
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """The parts in which methods differ."""
+    """The parts in which methods differ.
+
+    Attributes:
+        sampler: draws batches.
+        task_weights: the ratio of tasks.
+        clip_high: ε_high; a learner is made with it.
+        group_filter: which groups are informative.
+        reward_estimate: J, as the weight rule is told of it.
+        improve: trains, and measures what the weight rule is told of improvements.
+    """
 
     sampler: BatchSampler[Any]
     task_weights: TaskWeights
     clip_high: float
+    group_filter: GroupFilter
+    reward_estimate: RewardEstimate
+    improve: Improve
+
+    def agent(self, suite: TaskSuite, policy: TrainablePolicy, learner: Learner, *, group_size: int = 8) -> MTGRPOAgent:
+        """An agent that trains `policy` by this method; the `learner` should clip at `clip_high`."""
+        return MTGRPOAgent(
+            suite,
+            policy,
+            learner,
+            self.sampler,
+            self.task_weights,
+            group_size=group_size,
+            group_filter=self.group_filter,
+            reward_estimate=self.reward_estimate,
+            improve=self.improve,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class MethodConfig:
-    """What methods are built from; a method reads what it needs."""
+Composition = tuple[Callable[[OwnParts], Weighting], Callable[[OwnParts], Sampling], float]
 
-    num_tasks: int
-    batch_size: int
-    seed: int = 0
-    reward_coef: float = 0.2
-    weight_lr: float = 0.025
-
-
-def grpo(config: MethodConfig) -> Method:
-    """Uniform weights, no filter, symmetric clip."""
-    sampler = MultinomialSampler(config.num_tasks, config.batch_size, seed=config.seed)
-    return Method(sampler, UniformWeights(config.num_tasks), clip_high=0.2)
-
-
-def dapo(config: MethodConfig) -> Method:
-    """Uniform weights, dynamic sampling, clip higher."""
-    sampler = DynamicSampler(config.num_tasks, config.batch_size, seed=config.seed)
-    return Method(sampler, UniformWeights(config.num_tasks), clip_high=0.28)
+_COMPOSITIONS: Mapping[str, Composition] = {
+    "mt-grpo": (lambda p: p.improvement_aware(), lambda p: p.ratio_preserving(), _HIGHER),
+    "dapo": (lambda p: p.uniform(), lambda p: p.dynamic(), _HIGHER),
+    "grpo": (lambda p: p.uniform(), lambda p: p.multinomial(), _SYMMETRIC),
+    "sec-dapo": (lambda p: p.self_evolving(), lambda p: p.dynamic(), _HIGHER),
+    "sec-grpo": (lambda p: p.self_evolving(), lambda p: p.multinomial(), _SYMMETRIC),
+    "iwu-only": (lambda p: p.improvement_aware(), lambda p: p.multinomial(), _HIGHER),
+    "rps-only": (lambda p: p.uniform(), lambda p: p.ratio_preserving(), _HIGHER),
+    "no-acceptance": (lambda p: p.improvement_aware(), lambda p: p.no_acceptance(), _HIGHER),
+    "reg-1e-5": (lambda p: p.regularized(1e-5), lambda p: p.ratio_preserving(), _HIGHER),
+    "reg-5e-4": (lambda p: p.regularized(5e-4), lambda p: p.ratio_preserving(), _HIGHER),
+    "reg-1e-2": (lambda p: p.regularized(1e-2), lambda p: p.ratio_preserving(), _HIGHER),
+    "sequential-forward": (lambda p: p.sequential(), lambda p: p.dynamic(), _HIGHER),
+    "sequential-backward": (lambda p: p.sequential(backward=True), lambda p: p.dynamic(), _HIGHER),
+}
 
 
-def mt_grpo(config: MethodConfig) -> Method:
-    """Improvement-aware weights, ratio-preserving sampling, clip higher."""
-    sampler = RatioPreservingSampler(config.num_tasks, config.batch_size, seed=config.seed)
-    weights = ImprovementAwareWeights(
-        config.num_tasks, reward_coef=config.reward_coef, optimizer=Adam(config.weight_lr)
+def _compose(composition: Composition, config: MethodConfig) -> Method:
+    if config.preset not in PRESETS:
+        raise ValueError(f"preset must be one of {list(PRESETS)}, got {config.preset!r}")
+    make_weighting, make_sampling, clip_high = composition
+    parts = PRESETS[config.preset](config)
+    weighting, sampling = make_weighting(parts), make_sampling(parts)
+    return Method(
+        sampling.sampler,
+        weighting.task_weights,
+        clip_high,
+        sampling.group_filter,
+        weighting.reward_estimate,
+        weighting.improve,
     )
-    return Method(sampler, weights, clip_high=0.28)
 
 
-METHODS: Mapping[str, Callable[[MethodConfig], Method]] = {"mt-grpo": mt_grpo, "dapo": dapo, "grpo": grpo}
+METHODS: Mapping[str, Callable[[MethodConfig], Method]] = {
+    name: partial(_compose, composition) for name, composition in _COMPOSITIONS.items()
+}

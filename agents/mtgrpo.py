@@ -1,7 +1,7 @@
 """MT-GRPO (Algorithm 1): sample a batch in the ratio of the task weights, learn from it, move the weights.
 
-The method is a composition: a rule for the task weights, a sampler, a filter and a learner. GRPO and
-DAPO are other compositions of the same parts; see `methods`.
+The method is a composition: a rule for the task weights and what it is told, a sampler, a filter and a
+learner. GRPO, DAPO and the other methods of the paper are compositions of such parts too; see `methods`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.base import Learner, TrainablePolicy
 from mtgrpo_env.agents.checkpoints import atomic_folder
+from mtgrpo_env.agents.signals import Improve, LatestReward, RewardEstimate, once_per_step
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
 from mtgrpo_env.filters import strict
+from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.rollout import sample_batch
-from mtgrpo_env.samplers import BatchSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import TaskWeights
-from mtgrpo_env.types import Batch, FloatArray, GroupFilter, IntArray, Problem, TaskStats, per_task_mean
+from mtgrpo_env.types import Batch, FloatArray, GroupFilter, IntArray, Problem, TaskStats
 
 _STATE_FILE = "agent.json"
 _PATIENCE = 10  # steps without an informative group before a task is called starved
@@ -48,7 +49,9 @@ class StepReport:
         generated: groups generated.
         rewards: J_k as the weight rule saw it.
         accuracies: share of correct rollouts among those generated; NaN for an absent task.
-        improvements: I_k.
+        improvements: I_k, summed if the weight rule was told of several.
+        actions: tokens, or env steps, trained on.
+        abs_advantages: Σ |A| over the rollouts trained on: with `actions` and `kept`, a task's share of the batch.
         rounds: generation rounds.
         rollouts: episodes generated in this step.
         rollout_seconds: time spent generating and verifying.
@@ -65,6 +68,8 @@ class StepReport:
     rewards: FloatArray
     accuracies: FloatArray
     improvements: FloatArray
+    actions: IntArray
+    abs_advantages: FloatArray
     rounds: int
     rollouts: int
     rollout_seconds: float
@@ -86,6 +91,8 @@ class MTGRPOAgent:
         task_weights: decides the ratio of tasks.
         group_size: N, rollouts of each problem.
         group_filter: which groups are informative.
+        reward_estimate: J; by default the latest mean reward of each task.
+        improve: trains on a batch and measures the improvements that the task weights are told.
 
     Raises:
         ValueError: if the parts differ in the number of tasks.
@@ -101,6 +108,8 @@ class MTGRPOAgent:
         *,
         group_size: int = 8,
         group_filter: GroupFilter = strict,
+        reward_estimate: RewardEstimate | None = None,
+        improve: Improve = once_per_step,
     ) -> None:
         for name, part in (("sampler", sampler), ("task_weights", task_weights)):
             if part.num_tasks != suite.num_tasks:
@@ -112,9 +121,10 @@ class MTGRPOAgent:
         self.task_weights = task_weights
         self.group_size = group_size
         self.group_filter = group_filter
+        self.reward_estimate = reward_estimate if reward_estimate is not None else LatestReward(suite.num_tasks)
+        self.improve = improve
         self.step = 0
         self.rollouts = 0
-        self._rewards = np.zeros(suite.num_tasks)  # J, last known
         self._starved_for = np.zeros(suite.num_tasks, dtype=np.int64)
 
     def train_step(self) -> StepReport:
@@ -123,20 +133,32 @@ class MTGRPOAgent:
         z = self.task_weights.probabilities
         batch = self._sample(z)  # 1. batch ← sampler(z, B, N, ρ)
         sampled = time.perf_counter()
-        if batch.groups:
-            before = self.learner.sampled_objectives(batch)
-            scalars = self.learner.update(batch)  # 2. θ ← optimiser steps on the GRPO objective
-            improvements = np.nan_to_num(self.learner.objectives(batch) - before)  # 3. I_k ← Ĵ_k(θ') - Ĵ_k(θ)
-        else:
-            scalars, improvements = {}, np.zeros(self.suite.num_tasks)
-        self._rewards = np.where(np.isnan(batch.rewards), self._rewards, batch.rewards)
-        stats = TaskStats(self._rewards, improvements, _mean_abs_advantages(batch))
-        self.task_weights.update(stats)  # 4. z ← weight update (I, J)
+        scalars, improvements = self._learn(batch)  # 2. θ ← optimiser steps on it; 3. I_k ← Ĵ_k(θ') - Ĵ_k(θ)
+        rewards = self.reward_estimate.observe(batch)  # J
+        for improvement in improvements:
+            stats = TaskStats(rewards, improvement, batch.mean_abs_advantages)
+            self.task_weights.update(stats)  # 4. z ← weight update (I, J)
         self.step += 1
         self.rollouts += batch.num_rollouts
         self._watch_starvation(batch)
-        seconds = (sampled - started, time.perf_counter() - sampled)
-        return _report(self.step, z, batch, stats, seconds, scalars)
+        return StepReport(
+            step=self.step,
+            probabilities=z,
+            targets=batch.targets,
+            kept=batch.kept,
+            accepted=batch.accepted,
+            generated=batch.generated,
+            rewards=rewards,
+            accuracies=batch.accuracies,
+            improvements=np.sum(improvements, axis=0),
+            actions=self.learner.action_counts(batch),
+            abs_advantages=_abs_advantages(batch),
+            rounds=batch.rounds,
+            rollouts=batch.num_rollouts,
+            rollout_seconds=sampled - started,
+            update_seconds=time.perf_counter() - sampled,
+            learner=scalars,
+        )
 
     def train(self, num_steps: int, callbacks: Sequence[Callback] = ()) -> None:
         """Take `num_steps` more steps, telling every callback about each."""
@@ -187,13 +209,18 @@ class MTGRPOAgent:
         self.policy.load(Path(folder))
         self.learner.load(Path(folder))
         self.step, self.rollouts = int(state["step"]), int(state["rollouts"])
-        self._rewards = np.asarray(state["rewards"], dtype=np.float64)
+        self.reward_estimate.load_state_dict(state["reward_estimate"])
         self._starved_for = np.asarray(state["starved_for"], dtype=np.int64)
 
     def _sample(self, z: FloatArray) -> Batch:
         return sample_batch(
             self.suite, self.policy, self.sampler, z, group_size=self.group_size, group_filter=self.group_filter
         )
+
+    def _learn(self, batch: Batch) -> tuple[Mapping[str, float], list[FloatArray]]:
+        if not batch.groups:  # nothing was informative: the weights still learn from the rewards
+            return {}, [np.zeros(self.suite.num_tasks)]
+        return self.improve(self.learner, batch)
 
     def _watch_starvation(self, batch: Batch) -> None:
         starved = (batch.generated > 0) & (batch.accepted == 0)
@@ -207,7 +234,7 @@ class MTGRPOAgent:
             )
 
     def _state_dict(self) -> dict[str, Any]:
-        parts = [self.policy, self.learner, self.sampler, self.task_weights]
+        parts = [self.policy, self.learner, self.sampler, self.task_weights, self.reward_estimate]
         return {
             "parts": {
                 "types": [type(part).__name__ for part in parts],
@@ -216,7 +243,7 @@ class MTGRPOAgent:
             },
             "step": self.step,
             "rollouts": self.rollouts,
-            "rewards": self._rewards.tolist(),
+            "reward_estimate": self.reward_estimate.state_dict(),
             "starved_for": self._starved_for.tolist(),
             "suite": self.suite.state_dict(),
             "sampler": self.sampler.state_dict(),
@@ -224,32 +251,6 @@ class MTGRPOAgent:
         }
 
 
-def _mean_abs_advantages(batch: Batch) -> FloatArray:
-    values = [float(np.abs(group_advantages(group)).mean()) for group in batch.groups]
-    return per_task_mean(values, batch.task_ids, batch.num_tasks)
-
-
-def _report(
-    step: int,
-    z: FloatArray,
-    batch: Batch,
-    stats: TaskStats,
-    seconds: tuple[float, float],
-    scalars: Mapping[str, float],
-) -> StepReport:
-    return StepReport(
-        step=step,
-        probabilities=z,
-        targets=batch.targets,
-        kept=batch.kept,
-        accepted=batch.accepted,
-        generated=batch.generated,
-        rewards=stats.rewards,
-        accuracies=batch.accuracies,
-        improvements=stats.improvements,
-        rounds=batch.rounds,
-        rollouts=batch.num_rollouts,
-        rollout_seconds=seconds[0],
-        update_seconds=seconds[1],
-        learner=scalars,
-    )
+def _abs_advantages(batch: Batch) -> FloatArray:
+    values = [float(np.abs(group_advantages(group)).sum()) for group in batch.groups]
+    return np.bincount(batch.task_ids, weights=values, minlength=batch.num_tasks).astype(np.float64)

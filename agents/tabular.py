@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.agents.base import OnMinibatch, env_step_counts
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray, per_task_mean
 
 _POLICY_FILE = "policy.npz"
@@ -105,13 +107,17 @@ class TabularLearner:
         self.clip_low, self.clip_high = clip_low, clip_high
         self.rng = np.random.default_rng(seed)
 
-    def update(self, batch: Batch) -> Mapping[str, float]:
+    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         order = self.rng.permutation(len(batch.groups))
         norms = []
-        for part in np.array_split(order, min(self.num_minibatches, len(order))):
-            gradient = self._gradient(_flatten([batch.groups[i] for i in part], batch.weights[part]))
+        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
+            minibatch = batch.part(indices)
+            tell = partial(on_minibatch, minibatch, self.objectives(minibatch)) if on_minibatch else None
+            gradient = self._gradient(_flatten(minibatch.groups, minibatch.weights))
             self.policy.logits = self.policy.logits + self.lr * gradient
             norms.append(float(np.linalg.norm(gradient)))
+            if tell:
+                tell()
         return {"gradient_norm": float(np.mean(norms))}
 
     def objectives(self, batch: Batch) -> FloatArray:
@@ -123,6 +129,9 @@ class TabularLearner:
     def sampled_objectives(self, batch: Batch) -> FloatArray:
         steps = _flatten(batch.groups, batch.weights)
         return per_task_mean(steps.advantages, steps.rollout_tasks, batch.num_tasks)
+
+    def action_counts(self, batch: Batch) -> IntArray:
+        return env_step_counts(batch)
 
     def save(self, folder: Path) -> None:
         np.savez(folder / _LEARNER_FILE, rng=json.dumps(self.rng.bit_generator.state))

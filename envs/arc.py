@@ -1,7 +1,8 @@
 r"""One-dimensional ARC: find the rule behind example rows and apply it (the paper's third task).
 
-The paper's levels have rows of 10, 20, 30 or 40 cells. `mini` is ours: six cells, six rules and a short
-notation, within reach of a model with a few hundred thousand parameters. The rules are in `arc_rules`.
+The paper's levels have rows of 10, 20, 30 or 40 cells. The mini levels are ours: rows of six to ten cells, six to
+twelve rules and a short notation, within reach of a model with a few hundred thousand parameters. The rules
+are in `arc_rules`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from mtgrpo_env.envs.arc_rules import RULES, Rule, Transform
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import bare_question, text_field
 
+_MINI_RULES = ("move_right_1", "move_left_1", "to_right_wall", "mirror", "fill_pairs", "invert")
+_MINI_MEDIUM_RULES = (*_MINI_RULES, "to_left_wall", "move_right_2", "mirror_in_place")
+_MINI_HARD_RULES = (*_MINI_MEDIUM_RULES, "move_left_2", "hollow", "swap_halves")
 _MAX_DRAWS = 1000
 _MAX_ROWS = 20  # rows tried per puzzle, to find four that the rule changes
 
@@ -105,12 +109,9 @@ class Arc(BoxedTask[ArcPuzzle]):
 
     LEVELS: ClassVar[Mapping[str, Hashable]] = MappingProxyType(
         {
-            "mini": ArcLevel(
-                length=6,
-                num_examples=2,
-                rules=("move_right_1", "move_left_1", "to_right_wall", "mirror", "fill_pairs", "invert"),
-                compact=True,
-            ),
+            "mini": ArcLevel(length=6, num_examples=2, rules=_MINI_RULES, compact=True),
+            "mini_medium": ArcLevel(length=8, num_examples=2, rules=_MINI_MEDIUM_RULES, compact=True),
+            "mini_hard": ArcLevel(length=10, num_examples=2, rules=_MINI_HARD_RULES, compact=True),
             "easy": ArcLevel(length=10),
             "medium": ArcLevel(length=20),
             "hard": ArcLevel(length=30),

@@ -1,6 +1,6 @@
 r"""Countdown: reach a target from given numbers, each used exactly once, by + - * / (the paper's first task).
 
-The paper's levels have 3, 4, 5 or 6 numbers of 1..100 and a target of 1..1000. `mini` is ours: three
+The paper's levels have 3, 4, 5 or 6 numbers of 1..100 and a target of 1..1000. The mini levels are ours: a few
 numbers to add and subtract in a short notation, within reach of a model with a few hundred thousand parameters.
 """
 
@@ -82,6 +82,8 @@ class Countdown(BoxedTask[CountdownPuzzle]):
 
     LEVELS: ClassVar[Mapping[str, Hashable]] = {
         "mini": CountdownLevel(3, (1, 20), (1, 60), operators="+-", question=compact_question),
+        "mini_medium": CountdownLevel(3, (1, 40), (1, 120), operators="+-", question=compact_question),
+        "mini_hard": CountdownLevel(4, (1, 20), (1, 60), operators="+-", question=compact_question),
         "easy": CountdownLevel(3),
         "medium": CountdownLevel(4),
         "hard": CountdownLevel(5),

@@ -36,8 +36,9 @@ PAPER_TASKS = ("countdown", "zebra", "arc")
 SUITES: Mapping[str, tuple[str, ...]] = {
     **{level: tuple(f"{name}-{level}" for name in PAPER_TASKS) for level in Countdown.LEVELS},
     "nine": tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("easy", "medium", "hard")),
+    "mini-nine": tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("mini", "mini_medium", "mini_hard")),
 }
-"""Named suites: the paper's three tasks at one level, and its nine tasks."""
+"""Named suites: the paper's three tasks at one level, and its nine tasks, in full and in mini size."""
 
 
 def suite_tasks(name: str) -> tuple[str, ...]:

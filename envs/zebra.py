@@ -25,9 +25,10 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 _KIND_WEIGHTS: Mapping[ClueKind, int] = {"same": 14, "at": 3, "left": 3, "next": 3}
 _KINDS: tuple[ClueKind, ...] = tuple(kind for kind, weight in _KIND_WEIGHTS.items() for _ in range(weight))
 _PLACING: tuple[ClueKind, ...] = ("at", "left", "next")  # the kinds that say something where people are all there is
-_COMPACT_NAMES = "abcde"
+_COMPACT_NAMES = "abcdefg"
+_COMPACT_HOUSES = 5  # the number that the compact notation leaves unsaid
 _COMPACT_SIGNS: Mapping[ClueKind, str] = {"left": "<", "next": "~"}
-_COMPACT = re.compile(r"Z[a-e1-5<~;]+:")
+_COMPACT = re.compile(r"Z(?:([67]);)?[a-g1-7<~;]+:")
 _NAMES_LINE = re.compile(rf"^ - {PEOPLE.heading}: (.+)$", re.MULTILINE)
 
 
@@ -54,7 +55,7 @@ class ZebraPuzzle:
 
 @dataclass(frozen=True, slots=True)
 class ZebraLevel:
-    """What puzzles of a level look like; the compact notation has five houses and people only."""
+    """What puzzles of a level look like; the compact notation has five to seven houses and people only."""
 
     houses: int
     properties: int
@@ -77,6 +78,8 @@ class Zebra(BoxedTask[ZebraPuzzle]):
     LEVELS: ClassVar[Mapping[str, Hashable]] = MappingProxyType(
         {
             "mini": ZebraLevel(houses=5, properties=1, compact=True),
+            "mini_medium": ZebraLevel(houses=6, properties=1, compact=True),
+            "mini_hard": ZebraLevel(houses=7, properties=1, compact=True),
             "easy": ZebraLevel(houses=3, properties=3),
             "medium": ZebraLevel(houses=4, properties=4),
             "hard": ZebraLevel(houses=5, properties=5),
@@ -90,7 +93,7 @@ class Zebra(BoxedTask[ZebraPuzzle]):
         grid: Grid = tuple(tuple(dice.shuffled(range(houses))) for _ in range(self.level.properties))
         clues = draw_clues(dice, grid)
         if self.level.compact:
-            properties = (tuple(_COMPACT_NAMES),)
+            properties = (tuple(_COMPACT_NAMES[:houses]),)
             question = compact_question(clues, properties)
         else:
             themes = (PEOPLE, *dice.shuffled(THEMES)[: self.level.properties - 1])
@@ -134,8 +137,9 @@ class Zebra(BoxedTask[ZebraPuzzle]):
             ValueError: if the target is missing or empty.
         """
         people, question = (text_field(ground_truth, "target"),), bare_question(question)
-        if _COMPACT.fullmatch(question):
-            return ZebraPuzzle(question, people, (tuple(_COMPACT_NAMES),))
+        if compact := _COMPACT.fullmatch(question):
+            houses = int(compact[1] or _COMPACT_HOUSES)
+            return ZebraPuzzle(question, people, (tuple(_COMPACT_NAMES[:houses]),))
         listed = _NAMES_LINE.search(question)
         return ZebraPuzzle(question, people, (tuple(listed[1].split(", ")),) if listed else ())
 
@@ -194,13 +198,15 @@ def _words(clue: Clue, properties: Sequence[Sequence[str]]) -> tuple[ClueKind, s
 
 
 def compact_question(clues: Sequence[Clue], properties: Sequence[Sequence[str]]) -> str:
-    """A prompt of some twenty characters.
+    """A prompt of some twenty characters; the number of houses is said if it is not five.
 
     >>> compact_question([Clue("left", (0, 0), (0, 1)), Clue("at", (0, 2), 1)], ("abcde",))
     'Za<b;c2:'
     """
+    houses = len(properties[0])
     worded = (_words(clue, properties) for clue in clues)
-    return f"Z{';'.join(first + _COMPACT_SIGNS.get(kind, '') + second for kind, first, second in worded)}:"
+    stated = [first + _COMPACT_SIGNS.get(kind, "") + second for kind, first, second in worded]
+    return f"Z{';'.join(stated if houses == _COMPACT_HOUSES else [str(houses), *stated])}:"
 
 
 def paper_question(clues: Sequence[Clue], properties: Sequence[Sequence[str]], themes: Sequence[Theme]) -> str:

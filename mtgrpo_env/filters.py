@@ -23,6 +23,15 @@ def lenient(group: Group) -> bool:
     return rewards.size > 0 and bool(rewards.std() > SMALLEST_SPREAD)
 
 
+def released_lenient(group: Group) -> bool:
+    """Neither all rewards are 0 nor all are 1, as the paper's released code has it.
+
+    So it keeps a group of equal partial rewards, which has no gradient: for reproductions only.
+    """
+    rewards = group.rewards[group.valid]
+    return rewards.size > 0 and not bool((rewards == rewards[0]).all() and rewards[0] in (0.0, 1.0))
+
+
 def every_group(group: Group) -> bool:
     """Call every group informative: the only sensible filter when groups have one rollout."""
     return True

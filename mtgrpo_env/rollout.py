@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.filters import strict
-from mtgrpo_env.samplers import BatchPlan, BatchSampler
+from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, Rollout, Step, per_task_mean
@@ -127,18 +129,39 @@ def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], group_size: i
 def _batch(plan: BatchPlan, groups: list[Group], group_size: int) -> Batch:
     selected, weights = plan.select()
     num_tasks = plan.num_tasks
-    scored = [(group.task_id, rollout) for group in groups for rollout in group.rollouts if rollout.valid]
-    task_ids = np.array([task_id for task_id, _ in scored], dtype=np.int64)
-    rewards = [rollout.reward for _, rollout in scored]
-    accuracies = [float(rollout.is_success) for _, rollout in scored]
     return Batch(
         groups=tuple(groups[i] for i in selected),
         weights=weights,
         targets=plan.targets,
         accepted=plan.accepted,
         generated=plan.generated,
-        rewards=per_task_mean(rewards, task_ids, num_tasks),
-        accuracies=per_task_mean(accuracies, task_ids, num_tasks),
+        rewards=_mean_per_task(groups, [group.rewards for group in groups], num_tasks),
+        accuracies=_accuracies(groups, num_tasks),
+        mean_abs_advantages=_mean_per_task(groups, _abs_advantages(plan, groups), num_tasks),
+        round_accuracies=np.array([_accuracies(of_round, num_tasks) for of_round in _rounds(plan, groups)]),
         rounds=plan.rounds,
         group_size=group_size,
     )
+
+
+def _rounds(plan: BatchPlan, groups: list[Group]) -> list[list[Group]]:
+    """The groups of each generation round."""
+    ends = np.cumsum([generated.sum() for generated, _ in plan.history])
+    return [groups[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _accuracies(groups: Sequence[Group], num_tasks: int) -> FloatArray:
+    return _mean_per_task(groups, [group.successes for group in groups], num_tasks)
+
+
+def _abs_advantages(plan: BatchPlan, groups: Sequence[Group]) -> list[FloatArray]:
+    """(N,) |A| of each group, 0 throughout unless it is informative."""
+    pairs = zip(groups, plan.informative, strict=True)
+    return [np.abs(group_advantages(g)) if informative else np.zeros(len(g.rollouts)) for g, informative in pairs]
+
+
+def _mean_per_task(groups: Sequence[Group], values: Sequence[ArrayLike], num_tasks: int) -> FloatArray:
+    """(K,) mean over each task's valid rollouts, given (N,) values of each group; NaN where there is none."""
+    task_ids = [np.full(group.valid.sum(), group.task_id) for group in groups]
+    valid_values = [np.asarray(of_group)[group.valid] for group, of_group in zip(groups, values, strict=True)]
+    return per_task_mean(np.concatenate(valid_values), np.concatenate(task_ids), num_tasks)

@@ -43,7 +43,7 @@ class UniformWeights(TaskWeights):
     """
 
     def __init__(self, num_tasks: int) -> None:
-        self.num_tasks = _checked_num_tasks(num_tasks)
+        self.num_tasks = checked_num_tasks(num_tasks)
 
     @property
     def probabilities(self) -> FloatArray:
@@ -90,7 +90,7 @@ class ImprovementAwareWeights(TaskWeights):
         optimizer: LogitOptimizer | None = None,
         improvement_clip: float = 0.1,
     ) -> None:
-        self.num_tasks = _checked_num_tasks(num_tasks)
+        self.num_tasks = checked_num_tasks(num_tasks)
         if not improvement_clip > 0:
             raise ValueError(f"improvement_clip must be positive, got {improvement_clip}")
         self.reward_coef = reward_coef
@@ -127,7 +127,12 @@ def softmax(logits: FloatArray) -> FloatArray:
     return powers / powers.sum()
 
 
-def _checked_num_tasks(num_tasks: int) -> int:
+def checked_num_tasks(num_tasks: int) -> int:
+    """`num_tasks`, once it is certain that there is a task.
+
+    Raises:
+        ValueError: if there is none.
+    """
     if num_tasks < 1:
         raise ValueError(f"num_tasks must be at least 1, got {num_tasks}")
     return num_tasks

@@ -7,8 +7,8 @@ Shape letters used throughout: K tasks, P problems, N rollouts of a group, T tok
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,9 @@ class Batch:
         generated: (K,) groups generated, kept or not.
         rewards: (K,) mean reward J over *all* valid generated rollouts; NaN where there was none.
         accuracies: (K,) mean correctness over the same rollouts; NaN where there was none.
+        mean_abs_advantages: (K,) mean |A| over the same rollouts, those of groups that were not informative
+            counted as 0; NaN where there was none.
+        round_accuracies: (rounds, K) mean correctness in each generation round; NaN where there was none.
         rounds: generation rounds the plan took.
         group_size: N.
     """
@@ -126,6 +129,8 @@ class Batch:
     generated: IntArray
     rewards: FloatArray
     accuracies: FloatArray
+    mean_abs_advantages: FloatArray
+    round_accuracies: FloatArray
     rounds: int
     group_size: int
 
@@ -148,15 +153,21 @@ class Batch:
         """Episodes generated for this batch: the cost that generation is charged by."""
         return int(self.generated.sum()) * self.group_size
 
+    def part(self, indices: Sequence[int] | IntArray) -> Self:
+        """A minibatch: the same batch with these of its groups alone to train on."""
+        groups = tuple(self.groups[i] for i in indices)
+        return replace(self, groups=groups, weights=self.weights[np.asarray(indices, dtype=np.int64)])
+
 
 @dataclass(frozen=True, slots=True)
 class TaskStats:
-    """What a rule for the task weights may look at after a step; every array is (K,).
+    """What a rule for the task weights may look at when it moves them; every array is (K,).
 
     Attributes:
-        rewards: J_k, expected reward; the last known value for a task not seen this step.
-        improvements: I_k, change of the task's GRPO objective over this step; 0 for an absent task.
-        mean_abs_advantages: mean |A| over the task's rollouts that are trained on; NaN for an absent task.
+        rewards: J_k, an estimate of the expected reward, known for every task.
+        improvements: I_k, how much the task's GRPO objective was improved; 0 for an absent task.
+        mean_abs_advantages: mean |A| over all rollouts that were *generated* for the task, filtered groups
+            counted as 0; NaN for an absent task.
     """
 
     rewards: FloatArray

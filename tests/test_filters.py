@@ -7,8 +7,8 @@ from fakes import group_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.agents.advantages import group_advantages
-from mtgrpo_env.filters import every_group, lenient, strict
+from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.filters import every_group, lenient, released_lenient, strict
 from mtgrpo_env.types import Group
 
 REWARDS = st.lists(st.sampled_from([0.0, 0.1, 1.0]), max_size=6)
@@ -66,6 +66,14 @@ def test_the_order_of_rollouts_does_not_matter(group: Group, random: Random) -> 
 def test_the_two_rules_differ_on_partial_credit_alone(rewards: list[float], is_strict: bool, is_lenient: bool) -> None:
     group = group_of(rewards)
     assert (strict(group), lenient(group)) == (is_strict, is_lenient)
+
+
+@given(groups())
+@settings(max_examples=100, derandomize=True, deadline=None)
+def test_the_released_lenient_rule_errs_on_equal_partial_rewards_alone(group: Group) -> None:
+    rewards = group.rewards[group.valid]
+    equal_partial = rewards.size > 0 and (rewards == 0.1).all()
+    assert released_lenient(group) == (lenient(group) or equal_partial)
 
 
 def test_returns_that_differ_by_rounding_alone_are_equal() -> None:

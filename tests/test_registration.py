@@ -15,6 +15,7 @@ from mtgrpo_env.vector import TextVectorEnv
 
 IDS = sorted(env_id for env_id in gym.registry if env_id.startswith("MTReason/"))
 LEVELS = ["mini", "easy", "medium", "hard", "very_hard"]
+MINI_LEVELS = ["mini", "mini_medium", "mini_hard"]  # the last two of the paper's tasks alone
 
 
 def test_an_id_that_names_the_package_needs_no_import() -> None:
@@ -52,6 +53,11 @@ def test_every_task_keeps_the_promises_of_a_task(name: str, level: str) -> None:
     check_task(task, num_problems=10)
 
 
+def test_the_mini_tasks_of_the_paper_keep_the_promises_of_a_task() -> None:
+    for task in reason_suite(SUITES["mini-nine"]).tasks:
+        check_task(task, num_problems=10)
+
+
 @pytest.mark.parametrize("env_id", IDS)
 def test_every_id_makes_a_batched_env_in_groups(env_id: str) -> None:
     envs = gym.make_vec(env_id, num_envs=6, group_size=3, level="easy")
@@ -69,7 +75,7 @@ def test_toy_tasks_keep_the_promises_of_a_task() -> None:
     ("arguments", "message"),
     [
         ({"tasks": ("chess",)}, r"one of \['countdown', 'zebra', 'arc', .*'chess'"),
-        ({"level": "trivial"}, r"one of \['mini', 'easy'.*'trivial'"),
+        ({"level": "trivial"}, r"one of \['mini', .*'easy'.*'trivial'"),
         ({"tasks": ("arc-huge",)}, r"level of task 'arc'.*'huge'"),
         ({"tasks": ()}, "at least one task"),
         ({"tasks": ("arc", "arc")}, "unique"),
@@ -100,4 +106,5 @@ def test_a_sync_vector_env_with_one_seed_is_a_group() -> None:
 
 def test_every_suite_has_its_tasks() -> None:
     assert SUITES["nine"] == tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("easy", "medium", "hard"))
-    assert set(SUITES) == {*LEVELS, "nine"}
+    assert SUITES["mini-nine"] == tuple(f"{task}-{level}" for task in PAPER_TASKS for level in MINI_LEVELS)
+    assert set(SUITES) == {*LEVELS, *MINI_LEVELS, "nine", "mini-nine"}

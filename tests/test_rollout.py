@@ -274,3 +274,38 @@ def test_equal_seeds_sample_equal_batches() -> None:
         ]
 
     assert draw() == draw()
+
+
+def test_mean_advantages_are_over_all_that_was_generated_and_those_of_filtered_groups_are_0() -> None:
+    """Two one-step rollouts that ask for a bit each: |A| is 1 if the bits differ, else 0; twenty groups of B = 4."""
+    suite = guess_suite([0.5, 0.9])
+    sampler = RatioPreservingSampler(2, 4, seed=1)
+    batch = sample_batch(suite, BITS, sampler, np.array([0.5, 0.5]), group_size=2)
+    assert batch.kept.sum() < batch.accepted.sum(), "surplus groups count as well"
+    np.testing.assert_allclose(batch.mean_abs_advantages, batch.accepted / batch.generated)
+
+
+def test_what_the_filter_drops_counts_as_0_although_its_rewards_differ() -> None:
+    suite = scripted_suite({"a": (0.1, {"is_success": False}), "b": (0.0, {"is_success": False})})
+    policy = ScriptedPolicy(lambda observation, task_id, place: "ab"[place % 2])
+    for group_filter, mean in ((strict, 0.0), (lenient, 1.0)):
+        batch = sample_batch(
+            suite, policy, MultinomialSampler(1, 3), np.ones(1), group_size=2, group_filter=group_filter
+        )
+        np.testing.assert_allclose(batch.mean_abs_advantages, [mean])
+
+
+def test_accuracies_are_also_known_round_by_round() -> None:
+    suite = guess_suite([0.5, 0.95])
+    sampler = RatioPreservingSampler(2, 8, seed=0, oversampling=1)
+    batch = sample_batch(suite, BITS, sampler, np.array([0.5, 0.5]), group_size=2)
+    assert batch.rounds > 2
+    assert batch.round_accuracies.shape == (batch.rounds, 2)
+    assert np.isnan(batch.round_accuracies).any(), "a task without deficit is absent from a resample"
+    assert (np.nanmin(batch.round_accuracies, axis=0) <= batch.accuracies).all()
+    assert (batch.accuracies <= np.nanmax(batch.round_accuracies, axis=0)).all()
+
+
+def test_a_task_that_was_not_generated_has_no_mean_advantage() -> None:
+    batch = sample_batch(guess_suite([0.5, 0.5]), BITS, MultinomialSampler(2, 4), np.array([1.0, 0.0]), group_size=2)
+    assert np.isnan(batch.mean_abs_advantages).tolist() == [False, True]

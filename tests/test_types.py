@@ -19,7 +19,19 @@ def batch_of(task_ids: list[int], *, generated: list[int]) -> Batch:
     zeros = np.zeros(len(generated), dtype=np.int64)
     means = np.zeros(len(generated))
     counts = np.array(generated, dtype=np.int64)
-    return Batch(groups, np.ones(len(groups)), zeros, zeros, counts, means, means, rounds=1, group_size=2)
+    return Batch(
+        groups,
+        np.ones(len(groups)),
+        targets=zeros,
+        accepted=zeros,
+        generated=counts,
+        rewards=means,
+        accuracies=means,
+        mean_abs_advantages=means,
+        round_accuracies=means[None],
+        rounds=1,
+        group_size=2,
+    )
 
 
 @given(st.lists(st.tuples(VALUES, st.integers(0, 3)), max_size=20))
@@ -64,6 +76,16 @@ def test_a_batch_counts_kept_groups_per_task_and_charges_for_all_generated_rollo
 
 def test_an_empty_batch_keeps_nothing_of_each_task() -> None:
     np.testing.assert_array_equal(batch_of([], generated=[4, 1, 3]).kept, [0, 0, 0])
+
+
+def test_a_part_of_a_batch_is_the_batch_with_fewer_groups_to_train_on() -> None:
+    batch = dataclasses.replace(batch_of([2, 0, 2], generated=[4, 1, 3]), weights=np.array([1.0, 2.0, 3.0]))
+    part = batch.part([2, 1])
+    assert part.groups == (batch.groups[2], batch.groups[1])
+    np.testing.assert_array_equal(part.weights, [3.0, 2.0])
+    np.testing.assert_array_equal(part.kept, [1, 0, 1])
+    assert part.num_rollouts == batch.num_rollouts
+    assert batch.part([]).groups == ()
 
 
 def test_problems_are_equal_when_task_seed_and_options_are_and_can_be_set_members() -> None:

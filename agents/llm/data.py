@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.types import FloatArray, Group
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mtgrpo_env.agents.base import OnMinibatch
 from mtgrpo_env.agents.llm.data import PackedGroups, pack
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.prefix import completion_log_probs
 from mtgrpo_env.agents.llm.train_torch import TrainEngine
 from mtgrpo_env.agents.neural.losses import TokenWeights, clipped_surrogate, sequence_mean
-from mtgrpo_env.types import Batch, FloatArray, Group
+from mtgrpo_env.types import Batch, FloatArray, Group, IntArray
 
 _RNG_FILE = "learner_rng.json"
 
@@ -53,10 +54,15 @@ class LanguageModelLearner:
         self.rows_per_forward = rows_per_forward
         self.rng = np.random.default_rng(seed)
 
-    def update(self, batch: Batch) -> Mapping[str, float]:
+    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         order = self.rng.permutation(len(batch.groups))
-        minibatches = np.array_split(order, min(self.num_minibatches, len(order)))
-        steps = [self._step([batch.groups[i] for i in part], batch.weights[part]) for part in minibatches]
+        steps: list[dict[str, float]] = []
+        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
+            minibatch = batch.part(indices)
+            scalars, objectives = self._step(minibatch)
+            steps.append(scalars)
+            if on_minibatch is not None:
+                on_minibatch(minibatch, objectives)
         return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
 
     @torch.no_grad()
@@ -66,6 +72,10 @@ class LanguageModelLearner:
     def sampled_objectives(self, batch: Batch) -> FloatArray:
         return self._per_task(batch, _surrogate_at_ratio_one)
 
+    def action_counts(self, batch: Batch) -> IntArray:
+        tokens = [sum(len(s.extras.tokens) for r in group.rollouts for s in r.steps) for group in batch.groups]
+        return np.bincount(batch.task_ids, weights=tokens, minlength=batch.num_tasks).astype(np.int64)
+
     def save(self, folder: Path) -> None:
         self.engine.save(folder)
         (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
@@ -74,13 +84,16 @@ class LanguageModelLearner:
         self.engine.load(folder)
         self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
 
-    def _step(self, groups: Sequence[Group], weights: FloatArray) -> dict[str, float]:
-        loss = 0.0
-        for part, token_weights in self._parts(groups, weights):
-            part_loss = -(token_weights * part.weights[:, None] * self._surrogate(part)).sum()
+    def _step(self, minibatch: Batch) -> tuple[dict[str, float], FloatArray]:
+        """One optimiser step; scalars, and the (K,) objectives before it, which the loss knows anyway."""
+        loss, objectives = 0.0, _TaskMeans(minibatch.num_tasks)
+        for part, token_weights in self._parts(minibatch.groups, minibatch.weights):
+            surrogate = self._surrogate(part)
+            part_loss = -(token_weights * part.weights[:, None] * surrogate).sum()
             self.engine.backward(part_loss)
             loss += float(part_loss.detach())
-        return {"loss": loss, "gradient_norm": self.engine.step()}
+            objectives.add(part, token_weights, surrogate.detach())
+        return {"loss": loss, "gradient_norm": self.engine.step()}, objectives.means
 
     def _surrogate(self, part: PackedGroups) -> torch.Tensor:
         log_probs = completion_log_probs(self.policy.model, part, self.policy.decoding.temperature)
@@ -98,13 +111,28 @@ class LanguageModelLearner:
 
     def _per_task(self, batch: Batch, surrogate: Callable[[PackedGroups], torch.Tensor]) -> FloatArray:
         """(K,) weighted mean of a (R, T) surrogate over each task's tokens."""
-        totals, masses = np.zeros(batch.num_tasks), np.zeros(batch.num_tasks)
+        objectives = _TaskMeans(batch.num_tasks)
         for part, token_weights in self._parts(batch.groups, batch.weights):
-            task_ids = part.task_ids.cpu().numpy()
-            rows = (token_weights * surrogate(part)).sum(dim=1).double().cpu().numpy()
-            np.add.at(totals, task_ids, rows)
-            np.add.at(masses, task_ids, token_weights.sum(dim=1).double().cpu().numpy())
-        return np.where(masses > 0, totals / np.where(masses > 0, masses, 1), np.nan)
+            objectives.add(part, token_weights, surrogate(part))
+        return objectives.means
+
+
+class _TaskMeans:
+    """Weighted means over each task's tokens, gathered part by part."""
+
+    def __init__(self, num_tasks: int) -> None:
+        self._totals, self._masses = np.zeros(num_tasks), np.zeros(num_tasks)
+
+    def add(self, part: PackedGroups, token_weights: torch.Tensor, values: torch.Tensor) -> None:
+        """Count (R, T) `values` with (R, T) `token_weights`."""
+        task_ids = part.task_ids.cpu().numpy()
+        np.add.at(self._totals, task_ids, (token_weights * values).sum(dim=1).double().cpu().numpy())
+        np.add.at(self._masses, task_ids, token_weights.sum(dim=1).double().cpu().numpy())
+
+    @property
+    def means(self) -> FloatArray:
+        """(K,), NaN for a task without tokens."""
+        return np.where(self._masses > 0, self._totals / np.where(self._masses > 0, self._masses, 1), np.nan)
 
 
 def _surrogate_at_ratio_one(part: PackedGroups) -> torch.Tensor:

@@ -31,6 +31,8 @@ class ScalarWriter:
             "task_weight": report.probabilities,
             "target_share": report.targets / max(1, report.targets.sum()),
             "realised_share": report.kept / max(1, report.kept.sum()),
+            "action_share": report.actions / max(1, report.actions.sum()),
+            "advantage_share": report.abs_advantages / (report.abs_advantages.sum() or 1),
             "reward": report.rewards,
             "improvement": report.improvements,
             "train_accuracy": report.accuracies,

@@ -1,4 +1,4 @@
-"""The `mtgrpo` command: `train`, `evaluate`, `tasks`, `check`, `score`."""
+"""The `mtgrpo` command: `train`, `compare`, `evaluate`, `tasks`, `check`, `score`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
+    "compare": "methods and seeds side by side, at equal steps, rollouts and seconds",
     "evaluate": "accuracy of an agent on every task of a suite or of a file of rows",
     "tasks": "list the tasks there are",
     "check": "check tasks of your own, and data files for leaks",

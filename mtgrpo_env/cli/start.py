@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from mtgrpo_env.agents.checkpoints import atomic_folder
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
 from mtgrpo_env.envs.demonstrators import Demonstrators
+from mtgrpo_env.envs.mtreason import SUITES
 from mtgrpo_env.suite import TaskSuite
 
 _VERSION = 1  # of the recipe below: raise it when the same numbers would give another model
@@ -38,38 +39,97 @@ class Lesson:
     careful: Mapping[str, float] = field(default_factory=dict)
 
 
-LESSONS = (
-    Lesson("learning to solve", steps=2200, lr=6e-3),
-    Lesson(
-        "taking on habits", steps=300, lr=3e-4, careful={"countdown-mini": 0.75, "zebra-mini": 0.70, "arc-mini": 0.02}
+@dataclass(frozen=True, slots=True)
+class Curriculum:
+    """First the skills, from careful authors alone; then the habits of a corpus whose authors differ by task.
+
+    Attributes:
+        lessons: phases, in order.
+        batch_size: demonstrations in an optimiser step, of all tasks together.
+    """
+
+    lessons: tuple[Lesson, ...]
+    batch_size: int
+
+
+CURRICULUM = Curriculum(
+    (
+        Lesson("learning to solve", steps=2200, lr=6e-3),
+        Lesson(
+            "taking on habits",
+            steps=300,
+            lr=3e-4,
+            careful={"countdown-mini": 0.75, "zebra-mini": 0.70, "arc-mini": 0.02},
+        ),
     ),
+    batch_size=96,
 )
-"""First the skills, from careful authors alone; then the habits of a corpus whose authors differ by task."""
+"""For a few mini tasks; a task it does not name takes on no habit."""
+
+NINE_CURRICULUM = Curriculum(
+    (
+        Lesson("learning to solve", steps=1700, lr=6e-3),
+        Lesson(
+            "taking on habits",
+            steps=300,
+            lr=3e-4,
+            careful={
+                "countdown-mini": 0.75,
+                "countdown-mini_medium": 0.60,
+                "countdown-mini_hard": 0.40,
+                "zebra-mini": 0.70,
+                "zebra-mini_medium": 0.50,
+                "zebra-mini_hard": 0.30,
+                "arc-mini": 0.30,
+                "arc-mini_medium": 0.10,
+                "arc-mini_hard": 0.04,
+            },
+        ),
+    ),
+    batch_size=144,
+)
+"""For all nine mini tasks: the harder the level, the fewer careful authors, ARC's the fewest."""
 
 
-def starting_model(folder: Path, suite: TaskSuite, *, seed: int, console: Console, batch_size: int = 96) -> Path:
+def curriculum_for(names: Sequence[str]) -> Curriculum:
+    """The curriculum of a suite with tasks of these names."""
+    return NINE_CURRICULUM if set(names) == set(SUITES["mini-nine"]) else CURRICULUM
+
+
+def recipe_of(names: Sequence[str], *, seed: int) -> dict[str, Any]:
+    """Everything that the starting model for tasks of these names depends on."""
+    curriculum = curriculum_for(names)
+    return {
+        "version": _VERSION,
+        "tasks": list(names),
+        "size": asdict(TinyModelConfig()),
+        "lessons": [asdict(lesson) for lesson in curriculum.lessons],
+        "batch_size": curriculum.batch_size,
+        "seed": seed,
+    }
+
+
+def starting_model_name(names: Sequence[str], *, seed: int) -> str:
+    """The name of the folder that keeps it: another recipe has another name."""
+    text = json.dumps(recipe_of(names, seed=seed), sort_keys=True)
+    return f"start-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def starting_model(folder: Path, suite: TaskSuite, *, seed: int, console: Console) -> Path:
     """The folder of the taught tiny model, made on first use and found again ever after.
 
     Raises:
         ValueError: if a task's prompts are too long for the tiny model.
     """
-    size = TinyModelConfig()
-    recipe = {
-        "version": _VERSION,
-        "tasks": list(suite.names),
-        "size": asdict(size),
-        "lessons": [asdict(lesson) for lesson in LESSONS],
-        "batch_size": batch_size,
-        "seed": seed,
-    }
-    name = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
-    target = Path(folder) / f"start-{name}"
+    size, curriculum = TinyModelConfig(), curriculum_for(suite.names)
+    recipe = recipe_of(suite.names, seed=seed)
+    target = Path(folder) / starting_model_name(suite.names, seed=seed)
     if target.is_dir():
         return target
     _check_fit(suite, size.context)
     tokenizer = tiny_tokenizer()
     model = tiny_model(tokenizer, size, seed=seed)
-    for number, lesson in enumerate(LESSONS):
+    for number, lesson in enumerate(curriculum.lessons):
         careful = {task: lesson.careful.get(task, 1.0) for task in suite.names}
         with _LessonProgress(console, lesson) as progress:
             imitate(
@@ -77,7 +137,7 @@ def starting_model(folder: Path, suite: TaskSuite, *, seed: int, console: Consol
                 tokenizer,
                 Demonstrators(suite, careful),
                 num_steps=lesson.steps,
-                batch_size=batch_size,
+                batch_size=curriculum.batch_size,
                 lr=lesson.lr,
                 seed=seed + number,
                 progress=progress.show,

@@ -19,7 +19,7 @@ from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
-from mtgrpo_env.agents.methods import METHODS, MethodConfig
+from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
@@ -42,15 +42,18 @@ class Config:
     out: Path = Path("runs/main")
     """Folder of the run: checkpoints, history, TensorBoard events, figure."""
     suite: str = "mini"
-    """A named suite (mini, easy, medium, hard, very_hard, nine) or tasks like "countdown-easy,arc-hard"."""
+    """A named suite (mini, mini-nine, easy, medium, hard, very_hard, nine) or tasks like "countdown-easy,arc-hard"."""
     rows: tuple[Path, ...] = ()
     """Files of rows to train on instead, .parquet or .jsonl: those marked train; the others are held out."""
     model: str | None = None
     """Starting model, a folder or a hub id; by default a tiny one, built and taught here once."""
     method: str = "mt-grpo"
-    """mt-grpo, dapo or grpo."""
+    """mt-grpo, dapo, grpo, sec-dapo, sec-grpo, iwu-only, rps-only, no-acceptance, reg-1e-5, reg-5e-4, reg-1e-2,
+    sequential-forward or sequential-backward."""
+    preset: str = "default"
+    """Whose parts the method is composed of: default (our choice), paper or released (the paper's public code)."""
     steps: int = 60
-    """Training steps."""
+    """Training steps; a run may go on for more, unless its method shares them out (the sequential ones)."""
     batch_size: int = 32
     """Groups in a batch (B)."""
     group_size: int = 8
@@ -116,10 +119,7 @@ def _suite(config: Config) -> TaskSuite:
 
 def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:
     """The agent that a config describes, at its first step."""
-    method_config = MethodConfig(
-        suite.num_tasks, config.batch_size, config.seed, reward_coef=config.reward_coef, weight_lr=config.weight_lr
-    )
-    method = METHODS[config.method](method_config)
+    method = build_method(config, suite)
     decoding = Decoding(config.max_new_tokens, config.temperature)
     policy = LanguageModelPolicy.from_pretrained(start, decoding=decoding, device=config.device, seed=config.seed)
     learner = LanguageModelLearner(
@@ -130,7 +130,28 @@ def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:
         rows_per_forward=config.rows_per_forward,
         seed=config.seed,
     )
-    return MTGRPOAgent(suite, policy, learner, method.sampler, method.task_weights, group_size=config.group_size)
+    return method.agent(suite, policy, learner, group_size=config.group_size)
+
+
+def build_method(config: Config, suite: TaskSuite) -> Method:
+    """The method that a config names, for a suite.
+
+    Tasks of one kind, "zebra-easy" and "zebra-hard", are a family to the methods that train family by family.
+    """
+    kinds = [name.partition("-")[0] for name in suite.names]
+    families = tuple(tuple(k for k, own in enumerate(kinds) if own == kind) for kind in dict.fromkeys(kinds))
+    method_config = MethodConfig(
+        suite.num_tasks,
+        config.batch_size,
+        config.seed,
+        reward_coef=config.reward_coef,
+        weight_lr=config.weight_lr,
+        preset=config.preset,
+        num_steps=config.steps,
+        families=families,
+        policy_lr=config.lr,
+    )
+    return METHODS[config.method](method_config)
 
 
 class _Run:
@@ -239,8 +260,9 @@ class _StopRequest:
 
 
 def _check(config: Config) -> None:
-    if config.method not in METHODS:
-        raise ValueError(f"method must be one of {list(METHODS)}, got {config.method!r}")
+    for name, known in (("method", METHODS), ("preset", PRESETS)):
+        if getattr(config, name) not in known:
+            raise ValueError(f"{name} must be one of {list(known)}, got {getattr(config, name)!r}")
     sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "rows_per_forward")
     for name in (*sizes, "eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints"):
         if getattr(config, name) < 1:
@@ -253,7 +275,8 @@ def _refuse_another_run(config: Config) -> None:
     if not file.is_file() or newest_checkpoint(config.out) is None:
         return
     saved, own = json.loads(file.read_text()), _as_json(config)
-    differing = [name for name in own if name not in _MAY_CHANGE and saved.get(name) != own[name]]
+    fixed = own.keys() - (_MAY_CHANGE - {"steps"} if config.method.startswith("sequential") else _MAY_CHANGE)
+    differing = [name for name in own if name in fixed and saved.get(name) != own[name]]
     if differing:
         lines = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in differing]
         raise ValueError(f"{config.out} holds another run ({'; '.join(lines)}): choose another --out")

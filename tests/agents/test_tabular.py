@@ -153,6 +153,25 @@ def test_loss_weights_scale_the_gradient() -> None:
     assert np.allclose(learner._gradient(_flatten(batch.groups, 2 * batch.weights)), 2 * plain)
 
 
+def test_each_minibatch_is_told_with_the_objectives_it_had_before_its_step() -> None:
+    """The first has ratio 1, hence 0; later ones have been moved by the steps before; each step raises its own."""
+    _, learner, batch = trained_a_little()
+    told: list[tuple[Batch, np.ndarray, np.ndarray]] = []
+    learner.update(batch, lambda part, before: told.append((part, before, learner.objectives(part))))
+    assert sorted(id(g) for part, _, _ in told for g in part.groups) == sorted(id(g) for g in batch.groups)
+    assert np.allclose(np.nan_to_num(told[0][1]), 0, atol=1e-12)
+    assert np.abs(np.nan_to_num(told[1][1])).max() > 1e-3
+    for part, before, after in told:
+        assert (np.isnan(before) == (part.kept == 0)).all()
+        assert np.nansum((after - before) * part.kept) > 0
+
+
+def test_actions_are_counted_per_task() -> None:
+    _, learner, batch = trained_a_little()
+    np.testing.assert_array_equal(learner.action_counts(batch), batch.kept * 6 * [1, 2])
+    np.testing.assert_array_equal(learner.action_counts(batch.part([])), [0, 0])
+
+
 @pytest.mark.parametrize("num_minibatches", [1, 4, 100])
 def test_a_batch_may_have_fewer_groups_than_minibatches(num_minibatches: int) -> None:
     _, learner, batch = trained_a_little()

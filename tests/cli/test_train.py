@@ -19,6 +19,9 @@ from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.cli import main
+from mtgrpo_env.cli.train import Config, build_method
+from mtgrpo_env.envs.mtreason import SUITES, reason_suite
+from mtgrpo_env.task_weights_baselines import SequentialWeights
 
 RunCommand = Callable[..., Any]
 StartProcess = Callable[[Sequence[object]], subprocess.Popen[str]]
@@ -226,7 +229,8 @@ def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
         (("--batch-size", 1), "batch_size must be at least the number of tasks, 2, got 1"),
         (("--batch-size", 0), "batch_size must be at least 1, got 0"),
         (("--eval-every", 0), "eval_every must be at least 1, got 0"),
-        (("--method", "ppo"), "method must be one of ['mt-grpo', 'dapo', 'grpo'], got 'ppo'"),
+        (("--method", "ppo"), "method must be one of ['mt-grpo', 'dapo', 'grpo', 'sec-dapo'"),
+        (("--preset", "theirs"), "preset must be one of ['default', 'paper', 'released'], got 'theirs'"),
         (("--suite", "mniature"), "got 'mniature'"),
         (("--model", "./none"), "'./none'"),
         (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "exceed the model's context of 64 tokens"),
@@ -268,3 +272,31 @@ def test_without_a_model_tasks_too_long_for_the_embedded_one_are_refused_at_once
     line = refused("train", "--out", tmp_path / "run", "--suite", "easy")
     assert "choose the mini suite, or a model with --model" in line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("method", "preset"), [("sec-dapo", "released"), ("reg-1e-2", "paper"), ("iwu-only", "default")]
+)
+def test_any_method_of_any_preset_trains_a_language_model(
+    command: RunCommand, model_folder: Path, tmp_path: Path, method: str, preset: str
+) -> None:
+    out = tmp_path / "run"
+    result = command(*train(out, model_folder, "--method", method, "--preset", preset, "--steps", 1))
+    assert result.code == 0, result.err
+    assert steps_of(out) == [1]
+
+
+def test_the_sequential_methods_take_tasks_of_one_kind_together_and_share_out_the_steps() -> None:
+    suite = reason_suite(SUITES["mini-nine"])
+    weights = build_method(Config(method="sequential-backward", steps=3), suite).task_weights
+    assert isinstance(weights, SequentialWeights)
+    assert weights.groups == ((6, 7, 8), (3, 4, 5), (0, 1, 2))
+
+
+def test_a_sequential_run_cannot_be_given_other_steps(
+    command: RunCommand, refused: Callable[..., str], model_folder: Path, tmp_path: Path
+) -> None:
+    """They decide which task comes when."""
+    run = train(tmp_path / "run", model_folder, "--method", "sequential-forward", "--steps", 2)
+    assert command(*run).code == 0
+    assert "steps was 2, is 4" in refused(*run, "--steps", 4)

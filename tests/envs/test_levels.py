@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from mtgrpo_env.envs.answers import BoxedTask
-from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
+from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS, reason_suite
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
 
 LEVELS = [f"{name}-{level}" for name, env_type in REASON_TASKS.items() for level in env_type.LEVELS]
-LARGE = [level for level in LEVELS if not level.endswith("-mini")]
+LARGE = [level for level in LEVELS if "-mini" not in level]
 CLIMB = ("easy", "medium", "hard", "very_hard")
 
 
@@ -47,6 +47,20 @@ def test_neighbouring_seeds_and_the_splits_share_next_to_nothing(level: str) -> 
     first, second, held_out = (set(keys_of(suite, count)) for suite in suites)
     assert not held_out & (first | second)
     assert len(first & second) <= 1
+
+
+@pytest.mark.parametrize("name", PAPER_TASKS)
+def test_the_mini_levels_fit_a_model_that_reads_64_characters_and_writes_16(name: str) -> None:
+    rng = np.random.default_rng(2)
+    sizes: list[float] = []
+    for level in ("mini", "mini_medium", "mini_hard"):
+        task = REASON_TASKS[name](level)
+        puzzles = [task.generate(rng) for _ in range(200)]
+        prompts, responses = ([len(text) for text in map(read, puzzles)] for read in (task.prompt, task.oracle))
+        assert max(prompts) <= 64
+        assert max(responses) - len("boxed{") <= 16  # the opening of a box is one token
+        sizes.append(float(np.mean(prompts)))
+    assert sizes == sorted(sizes)
 
 
 def guessing_rate(task: BoxedTask[Any], tries: int) -> float:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.checker import check_task
 from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.number_guessing import HiddenNumber, NumberGuessing

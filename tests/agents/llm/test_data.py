@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.llm.data import Completion, PackedGroups, fold, left_padded, pack
 from mtgrpo_env.types import Group, Problem, Rollout, Step
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from mtgrpo_env.agents.advantages import group_advantages
+from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
@@ -249,6 +249,42 @@ def test_a_gradient_that_is_not_finite_is_refused_and_leaves_everything_as_it_wa
     assert all(parameter.grad is None for parameter in policy.model.parameters())
     learner.update(batch)
     assert torch.isfinite(parameters_of(policy)).all()
+
+
+@pytest.mark.parametrize("rows_per_forward", [512, 5])
+def test_each_minibatch_is_told_with_the_objectives_it_had_before_its_step(
+    make_policy: MakePolicy, sample: Sample, rows_per_forward: int
+) -> None:
+    policy = make_policy()
+    batch = sample(policy)
+    learner = learner_of(policy, lr=1e-2, num_minibatches=3, rows_per_forward=rows_per_forward)
+    told: list[FloatArray] = []
+    parts: list[Batch] = []
+
+    def hear(part: Batch, before: FloatArray) -> None:
+        parts.append(part)
+        told.append(before)
+
+    learner.update(batch, hear)
+    assert sorted(id(g) for part in parts for g in part.groups) == sorted(id(g) for g in batch.groups)
+
+    replayed_policy = make_policy()
+    replayed = learner_of(replayed_policy, lr=1e-2, num_minibatches=1)
+    for part, before in zip(parts, told, strict=True):
+        np.testing.assert_allclose(before, replayed.objectives(part), atol=1e-5)
+        replayed.update(part)
+    assert np.abs(np.nan_to_num(told[1:])).max() > 1e-3
+    torch.testing.assert_close(parameters_of(policy), parameters_of(replayed_policy), atol=1e-5, rtol=1e-4)
+
+
+def test_tokens_are_counted_per_task(make_policy: MakePolicy, sample: Sample) -> None:
+    policy = make_policy()
+    batch = sample(policy)
+    counted = np.zeros(2, dtype=np.int64)
+    for group in batch.groups:
+        counted[group.task_id] += sum(len(step.extras.tokens) for r in group.rollouts for step in r.steps)
+    np.testing.assert_array_equal(learner_of(policy).action_counts(batch), counted)
+    np.testing.assert_array_equal(learner_of(policy).action_counts(batch.part([])), [0, 0])
 
 
 def agent_of(suite: TaskSuite, policy: LanguageModelPolicy, *, seed: int = 0, lr: float = 1e-3) -> MTGRPOAgent:

@@ -29,6 +29,8 @@ def make_report() -> Callable[..., StepReport]:
             "rewards": ones / 2,
             "accuracies": ones / 4,
             "improvements": -ones / 8,
+            "actions": 10 * counts,
+            "abs_advantages": 3.0 * counts,
             "rounds": 2,
             "rollouts": 96,
             "rollout_seconds": 0.5,

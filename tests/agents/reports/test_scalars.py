@@ -15,7 +15,17 @@ from mtgrpo_env.agents.reports.scalars import ScalarWriter
 from mtgrpo_env.evaluation import Evaluation
 
 NAMES = ("countdown-mini", "zebra-mini")
-PER_TASK = ("task_weight", "target_share", "realised_share", "reward", "improvement", "train_accuracy", "filter_rate")
+PER_TASK = (
+    "task_weight",
+    "target_share",
+    "realised_share",
+    "action_share",
+    "advantage_share",
+    "reward",
+    "improvement",
+    "train_accuracy",
+    "filter_rate",
+)
 PER_STEP = ("loss", "gradient_norm", "rollout_seconds", "update_seconds", "rounds", "rollouts")
 
 MakeReport = Callable[..., StepReport]
@@ -43,6 +53,8 @@ def test_a_step_is_written_under_one_tag_for_each_task_and_one_for_each_scalar(
         "target_share/countdown-mini": 1 / 3,
         "realised_share/countdown-mini": 2 / 3,
         "realised_share/zebra-mini": 1 / 3,
+        "action_share/countdown-mini": 1 / 3,
+        "advantage_share/zebra-mini": 2 / 3,
         "reward/zebra-mini": 1 / 2,
         "improvement/zebra-mini": -1 / 8,
         "train_accuracy/zebra-mini": 1 / 4,

@@ -1,0 +1,137 @@
+"""GRPO over env steps: group advantages of episode returns, the clipped objective, one network for all tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.agents.base import OnMinibatch, env_step_counts
+from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
+from mtgrpo_env.agents.neural.losses import clipped_surrogate, sequence_mean
+from mtgrpo_env.agents.neural.mlp import Choice, MLPPolicy
+from mtgrpo_env.types import Batch, FloatArray, IntArray
+
+_RNG_FILE = "learner_rng.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Every step of a batch, flat; M steps."""
+
+    features: torch.Tensor  # (M, D)
+    chosen: torch.Tensor  # (M, A)
+    old_log_probs: torch.Tensor  # (M,)
+    task_ids: torch.Tensor  # (M,)
+    advantages: torch.Tensor  # (M,) of the step's episode
+    shares: torch.Tensor  # (M,) in the mean over episodes of the mean over their steps
+    weights: torch.Tensor  # (M,) loss weight of the step's group
+
+
+class MLPLearner:
+    """Improves an `MLPPolicy` by AdamW; every step of an episode has the advantage of its return.
+
+    Args:
+        policy: whose network is trained.
+        lr: learning rate.
+        num_minibatches: optimiser steps for each batch.
+        clip_low: ε_low.
+        clip_high: ε_high.
+        seed: of the minibatch shuffle.
+    """
+
+    def __init__(
+        self,
+        policy: MLPPolicy,
+        *,
+        lr: float = 3e-3,
+        num_minibatches: int = 4,
+        clip_low: float = 0.2,
+        clip_high: float = 0.28,
+        seed: int = 0,
+    ) -> None:
+        self.policy = policy
+        self.engine = TorchTrainEngine(policy.network, lr=lr)
+        self.num_minibatches = num_minibatches
+        self.clip_low, self.clip_high = clip_low, clip_high
+        self.rng = np.random.default_rng(seed)
+
+    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
+        order = self.rng.permutation(len(batch.groups))
+        losses: list[float] = []
+        norms: list[float] = []
+        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
+            minibatch = batch.part(indices)
+            steps = _flatten(minibatch)
+            surrogate = self._surrogate(steps)
+            loss = -(steps.shares * steps.weights * surrogate).sum()
+            self.engine.backward(loss)
+            norms.append(self.engine.step())
+            losses.append(float(loss.detach()))
+            if on_minibatch is not None:
+                on_minibatch(minibatch, _per_task(steps, surrogate.detach(), batch.num_tasks))
+        return {"loss": float(np.mean(losses)), "gradient_norm": float(np.mean(norms))}
+
+    @torch.no_grad()
+    def objectives(self, batch: Batch) -> FloatArray:
+        steps = _flatten(batch)
+        return _per_task(steps, self._surrogate(steps), batch.num_tasks)
+
+    def sampled_objectives(self, batch: Batch) -> FloatArray:
+        steps = _flatten(batch)
+        return _per_task(steps, steps.advantages, batch.num_tasks)
+
+    def action_counts(self, batch: Batch) -> IntArray:
+        return env_step_counts(batch)
+
+    def save(self, folder: Path) -> None:
+        self.engine.save(folder)
+        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
+
+    def load(self, folder: Path) -> None:
+        self.engine.load(folder)
+        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
+
+    def _surrogate(self, steps: _Steps) -> torch.Tensor:
+        """(M,) min(r A, clip(r) A): each step is a row of one action."""
+        log_probs = self.policy.log_probs(steps.features, steps.task_ids, steps.chosen)
+        columns = log_probs[:, None], steps.old_log_probs[:, None]
+        clips = {"clip_low": self.clip_low, "clip_high": self.clip_high}
+        return clipped_surrogate(*columns, steps.advantages, **clips).squeeze(1)
+
+
+def _flatten(batch: Batch) -> _Steps:
+    """The steps of the groups trained on; their `extras` must be `Choice`s."""
+    choices: list[Choice] = []
+    lengths: list[int] = []
+    for group in batch.groups:
+        for rollout in group.rollouts:
+            choices += [step.extras for step in rollout.steps]
+            lengths.append(len(rollout.steps))
+    sizes = [len(group.rollouts) for group in batch.groups]
+    advantages = np.concatenate([group_advantages(group) for group in batch.groups])
+    of_rollouts = (advantages.astype(np.float32), np.repeat(batch.weights, sizes), np.repeat(batch.task_ids, sizes))
+    of_steps = (torch.as_tensor(np.repeat(values, lengths)) for values in (*of_rollouts, np.arange(len(lengths))))
+    of_advantages, weights, task_ids, rollouts = of_steps
+    return _Steps(
+        features=torch.as_tensor(np.stack([choice.features for choice in choices])),
+        chosen=torch.as_tensor(np.stack([choice.chosen for choice in choices])),
+        old_log_probs=torch.tensor([choice.log_prob for choice in choices]),
+        task_ids=task_ids,
+        advantages=of_advantages,
+        shares=sequence_mean(torch.ones(len(choices), 1), rollouts).squeeze(1),
+        weights=weights.float(),
+    )
+
+
+def _per_task(steps: _Steps, surrogate: torch.Tensor, num_tasks: int) -> FloatArray:
+    """(K,) mean of the surrogate over each task's episodes; NaN for a task that has none."""
+    task_ids = steps.task_ids.numpy()
+    totals = np.bincount(task_ids, weights=(steps.shares * surrogate).double().numpy(), minlength=num_tasks)
+    masses = np.bincount(task_ids, weights=steps.shares.double().numpy(), minlength=num_tasks)
+    return np.where(masses > 0, totals / np.where(masses > 0, masses, 1), np.nan)

@@ -1,0 +1,233 @@
+"""Runs of several methods, learning rates and seeds as one data set, in files that outlive the runs.
+
+`results.jsonl` has a line for each evaluation, `steps.jsonl` one for each training step, `compare.json` says what was
+compared. Tables and figures are made from these three alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from mtgrpo_env.agents.checkpoints import atomic_file
+from mtgrpo_env.agents.reports.history import Record
+from mtgrpo_env.agents.reports.statistics import area_under_curve, at_budget
+from mtgrpo_env.metrics import relative_change
+from mtgrpo_env.types import FloatArray
+
+Cost = Literal["steps", "rollouts", "seconds"]
+COSTS: tuple[Cost, ...] = get_args(Cost)
+Measure = Literal["worst", "average", "relative"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+BASE = "dapo"  # of the relative change, as in the paper
+_SETTINGS, _RESULTS, _STEPS = "compare.json", "results.jsonl", "steps.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was compared.
+
+    Attributes:
+        command: that made the comparison.
+        tasks: names of the K tasks.
+        methods: in the order in which they are shown; the first is compared with each of the others.
+        lrs: learning rates that every method was given.
+        seeds: that every method was given.
+        steps: horizon of every run.
+        threshold: worst-task accuracy whose cost is reported.
+        eval_problems: held-out problems of each task.
+        parallel: runs at a time, since seconds depend on it.
+    """
+
+    command: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    lrs: tuple[float, ...]
+    seeds: tuple[int, ...]
+    steps: int
+    threshold: float
+    eval_problems: int
+    parallel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: E evaluations of K tasks, what each had cost, and the records of its training steps."""
+
+    method: str
+    lr: float
+    seed: int
+    costs: Mapping[Cost, FloatArray]  # (E,) each
+    accuracies: FloatArray  # (E, K)
+    records: Sequence[Record]
+
+    @property
+    def worst(self) -> FloatArray:
+        """(E,) accuracy of the worst task."""
+        return self.accuracies.min(axis=1)
+
+    @property
+    def average(self) -> FloatArray:
+        """(E,) accuracy averaged over tasks."""
+        return self.accuracies.mean(axis=1)
+
+    def at(self, cost: Cost, budget: float) -> FloatArray:
+        """(K,) accuracies interpolated to a budget."""
+        return at_budget(self.costs[cost], self.accuracies, budget)
+
+
+def run_of_history(records: Iterable[Record], *, method: str, lr: float, seed: int, num_steps: int) -> Run:
+    """A run up to a horizon, from its history."""
+    records = [record for record in records if record["step"] <= num_steps]
+    steps = [record for record in records if record["kind"] == "step"]
+    evaluations = [record for record in records if record["kind"] == "evaluation"]
+    spent = np.cumsum([0.0, *(record["rollout_seconds"] + record["update_seconds"] for record in steps)])
+    after = np.array([record["step"] for record in evaluations])
+    costs: dict[Cost, FloatArray] = {
+        "steps": after.astype(np.float64),
+        "rollouts": np.array([record["rollouts"] for record in evaluations], dtype=np.float64),
+        "seconds": spent[after],  # training only: evaluating is no part of any method
+    }
+    accuracies = np.array([record["accuracies"] for record in evaluations], dtype=np.float64)
+    return Run(method, lr, seed, costs, accuracies, steps)
+
+
+class Comparison:
+    """Finished runs, and for each method the best of the learning rates that all were given.
+
+    Args:
+        settings: what was to be compared.
+        runs: that there are, in any order; one that failed is missing.
+    """
+
+    def __init__(self, settings: Settings, runs: Iterable[Run]) -> None:
+        self.settings = settings
+        by_name = {(run.method, run.lr, run.seed): run for run in runs}
+        names = [(m, lr, seed) for m in settings.methods for lr in settings.lrs for seed in settings.seeds]
+        self.runs = [by_name[name] for name in names if name in by_name]
+        self.missing = [name for name in names if name not in by_name]
+        self.tuned = {method: lr for method in settings.methods if (lr := self._best_rate(method)) is not None}
+        self.budgets: dict[Cost, float] = {
+            cost: min((run.costs[cost][-1] for m in self.tuned for run in self.chosen(m)), default=math.nan)
+            for cost in COSTS
+        }
+
+    @property
+    def first(self) -> str:
+        """The first method of which there are runs: the one that is put forward."""
+        return next(iter(self.tuned))
+
+    def at_rate(self, method: str, lr: float) -> list[Run]:
+        """The runs of a method at a learning rate, one a seed."""
+        return [run for run in self.runs if (run.method, run.lr) == (method, lr)]
+
+    def chosen(self, method: str) -> list[Run]:
+        """The runs of a method at its best rate, one a seed."""
+        return self.at_rate(method, self.tuned[method])
+
+    def area(self, method: str, lr: float) -> float:
+        """Worst-task accuracy averaged over the steps and seeds; NaN if there is no run."""
+        areas = [area_under_curve(run.costs["steps"], run.worst) for run in self.at_rate(method, lr)]
+        return float(np.mean(areas)) if areas else math.nan
+
+    def scores(self, runs: Sequence[Run], measure: Measure, cost: Cost, budget: float) -> FloatArray:
+        """(S,) what each run scores at a budget; NaN where it is undefined."""
+        if measure == "relative":
+            return np.array([self._relative(run, cost, budget) for run in runs])
+        return np.array([float(at_budget(run.costs[cost], getattr(run, measure), budget)) for run in runs])
+
+    def _relative(self, run: Run, cost: Cost, budget: float) -> float:
+        base = [other for other in self.chosen(BASE) if other.seed == run.seed] if BASE in self.tuned else []
+        if not base:
+            return math.nan
+        accuracies = base[0].at(cost, budget)
+        return relative_change(run.at(cost, budget), accuracies) if (accuracies > 0).all() else math.nan
+
+    def _best_rate(self, method: str) -> float | None:
+        """By area under the worst-task curve; a rate at which seeds failed loses to one at which fewer did."""
+        rates = [lr for lr in self.settings.lrs if self.at_rate(method, lr)]
+        return max(rates, key=lambda lr: (len(self.at_rate(method, lr)), self.area(method, lr)), default=None)
+
+    def save(self, folder: Path) -> None:
+        """Write the three files."""
+        with atomic_file(folder / _SETTINGS) as file:
+            file.write_text(json.dumps(asdict(self.settings), indent=1))
+        with atomic_file(folder / _RESULTS) as file:
+            _write_lines(file, (line for run in self.runs for line in self._result_lines(run)))
+        with atomic_file(folder / _STEPS) as file:
+            _write_lines(file, (_named(run) | dict(record) for run in self.runs for record in run.records))
+
+    @classmethod
+    def load(cls, folder: Path) -> Comparison:
+        """Read the three files.
+
+        Raises:
+            FileNotFoundError: if `folder` holds no comparison.
+        """
+        if not (folder / _SETTINGS).is_file():
+            raise FileNotFoundError(f"{folder} holds no comparison: it has no {_SETTINGS}")
+        loaded: dict[str, Any] = json.loads((folder / _SETTINGS).read_text())
+        tuples: dict[str, Any] = {name: tuple(value) for name, value in loaded.items() if isinstance(value, list)}
+        settings = Settings(**{**loaded, **tuples})
+        results = _by_run(folder / _RESULTS)
+        steps = _by_run(folder / _STEPS)
+        return cls(settings, [_run_of_lines(lines, steps.get(name, []), settings) for name, lines in results.items()])
+
+    def _result_lines(self, run: Run) -> Iterator[dict[str, Any]]:
+        for i, accuracies in enumerate(run.accuracies):
+            step, rollouts, seconds = (float(run.costs[cost][i]) for cost in COSTS)
+            yield {
+                **_named(run),
+                "step": int(step),
+                "rollouts": int(rollouts),
+                "seconds": seconds,
+                "accuracies": {task: _finite(a) for task, a in zip(self.settings.tasks, accuracies, strict=True)},
+                "worst": _finite(run.worst[i]),
+                "average": _finite(run.average[i]),
+                "relative_change": _finite(self._relative(run, "steps", step)),
+            }
+
+
+def per_step(runs: Sequence[Run], field: str) -> FloatArray | None:
+    """(steps, ...) of a field of the step records, averaged over runs of one length; None if one lacks it."""
+    if any(field not in record for run in runs for record in run.records):
+        return None
+    return np.mean([[record[field] for record in run.records] for run in runs], axis=0)
+
+
+def _named(run: Run) -> dict[str, Any]:
+    return {"method": run.method, "lr": run.lr, "seed": run.seed}
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _write_lines(file: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    with file.open("w") as opened:
+        opened.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+
+
+def _by_run(file: Path) -> dict[tuple[str, float, int], list[Record]]:
+    lines: dict[tuple[str, float, int], list[Record]] = {}
+    with file.open() as opened:
+        for line in map(json.loads, opened):
+            lines.setdefault((line["method"], line["lr"], line["seed"]), []).append(line)
+    return lines
+
+
+def _run_of_lines(lines: Sequence[Record], steps: Sequence[Record], settings: Settings) -> Run:
+    first = lines[0]
+    columns: dict[Cost, str] = {"steps": "step", "rollouts": "rollouts", "seconds": "seconds"}
+    costs: dict[Cost, FloatArray] = {
+        cost: np.array([line[name] for line in lines], dtype=np.float64) for cost, name in columns.items()
+    }
+    accuracies = np.array([[line["accuracies"][task] for task in settings.tasks] for line in lines], dtype=np.float64)
+    return Run(first["method"], first["lr"], first["seed"], costs, accuracies, steps)

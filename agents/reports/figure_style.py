@@ -1,0 +1,85 @@
+"""What all figures share: colours that do not repeat, panels, smoothing, and files that appear whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtgrpo_env.agents.checkpoints import atomic_file
+from mtgrpo_env.types import FloatArray
+
+SMOOTHING = 5
+"""Steps averaged over: shares of one batch are small counts."""
+
+_PALETTE = matplotlib.colormaps["tab20"].colors  # pyright: ignore[reportAttributeAccessIssue]
+_COLORS = (*_PALETTE[::2], *_PALETTE[1::2])  # ten strong ones, then their pale relatives
+_LINES = ("-", "--", ":")
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Colour and dashes of the line at an index: colours repeat after 20, pairs of the two after 60.
+
+    The pale colours of 10 to 19 are dashed, so that they are not taken for the strong ones.
+    """
+    return {"color": color(index), "linestyle": _LINES[index // 10 % len(_LINES)]}
+
+
+def color(index: int) -> Any:
+    """The colour of a task or of a method."""
+    return _COLORS[index % len(_COLORS)]
+
+
+def panels(
+    count: int, *, title: str, xlabel: str, width: float = 4.0, height: float = 3.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels in at most four columns, with one scale for all; no panel is left empty."""
+    num_columns = min(count, 3 if count in (3, 5, 6, 9) else 4)
+    num_rows = math.ceil(count / num_columns)
+    figure = Figure(figsize=(max(8.0, width * num_columns), height * num_rows + 1.2), layout="constrained")
+    axes = figure.subplots(num_rows, num_columns, squeeze=False, sharex=True, sharey=True).ravel().tolist()
+    for empty in axes[count:]:
+        empty.remove()
+    for lowest in axes[max(0, count - num_columns) : count]:
+        lowest.tick_params(labelbottom=True)
+        lowest.set_xlabel(xlabel)
+    figure.suptitle(title)
+    return figure, axes[:count]
+
+
+def shared_legend(figure: Figure, axes: Axes) -> None:
+    """One legend below all panels, of what one of them shows."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), fontsize=8)
+
+
+def write(figure: Figure, file: Path) -> None:
+    """Write a PNG; it replaces one that is there."""
+    with atomic_file(file) as unfinished:
+        figure.savefig(unfinished, dpi=120, format="png")
+
+
+def smoothed(values: FloatArray) -> FloatArray:
+    """(steps, ...) mean of each row and up to `SMOOTHING` - 1 rows before it."""
+    totals = np.cumsum(values, axis=0, dtype=np.float64)
+    totals[SMOOTHING:] -= totals[:-SMOOTHING].copy()
+    counts = np.minimum(np.arange(len(values)) + 1, SMOOTHING)
+    return totals / counts.reshape(-1, *[1] * (totals.ndim - 1))
+
+
+def shares(counts: Sequence[Any] | FloatArray) -> FloatArray:
+    """(steps, K) each row as shares of its sum; a row of zeros stays so."""
+    array = np.asarray(counts, dtype=np.float64)
+    totals = array.sum(axis=1, keepdims=True)
+    return array / np.where(totals > 0, totals, 1)
+
+
+def rejected_shares(accepted: FloatArray, generated: FloatArray) -> FloatArray:
+    """The share of generated groups that carried no gradient; NaN where none was generated."""
+    return 1 - np.divide(accepted, generated, out=np.full(generated.shape, np.nan), where=generated > 0)

@@ -1,0 +1,140 @@
+"""Methods side by side, on as many toy tasks as you like or on classic control.
+
+    python examples/compare_methods.py                                   # ten combination locks: seconds, no torch
+    python examples/compare_methods.py --tasks 1000 --steps 20           # a thousand: a minute or two
+    python examples/compare_methods.py --suite control --methods mt-grpo dapo   # CartPole and others: minutes, torch
+
+Prints a table and saves a figure. A thousand tasks have a worst one by chance alone, so the mean of the worst
+tenth is shown beside it.
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mtgrpo_env.agents.methods import METHODS, Method, MethodConfig
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning
+from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.envs.gymnasium_tasks import control_suite
+from mtgrpo_env.envs.toy import graded_suite
+from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.filters import lenient
+
+NUM_EVALUATIONS = 6
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all methods of a comparison share."""
+
+    num_tasks: int
+    batch_size: int
+    held_out: int
+    rollouts_per_problem: int
+    make_agent: Callable[[Method], MTGRPOAgent]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one method achieved: generated rollouts and an evaluation, several times, and the seconds of training."""
+
+    rollouts: list[int]
+    evaluations: list[Evaluation]
+    seconds: float
+
+
+def toy_setting(num_tasks: int, seed: int) -> Setting:
+    """Combination locks and a table."""
+    batch_size = min(max(32, num_tasks), 100)
+
+    def make_agent(method: Method) -> MTGRPOAgent:
+        policy = TabularPolicy(num_tasks, num_observations=16, num_actions=8, seed=seed)
+        # The loss is a mean over groups: with a step size in proportion, a group counts alike in any batch.
+        learner = TabularLearner(policy, lr=batch_size / 8, clip_high=method.clip_high, seed=seed)
+        return method.agent(graded_suite(num_tasks, seed=seed), policy, learner)
+
+    return Setting(num_tasks, batch_size, max(1, 200 // num_tasks), 8, make_agent)
+
+
+def control_setting(seed: int) -> Setting:
+    """Three CartPoles, Acrobot and two mountain cars, and one small network."""
+    from mtgrpo_env.agents.neural.mlp import MLPPolicy
+    from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
+
+    def make_agent(method: Method) -> MTGRPOAgent:
+        suite = control_suite(seed=seed)
+        policy = MLPPolicy.for_suite(suite, seed=seed)
+        learner = MLPLearner(policy, lr=5e-3, clip_high=method.clip_high, seed=seed)
+        return replace(method, group_filter=lenient).agent(suite, policy, learner)
+
+    return Setting(control_suite().num_tasks, 18, 10, 1, make_agent)
+
+
+def train(setting: Setting, name: str, steps: int, seed: int) -> Curve:
+    """One method, evaluated along the way on problems it never trains on."""
+    config = MethodConfig(setting.num_tasks, setting.batch_size, seed, weight_lr=0.05, num_steps=steps)
+    agent = setting.make_agent(METHODS[name](config))
+    problems = agent.suite.held_out(setting.held_out)
+    curve, seconds = Curve([], [], 0.0), 0.0
+    for step in np.unique(np.linspace(0, steps, NUM_EVALUATIONS).astype(int)):
+        started = time.perf_counter()
+        agent.train(int(step) - agent.step)
+        seconds += time.perf_counter() - started
+        curve.rollouts.append(agent.rollouts)
+        curve.evaluations.append(agent.evaluate(problems, rollouts_per_problem=setting.rollouts_per_problem))
+    return replace(curve, seconds=seconds)
+
+
+def worst_tenth(evaluation: Evaluation) -> float:
+    """Mean accuracy of the tenth of tasks that are worst, at least one."""
+    accuracies = np.sort(evaluation.accuracies)
+    return float(accuracies[: max(1, len(accuracies) // 10)].mean())
+
+
+def draw(curves: Mapping[str, Curve], steps: int, file: Path) -> None:
+    """The worst tenth by steps and by rollouts."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    by_step, by_rollout = figure.subplots(1, 2, sharey=True)
+    for name, curve in curves.items():
+        scores = [worst_tenth(evaluation) for evaluation in curve.evaluations]
+        by_step.plot(np.linspace(0, steps, len(scores)), scores, marker=".", label=name)
+        by_rollout.plot(curve.rollouts, scores, marker=".", label=name)
+    by_step.set(xlabel="training steps", ylabel="accuracy, worst tenth of the tasks", ylim=(0, 1))
+    by_rollout.set(xlabel="training rollouts generated")
+    by_step.legend()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=120)
+
+
+def main() -> None:
+    """Train every method at equal steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", choices=("toy", "control"), default="toy")
+    parser.add_argument("--tasks", type=int, default=10, help="number of toy tasks")
+    parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=["mt-grpo", "dapo", "grpo"])
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figure", type=Path, default=Path("runs/compare_methods.png"))
+    args = parser.parse_args()
+    warnings.simplefilter("ignore", StarvedTaskWarning)  # a solved task gives no more gradient: so it should be
+    setting = toy_setting(args.tasks, args.seed) if args.suite == "toy" else control_setting(args.seed)
+    print(f"{setting.num_tasks} tasks, batches of {setting.batch_size} groups, {args.steps} steps")
+    print(f"{'method':20} {'worst':>6} {'tenth':>6} {'average':>8} {'rollouts':>10} {'steps/s':>8}")
+    curves: dict[str, Curve] = {}
+    for name in args.methods:
+        curve = curves[name] = train(setting, name, args.steps, args.seed)
+        last = curve.evaluations[-1]
+        scores = f"{last.worst:6.2f} {worst_tenth(last):6.2f} {last.average:8.2f}"
+        print(f"{name:20} {scores} {curve.rollouts[-1]:10,} {args.steps / curve.seconds:8.2f}", flush=True)
+    draw(curves, args.steps, args.figure)
+    print(f"figure {args.figure}")
+
+
+if __name__ == "__main__":
+    main()

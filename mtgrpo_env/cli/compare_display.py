@@ -1,0 +1,153 @@
+"""What a person sees while runs are compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.cli import train
+from mtgrpo_env.cli.jobs import Job
+
+_REFRESH_SECONDS = 1.0
+
+
+class Shown(Protocol):
+    """What is shown of a run."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def config(self) -> train.Config: ...
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How quickly a run goes, from its step when first seen."""
+
+    first_step: int
+    since: float = field(default_factory=time.monotonic)
+
+    def seconds_left(self, step: int, num_steps: int) -> float | None:
+        done = step - self.first_step
+        return (time.monotonic() - self.since) * (num_steps - step) / done if done > 0 else None
+
+
+class CompareDisplay:
+    """A live table of the runs that are going on, on a terminal; everywhere a line for each run that ended.
+
+    Args:
+        console: where to.
+        runs: that are to be made, by job.
+        total: runs of the comparison, with those that were finished before.
+        parallel: runs at a time.
+    """
+
+    def __init__(self, console: Console, runs: Mapping[Job, Shown], *, total: int, parallel: int) -> None:
+        self._console = console
+        self._runs = runs
+        self._total = total
+        self._parallel = parallel
+        self._waiting = len(runs)
+        self._ended: list[float] = []  # seconds that each run of this process took
+        self._failed = 0
+        self._started: dict[Job, float] = {}
+        self._paces: dict[Job, _Pace] = {}
+        self._refreshed = -_REFRESH_SECONDS
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        before = self._total - len(self._runs)
+        self._console.print(f"{self._total} runs, {before} of them finished before, {self._parallel} at a time")
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show_end(self, job: Job, *, error: str | None) -> None:
+        """A job ended: well, or with the last lines that it said."""
+        run = self._runs[job]
+        seconds = time.monotonic() - self._started.pop(job, time.monotonic())
+        if error is not None:
+            self._failed += 1
+            failed = f"[bold red]failed[/]  {escape(run.name)}; the end of {escape(str(job.log))}:"
+            self._console.print(failed, highlight=False, soft_wrap=True)
+            self._console.print(error, markup=False, highlight=False, soft_wrap=True)
+            return
+        self._ended.append(seconds)
+        record = _last(read_history(run.config.out / "history.jsonl"), "evaluation")
+        worst = f"worst task {min(record['accuracies']):.3f}, {record['rollouts']:,} rollouts" if record else ""
+        self._console.print(f"done    {escape(run.name)}: {worst}, {_clock(seconds)}", highlight=False, soft_wrap=True)
+
+    def show_running(self, running: Sequence[Job]) -> None:
+        """These jobs are going on now."""
+        now = time.monotonic()
+        for job in running:
+            self._started.setdefault(job, now)
+        self._waiting = len(self._runs) - len(self._ended) - self._failed - len(running)
+        if self._console.is_terminal and now - self._refreshed >= _REFRESH_SECONDS:
+            self._refreshed = now
+            self._live.update(self._table(running), refresh=True)
+
+    def _table(self, running: Sequence[Job]) -> Table:
+        table = Table()
+        for column in ("method", "lr", "seed", "step", "worst task", "rollouts", "ETA"):
+            table.add_column(column, justify="left" if column == "method" else "right")
+        lefts = [self._add_row(table, job) for job in running]
+        done = self._total - len(running) - self._waiting - self._failed
+        failed = f", {self._failed} failed" if self._failed else ""
+        table.caption = f"{done} of {self._total} done{failed}, {self._waiting} waiting, {self._time_left(lefts)} left"
+        return table
+
+    def _add_row(self, table: Table, job: Job) -> float | None:
+        """Gives the seconds left, None while they are not known."""
+        run = self._runs[job]
+        num_steps = run.config.steps
+        records = read_history(run.config.out / "history.jsonl")
+        step = max((record["step"] for record in records), default=0)
+        pace = self._paces.setdefault(job, _Pace(step)) if records else None
+        left = pace.seconds_left(step, num_steps) if pace else None
+        evaluation = _last(records, "evaluation")
+        rollouts = sum(record["rollouts"] for record in records if record["kind"] == "step")
+        worst = f"{min(evaluation['accuracies']):.1%}" if evaluation else "-"
+        progress = f"{step}/{num_steps}" if records else "starting"
+        cells = [run.method, f"{run.lr:g}", str(run.seed), progress, worst, f"{rollouts:,}", _clock(left)]
+        table.add_row(*cells)
+        return left
+
+    def _time_left(self, running: Sequence[float | None]) -> str:
+        known = [left for left in running if left is not None]
+        if not self._ended or len(known) < len(running):
+            return "?"
+        mean = sum(self._ended) / len(self._ended)
+        return _clock((sum(known) + mean * self._waiting) / self._parallel)
+
+
+def _last(records: Sequence[Record], kind: str) -> Record | None:
+    return next((record for record in reversed(records) if record["kind"] == kind), None)
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

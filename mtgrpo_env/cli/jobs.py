@@ -1,0 +1,139 @@
+"""Several `mtgrpo` commands at a time, each in a process of its own; POSIX only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A command to run.
+
+    Attributes:
+        name: for people.
+        arguments: of `mtgrpo`.
+        log: where its output is appended.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    log: Path
+
+
+class JobRunner:
+    """Keeps up to `parallel` jobs going. Leaving its context stops those that are.
+
+    Args:
+        jobs: in the order in which they should start.
+        parallel: at a time.
+        may_start: whether a job may start beside those that are going on; one that may not is passed over for now.
+        threads: of each process.
+        lock: a file that the processes hold open, so that it stays locked while any of them lives.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        *,
+        parallel: int,
+        may_start: Callable[[Job, Sequence[Job]], bool],
+        threads: int,
+        lock: IO[str],
+    ) -> None:
+        self.waiting = list(jobs)
+        self._parallel = parallel
+        self._may_start = may_start
+        self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+        self._lock = lock
+        self._processes: dict[Job, subprocess.Popen[bytes]] = {}
+
+    @property
+    def running(self) -> list[Job]:
+        """Jobs that are going on."""
+        return list(self._processes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes.values():
+            process.terminate()  # a training run then ends its step and saves
+        try:
+            for process in self._processes.values():
+                process.wait()
+        finally:  # a second interrupt does not wait
+            for process in self._processes.values():
+                process.kill()
+                process.wait()
+
+    def poll(self) -> list[Job]:
+        """Start what may start; give the jobs that have ended since the last call, well or badly."""
+        ended = [job for job, process in self._processes.items() if process.poll() is not None]
+        for job in ended:
+            del self._processes[job]
+        for job in list(self.waiting):
+            if len(self._processes) < self._parallel and self._may_start(job, self.running):
+                self.waiting.remove(job)
+                self._processes[job] = self._start(job)
+        return ended
+
+    def _start(self, job: Job) -> subprocess.Popen[bytes]:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        with job.log.open("ab") as log:
+            log.write(f"$ mtgrpo {' '.join(job.arguments)}\n".encode())
+            log.flush()
+            return subprocess.Popen(
+                [sys.executable, "-m", "mtgrpo_env", *job.arguments],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[self._lock.fileno()],
+                start_new_session=True,  # an interrupt from the terminal is for the parent, which passes it on
+            )
+
+
+@contextmanager
+def sole_use(folder: Path, *, say: Callable[[str], None]) -> Iterator[IO[str]]:
+    """Wait until no other process uses the folder, then keep others out; gives the locked file.
+
+    The lock is shared with every process that inherits the file, so jobs that outlive a killed parent are waited for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for processes that still work in {folder}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Makes SIGTERM raise KeyboardInterrupt, as SIGINT does, so that the jobs are stopped in either case."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def tail(log: Path, *, num_lines: int = 12) -> str:
+    """The last lines of a log."""
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    return "\n".join(lines[-num_lines:])

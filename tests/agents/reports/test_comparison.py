@@ -1,0 +1,195 @@
+"""Comparisons: fair budgets, rates tuned alike, and files from which everything can be drawn again."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+from comparisons import TASKS, make_comparison, make_history, make_run, make_settings
+
+from mtgrpo_env.agents.reports.comparison import COSTS, Comparison, per_step, run_of_history
+from mtgrpo_env.agents.reports.comparison_report import FIGURES, write_report
+from mtgrpo_env.agents.reports.comparison_table import comparison_markdown
+from mtgrpo_env.agents.reports.figure_style import color, line_style
+from mtgrpo_env.agents.reports.figure_tasks import draw_heat_map
+from mtgrpo_env.agents.reports.summary import summarise
+
+NINE = tuple(f"{name}-{level}" for name in ("countdown", "zebra", "arc") for level in ("easy", "medium", "hard"))
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return make_comparison()
+
+
+def test_seconds_are_those_of_training_until_the_evaluation() -> None:
+    settings = make_settings()
+    run = make_run(settings, "dapo", 2e-4, 0)
+    assert run.costs["steps"].tolist() == [0, 5, 10, 15, 20]
+    assert run.costs["seconds"] == pytest.approx(0.75 * run.costs["steps"])
+    assert run.costs["rollouts"] == pytest.approx(384 * run.costs["steps"])
+
+
+def test_a_run_that_went_on_beyond_the_horizon_is_cut_there() -> None:
+    settings = make_settings()
+    history = make_history(settings, "dapo", 2e-4, 0)
+    whole, cut = (run_of_history(history, method="dapo", lr=2e-4, seed=0, num_steps=n) for n in (20, 10))
+    assert cut.costs["steps"].tolist() == [0, 5, 10]
+    assert cut.costs["seconds"].tolist() == whole.costs["seconds"][:3].tolist()
+    assert len(cut.records) == 10
+
+
+def test_every_method_can_afford_the_equal_budgets(comparison: Comparison) -> None:
+    for cost in COSTS:
+        ends = [run.costs[cost][-1] for method in comparison.tuned for run in comparison.chosen(method)]
+        assert comparison.budgets[cost] == min(ends)
+    assert comparison.budgets["steps"] == 20
+
+
+def test_each_method_is_shown_at_the_rate_with_the_largest_area(comparison: Comparison) -> None:
+    for method, lr in comparison.tuned.items():
+        areas = {rate: comparison.area(method, rate) for rate in comparison.settings.lrs}
+        assert areas[lr] == max(areas.values())
+        assert {run.lr for run in comparison.chosen(method)} == {lr}
+
+
+def test_a_rate_at_which_a_seed_failed_loses_to_one_at_which_none_did() -> None:
+    assert make_comparison().tuned["dapo"] == 4e-4
+    comparison = make_comparison(missing=[("dapo", 4e-4, 1)])
+    assert comparison.tuned["dapo"] == 2e-4
+    assert comparison.missing == [("dapo", 4e-4, 1)]
+
+
+def test_the_base_changes_by_nothing_relative_to_itself(comparison: Comparison) -> None:
+    for cost in COSTS:
+        scores = comparison.scores(comparison.chosen("dapo"), "relative", cost, comparison.budgets[cost])
+        assert scores == pytest.approx(np.zeros(3))
+
+
+def test_the_relative_change_is_against_the_base_of_the_same_seed_at_the_same_budget(comparison: Comparison) -> None:
+    own, base = (comparison.chosen(method)[1].at("rollouts", 1000.0) for method in ("grpo", "dapo"))
+    found = comparison.scores(comparison.chosen("grpo")[1:2], "relative", "rollouts", 1000.0)
+    assert found[0] == pytest.approx(100 * np.mean(own / base - 1))
+
+
+def test_without_the_base_no_relative_change_is_known() -> None:
+    comparison = make_comparison(methods=("mt-grpo", "grpo"))
+    assert np.isnan(comparison.scores(comparison.chosen("grpo"), "relative", "steps", 20.0)).all()
+    summary = summarise(comparison, np.random.default_rng(0))
+    assert "| - |" in comparison_markdown(comparison, summary)
+
+
+def test_differences_are_paired_over_the_seeds_that_both_methods_have() -> None:
+    missing = [("dapo", lr, 0) for lr in (2e-4, 4e-4)]
+    comparison = make_comparison(missing=missing)
+    difference = summarise(comparison, np.random.default_rng(0)).differences["dapo", "worst", "steps"]
+    own, base = ({run.seed: run.worst[-1] for run in comparison.chosen(m)} for m in ("mt-grpo", "dapo"))
+    assert difference.mean == pytest.approx(np.mean([own[seed] - base[seed] for seed in (1, 2)]))
+
+
+def test_a_summary_is_the_same_every_time(comparison: Comparison) -> None:
+    texts = [comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0))) for _ in range(2)]
+    assert texts[0] == texts[1]
+
+
+def test_results_have_a_tidy_line_for_each_evaluation_and_steps_one_for_each_step(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    comparison.save(tmp_path)
+    results = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    steps = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
+    assert (len(results), len(steps)) == (3 * 2 * 3 * 5, 3 * 2 * 3 * 20)
+    line = results[9]
+    assert (line["method"], line["lr"], line["seed"], line["step"]) == ("mt-grpo", 2e-4, 1, 20)
+    assert line["worst"] == min(line["accuracies"].values())
+    assert tuple(line["accuracies"]) == TASKS
+    assert steps[0]["kept"] == comparison.runs[0].records[0]["kept"]
+
+
+def test_what_was_saved_is_loaded_and_reported_alike(comparison: Comparison, tmp_path: Path) -> None:
+    comparison.save(tmp_path)
+    loaded = Comparison.load(tmp_path)
+    assert loaded.settings == comparison.settings
+    assert loaded.tuned == comparison.tuned
+    assert loaded.budgets == comparison.budgets
+    texts = [comparison_markdown(one, summarise(one, np.random.default_rng(0))) for one in (comparison, loaded)]
+    assert texts[0] == texts[1]
+
+
+def test_tasks_that_were_not_played_survive_the_files(tmp_path: Path) -> None:
+    settings = make_settings(methods=("grpo",), lrs=(2e-4,), seeds=(0,))
+    history = make_history(settings, "grpo", 2e-4, 0)
+    history[0]["accuracies"][1] = None
+    run = run_of_history(history, method="grpo", lr=2e-4, seed=0, num_steps=20)
+    Comparison(settings, [run]).save(tmp_path)
+    (loaded,) = Comparison.load(tmp_path).runs
+    assert math.isnan(loaded.accuracies[0, 1])
+    assert np.array_equal(loaded.accuracies, run.accuracies, equal_nan=True)
+
+
+def test_a_folder_without_a_comparison_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"has no compare\.json"):
+        Comparison.load(tmp_path)
+
+
+def test_the_report_names_its_command_budgets_rates_and_what_is_missing() -> None:
+    comparison = make_comparison(missing=[("grpo", 2e-4, 2)])
+    text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)), figures=["a.png"])
+    assert "`mtgrpo compare --suite mini`" in text
+    assert "20 steps, 5,120 generated rollouts, 13 seconds" in text
+    assert "**Missing runs (1):** grpo at 0.0002, seed 2." in text
+    assert "| mt-grpo − dapo |" in text
+    assert "![a.png](a.png)" in text
+    (rates,) = [line for line in text.splitlines() if line.startswith("| grpo | ") and "(2)" in line]
+    assert "**" in rates
+
+
+def test_a_threshold_that_is_not_reached_is_known_only_to_cost_more() -> None:
+    comparison = make_comparison(threshold=0.99)
+    text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
+    assert "| dapo | 0 of 3 | > 20 | > 7,680 | > 15 |" in text
+
+
+def test_nothing_finished_is_nothing_to_report(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one finished run"):
+        write_report(Comparison(make_settings(), []), tmp_path, rng=np.random.default_rng(0))
+
+
+def test_a_field_that_older_runs_lack_is_not_known(comparison: Comparison) -> None:
+    runs = comparison.chosen("dapo")
+    assert per_step(runs, "kept") == pytest.approx(np.mean([[r["kept"] for r in run.records] for run in runs], axis=0))
+    assert per_step(make_comparison(recorded=False).chosen("dapo"), "actions") is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"tasks": NINE, "methods": ("mt-grpo", "dapo"), "seeds": (0, 1), "lrs": (1e-3,)},
+        {"tasks": ("only",), "methods": ("grpo",), "seeds": (0,), "lrs": (1e-3,), "recorded": False},
+    ],
+)
+def test_every_figure_is_a_picture_and_nothing_else_is_left(changed: dict[str, Any], tmp_path: Path) -> None:
+    write_report(make_comparison(**changed), tmp_path, rng=np.random.default_rng(0))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*FIGURES, "results.md"])
+    for name in FIGURES:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+        assert matplotlib.image.imread(tmp_path / name)[..., :3].std() > 0.01, name
+
+
+def test_levels_of_tasks_are_columns_and_a_method_has_a_panel(tmp_path: Path) -> None:
+    shapes = {}
+    for tasks in (NINE, TASKS):
+        draw_heat_map(make_comparison(tasks=tasks), tmp_path / "map.png")
+        height, width = matplotlib.image.imread(tmp_path / "map.png").shape[:2]
+        shapes[tasks] = width / height
+    assert shapes[NINE] > 2 > shapes[TASKS], "three panels beside each other, or one"
+
+
+def test_colours_do_not_repeat_below_20_tasks_nor_styles_below_60() -> None:
+    assert len({color(k) for k in range(20)}) == 20
+    assert len({tuple(line_style(k).values()) for k in range(30)}) == 30

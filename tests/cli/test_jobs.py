@@ -1,0 +1,125 @@
+"""Jobs beside each other: how many, which may start, and that none outlives the command that started it."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mtgrpo_env.cli.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
+
+ENDLESS = ("evaluate", "--agent", "oracle", "--problems", "10000000")
+LOCK_ELSEWHERE = """
+import sys, time
+from pathlib import Path
+from mtgrpo_env.cli.jobs import sole_use
+with sole_use(Path(sys.argv[1]), say=print):
+    print("locked", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _importable(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
+
+
+def make_job(folder: Path, name: str, *arguments: str) -> Job:
+    return Job(name, arguments or ("nonsense",), folder / f"{name}.log")
+
+
+def anything_goes(job: Job, running: Sequence[Job]) -> bool:
+    return True
+
+
+def is_locked(folder: Path) -> bool:
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def poll_until_idle(runner: JobRunner) -> tuple[list[Job], int]:
+    """The jobs in the order in which they ended, and the most that were going on at a time."""
+    ended: list[Job] = []
+    most = 0
+    while True:
+        ended += runner.poll()
+        most = max(most, len(runner.running))
+        if not runner.running:
+            return ended, most
+        time.sleep(0.01)
+
+
+def test_jobs_are_run_at_most_so_many_at_a_time_and_their_logs_say_what_was_run(tmp_path: Path) -> None:
+    jobs = [make_job(tmp_path, f"job-{i}") for i in range(3)]
+    with sole_use(tmp_path, say=print) as lock:
+        runner = JobRunner(jobs, parallel=2, may_start=anything_goes, threads=1, lock=lock)
+        with runner:
+            ended, most = poll_until_idle(runner)
+    assert set(ended) == set(jobs)
+    assert most == 2
+    assert tail(jobs[0].log).startswith("$ mtgrpo nonsense\nusage: mtgrpo COMMAND")
+    assert len(tail(jobs[0].log, num_lines=1).splitlines()) == 1
+    assert tail(tmp_path / "none.log") == ""
+
+
+def test_a_job_that_may_not_start_yet_is_passed_over_and_run_later(tmp_path: Path) -> None:
+    jobs = [make_job(tmp_path, name) for name in ("a-1", "a-2", "b-1")]
+
+    def one_of_a_letter(job: Job, running: Sequence[Job]) -> bool:
+        return all(other.name[0] != job.name[0] for other in running)
+
+    with sole_use(tmp_path, say=print) as lock:
+        runner = JobRunner(jobs, parallel=3, may_start=one_of_a_letter, threads=1, lock=lock)
+        with runner:
+            runner.poll()
+            assert [job.name for job in runner.running] == ["a-1", "b-1"]
+            ended, _ = poll_until_idle(runner)
+    assert {job.name for job in ended} == {"a-1", "a-2", "b-1"}
+
+
+def test_leaving_stops_the_jobs_and_frees_the_folder(tmp_path: Path) -> None:
+    job = make_job(tmp_path, "endless", *ENDLESS)
+    with sole_use(tmp_path, say=print) as lock:
+        runner = JobRunner([job], parallel=1, may_start=anything_goes, threads=1, lock=lock)
+        with runner:
+            runner.poll()
+            assert runner.running == [job]
+    assert not is_locked(tmp_path)
+
+
+def test_a_job_keeps_the_folder_locked_when_its_parent_has_let_go(tmp_path: Path) -> None:
+    job = make_job(tmp_path, "endless", *ENDLESS)
+    with sole_use(tmp_path, say=print) as lock:
+        runner = JobRunner([job], parallel=1, may_start=anything_goes, threads=1, lock=lock)
+        runner.poll()
+    with runner:
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+
+
+def test_a_folder_in_use_is_waited_for_and_that_is_said(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", LOCK_ELSEWHERE, str(tmp_path), "0.3"]
+    said: list[str] = []
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        with sole_use(tmp_path, say=said.append):
+            assert other.wait(timeout=60) == 0
+    assert said == [f"waiting for processes that still work in {tmp_path}"]
+
+
+def test_a_termination_is_an_interrupt() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

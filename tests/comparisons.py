@@ -1,0 +1,81 @@
+"""Comparisons without runs behind them: histories that a formula wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
+
+TASKS = ("countdown-mini", "zebra-mini", "arc-mini")
+
+
+def make_settings(**changed: Any) -> Settings:
+    values: dict[str, Any] = {
+        "command": "mtgrpo compare --suite mini",
+        "tasks": TASKS,
+        "methods": ("mt-grpo", "dapo", "grpo"),
+        "lrs": (2e-4, 4e-4),
+        "seeds": (0, 1, 2),
+        "steps": 20,
+        "threshold": 0.5,
+        "eval_problems": 100,
+        "parallel": 2,
+    }
+    return Settings(**{**values, **changed})
+
+
+def make_history(settings: Settings, method: str, lr: float, seed: int, *, recorded: bool = True) -> list[Any]:
+    """Records as `mtgrpo train` writes them; `recorded` says whether tokens and advantages are among them."""
+    rank, num_tasks = settings.methods.index(method), len(settings.tasks)
+    rng = np.random.default_rng([rank, settings.lrs.index(lr), seed])
+    start = np.linspace(0.4, 0.02, num_tasks)
+    speed = (1 + settings.lrs.index(lr)) / (5 + rank) * (0.8 + 0.4 * rng.random())
+    rollouts_of_a_step = 8 * 96 // (1 + rank)
+
+    def evaluation(step: int) -> dict[str, Any]:
+        accuracies = np.clip(start + (0.8 - start) * (1 - np.exp(-speed * step / 4)), 0, 1)
+        values = {"accuracies": accuracies.tolist(), "counts": [settings.eval_problems] * num_tasks}
+        return {"kind": "evaluation", "step": step, "rollouts": step * rollouts_of_a_step, **values}
+
+    records = [evaluation(0)]
+    for step in range(1, settings.steps + 1):
+        z = rng.dirichlet(np.linspace(3, 20, num_tasks))
+        kept = rng.multinomial(32, z)
+        generated = rng.multinomial(96, z)
+        informative = np.clip(start + 0.5 * step / settings.steps, 0, 1)
+        record: dict[str, Any] = {
+            "kind": "step",
+            "step": step,
+            "probabilities": z.tolist(),
+            "targets": kept.tolist(),
+            "kept": kept.tolist(),
+            "generated": generated.tolist(),
+            "accepted": rng.binomial(generated, informative).tolist(),
+            "rounds": 3 - rank % 3,
+            "rollouts": rollouts_of_a_step,
+            "rollout_seconds": 0.5 / (1 + rank),
+            "update_seconds": 0.5,
+        }
+        if recorded:
+            record |= {"actions": (90 * kept).tolist(), "abs_advantages": (kept * rng.random(num_tasks)).tolist()}
+        records.append(record)
+        if step % 5 == 0 or step == settings.steps:
+            records.append(evaluation(step))
+    return records
+
+
+def make_run(settings: Settings, method: str, lr: float, seed: int, *, recorded: bool = True) -> Run:
+    history = make_history(settings, method, lr, seed, recorded=recorded)
+    return run_of_history(history, method=method, lr=lr, seed=seed, num_steps=settings.steps)
+
+
+def make_comparison(
+    *, missing: Sequence[tuple[str, float, int]] = (), recorded: bool = True, **changed: Any
+) -> Comparison:
+    """All the runs that the settings name but those missing."""
+    settings = make_settings(**changed)
+    names = [(m, lr, seed) for m in settings.methods for lr in settings.lrs for seed in settings.seeds]
+    return Comparison(settings, [make_run(settings, *n, recorded=recorded) for n in names if n not in missing])
