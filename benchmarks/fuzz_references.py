@@ -53,7 +53,8 @@ def _last_closed(text: str) -> str | None:
 
 def countdown(task: Any, puzzle: Any, answer: str) -> bool | None:
     """By Python's own parser, and exact fractions over four node types."""
-    if len(answer) > _LONGEST_EXPRESSION or re.search(r"[^0-9+\-*/() \t\r\n]|\*\s*\*|/\s*/", answer):
+    # Python reads "00" as zero; here no number starts with a zero that others follow.
+    if len(answer) > _LONGEST_EXPRESSION or re.search(r"[^0-9+\-*/() \t\r\n]|\*\s*\*|/\s*/|\b0[0-9]", answer):
         return False
     numbers: list[int] = []
     try:

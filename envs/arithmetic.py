@@ -15,7 +15,7 @@ from typing import NamedTuple
 MAX_LENGTH = 256
 
 _ALLOWED = re.compile(r"[0-9+\-*/() \t\r\n]*")
-# "03" falls apart into two numbers side by side, which is malformed: as in Python, no number starts with 0.
+# "03" and "00" fall apart into two numbers side by side, which is malformed: only 0 itself starts with 0.
 _TOKEN = re.compile(r"[1-9][0-9]*|[0+\-*/()]")
 _OPERATORS = frozenset("+-*/")
 

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.utils.env_checker import check_env
 
 from mtgrpo_env.hostile import HostileResponseError, judge_all
-from mtgrpo_env.suite import AnyEnv, Task, TaskSuite
+from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import WRONG, TextEnv, Verdict
 from mtgrpo_env.types import SPLITS, Problem
 
@@ -62,7 +62,10 @@ def _check_interface(task: Task, env: AnyEnv) -> None:
 
 
 def _check_problems(task: Task, suite: TaskSuite, envs: list[AnyEnv], num_problems: int) -> None:
-    problems = {split: suite.held_out(num_problems, split=split) for split in SPLITS}
+    try:
+        problems = {split: suite.held_out(num_problems, split=split) for split in SPLITS}
+    except TaskError as error:
+        raise TaskCheckError(str(error)) from error
     everything = [problem for split in SPLITS for problem in problems[split]]
     observations = [_check_group(task, envs, problem) for problem in everything]
     has_one_start = len({repr(observation) for observation in observations}) == 1 and len(observations) > 1

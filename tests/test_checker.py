@@ -107,6 +107,14 @@ class Pictures(gym.Env[Any, Any]):
         return {"a": np.zeros(3, np.float32), "b": (np.zeros((2, 2), np.float32),)}, 0.0, True, False, {}
 
 
+class FailingAtTimes(Sum):
+    def generate(self, rng: np.random.Generator) -> tuple[int, int]:
+        puzzle = super().generate(rng)
+        if puzzle[0] % 40 == 7:
+            raise ZeroDivisionError("no such sum")
+        return puzzle
+
+
 class OnePrompt(Sum):
     def prompt(self, puzzle: tuple[int, int]) -> str:
         return "which sum am I thinking of?"
@@ -192,6 +200,7 @@ def test_a_broken_env_is_named_with_the_promise_it_breaks(make: Callable[[], Any
         (Gullible, "accepts an empty response"),
         (Leaking, r"has puzzles in both splits: \['0\+0="),
         (RandomPuzzles, "generates another puzzle from the same generator"),
+        (FailingAtTimes, "raised in reset on the problem of seed .*no such sum"),
         (OnePrompt, "shows the same first observation for every seed"),
     ],
 )

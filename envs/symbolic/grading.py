@@ -19,6 +19,7 @@ from mtgrpo_env.envs.worker_pool import shared_pool
 
 _JUDGE = "mtgrpo_env.envs.symbolic.worker:equal"
 _DIGIT = re.compile(r"[0-9]")
+_MATRICES = tuple(f"{kind}matrix}}" for kind in ("p", "b", "B", "v", "V", ""))
 _TYPESETTING = re.compile(
     r"\\(?:left|right|displaystyle|text|textbf|textit|textrm|mathrm|mbox|mathbf)(?![A-Za-z])|\\[,;:! ]|[\s${}~]"
 )
@@ -42,10 +43,8 @@ def grade(truth: str, answer: str, *, worked_out: bool = False) -> bool:
         ScorerFailure: if the workers have no result.
         ImportError: if it takes a worker and sympy is not installed.
     """
-    verdict = _here(truth, answer, worked_out)
-    if verdict is None:
-        return bool(shared_pool(_JUDGE).call(_request(truth, answer)))
-    return verdict
+    pairs = _entries(truth, answer)
+    return bool(pairs) and all(_grade_entry(*pair, worked_out) for pair in pairs)
 
 
 def submit(truth: str, answer: str, *, worked_out: bool = False) -> None:
@@ -54,8 +53,40 @@ def submit(truth: str, answer: str, *, worked_out: bool = False) -> None:
     Raises:
         ImportError: as in `grade`.
     """
-    if _here(truth, answer, worked_out) is None:
-        shared_pool(_JUDGE).submit(_request(truth, answer))
+    for pair in _entries(truth, answer):
+        if _here(*pair, worked_out) is None:
+            shared_pool(_JUDGE).submit(_request(*pair))
+
+
+def _grade_entry(truth: str, answer: str, worked_out: bool) -> bool:
+    verdict = _here(truth, answer, worked_out)
+    return bool(shared_pool(_JUDGE).call(_request(truth, answer))) if verdict is None else verdict
+
+
+def _entries(truth: str, answer: str) -> list[tuple[str, str]]:
+    """What has to be the same: the entries of two matrices, else the whole answers; nothing for another shape."""
+    rows = _matrix(truth)
+    if rows is None:
+        return [(truth, answer)]
+    given = _matrix(answer)
+    if given is None or [len(row) for row in rows] != [len(row) for row in given]:
+        return []
+    return [pair for left, right in zip(rows, given, strict=True) for pair in zip(left, right, strict=True)]
+
+
+def _matrix(text: str) -> list[list[str]] | None:
+    r"""The entries of a LaTeX matrix, row by row; None for anything else.
+
+    >>> _matrix(r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}")
+    [['1', '2'], ['3', '4']]
+    """
+    text = text.strip(" \n$")
+    for kind in _MATRICES:
+        start, end = "\\begin{" + kind, "\\end{" + kind
+        if text.startswith(start) and text.endswith(end):
+            rows = text[len(start) : -len(end)].strip().removesuffix("\\\\").split("\\\\")
+            return [[entry.strip() for entry in row.split("&")] for row in rows]
+    return None
 
 
 def same_as_written(truth: str, answer: str) -> bool:
@@ -106,7 +137,7 @@ def _truth_readings(truth: str) -> Sequence[Node]:
 
 
 def _bare(text: str) -> str:
-    """Text without typesetting and case, for truths that the grammar does not cover: words, matrices."""
+    """Text without typesetting and case, for truths that the grammar does not cover, such as words."""
     text = _TYPESETTING.sub("", text).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").removesuffix(".")
     while text.startswith("(") and text.find(")") == len(text) - 1:
         text = text[1:-1]

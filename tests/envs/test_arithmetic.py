@@ -37,6 +37,8 @@ MALFORMED = {
     "7/ /2": "number or",
     "1 2": "an operator",
     "03": "an operator",
+    "00": "an operator",
+    "5/(5-0000)": "an operator",  # found by fuzzing: Python's own parser reads a zero there
     "2(3)": "an operator",
     "(2)3": "an operator",
     "(2)(3)": "an operator",

@@ -148,3 +148,38 @@ def test_the_worker_agrees_with_what_is_decided_at_once() -> None:
             assert equal({"truth": truth, "answer": answer}) == same, (truth, answer)
         except ValueError:  # words, which only the process that asks compares
             assert "number" not in truth
+
+
+MATRIX = r"\begin{pmatrix} 1/2 & -3 \\ 0 & \sqrt{2} \end{pmatrix}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        MATRIX,
+        r"\begin{pmatrix}0.5&-3\\0&\sqrt2\end{pmatrix}",
+        r"$\begin{bmatrix} \frac12 & -3 \\ 0 & 2/\sqrt{2} \\ \end{bmatrix}$",
+    ],
+)
+def test_matrices_are_the_same_entry_by_entry(answer: str) -> None:
+    assert grading.grade(MATRIX, answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        r"\begin{pmatrix} 1/2 & -3 \\ 0 & 1.414 \end{pmatrix}",
+        r"\begin{pmatrix} 1/2 & 0 \\ -3 & \sqrt{2} \end{pmatrix}",
+        r"\begin{pmatrix} 1/2 & -3 & 0 & \sqrt{2} \end{pmatrix}",
+        r"\begin{pmatrix} 1/2 & -3 \\ 0 \end{pmatrix}",
+        r"\begin{pmatrix} 1/2 & -3 \\ 0 & \sqrt{2} \end{bmatrix}",
+        r"\begin{pmatrix}" * 1000,
+        r"\begin{pmatrix}\end{pmatrix}",
+        "1/2, -3, 0, \\sqrt{2}",
+        "(1/2, -3, 0, \\sqrt{2})",
+        "",
+    ],
+)
+def test_a_matrix_of_other_entries_or_another_shape_is_another_answer(answer: str) -> None:
+    assert not grading.grade(MATRIX, answer)
+    assert not grading.grade("1/2", MATRIX)
