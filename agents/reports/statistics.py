@@ -95,8 +95,8 @@ def at_budget(costs: FloatArray, scores: FloatArray, budget: float) -> FloatArra
         scores: of the evaluations.
         budget: what every method may spend.
 
-    >>> float(at_budget(np.array([0.0, 10.0]), np.array([0.2, 0.4]), 5.0))
-    0.3
+    >>> float(at_budget(np.array([0.0, 10.0]), np.array([0.25, 0.75]), 5.0))
+    0.5
     """
     if not costs[0] <= budget <= costs[-1]:
         return np.full(scores.shape[1:], np.nan)

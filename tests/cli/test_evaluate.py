@@ -134,7 +134,7 @@ def test_a_prompt_that_fills_the_context_is_refused(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--suite", "mniature"), "suite must be one of ['mini', 'easy'"),
+        (("--suite", "mniature"), "suite must be one of ['mini', 'mini_medium'"),
         (("--suite", "zebra-enormous"), "level of task 'zebra' must be one of"),
         (("--suite", "zebra-easy,zebra-easy"), "task names must be unique"),
         (("--problems", "0"), "problems must be at least 1, got 0"),
