@@ -36,6 +36,7 @@ def main(config: Config) -> int:
         RESULTS.mkdir(exist_ok=True)
         lines = (config.out / "results.md").read_text().splitlines()
         text = "\n".join(line for line in lines if not line.startswith("![")).rstrip()
+        text = text.replace("`mtgrpo compare", "`python benchmarks/main_job.py", 1)
         pictures = "\n\n".join(f"![{ours}]({ours})" for ours in KEPT.values())
         (RESULTS / "main_job.md").write_text(f"{text}\n\n{pictures}\n")
         for theirs, ours in KEPT.items():
