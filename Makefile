@@ -24,7 +24,7 @@ $(VENV)/.train: setup.py constraints.txt
 $(VENV)/.dev: setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[reasoning-gym]' 2>/dev/null \
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[reasoning-gym]' 2>/dev/null \
 		|| echo "reasoning-gym needs a C compiler: its tests are skipped"
 	@touch $(VENV)/.train $@
 
