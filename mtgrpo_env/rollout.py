@@ -87,6 +87,8 @@ class _Episode:
 
     def __init__(self, task: Task, env: AnyEnv, problem: Problem) -> None:
         self.task, self.env, self.problem = task, env, problem
+        bare = env.unwrapped
+        self._text_env = bare if isinstance(bare, TextEnv) else None
         self.steps: list[Step] = []
         self.done = False
         self.info: dict[str, Any] = {}
@@ -97,8 +99,8 @@ class _Episode:
 
     def prefetch(self, action: Any) -> None:
         """Let a verifier that works in other processes start on the action, before `step` waits for its verdict."""
-        if isinstance(self.env.unwrapped, TextEnv) and isinstance(action, str):
-            self.env.unwrapped.prefetch(self.env.unwrapped.puzzle, action)
+        if self._text_env is not None and isinstance(action, str):
+            self._text_env.prefetch(self._text_env.puzzle, action)
 
     def step(self, action: Any, extras: Any) -> None:
         try:

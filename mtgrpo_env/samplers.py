@@ -115,6 +115,12 @@ class RatioPreservingPlan(BatchPlan):
 
     def _at_most_targets(self, candidates: list[int]) -> list[int]:
         """At most n_k of each task, then up to B at random from the surplus."""
+        kept, surplus = self._split_at_targets(candidates)
+        fill = self._rng.permutation(len(surplus))[: self.batch_size - len(kept)]
+        return sorted(kept + [surplus[i] for i in fill])
+
+    def _split_at_targets(self, candidates: list[int]) -> tuple[list[int], list[int]]:
+        """The first n_k of each task, in the order reported, and the surplus."""
         kept, surplus = [], []
         taken = np.zeros(self.num_tasks, dtype=np.int64)
         for i in candidates:
@@ -122,8 +128,7 @@ class RatioPreservingPlan(BatchPlan):
             within = taken[task_id] < self.targets[task_id]
             (kept if within else surplus).append(i)
             taken[task_id] += within
-        fill = self._rng.permutation(len(surplus))[: self.batch_size - len(kept)]
-        return sorted(kept + [surplus[i] for i in fill])
+        return kept, surplus
 
 
 class RatioPreservingSampler(BatchSampler[RatioPreservingPlan]):

@@ -114,13 +114,7 @@ class ReleasedRatioPreservingPlan(RatioPreservingPlan):
 
     def _at_most_targets(self, candidates: list[int]) -> list[int]:
         """At most n_k of each task, the first that were reported."""
-        kept = []
-        taken = np.zeros(self.num_tasks, dtype=np.int64)
-        for i in candidates:
-            task_id = self._task_ids[i]
-            if taken[task_id] < self.targets[task_id]:
-                kept.append(i)
-                taken[task_id] += 1
+        kept, _ = self._split_at_targets(candidates)
         return kept
 
 

@@ -144,8 +144,11 @@ class TaskSuite:
         repeats = 0
         while True:
             problem = self._problem(task_id, split, cursor)
-            identity = self._identity(problem)
+            opening = self.opening(problem)
             cursor += 1
+            if opening is None:  # no puzzle that could come twice
+                return problem, cursor
+            identity = int(opening.provenance.hash, base=16)
             if identity in shown:
                 repeats += 1
                 if repeats < _MAX_REPEATS:
@@ -153,11 +156,6 @@ class TaskSuite:
                 shown.clear()
             shown.add(identity)
             return problem, cursor
-
-    def _identity(self, problem: Problem) -> int:
-        """One number for the puzzle behind a problem; for envs that have none, its seed."""
-        opening = self.opening(problem)
-        return problem.seed if opening is None else int(opening.provenance.hash, base=16)
 
     def opening(self, problem: Problem) -> Opening | None:
         """How a problem starts, without touching any episode; None unless the task is a text task.

@@ -38,7 +38,7 @@ class ObservationReader:
     @property
     def size(self) -> int:
         """Numbers in a row."""
-        return int(self.space.n) if isinstance(self.space, spaces.Discrete) else int(np.prod(self.space.shape))
+        return _size(self.space)
 
     def read(self, observations: Sequence[Any]) -> Features:
         """(P, size) one row for each observation: one-hot, or every dimension with finite bounds scaled to [-1, 1]."""
@@ -75,7 +75,7 @@ class ActionWriter:
     @property
     def size(self) -> int:
         """Outputs of the head: one for each choice, or for each dimension."""
-        return int(self.space.n) if isinstance(self.space, spaces.Discrete) else int(np.prod(self.space.shape))
+        return _size(self.space)
 
     def write(self, choices: NDArray[np.floating[Any]]) -> list[Any]:
         """Actions of (P, ≥ size) choices: of a Discrete space the first column is the index, the rest is ignored."""
@@ -91,6 +91,11 @@ def _box_or_discrete(space: spaces.Space[Any], of: str) -> spaces.Box | spaces.D
     if isinstance(space, spaces.Box | spaces.Discrete):
         return space
     raise ValueError(f"the {of} space must be a Box or Discrete, got {space}")
+
+
+def _size(space: spaces.Box | spaces.Discrete) -> int:
+    """One for each choice, or for each dimension."""
+    return int(space.n) if isinstance(space, spaces.Discrete) else int(np.prod(space.shape))
 
 
 def _centre_and_reach(space: spaces.Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import IO
 
@@ -14,7 +13,6 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.methods import METHODS
 from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
 from mtgrpo_env.agents.reports.comparison_report import REPORT, write_report
@@ -25,9 +23,8 @@ from mtgrpo_env.cli.jobs import Job, JobRunner, sole_use, tail, terminated_like_
 from mtgrpo_env.envs.mtreason import suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_suite
 
-_MAY_CHANGE = {"out", "steps", "checkpoint_every", "keep_checkpoints"}  # between the parts of a comparison
 _POLL_SECONDS = 0.2
-_CONFIG, _HISTORY = "config.json", "history.jsonl"  # of a run's folder
+_HISTORY = "history.jsonl"  # of a run's folder
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,8 @@ def run(config: Config) -> int:
         return 0
     settings = _settings(config)
     planned = plan(config)
-    _refuse_other_runs(planned)
+    for planned_run in planned:  # before any is made
+        train.refuse_another_run(planned_run.config)
     with sole_use(config.out, say=console.print) as lock:
         finished_all = _train_missing(config, planned, console, lock)
     comparison = Comparison(settings, _finished_runs(planned))
@@ -230,16 +228,3 @@ def _task_names(config: Config) -> tuple[str, ...]:
     if not config.rows:
         return suite_tasks(config.suite)
     return rows_suite([row for path in config.rows for row in read_rows(path)], seed=0).names
-
-
-def _refuse_other_runs(planned: Sequence[PlannedRun]) -> None:
-    """Make sure that the folders of the runs hold these runs or nothing, before any is made."""
-    for run in planned:
-        file = run.config.out / _CONFIG
-        if not file.is_file() or newest_checkpoint(run.config.out) is None:
-            continue
-        saved, own = json.loads(file.read_text()), json.loads(json.dumps(asdict(run.config), default=str))
-        differing = [name for name in own if name not in _MAY_CHANGE and saved.get(name) != own[name]]
-        if differing:
-            lines = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in differing]
-            raise ValueError(f"{run.config.out} holds another run ({'; '.join(lines)}): choose another --out")

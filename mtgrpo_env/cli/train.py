@@ -91,7 +91,7 @@ def run(config: Config) -> int:
     console = Console()
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     _check(config)
-    _refuse_another_run(config)
+    refuse_another_run(config)
     suite = _suite(config)
     if config.batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {config.batch_size}")
@@ -269,8 +269,12 @@ def _check(config: Config) -> None:
             raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
 
 
-def _refuse_another_run(config: Config) -> None:
-    """Make sure that a folder that holds a run holds this one; without a checkpoint there is nothing to lose."""
+def refuse_another_run(config: Config) -> None:
+    """Make sure that a folder that holds a run holds this one; without a checkpoint there is nothing to lose.
+
+    Raises:
+        ValueError: naming the fields that differ.
+    """
     file = config.out / _CONFIG_FILE
     if not file.is_file() or newest_checkpoint(config.out) is None:
         return
