@@ -24,6 +24,7 @@ from mtgrpo_env.envs.mtreason import suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_suite
 
 _POLL_SECONDS = 0.2
+_MAY_CHANGE = train.MAY_CHANGE - {"eval_every"}  # curves are compared point by point
 _HISTORY = "history.jsonl"  # of a run's folder
 
 
@@ -99,7 +100,7 @@ def run(config: Config) -> int:
     settings = _settings(config)
     planned = plan(config)
     for planned_run in planned:  # before any is made
-        train.refuse_another_run(planned_run.config)
+        train.refuse_another_run(planned_run.config, may_change=_MAY_CHANGE)
     with sole_use(config.out, say=console.print) as lock:
         finished_all = _train_missing(config, planned, console, lock)
     comparison = Comparison(settings, _finished_runs(planned))

@@ -32,7 +32,7 @@ from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.suite import TaskError, TaskSuite
 
 _CONFIG_FILE = "config.json"
-_MAY_CHANGE = {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints"}  # when a run goes on
+MAY_CHANGE = frozenset({"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints"})  # when a run goes on
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ def _check(config: Config) -> None:
             raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
 
 
-def refuse_another_run(config: Config) -> None:
+def refuse_another_run(config: Config, *, may_change: frozenset[str] = MAY_CHANGE) -> None:
     """Make sure that a folder that holds a run holds this one; without a checkpoint there is nothing to lose.
 
     Raises:
@@ -279,7 +279,7 @@ def refuse_another_run(config: Config) -> None:
     if not file.is_file() or newest_checkpoint(config.out) is None:
         return
     saved, own = json.loads(file.read_text()), _as_json(config)
-    fixed = own.keys() - (_MAY_CHANGE - {"steps"} if config.method.startswith("sequential") else _MAY_CHANGE)
+    fixed = own.keys() - (may_change - {"steps"} if config.method.startswith("sequential") else may_change)
     differing = [name for name in own if name in fixed and saved.get(name) != own[name]]
     if differing:
         lines = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in differing]

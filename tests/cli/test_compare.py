@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +257,13 @@ def test_a_terminal_shows_what_is_going_on(tmp_path: Path) -> None:
         text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     for shown in ("mt-grpo", "1/20", "25.0%", "1,234", "starting", "0 of 2 done", "[weird] last words"):
         assert shown in text, shown
+
+
+def test_runs_that_were_evaluated_at_other_steps_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    config = compare.Config(out=tmp_path, methods=("grpo",), seeds=(0,), eval_every=5)
+    (planned,) = compare.plan(config)
+    (planned.config.out / "checkpoints" / "step-000001").mkdir(parents=True)
+    saved = {**json.loads(json.dumps(asdict(planned.config), default=str)), "eval_every": 10}
+    (planned.config.out / "config.json").write_text(json.dumps(saved))
+    line = refused("compare", "--out", tmp_path, "--methods", "grpo", "--seeds", 0)
+    assert "holds another run (eval_every was 10, is 5)" in line
