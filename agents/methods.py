@@ -5,8 +5,9 @@ Whose rule and whose sampler, ours or the paper's or its released code's, is the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import TaskWeights
 from mtgrpo_env.types import GroupFilter
 
-__all__ = ["METHODS", "PRESETS", "Method", "MethodConfig"]
+__all__ = ["METHODS", "PRESETS", "Method", "MethodConfig", "named_method"]
 
 _SYMMETRIC, _HIGHER = 0.2, 0.28  # ε_high
 
@@ -68,6 +69,7 @@ _COMPOSITIONS: Mapping[str, Composition] = {
     "sec-dapo": (lambda p: p.self_evolving(), lambda p: p.dynamic(), _HIGHER),
     "sec-grpo": (lambda p: p.self_evolving(), lambda p: p.multinomial(), _SYMMETRIC),
     "iwu-only": (lambda p: p.improvement_aware(), lambda p: p.multinomial(), _HIGHER),
+    "iwu-dapo": (lambda p: p.improvement_aware(), lambda p: p.dynamic(), _HIGHER),
     "rps-only": (lambda p: p.uniform(), lambda p: p.ratio_preserving(), _HIGHER),
     "no-acceptance": (lambda p: p.improvement_aware(), lambda p: p.no_acceptance(), _HIGHER),
     "reg-1e-5": (lambda p: p.regularized(1e-5), lambda p: p.ratio_preserving(), _HIGHER),
@@ -97,3 +99,21 @@ def _compose(composition: Composition, config: MethodConfig) -> Method:
 METHODS: Mapping[str, Callable[[MethodConfig], Method]] = {
     name: partial(_compose, composition) for name, composition in _COMPOSITIONS.items()
 }
+
+
+def named_method(name: str) -> Callable[[MethodConfig], Method]:
+    """What makes the method of a name: one of `METHODS`, or MT-GRPO with its λ, as in "mt-grpo-0.9".
+
+    Raises:
+        ValueError: if there is no such method.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    prefix = "mt-grpo-"
+    try:
+        reward_coef = float(name.removeprefix(prefix)) if name.startswith(prefix) else math.nan
+    except ValueError:
+        reward_coef = math.nan
+    if not math.isfinite(reward_coef):
+        raise ValueError(f'method must be one of {list(METHODS)}, or "{prefix}" and its λ, got {name!r}')
+    return lambda config: METHODS["mt-grpo"](replace(config, reward_coef=reward_coef))

@@ -3,15 +3,16 @@
     python examples/compare_methods.py                                   # ten combination locks: seconds, no torch
     python examples/compare_methods.py --tasks 1000 --steps 20           # a thousand: a minute or two
     python examples/compare_methods.py --suite control --methods mt-grpo dapo   # CartPole and others: minutes, torch
+    python examples/compare_methods.py --seeds 0 1 2 3 4                 # with intervals
 
 Prints a table and saves a figure. A thousand tasks have a worst one by chance alone, so the mean of the worst
-tenth is shown beside it.
+tenth is shown beside it. Brackets are 95 % bootstrap intervals of the mean over seeds.
 """
 
 import argparse
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from matplotlib.figure import Figure
 
 from mtgrpo_env.agents.methods import METHODS, Method, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning
+from mtgrpo_env.agents.reports.statistics import bootstrap_interval
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.gymnasium_tasks import control_suite
 from mtgrpo_env.envs.toy import graded_suite
@@ -37,23 +39,28 @@ class Setting:
     batch_size: int
     held_out: int
     rollouts_per_problem: int
-    make_agent: Callable[[Method], MTGRPOAgent]
+    make_agent: Callable[[Method, int], MTGRPOAgent]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What one method achieved: generated rollouts and an evaluation, several times, and the seconds of training."""
+    """What one run achieved: generated rollouts and an evaluation, several times, and the seconds of training."""
 
     rollouts: list[int]
     evaluations: list[Evaluation]
     seconds: float
 
+    @property
+    def tenths(self) -> list[float]:
+        """The worst tenth of the tasks at each evaluation."""
+        return [worst_tenth(evaluation) for evaluation in self.evaluations]
 
-def toy_setting(num_tasks: int, seed: int) -> Setting:
+
+def toy_setting(num_tasks: int) -> Setting:
     """Combination locks and a table."""
     batch_size = min(max(32, num_tasks), 100)
 
-    def make_agent(method: Method) -> MTGRPOAgent:
+    def make_agent(method: Method, seed: int) -> MTGRPOAgent:
         policy = TabularPolicy(num_tasks, num_observations=16, num_actions=8, seed=seed)
         # The loss is a mean over groups: with a step size in proportion, a group counts alike in any batch.
         learner = TabularLearner(policy, lr=batch_size / 8, clip_high=method.clip_high, seed=seed)
@@ -62,12 +69,12 @@ def toy_setting(num_tasks: int, seed: int) -> Setting:
     return Setting(num_tasks, batch_size, max(1, 200 // num_tasks), 8, make_agent)
 
 
-def control_setting(seed: int) -> Setting:
+def control_setting() -> Setting:
     """Three CartPoles, Acrobot and two mountain cars, and one small network."""
     from mtgrpo_env.agents.neural.mlp import MLPPolicy
     from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
 
-    def make_agent(method: Method) -> MTGRPOAgent:
+    def make_agent(method: Method, seed: int) -> MTGRPOAgent:
         suite = control_suite(seed=seed)
         policy = MLPPolicy.for_suite(suite, seed=seed)
         learner = MLPLearner(policy, lr=5e-3, clip_high=method.clip_high, seed=seed)
@@ -79,7 +86,7 @@ def control_setting(seed: int) -> Setting:
 def train(setting: Setting, name: str, steps: int, seed: int) -> Curve:
     """One method, evaluated along the way on problems it never trains on."""
     config = MethodConfig(setting.num_tasks, setting.batch_size, seed, weight_lr=0.05, num_steps=steps)
-    agent = setting.make_agent(METHODS[name](config))
+    agent = setting.make_agent(METHODS[name](config), seed)
     problems = agent.suite.held_out(setting.held_out)
     curve, seconds = Curve([], [], 0.0), 0.0
     for step in np.unique(np.linspace(0, steps, NUM_EVALUATIONS).astype(int)):
@@ -97,14 +104,33 @@ def worst_tenth(evaluation: Evaluation) -> float:
     return float(accuracies[: max(1, len(accuracies) // 10)].mean())
 
 
-def draw(curves: Mapping[str, Curve], steps: int, file: Path) -> None:
-    """The worst tenth by steps and by rollouts."""
+def table_row(name: str, runs: Sequence[Curve], steps: int) -> str:
+    """What a method ends with, over its seeds."""
+    ends = [run.evaluations[-1] for run in runs]
+    columns = ([end.worst for end in ends], [worst_tenth(end) for end in ends], [end.average for end in ends])
+    scores = " ".join(f"{with_interval(values):>17}" for values in columns)
+    rollouts, seconds = np.mean([(run.rollouts[-1], run.seconds) for run in runs], axis=0)
+    return f"{name:20} {scores} {rollouts:10,.0f} {steps / seconds:8.2f}"
+
+
+def with_interval(values: Sequence[float]) -> str:
+    """The mean, and its interval if there are several values."""
+    interval = bootstrap_interval(values, np.random.default_rng(0))
+    return f"{interval.mean:.2f}" + (f" [{interval.low:.2f}, {interval.high:.2f}]" if len(values) > 1 else "")
+
+
+def draw(curves: Mapping[str, Sequence[Curve]], steps: int, file: Path) -> None:
+    """The worst tenth by steps and by rollouts, the mean over seeds strong and each seed pale."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     by_step, by_rollout = figure.subplots(1, 2, sharey=True)
-    for name, curve in curves.items():
-        scores = [worst_tenth(evaluation) for evaluation in curve.evaluations]
-        by_step.plot(np.linspace(0, steps, len(scores)), scores, marker=".", label=name)
-        by_rollout.plot(curve.rollouts, scores, marker=".", label=name)
+    for i, (name, runs) in enumerate(curves.items()):
+        mean = np.mean([run.tenths for run in runs], axis=0)
+        at_steps = np.unique(np.linspace(0, steps, NUM_EVALUATIONS).astype(int))
+        by_step.plot(at_steps, mean, f"C{i}.-", label=name)
+        by_rollout.plot(np.mean([run.rollouts for run in runs], axis=0), mean, f"C{i}.-", label=name)
+        for run in runs:
+            by_step.plot(at_steps, run.tenths, f"C{i}", alpha=0.25)
+            by_rollout.plot(run.rollouts, run.tenths, f"C{i}", alpha=0.25)
     by_step.set(xlabel="training steps", ylabel="accuracy, worst tenth of the tasks", ylim=(0, 1))
     by_rollout.set(xlabel="training rollouts generated")
     by_step.legend()
@@ -119,19 +145,17 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=10, help="number of toy tasks")
     parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=["mt-grpo", "dapo", "grpo"])
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--figure", type=Path, default=Path("runs/compare_methods.png"))
     args = parser.parse_args()
     warnings.simplefilter("ignore", StarvedTaskWarning)  # a solved task gives no more gradient: so it should be
-    setting = toy_setting(args.tasks, args.seed) if args.suite == "toy" else control_setting(args.seed)
+    setting = toy_setting(args.tasks) if args.suite == "toy" else control_setting()
     print(f"{setting.num_tasks} tasks, batches of {setting.batch_size} groups, {args.steps} steps")
-    print(f"{'method':20} {'worst':>6} {'tenth':>6} {'average':>8} {'rollouts':>10} {'steps/s':>8}")
-    curves: dict[str, Curve] = {}
+    print(f"{'method':20} {'worst':>17} {'worst tenth':>17} {'average':>17} {'rollouts':>10} {'steps/s':>8}")
+    curves: dict[str, list[Curve]] = {}
     for name in args.methods:
-        curve = curves[name] = train(setting, name, args.steps, args.seed)
-        last = curve.evaluations[-1]
-        scores = f"{last.worst:6.2f} {worst_tenth(last):6.2f} {last.average:8.2f}"
-        print(f"{name:20} {scores} {curve.rollouts[-1]:10,} {args.steps / curve.seconds:8.2f}", flush=True)
+        curves[name] = [train(setting, name, args.steps, seed) for seed in args.seeds]
+        print(table_row(name, curves[name], args.steps), flush=True)
     draw(curves, args.steps, args.figure)
     print(f"figure {args.figure}")
 

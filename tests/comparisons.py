@@ -20,6 +20,7 @@ def make_settings(**changed: Any) -> Settings:
         "lrs": (2e-4, 4e-4),
         "seeds": (0, 1, 2),
         "steps": 20,
+        "horizon": 20,
         "threshold": 0.5,
         "eval_problems": 100,
         "parallel": 2,

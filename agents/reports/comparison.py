@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -25,6 +25,15 @@ Cost = Literal["steps", "rollouts", "seconds"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 Measure = Literal["worst", "average", "relative"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+
+
+class Budget(NamedTuple):
+    """What every method may spend."""
+
+    cost: Cost
+    amount: float
+
+
 BASE = "dapo"  # of the relative change, as in the paper
 _SETTINGS, _RESULTS, _STEPS = "compare.json", "results.jsonl", "steps.jsonl"
 
@@ -39,7 +48,8 @@ class Settings:
         methods: in the order in which they are shown; the first is compared with each of the others.
         lrs: learning rates that every method was given.
         seeds: that every method was given.
-        steps: horizon of every run.
+        steps: after which every run ends.
+        horizon: steps after which the methods are compared, chosen before they were run; the rest is the tail.
         threshold: worst-task accuracy whose cost is reported.
         eval_problems: held-out problems of each task.
         parallel: runs at a time, since seconds depend on it.
@@ -51,6 +61,7 @@ class Settings:
     lrs: tuple[float, ...]
     seeds: tuple[int, ...]
     steps: int
+    horizon: int
     threshold: float
     eval_problems: int
     parallel: int
@@ -113,10 +124,7 @@ class Comparison:
         self.runs = [by_name[name] for name in names if name in by_name]
         self.missing = [name for name in names if name not in by_name]
         self.tuned = {method: lr for method in settings.methods if (lr := self._best_rate(method)) is not None}
-        self.budgets: dict[Cost, float] = {
-            cost: min((run.costs[cost][-1] for m in self.tuned for run in self.chosen(m)), default=math.nan)
-            for cost in COSTS
-        }
+        self.budgets = self._budgets()
 
     @property
     def first(self) -> str:
@@ -136,18 +144,31 @@ class Comparison:
         areas = [area_under_curve(run.costs["steps"], run.worst) for run in self.at_rate(method, lr)]
         return float(np.mean(areas)) if areas else math.nan
 
-    def scores(self, runs: Sequence[Run], measure: Measure, cost: Cost, budget: float) -> FloatArray:
+    @property
+    def horizon(self) -> float:
+        """Steps after which the methods are compared: those of the settings, if every run has gone so far."""
+        return self.budgets[0].amount
+
+    def scores(self, runs: Sequence[Run], measure: Measure, budget: Budget) -> FloatArray:
         """(S,) what each run scores at a budget; NaN where it is undefined."""
         if measure == "relative":
-            return np.array([self._relative(run, cost, budget) for run in runs])
-        return np.array([float(at_budget(run.costs[cost], getattr(run, measure), budget)) for run in runs])
+            return np.array([self._relative(run, budget) for run in runs])
+        costs, amount = budget
+        return np.array([float(at_budget(run.costs[costs], getattr(run, measure), amount)) for run in runs])
 
-    def _relative(self, run: Run, cost: Cost, budget: float) -> float:
+    def _relative(self, run: Run, budget: Budget) -> float:
         base = [other for other in self.chosen(BASE) if other.seed == run.seed] if BASE in self.tuned else []
         if not base:
             return math.nan
-        accuracies = base[0].at(cost, budget)
-        return relative_change(run.at(cost, budget), accuracies) if (accuracies > 0).all() else math.nan
+        accuracies = base[0].at(*budget)
+        return relative_change(run.at(*budget), accuracies) if (accuracies > 0).all() else math.nan
+
+    def _budgets(self) -> tuple[Budget, ...]:
+        """The steps of the horizon and of the end, then the rollouts and the seconds that every run has spent."""
+        chosen = [run for method in self.tuned for run in self.chosen(method)]
+        least = {cost: min((run.costs[cost][-1] for run in chosen), default=math.nan) for cost in COSTS}
+        ends = dict.fromkeys((min(float(self.settings.horizon), least["steps"]), least["steps"]))
+        return (*(Budget("steps", end) for end in ends), *(Budget(cost, least[cost]) for cost in COSTS[1:]))
 
     def _best_rate(self, method: str) -> float | None:
         """By area under the worst-task curve; a rate at which seeds failed loses to one at which fewer did."""
@@ -190,7 +211,7 @@ class Comparison:
                 "accuracies": {task: _finite(a) for task, a in zip(self.settings.tasks, accuracies, strict=True)},
                 "worst": _finite(run.worst[i]),
                 "average": _finite(run.average[i]),
-                "relative_change": _finite(self._relative(run, "steps", step)),
+                "relative_change": _finite(self._relative(run, Budget("steps", step))),
             }
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.comparison import BASE, COSTS, Comparison, Cost, Measure
+from mtgrpo_env.agents.reports.comparison import BASE, COSTS, Budget, Comparison, Measure
 from mtgrpo_env.agents.reports.statistics import Arrival, Interval
 from mtgrpo_env.agents.reports.summary import Summary
+from mtgrpo_env.agents.reports.task_statistics import SHARES, task_statistics
+from mtgrpo_env.types import FloatArray
 
 _EQUAL = {"steps": "training steps", "rollouts": "generated rollouts", "seconds": "seconds of training"}
 
@@ -24,17 +26,19 @@ def comparison_markdown(comparison: Comparison, summary: Summary, *, figures: Se
     """
     parts = [
         *_setting(comparison),
-        *(line for cost in COSTS for line in _at_equal(comparison, summary, cost)),
+        *(line for budget in comparison.budgets for line in _at_equal(comparison, summary, budget)),
         *_thresholds(comparison, summary),
         *_differences(comparison, summary),
         *_rates(comparison),
+        *_tasks(comparison),
         *(f"![{name}]({name})" for name in figures),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _setting(comparison: Comparison) -> Iterator[str]:
-    settings, budgets = comparison.settings, comparison.budgets
+    settings = comparison.settings
+    *steps, rollouts, seconds = (f"{budget.amount:,.0f}" for budget in comparison.budgets)
     yield "# Methods compared"
     yield f"`{settings.command}`"
     yield (
@@ -46,26 +50,26 @@ def _setting(comparison: Comparison) -> Iterator[str]:
         "on the same evaluations."
     )
     yield (
-        f"Equal budgets are the most that every run has spent: {budgets['steps']:,.0f} steps, "
-        f"{budgets['rollouts']:,.0f} generated rollouts, {budgets['seconds']:,.0f} seconds of training without "
-        f"evaluation, {settings.parallel} runs at a time. Scores between evaluations are interpolated. Δm is the mean "
-        f"relative change of a task's accuracy against {BASE} at the same seed and budget; it is undefined (-) while a "
-        "task's base accuracy is 0."
+        f"Equal budgets are the most that every run has spent: {steps[-1]} steps, {rollouts} generated rollouts, "
+        f"{seconds} seconds of training without evaluation, {settings.parallel} runs at a time. Scores between "
+        f"evaluations are interpolated. Δm is the mean relative change of a task's accuracy against {BASE} at the same "
+        "seed and budget; it is undefined (-) while a task's base accuracy is 0."
     )
+    if len(steps) > 1:
+        yield f"The horizon, chosen before the runs were made, is step {steps[0]}; what comes after it is the tail."
     if comparison.missing:
         names = ", ".join(f"{method} at {lr:g}, seed {seed}" for method, lr, seed in comparison.missing)
         yield f"**Missing runs ({len(comparison.missing)}):** {names}."
 
 
-def _at_equal(comparison: Comparison, summary: Summary, cost: Cost) -> Iterator[str]:
-    budget = comparison.budgets[cost]
-    yield f"## At equal {_EQUAL[cost]}: {budget:,.0f}"
+def _at_equal(comparison: Comparison, summary: Summary, budget: Budget) -> Iterator[str]:
+    yield f"## At equal {_EQUAL[budget.cost]}: {budget.amount:,.0f}"
     header = ["method", "worst task %", "average %", "Δm %", *comparison.settings.tasks]
     rows = []
     for method in comparison.tuned:
         runs = comparison.chosen(method)
-        tasks = np.mean([run.at(cost, budget) for run in runs], axis=0)  # (K,)
-        worst, average, relative = (summary.scores[method, m, cost] for m in ("worst", "average", "relative"))
+        tasks = np.mean([run.at(*budget) for run in runs], axis=0)  # (K,)
+        worst, average, relative = (summary.scores[method, m, budget] for m in ("worst", "average", "relative"))
         rows.append([method, _percent(worst), _percent(average), _interval(relative, "+.1f")])
         rows[-1] += [f"{100 * task:.1f}" for task in tasks]
     yield _table(header, rows)
@@ -91,32 +95,54 @@ def _differences(comparison: Comparison, summary: Summary) -> Iterator[str]:
         return
     yield f"## {comparison.first} minus each other method"
     yield "Points of accuracy, paired by seed. An interval that holds 0 shows no difference."
-    shown: list[tuple[Measure, Cost]] = [(measure, cost) for measure in ("worst", "average") for cost in COSTS]
+    measures: tuple[Measure, ...] = ("worst", "average")
+    shown = [(measure, budget) for measure in measures for budget in comparison.budgets]
     rows = [
         [f"{comparison.first} − {other}", *(_percent(summary.differences[other, *key], "+.1f") for key in shown)]
         for other in others
     ]
-    yield _table(["", *(f"{measure}, equal {cost}" for measure, cost in shown)], rows)
+    yield _table(["", *(f"{measure}, {amount:,.0f} {cost}" for measure, (cost, amount) in shown)], rows)
 
 
 def _rates(comparison: Comparison) -> Iterator[str]:
     yield "## Learning rates"
     yield (
         "Worst-task accuracy averaged over the steps (the area under its curve) and the seeds, in per cent; the best "
-        "of a method is bold and is the one reported, chosen in the same way for all. In brackets the seeds that "
-        "finished, where some did not."
+        "of a method is bold and is the one reported, chosen in the same way for all. After the slash the worst task "
+        f"at step {comparison.horizon:.0f}. In brackets the seeds that finished, where some did not."
     )
     settings = comparison.settings
     rows = []
     for method in settings.methods:
         cells = []
         for lr in settings.lrs:
-            count = len(comparison.at_rate(method, lr))
-            text = f"{100 * comparison.area(method, lr):.1f}" if count else "-"
+            runs = comparison.at_rate(method, lr)
+            text = f"{100 * comparison.area(method, lr):.1f}" if runs else "-"
             text = f"**{text}**" if comparison.tuned.get(method) == lr else text
-            cells.append(text if count == len(settings.seeds) else f"{text} ({count})")
+            if runs:
+                text += f" / {100 * comparison.scores(runs, 'worst', comparison.budgets[0]).mean():.1f}"
+            cells.append(text if len(runs) == len(settings.seeds) else f"{text} ({len(runs)})")
         rows.append([method, *cells])
     yield _table(["method", *(f"{lr:g}" for lr in settings.lrs)], rows)
+
+
+def _tasks(comparison: Comparison) -> Iterator[str]:
+    yield "## Tasks"
+    yield (
+        f"Accuracy at step {comparison.horizon:.0f}; the rest over all steps and seeds, in per cent: generated groups "
+        "without gradient, mean task weight, and the task's share of what was trained on, counted in three ways."
+    )
+    header = ["method", "task", "accuracy", "without gradient", "weight", *(f"share of {s}" for s in SHARES.values())]
+    yield _table(header, (row for method in comparison.tuned for row in _task_rows(comparison, method)))
+
+
+def _task_rows(comparison: Comparison, method: str) -> Iterator[list[str]]:
+    runs = comparison.chosen(method)
+    found = task_statistics(runs)
+    accuracies: FloatArray = np.mean([run.at(*comparison.budgets[0]) for run in runs], axis=0)
+    columns = (accuracies, found.without_gradient, found.weight, *found.shares.values())
+    for k, task in enumerate(comparison.settings.tasks):
+        yield [method, task, *("-" if values is None else f"{100 * values[k]:.1f}" for values in columns)]
 
 
 def arrival_text(arrival: Arrival) -> str:

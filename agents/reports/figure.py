@@ -14,12 +14,11 @@ from mtgrpo_env.agents.reports.figure_style import (
     SMOOTHING,
     color,
     line_style,
-    rejected_shares,
-    shares,
     smoothed,
     write,
 )
 from mtgrpo_env.agents.reports.history import RunHistory
+from mtgrpo_env.agents.reports.task_statistics import rejected_shares, shares
 
 
 def draw_run(history: RunHistory, names: Sequence[str], file: Path, *, title: str) -> None:

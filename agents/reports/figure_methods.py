@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from mtgrpo_env.agents.reports.comparison import BASE, COSTS, MEASURES, Comparison, Cost, Measure, Run
+from mtgrpo_env.agents.reports.comparison import BASE, COSTS, MEASURES, Budget, Comparison, Cost, Measure, Run
 from mtgrpo_env.agents.reports.figure_style import color, line_style, shared_legend, write
 from mtgrpo_env.agents.reports.statistics import at_budget, mean_band
 from mtgrpo_env.agents.reports.summary import Summary
@@ -31,31 +31,32 @@ _CURVE_POINTS = 121
 
 
 def draw_budgets(comparison: Comparison, summary: Summary, file: Path) -> None:
-    """Worst task, average and relative change of every method at the three equal budgets, a dot for each seed."""
+    """Worst task, average and relative change of every method at equal budgets, a dot for each seed."""
     methods = list(comparison.tuned)
-    figure = Figure(figsize=(13, 3 * (1.2 + 0.26 * len(methods))), layout="constrained")
-    grid = figure.subplots(3, 3, sharey=True, sharex="row", squeeze=False)
+    shape = len(MEASURES), len(comparison.budgets)
+    figure = Figure(figsize=(1 + 4 * shape[1], shape[0] * (1.2 + 0.26 * len(methods))), layout="constrained")
+    grid = figure.subplots(*shape, sharey=True, sharex="row", squeeze=False)
     for row, measure in zip(grid, MEASURES, strict=True):
-        for axes, cost in zip(row, COSTS, strict=True):
-            _budget_bars(axes, comparison, summary, measure, cost)
-    for axes, cost in zip(grid[0], COSTS, strict=True):
-        axes.set_title(f"equal {COST_LABELS[cost]}: {comparison.budgets[cost]:,.0f}", fontsize=10)
+        for axes, budget in zip(row, comparison.budgets, strict=True):
+            _budget_bars(axes, comparison, summary, measure, budget)
+    for axes, (cost, amount) in zip(grid[0], comparison.budgets, strict=True):
+        axes.set_title(f"equal {COST_LABELS[cost]}: {amount:,.0f}", fontsize=10)
     grid[0, 0].set_yticks(range(len(methods)), methods)
     grid[0, 0].invert_yaxis()
     figure.suptitle("Every method at its best learning rate; whiskers: 95 % of the mean over seeds")
     write(figure, file)
 
 
-def _budget_bars(axes: Axes, comparison: Comparison, summary: Summary, measure: Measure, cost: Cost) -> None:
+def _budget_bars(axes: Axes, comparison: Comparison, summary: Summary, measure: Measure, budget: Budget) -> None:
     for i, method in enumerate(comparison.tuned):
-        interval = summary.scores[method, measure, cost]
+        interval = summary.scores[method, measure, budget]
         if math.isnan(interval.mean):
             axes.text(0, i, " undefined", va="center", fontsize=8, color="gray")
             continue
         axes.barh(i, interval.mean, color=color(i), alpha=0.75)
         if not math.isnan(interval.low):
             axes.plot([interval.low, interval.high], [i, i], color="black", linewidth=1.5)
-        seeds = comparison.scores(comparison.chosen(method), measure, cost, comparison.budgets[cost])
+        seeds = comparison.scores(comparison.chosen(method), measure, budget)
         axes.plot(seeds, np.full(len(seeds), i), "o", color="black", markerfacecolor="white", markersize=4)
     axes.set_xlabel(_MEASURE_LABELS[measure], fontsize=9)
     axes.grid(axis="x", alpha=0.3)
@@ -71,15 +72,16 @@ def draw_curves(comparison: Comparison, file: Path, *, rng: np.random.Generator)
     for axes, cost in zip(row, COSTS, strict=True):
         for i, method in enumerate(comparison.tuned):
             _curve(axes, comparison.chosen(method), cost, i, method, rng)
-        if cost != "steps":
-            axes.axvline(comparison.budgets[cost], color="black", linestyle=":", linewidth=1)
+        for budget in comparison.budgets:
+            if budget.cost == cost:
+                axes.axvline(budget.amount, color="black", linestyle=":", linewidth=1)
         axes.axhline(comparison.settings.threshold, color="gray", linewidth=0.8)
         axes.set(xlabel=COST_LABELS[cost], ylim=(0, 1))
         _short_numbers(axes, cost)
         axes.grid(alpha=0.3)
     row[0].set_ylabel("held-out accuracy of the worst task")
     shared_legend(figure, row[0])
-    figure.suptitle("Worst task: mean and 95 % interval over seeds; dotted: the budget that all methods have")
+    figure.suptitle("Worst task: mean and 95 % interval over seeds; dotted: the budgets at which methods are compared")
     write(figure, file)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +70,3 @@ def smoothed(values: FloatArray) -> FloatArray:
     totals[SMOOTHING:] -= totals[:-SMOOTHING].copy()
     counts = np.minimum(np.arange(len(values)) + 1, SMOOTHING)
     return totals / counts.reshape(-1, *[1] * (totals.ndim - 1))
-
-
-def shares(counts: Sequence[Any] | FloatArray) -> FloatArray:
-    """(steps, K) each row as shares of its sum; a row of zeros stays so."""
-    array = np.asarray(counts, dtype=np.float64)
-    totals = array.sum(axis=1, keepdims=True)
-    return array / np.where(totals > 0, totals, 1)
-
-
-def rejected_shares(accepted: FloatArray, generated: FloatArray) -> FloatArray:
-    """The share of generated groups that carried no gradient; NaN where none was generated."""
-    return 1 - np.divide(accepted, generated, out=np.full(generated.shape, np.nan), where=generated > 0)

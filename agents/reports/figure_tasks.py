@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +15,13 @@ from mtgrpo_env.agents.reports.figure_style import (
     color,
     line_style,
     panels,
-    rejected_shares,
     shared_legend,
-    shares,
     smoothed,
     write,
 )
+from mtgrpo_env.agents.reports.task_statistics import SHARES, rejected_shares, shares, task_statistics
 from mtgrpo_env.types import FloatArray
 
-_MEASURES: Mapping[str, str] = {
-    "kept": "share of the prompts",
-    "actions": "share of the tokens",
-    "abs_advantages": "share of Σ|advantage|",
-}
 _MARKERS = "osD^vP*X<>phd8"
 
 
@@ -51,15 +45,16 @@ def draw_weights(comparison: Comparison, file: Path) -> None:
     """A row for each method: task weights, then realised shares by prompts, by tokens and by |advantage|."""
     methods, tasks = list(comparison.tuned), comparison.settings.tasks
     figure = Figure(figsize=(14, 2.3 * len(methods) + 1), layout="constrained")
-    grid = figure.subplots(len(methods), 1 + len(_MEASURES), sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(len(methods), 1 + len(SHARES), sharex=True, sharey=True, squeeze=False)
     for row, method in zip(grid, methods, strict=True):
         runs = comparison.chosen(method)
         _task_lines(row[0], per_step(runs, "probabilities"), tasks)
-        for axes, field in zip(row[1:], _MEASURES, strict=True):
+        for axes, field in zip(row[1:], SHARES, strict=True):
             counts = per_step(runs, field)
             _task_lines(axes, None if counts is None else shares(smoothed(counts)), tasks)
         row[0].set_ylabel(method)
-    for axes, title in zip(grid[0], ("task weights", *_MEASURES.values()), strict=True):
+    titles = ("task weights", *(f"share of the {what}" for what in SHARES.values()))
+    for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("step")
@@ -73,15 +68,16 @@ def draw_shares_against_weights(comparison: Comparison, file: Path) -> None:
     """Mean share against mean weight, a point for each method and task: on the diagonal the batch holds the weights."""
     tasks = comparison.settings.tasks
     figure = Figure(figsize=(13, 5.5), layout="constrained")
-    row = figure.subplots(1, len(_MEASURES), sharex=True, sharey=True)
-    for axes, (field, title) in zip(row, _MEASURES.items(), strict=True):
+    row = figure.subplots(1, len(SHARES), sharex=True, sharey=True)
+    for axes, (field, what) in zip(row, SHARES.items(), strict=True):
         axes.axline((0, 0), slope=1, color="gray", linewidth=0.8)
         is_recorded = False
         for i, method in enumerate(comparison.tuned):
-            is_recorded |= _shares_against_weights(axes, comparison, method, field, i)
+            found = task_statistics(comparison.chosen(method))
+            is_recorded |= _shares_against_weights(axes, found.weight, found.shares[field], i)
         if not is_recorded:
             _say_not_recorded(axes)
-        axes.set(title=title, xlabel="mean task weight")
+        axes.set(title=f"share of the {what}", xlabel="mean task weight")
         axes.locator_params(nbins=5)
         axes.grid(alpha=0.3)
     row[0].set(ylabel="mean share", xlim=(0, None), ylim=(0, None))
@@ -94,14 +90,11 @@ def draw_shares_against_weights(comparison: Comparison, file: Path) -> None:
     write(figure, file)
 
 
-def _shares_against_weights(axes: Axes, comparison: Comparison, method: str, field: str, index: int) -> bool:
+def _shares_against_weights(axes: Axes, weights: FloatArray | None, realised: FloatArray | None, index: int) -> bool:
     """Whether the share was recorded."""
-    runs = comparison.chosen(method)
-    weights, counts = per_step(runs, "probabilities"), per_step(runs, field)
-    if weights is None or counts is None:
+    if weights is None or realised is None:
         return False
-    realised = shares(counts.sum(axis=0, keepdims=True))[0]
-    for k, (weight, share) in enumerate(zip(weights.mean(axis=0), realised, strict=True)):
+    for k, (weight, share) in enumerate(zip(weights, realised, strict=True)):
         axes.plot(weight, share, _MARKERS[k % len(_MARKERS)], color=color(index), alpha=0.85)
     return True
 
@@ -142,7 +135,7 @@ def draw_generation(comparison: Comparison, file: Path) -> None:
 def draw_heat_map(comparison: Comparison, file: Path) -> None:
     """Accuracy at the horizon: task by level for each method; where tasks have but one level, method by task."""
     tasks, methods = comparison.settings.tasks, list(comparison.tuned)
-    horizon = comparison.budgets["steps"]
+    horizon = comparison.horizon
     ends = {m: np.mean([run.at("steps", horizon) for run in comparison.chosen(m)], axis=0) for m in methods}
     names = [task.partition("-")[::2] for task in tasks]
     families, levels = (list(dict.fromkeys(part)) for part in zip(*names, strict=True))

@@ -13,7 +13,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from mtgrpo_env.agents.methods import METHODS
+from mtgrpo_env.agents.methods import named_method
 from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
 from mtgrpo_env.agents.reports.comparison_report import REPORT, write_report
 from mtgrpo_env.agents.reports.history import read_history
@@ -52,10 +52,14 @@ class Config(train.Config):
     """Threads of each run; results are the same to the bit only for the same number."""
     threshold: float = 0.5
     """Worst-task accuracy whose cost is reported."""
+    horizon: int | None = None
+    """Steps after which methods are compared, to be chosen before they are run; by default --steps, the end. What runs
+    do between the two is reported as their tail."""
     eval_every: int = 5
     """Steps between evaluations, and so how finely costs are known."""
     redraw: bool = False
-    """Only write results.md and the figures again, from the numbers in --out; needs no run."""
+    """Only write results.md and the figures again, from the numbers in --out, for this --threshold and --horizon; needs
+    no run."""
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -94,7 +98,7 @@ def run(config: Config) -> int:
     console = Console()
     rng = np.random.default_rng(0)  # resamples seeds, for intervals
     if config.redraw:
-        write_report(Comparison.load(config.out), config.out, rng=rng)
+        write_report(_asked_again(Comparison.load(config.out), config), config.out, rng=rng)
         console.print(f"report {config.out / REPORT}", soft_wrap=True)
         return 0
     settings = _settings(config)
@@ -210,8 +214,7 @@ def _settings(config: Config) -> Settings:
         if getattr(config, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
     for method in config.methods:
-        if method not in METHODS:
-            raise ValueError(f"methods must be among {list(METHODS)}, got {method!r}")
+        named_method(method)
     return Settings(
         command=shlex.join(["mtgrpo", *command_line(config)]),
         tasks=_task_names(config),
@@ -219,10 +222,26 @@ def _settings(config: Config) -> Settings:
         lrs=config.rates,
         seeds=config.seeds,
         steps=config.steps,
+        horizon=_horizon(config, config.steps),
         threshold=config.threshold,
         eval_problems=config.eval_problems,
         parallel=config.parallel,
     )
+
+
+def _asked_again(comparison: Comparison, config: Config) -> Comparison:
+    """The same runs, to be reported at the threshold and the horizon that are asked for now."""
+    horizon = _horizon(config, comparison.settings.steps)
+    settings = replace(comparison.settings, threshold=config.threshold, horizon=horizon)
+    return Comparison(settings, comparison.runs)
+
+
+def _horizon(config: Config, steps: int) -> int:
+    """Of the report on runs of so many steps."""
+    horizon = steps if config.horizon is None else config.horizon
+    if not 1 <= horizon <= steps:
+        raise ValueError(f"horizon must be from 1 to {steps}, the last step, got {horizon}")
+    return horizon
 
 
 def _task_names(config: Config) -> tuple[str, ...]:

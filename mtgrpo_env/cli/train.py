@@ -19,7 +19,7 @@ from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
-from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
+from mtgrpo_env.agents.methods import PRESETS, Method, MethodConfig, named_method
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
@@ -48,8 +48,8 @@ class Config:
     model: str | None = None
     """Starting model, a folder or a hub id; by default a tiny one, built and taught here once."""
     method: str = "mt-grpo"
-    """mt-grpo, dapo, grpo, sec-dapo, sec-grpo, iwu-only, rps-only, no-acceptance, reg-1e-5, reg-5e-4, reg-1e-2,
-    sequential-forward or sequential-backward."""
+    """mt-grpo, dapo, grpo, sec-dapo, sec-grpo, iwu-only, iwu-dapo, rps-only, no-acceptance, reg-1e-5, reg-5e-4,
+    reg-1e-2, sequential-forward or sequential-backward; mt-grpo-0.9 is mt-grpo with that --reward-coef."""
     preset: str = "default"
     """Whose parts the method is composed of: default (our choice), paper or released (the paper's public code)."""
     steps: int = 60
@@ -151,7 +151,7 @@ def build_method(config: Config, suite: TaskSuite) -> Method:
         families=families,
         policy_lr=config.lr,
     )
-    return METHODS[config.method](method_config)
+    return named_method(config.method)(method_config)
 
 
 class _Run:
@@ -260,9 +260,9 @@ class _StopRequest:
 
 
 def _check(config: Config) -> None:
-    for name, known in (("method", METHODS), ("preset", PRESETS)):
-        if getattr(config, name) not in known:
-            raise ValueError(f"{name} must be one of {list(known)}, got {getattr(config, name)!r}")
+    named_method(config.method)
+    if config.preset not in PRESETS:
+        raise ValueError(f"preset must be one of {list(PRESETS)}, got {config.preset!r}")
     sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "rows_per_forward")
     for name in (*sizes, "eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints"):
         if getattr(config, name) < 1:

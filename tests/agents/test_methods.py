@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
+from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig, named_method
 from mtgrpo_env.agents.signals import AverageAccuracy, LatestReward, once_per_minibatch, once_per_step
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import toy_suite
@@ -36,6 +36,7 @@ COMPOSITIONS = {
     "sec-grpo": (SelfEvolvingWeights, MultinomialSampler, 0.2),
     "sec-dapo": (SelfEvolvingWeights, DynamicSampler, 0.28),
     "iwu-only": (ImprovementAwareWeights, MultinomialSampler, 0.28),
+    "iwu-dapo": (ImprovementAwareWeights, DynamicSampler, 0.28),
     "rps-only": (UniformWeights, RatioPreservingSampler, 0.28),
     "no-acceptance": (ImprovementAwareWeights, RatioPreservingSampler, 0.28),
     "reg-1e-5": (RegularizedWeights, RatioPreservingSampler, 0.28),
@@ -103,7 +104,7 @@ def test_the_seed_names_the_plans(name: str, preset: str) -> None:
 
 
 def test_the_paper_and_its_released_code_differ_in_the_optimizer_of_the_logits() -> None:
-    for name, decay in (("mt-grpo", 1e-5), ("iwu-only", 1e-5), ("no-acceptance", 1e-5), ("reg-1e-2", 1e-2)):
+    for name, decay in (("mt-grpo", 1e-5), ("iwu-only", 1e-5), ("iwu-dapo", 1e-5), ("reg-1e-2", 1e-2)):
         for preset, optimizer_type in (("default", Adam), ("paper", AdamW), ("released", Adam)):
             optimizer: Any = optimizer_of(made(name, preset))
             assert (type(optimizer), optimizer.lr, optimizer.l2) == (optimizer_type, 0.025, decay)
@@ -122,7 +123,7 @@ def test_a_regularised_method_has_the_decay_of_its_name_and_looks_at_rewards_alo
 
 
 def test_only_the_released_rules_on_logits_are_told_of_minibatches_and_of_accuracies() -> None:
-    told_often = {"mt-grpo", "iwu-only", "no-acceptance", "reg-1e-5", "reg-5e-4", "reg-1e-2"}
+    told_often = {"mt-grpo", "iwu-only", "iwu-dapo", "no-acceptance", "reg-1e-5", "reg-5e-4", "reg-1e-2"}
     for preset in PRESETS:
         for name in METHODS:
             method = made(name, preset)
@@ -188,6 +189,19 @@ def test_sequential_methods_train_their_families_in_the_two_orders() -> None:
         assert trained == [order[0]] * 2 + [order[1]] * 2
 
 
+def test_a_number_after_the_name_is_lambda() -> None:
+    weights: Any = named_method("mt-grpo-0.9")(MethodConfig(3, 12, reward_coef=0.2)).task_weights
+    assert (type(weights), weights.reward_coef) == (ImprovementAwareWeights, 0.9)
+    assert named_method("mt-grpo") is METHODS["mt-grpo"]
+    assert named_method("reg-1e-2") is METHODS["reg-1e-2"]
+
+
+@pytest.mark.parametrize("name", ["ppo", "mt-grpo-", "mt-grpo-nan", "mt-grpo-much", "dapo-0.9", "0.9"])
+def test_a_name_without_a_method_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"method must be one of \['mt-grpo', .* got '{name}'"):
+        named_method(name)
+
+
 def test_what_cannot_be_built_is_refused() -> None:
     config = MethodConfig(3, 12)
     with pytest.raises(ValueError, match="sequential methods need num_steps"):
@@ -206,7 +220,17 @@ def test_weights_move_by_the_configs_numbers_where_the_method_moves_any(preset: 
         moved[name] = weights.probabilities
     for name in ("grpo", "dapo", "rps-only"):
         np.testing.assert_allclose(moved[name], np.full(3, 1 / 3))
-    for name in ("mt-grpo", "iwu-only", "no-acceptance", "reg-1e-5", "reg-5e-4", "reg-1e-2", "sec-grpo", "sec-dapo"):
+    for name in (
+        "mt-grpo",
+        "iwu-only",
+        "iwu-dapo",
+        "no-acceptance",
+        "reg-1e-5",
+        "reg-5e-4",
+        "reg-1e-2",
+        "sec-grpo",
+        "sec-dapo",
+    ):
         assert moved[name][2] > 0.5 > moved[name][0]
 
     indifferent = made("mt-grpo", preset, reward_coef=0.0, weight_lr=0.5).task_weights

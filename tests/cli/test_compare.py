@@ -173,10 +173,14 @@ def test_a_finished_comparison_runs_nothing_and_its_numbers_stay_as_they_are(
 def test_everything_is_drawn_again_without_the_runs(command: RunCommand, out: Path, tmp_path: Path) -> None:
     for name in ("results.jsonl", "steps.jsonl", "compare.json"):
         (tmp_path / name).write_bytes((out / name).read_bytes())
-    result = command("compare", "--out", tmp_path, "--redraw")
-    assert result.code == 0, result
+    redraw = ["compare", "--out", tmp_path, "--redraw", "--threshold"]
+    assert command(*redraw, 0.2).code == 0
     assert (tmp_path / "results.md").read_bytes() == (out / "results.md").read_bytes()
     assert all((tmp_path / name).read_bytes() == (out / name).read_bytes() for name in FIGURES)
+    assert command(*redraw, 0.1, "--horizon", 2).code == 0
+    report = (tmp_path / "results.md").read_text()
+    assert "Cost of 10% on the worst task" in report
+    assert "The horizon, chosen before the runs were made, is step 2;" in report
 
 
 def test_other_options_in_the_same_folder_are_refused_by_name(
@@ -190,11 +194,12 @@ def test_other_options_in_the_same_folder_are_refused_by_name(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--methods", "mt-grpo", "ppo"), "methods must be among ['mt-grpo', "),
+        (("--methods", "mt-grpo", "ppo"), "method must be one of ['mt-grpo', "),
         (("--methods", "grpo", "grpo"), "methods must be at least one and all different, got ['grpo', 'grpo']"),
         (("--seeds", 1, 1), "seeds must be at least one and all different, got [1, 1]"),
         (("--lrs", 1e-3, 1e-3), "lrs must be at least one and all different"),
         (("--parallel", 0), "parallel must be at least 1, got 0"),
+        (("--horizon", STEPS + 1), "horizon must be from 1 to 4, the last step, got 5"),
         (("--suite", "mniature"), "got 'mniature'"),
         (("--redraw",), "holds no comparison"),
     ],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from comparisons import TASKS, make_comparison, make_history, make_run, make_settings
 
-from mtgrpo_env.agents.reports.comparison import COSTS, Comparison, per_step, run_of_history
+from mtgrpo_env.agents.reports.comparison import COSTS, Budget, Comparison, per_step, run_of_history
 from mtgrpo_env.agents.reports.comparison_report import FIGURES, write_report
 from mtgrpo_env.agents.reports.comparison_table import comparison_markdown
 from mtgrpo_env.agents.reports.figure_style import color, line_style
@@ -45,10 +45,34 @@ def test_a_run_that_went_on_beyond_the_horizon_is_cut_there() -> None:
 
 
 def test_every_method_can_afford_the_equal_budgets(comparison: Comparison) -> None:
-    for cost in COSTS:
-        ends = [run.costs[cost][-1] for method in comparison.tuned for run in comparison.chosen(method)]
-        assert comparison.budgets[cost] == min(ends)
-    assert comparison.budgets["steps"] == 20
+    assert [budget.cost for budget in comparison.budgets] == list(COSTS)
+    for cost, amount in comparison.budgets:
+        assert amount == min(run.costs[cost][-1] for method in comparison.tuned for run in comparison.chosen(method))
+    assert comparison.horizon == 20
+
+
+def test_methods_are_compared_at_the_horizon_and_at_the_end() -> None:
+    comparison = make_comparison(horizon=10)
+    assert comparison.budgets[:2] == (("steps", 10), ("steps", 20))
+    summary = summarise(comparison, np.random.default_rng(0))
+    for budget, evaluation in zip(comparison.budgets[:2], (2, 4), strict=True):
+        worst = [run.worst[evaluation] for run in comparison.chosen("dapo")]
+        assert summary.scores["dapo", "worst", budget].mean == pytest.approx(np.mean(worst))
+    text = comparison_markdown(comparison, summary)
+    assert "The horizon, chosen before the runs were made, is step 10;" in text
+    assert text.index("## At equal training steps: 10") < text.index("## At equal training steps: 20")
+
+
+def test_the_table_of_tasks_adds_up(comparison: Comparison) -> None:
+    text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
+    rows = [line.strip("| ").split(" | ") for line in text.split("## Tasks")[1].splitlines() if "-mini" in line]
+    assert [(row[0], row[1]) for row in rows] == [(method, task) for method in comparison.tuned for task in TASKS]
+    for column in range(4, 8):  # the weight and three shares
+        assert sum(float(row[column]) for row in rows[:3]) == pytest.approx(100, abs=0.2)
+    steps = [record for run in comparison.chosen("mt-grpo") for record in run.records]
+    totals = {name: np.sum([record[name] for record in steps], axis=0) for name in ("accepted", "generated", "kept")}
+    assert float(rows[2][3]) == pytest.approx(100 * (1 - totals["accepted"][2] / totals["generated"][2]), abs=0.06)
+    assert float(rows[2][5]) == pytest.approx(100 * totals["kept"][2] / totals["kept"].sum(), abs=0.06)
 
 
 def test_each_method_is_shown_at_the_rate_with_the_largest_area(comparison: Comparison) -> None:
@@ -66,20 +90,20 @@ def test_a_rate_at_which_a_seed_failed_loses_to_one_at_which_none_did() -> None:
 
 
 def test_the_base_changes_by_nothing_relative_to_itself(comparison: Comparison) -> None:
-    for cost in COSTS:
-        scores = comparison.scores(comparison.chosen("dapo"), "relative", cost, comparison.budgets[cost])
+    for budget in comparison.budgets:
+        scores = comparison.scores(comparison.chosen("dapo"), "relative", budget)
         assert scores == pytest.approx(np.zeros(3))
 
 
 def test_the_relative_change_is_against_the_base_of_the_same_seed_at_the_same_budget(comparison: Comparison) -> None:
     own, base = (comparison.chosen(method)[1].at("rollouts", 1000.0) for method in ("grpo", "dapo"))
-    found = comparison.scores(comparison.chosen("grpo")[1:2], "relative", "rollouts", 1000.0)
+    found = comparison.scores(comparison.chosen("grpo")[1:2], "relative", Budget("rollouts", 1000.0))
     assert found[0] == pytest.approx(100 * np.mean(own / base - 1))
 
 
 def test_without_the_base_no_relative_change_is_known() -> None:
     comparison = make_comparison(methods=("mt-grpo", "grpo"))
-    assert np.isnan(comparison.scores(comparison.chosen("grpo"), "relative", "steps", 20.0)).all()
+    assert np.isnan(comparison.scores(comparison.chosen("grpo"), "relative", Budget("steps", 20.0))).all()
     summary = summarise(comparison, np.random.default_rng(0))
     assert "| - |" in comparison_markdown(comparison, summary)
 
@@ -87,7 +111,7 @@ def test_without_the_base_no_relative_change_is_known() -> None:
 def test_differences_are_paired_over_the_seeds_that_both_methods_have() -> None:
     missing = [("dapo", lr, 0) for lr in (2e-4, 4e-4)]
     comparison = make_comparison(missing=missing)
-    difference = summarise(comparison, np.random.default_rng(0)).differences["dapo", "worst", "steps"]
+    difference = summarise(comparison, np.random.default_rng(0)).differences["dapo", "worst", comparison.budgets[0]]
     own, base = ({run.seed: run.worst[-1] for run in comparison.chosen(m)} for m in ("mt-grpo", "dapo"))
     assert difference.mean == pytest.approx(np.mean([own[seed] - base[seed] for seed in (1, 2)]))
 

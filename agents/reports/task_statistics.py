@@ -1,0 +1,58 @@
+"""What each task asked for and what it got: weight, shares of what is trained on, groups without gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mtgrpo_env.agents.reports.comparison import Run, per_step
+from mtgrpo_env.types import FloatArray
+
+SHARES: Mapping[str, str] = {"kept": "prompts", "actions": "tokens", "abs_advantages": "Σ|advantage|"}
+"""Field of a step's record, and of what it makes a task's share."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatistics:
+    """Over all steps and seeds of a method, (K,) each; None where it was not recorded.
+
+    Attributes:
+        weight: mean task weight.
+        shares: of all that was trained on, by the fields of `SHARES`.
+        without_gradient: share of the generated groups.
+    """
+
+    weight: FloatArray | None
+    shares: Mapping[str, FloatArray | None]
+    without_gradient: FloatArray | None
+
+
+def task_statistics(runs: Sequence[Run]) -> TaskStatistics:
+    """The statistics of a method's runs, which must be of one length."""
+    weights, accepted, generated = (per_step(runs, name) for name in ("probabilities", "accepted", "generated"))
+    return TaskStatistics(
+        weight=None if weights is None else weights.mean(axis=0),
+        shares={field: _total_share(per_step(runs, field)) for field in SHARES},
+        without_gradient=None
+        if accepted is None or generated is None
+        else rejected_shares(accepted.sum(axis=0), generated.sum(axis=0)),
+    )
+
+
+def shares(counts: Sequence[Any] | FloatArray) -> FloatArray:
+    """(steps, K) each row as shares of its sum; a row of zeros stays so."""
+    array = np.asarray(counts, dtype=np.float64)
+    totals = array.sum(axis=1, keepdims=True)
+    return array / np.where(totals > 0, totals, 1)
+
+
+def rejected_shares(accepted: FloatArray, generated: FloatArray) -> FloatArray:
+    """The share of generated groups that carried no gradient; NaN where none was generated."""
+    return 1 - np.divide(accepted, generated, out=np.full(generated.shape, np.nan), where=generated > 0)
+
+
+def _total_share(counts: FloatArray | None) -> FloatArray | None:
+    return None if counts is None else shares(counts.sum(axis=0, keepdims=True))[0]
