@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from mtgrpo_env.advantages import group_advantages
-from mtgrpo_env.agents.base import OnMinibatch, env_step_counts
+from mtgrpo_env.agents.base import env_step_counts
+from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray, per_task_mean
 
 _POLICY_FILE = "policy.npz"
-_LEARNER_FILE = "learner.npz"
 
 
 class TabularPolicy:
@@ -79,7 +78,7 @@ class _Steps:
     rollout_tasks: IntArray  # (R,)
 
 
-class TabularLearner:
+class TabularLearner(MinibatchLearner):
     """The clipped GRPO objective by gradient ascent on the table.
 
     Args:
@@ -101,30 +100,15 @@ class TabularLearner:
         clip_high: float = 0.28,
         seed: int = 0,
     ) -> None:
+        super().__init__(num_minibatches=num_minibatches, seed=seed)
         self.policy = policy
         self.lr = lr
-        self.num_minibatches = num_minibatches
         self.clip_low, self.clip_high = clip_low, clip_high
-        self.rng = np.random.default_rng(seed)
-
-    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
-        order = self.rng.permutation(len(batch.groups))
-        norms = []
-        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
-            minibatch = batch.part(indices)
-            tell = partial(on_minibatch, minibatch, self.objectives(minibatch)) if on_minibatch else None
-            gradient = self._gradient(_flatten(minibatch.groups, minibatch.weights))
-            self.policy.logits = self.policy.logits + self.lr * gradient
-            norms.append(float(np.linalg.norm(gradient)))
-            if tell:
-                tell()
-        return {"gradient_norm": float(np.mean(norms))}
 
     def objectives(self, batch: Batch) -> FloatArray:
         steps = _flatten(batch.groups, batch.weights)
         surrogate, _ = self._surrogate(steps)
-        totals = np.bincount(steps.rollout_ids, weights=surrogate, minlength=len(steps.lengths))
-        return per_task_mean(totals / steps.lengths, steps.rollout_tasks, batch.num_tasks)
+        return _per_task(steps, surrogate, batch.num_tasks)
 
     def sampled_objectives(self, batch: Batch) -> FloatArray:
         steps = _flatten(batch.groups, batch.weights)
@@ -133,12 +117,12 @@ class TabularLearner:
     def action_counts(self, batch: Batch) -> IntArray:
         return env_step_counts(batch)
 
-    def save(self, folder: Path) -> None:
-        np.savez(folder / _LEARNER_FILE, rng=json.dumps(self.rng.bit_generator.state))
-
-    def load(self, folder: Path) -> None:
-        with np.load(folder / _LEARNER_FILE) as saved:
-            self.rng.bit_generator.state = json.loads(str(saved["rng"]))
+    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
+        steps = _flatten(minibatch.groups, minibatch.weights)
+        surrogate, slope = self._surrogate(steps)
+        gradient = self._gradient(steps, slope)
+        self.policy.logits = self.policy.logits + self.lr * gradient
+        return {"gradient_norm": float(np.linalg.norm(gradient))}, _per_task(steps, surrogate, minibatch.num_tasks)
 
     def _surrogate(self, steps: _Steps) -> tuple[FloatArray, FloatArray]:
         """(M,) min(r A, clip(r) A), and its derivative with respect to log π."""
@@ -149,8 +133,8 @@ class TabularLearner:
         surrogate = np.minimum(ratios * advantages, clipped)
         return surrogate, np.where(ratios * advantages <= clipped, ratios * advantages, 0.0)
 
-    def _gradient(self, steps: _Steps) -> FloatArray:
-        _, slope = self._surrogate(steps)
+    def _gradient(self, steps: _Steps, slope: FloatArray) -> FloatArray:
+        """(K, S, A) of the objective, from its derivative (M,) with respect to log π."""
         share = steps.weights / (steps.lengths * len(steps.lengths))  # (R,) sequence-mean, then rollout mean
         slope = slope * share[steps.rollout_ids]
         away = -np.exp(self.policy.log_probs(steps.task_ids, steps.observations))  # d log π / d logits
@@ -158,6 +142,12 @@ class TabularLearner:
         gradient = np.zeros_like(self.policy.logits)
         np.add.at(gradient, (steps.task_ids, steps.observations), slope[:, None] * away)
         return gradient
+
+
+def _per_task(steps: _Steps, surrogate: FloatArray, num_tasks: int) -> FloatArray:
+    """(K,) mean over each task's rollouts of the mean over their steps; NaN for a task that has none."""
+    totals = np.bincount(steps.rollout_ids, weights=surrogate, minlength=len(steps.lengths))
+    return per_task_mean(totals / steps.lengths, steps.rollout_tasks, num_tasks)
 
 
 def _flatten(groups: Sequence[Group], weights: FloatArray) -> _Steps:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mtgrpo_env.agents.base import OnMinibatch
 from mtgrpo_env.agents.llm.data import PackedGroups, pack
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.prefix import completion_log_probs
 from mtgrpo_env.agents.llm.train_torch import TrainEngine
+from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.neural.losses import TokenWeights, clipped_surrogate, sequence_mean
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray
 
-_RNG_FILE = "learner_rng.json"
 
-
-class LanguageModelLearner:
+class LanguageModelLearner(MinibatchLearner):
     """Improves a `LanguageModelPolicy`.
 
     Args:
@@ -46,24 +43,12 @@ class LanguageModelLearner:
         rows_per_forward: int = 512,
         seed: int = 0,
     ) -> None:
+        super().__init__(num_minibatches=num_minibatches, seed=seed)
         self.policy = policy
         self.engine = engine
-        self.num_minibatches = num_minibatches
         self.clip_low, self.clip_high = clip_low, clip_high
         self.token_weights = token_weights
         self.rows_per_forward = rows_per_forward
-        self.rng = np.random.default_rng(seed)
-
-    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
-        order = self.rng.permutation(len(batch.groups))
-        steps: list[dict[str, float]] = []
-        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
-            minibatch = batch.part(indices)
-            scalars, objectives = self._step(minibatch)
-            steps.append(scalars)
-            if on_minibatch is not None:
-                on_minibatch(minibatch, objectives)
-        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
 
     @torch.no_grad()
     def objectives(self, batch: Batch) -> FloatArray:
@@ -77,15 +62,14 @@ class LanguageModelLearner:
         return np.bincount(batch.task_ids, weights=tokens, minlength=batch.num_tasks).astype(np.int64)
 
     def save(self, folder: Path) -> None:
+        super().save(folder)
         self.engine.save(folder)
-        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
 
     def load(self, folder: Path) -> None:
+        super().load(folder)
         self.engine.load(folder)
-        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
 
-    def _step(self, minibatch: Batch) -> tuple[dict[str, float], FloatArray]:
-        """One optimiser step; scalars, and the (K,) objectives before it, which the loss knows anyway."""
+    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
         loss, objectives = 0.0, _TaskMeans(minibatch.num_tasks)
         for part, token_weights in self._parts(minibatch.groups, minibatch.weights):
             surrogate = self._surrogate(part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,12 @@ import numpy as np
 import torch
 
 from mtgrpo_env.advantages import group_advantages
-from mtgrpo_env.agents.base import OnMinibatch, env_step_counts
+from mtgrpo_env.agents.base import env_step_counts
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
+from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.neural.losses import clipped_surrogate, sequence_mean
 from mtgrpo_env.agents.neural.mlp import Choice, MLPPolicy
 from mtgrpo_env.types import Batch, FloatArray, IntArray
-
-_RNG_FILE = "learner_rng.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class _Steps:
     weights: torch.Tensor  # (M,) loss weight of the step's group
 
 
-class MLPLearner:
+class MLPLearner(MinibatchLearner):
     """Improves an `MLPPolicy` by AdamW; every step of an episode has the advantage of its return.
 
     Args:
@@ -55,27 +53,10 @@ class MLPLearner:
         clip_high: float = 0.28,
         seed: int = 0,
     ) -> None:
+        super().__init__(num_minibatches=num_minibatches, seed=seed)
         self.policy = policy
         self.engine = TorchTrainEngine(policy.network, lr=lr)
-        self.num_minibatches = num_minibatches
         self.clip_low, self.clip_high = clip_low, clip_high
-        self.rng = np.random.default_rng(seed)
-
-    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
-        order = self.rng.permutation(len(batch.groups))
-        losses: list[float] = []
-        norms: list[float] = []
-        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
-            minibatch = batch.part(indices)
-            steps = _flatten(minibatch)
-            surrogate = self._surrogate(steps)
-            loss = -(steps.shares * steps.weights * surrogate).sum()
-            self.engine.backward(loss)
-            norms.append(self.engine.step())
-            losses.append(float(loss.detach()))
-            if on_minibatch is not None:
-                on_minibatch(minibatch, _per_task(steps, surrogate.detach(), batch.num_tasks))
-        return {"loss": float(np.mean(losses)), "gradient_norm": float(np.mean(norms))}
 
     @torch.no_grad()
     def objectives(self, batch: Batch) -> FloatArray:
@@ -90,12 +71,20 @@ class MLPLearner:
         return env_step_counts(batch)
 
     def save(self, folder: Path) -> None:
+        super().save(folder)
         self.engine.save(folder)
-        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
 
     def load(self, folder: Path) -> None:
+        super().load(folder)
         self.engine.load(folder)
-        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
+
+    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
+        steps = _flatten(minibatch)
+        surrogate = self._surrogate(steps)
+        loss = -(steps.shares * steps.weights * surrogate).sum()
+        self.engine.backward(loss)
+        scalars = {"loss": float(loss.detach()), "gradient_norm": self.engine.step()}
+        return scalars, _per_task(steps, surrogate.detach(), minibatch.num_tasks)
 
     def _surrogate(self, steps: _Steps) -> torch.Tensor:
         """(M,) min(r A, clip(r) A): each step is a row of one action."""

@@ -6,12 +6,13 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.checkpoints import atomic_folder
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
@@ -91,14 +92,33 @@ NINE_CURRICULUM = Curriculum(
 """For all nine mini tasks: the harder the level, the fewer careful authors, ARC's the fewest."""
 
 
-def curriculum_for(names: Sequence[str]) -> Curriculum:
-    """The curriculum of a suite with tasks of these names."""
-    return NINE_CURRICULUM if set(names) == set(SUITES["mini-nine"]) else CURRICULUM
+_RARE_STEPS, _RARELY = 150, 0.0
+STARTS = ("unequal", "rare")
+"""What `--start` may be: how far apart the tasks of the embedded model are."""
 
 
-def recipe_of(names: Sequence[str], *, seed: int) -> dict[str, Any]:
-    """Everything that the starting model for tasks of these names depends on."""
-    curriculum = curriculum_for(names)
+def curriculum_for(names: Sequence[str], start: str = "unequal") -> Curriculum:
+    """The curriculum of a suite with tasks of these names.
+
+    With the start "rare" one more lesson comes at the end, in which hardly anybody is careful about ARC: next to no
+    group of it carries a gradient, and a sampler's filter rates differ as strongly as they can.
+
+    Raises:
+        ValueError: if there is no such start.
+    """
+    curriculum = NINE_CURRICULUM if set(names) == set(SUITES["mini-nine"]) else CURRICULUM
+    if start not in STARTS:
+        raise ValueError(f"start must be one of {list(STARTS)}, got {start!r}")
+    if start == "unequal":
+        return curriculum
+    habits = curriculum.lessons[-1]
+    careful = {task: _RARELY if task.startswith("arc") else share for task, share in habits.careful.items()}
+    rare = Lesson("unlearning ARC", steps=_RARE_STEPS, lr=habits.lr, careful=careful)
+    return replace(curriculum, lessons=(*curriculum.lessons, rare))
+
+
+def recipe_of(names: Sequence[str], curriculum: Curriculum, *, seed: int) -> dict[str, Any]:
+    """Everything that the model depends on which a curriculum makes for tasks of these names."""
     return {
         "version": _VERSION,
         "tasks": list(names),
@@ -109,44 +129,61 @@ def recipe_of(names: Sequence[str], *, seed: int) -> dict[str, Any]:
     }
 
 
-def starting_model_name(names: Sequence[str], *, seed: int) -> str:
+def starting_model_name(names: Sequence[str], curriculum: Curriculum, *, seed: int) -> str:
     """The name of the folder that keeps it: another recipe has another name."""
-    text = json.dumps(recipe_of(names, seed=seed), sort_keys=True)
+    text = json.dumps(recipe_of(names, curriculum, seed=seed), sort_keys=True)
     return f"start-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def starting_model(folder: Path, suite: TaskSuite, *, seed: int, console: Console) -> Path:
+def starting_model(folder: Path, suite: TaskSuite, curriculum: Curriculum, *, seed: int, console: Console) -> Path:
     """The folder of the taught tiny model, made on first use and found again ever after.
+
+    The model is kept after every lesson, so curricula that begin alike share what they have in common.
 
     Raises:
         ValueError: if a task's prompts are too long for the tiny model.
     """
-    size, curriculum = TinyModelConfig(), curriculum_for(suite.names)
-    recipe = recipe_of(suite.names, seed=seed)
-    target = Path(folder) / starting_model_name(suite.names, seed=seed)
-    if target.is_dir():
-        return target
+    size, tokenizer = TinyModelConfig(), tiny_tokenizer()
     _check_fit(suite, size.context)
-    tokenizer = tiny_tokenizer()
-    model = tiny_model(tokenizer, size, seed=seed)
-    for number, lesson in enumerate(curriculum.lessons):
-        careful = {task: lesson.careful.get(task, 1.0) for task in suite.names}
-        with _LessonProgress(console, lesson) as progress:
-            imitate(
-                model,
-                tokenizer,
-                Demonstrators(suite, careful),
-                num_steps=lesson.steps,
-                batch_size=curriculum.batch_size,
-                lr=lesson.lr,
-                seed=seed + number,
-                progress=progress.show,
-            )
-    with atomic_folder(target) as unfinished, warnings.catch_warnings():
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        (unfinished / "recipe.json").write_text(json.dumps(recipe, indent=1))
-    return target
+    parts = [replace(curriculum, lessons=curriculum.lessons[: n + 1]) for n in range(len(curriculum.lessons))]
+    targets = [Path(folder) / starting_model_name(suite.names, part, seed=seed) for part in parts]
+    taught = max((n for n, target in enumerate(targets, start=1) if target.is_dir()), default=0)
+    model = (
+        AutoModelForCausalLM.from_pretrained(targets[taught - 1]) if taught else tiny_model(tokenizer, size, seed=seed)
+    )
+    for number, (part, target) in enumerate(zip(parts[taught:], targets[taught:], strict=True), start=taught):
+        _teach(model, tokenizer, suite, part, seed=seed + number, console=console)
+        with atomic_folder(target) as unfinished, warnings.catch_warnings():
+            model.save_pretrained(unfinished)
+            tokenizer.save_pretrained(unfinished)
+            recipe = recipe_of(suite.names, part, seed=seed)
+            (unfinished / "recipe.json").write_text(json.dumps(recipe, indent=1))
+    return targets[-1]
+
+
+def _teach(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    suite: TaskSuite,
+    curriculum: Curriculum,
+    *,
+    seed: int,
+    console: Console,
+) -> None:
+    """The last lesson of a curriculum."""
+    lesson = curriculum.lessons[-1]
+    careful = {task: lesson.careful.get(task, 1.0) for task in suite.names}
+    with _LessonProgress(console, lesson) as progress:
+        imitate(
+            model,
+            tokenizer,
+            Demonstrators(suite, careful),
+            num_steps=lesson.steps,
+            batch_size=curriculum.batch_size,
+            lr=lesson.lr,
+            seed=seed,
+            progress=progress.show,
+        )
 
 
 class _LessonProgress:

@@ -25,7 +25,7 @@ from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
 from mtgrpo_env.agents.reports.scalars import ScalarWriter
 from mtgrpo_env.cli.display import RunDisplay, result_table
-from mtgrpo_env.cli.start import starting_model
+from mtgrpo_env.cli.start import curriculum_for, starting_model
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_suite
 from mtgrpo_env.evaluation import Evaluation
@@ -47,6 +47,8 @@ class Config:
     """Files of rows to train on instead, .parquet or .jsonl: those marked train; the others are held out."""
     model: str | None = None
     """Starting model, a folder or a hub id; by default a tiny one, built and taught here once."""
+    start: str = "unequal"
+    """What the tiny model is taught: unequal, some tasks much better than others, or rare, one next to never."""
     method: str = "mt-grpo"
     """mt-grpo, dapo, grpo, sec-dapo, sec-grpo, iwu-only, iwu-dapo, rps-only, no-acceptance, reg-1e-5, reg-5e-4,
     reg-1e-2, sequential-forward or sequential-backward; mt-grpo-0.9 is mt-grpo with that --reward-coef."""
@@ -95,7 +97,7 @@ def run(config: Config) -> int:
     suite = _suite(config)
     if config.batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {config.batch_size}")
-    start = config.model or starting_model(config.out.parent, suite, seed=config.seed, console=console)
+    start = config.model or _taught_model(config, suite, console)
     named = f"{config.method} on {', '.join(suite.names)}; starting model {start}; run {config.out}"
     console.print(named, soft_wrap=True)
     agent = build_agent(config, suite, str(start))
@@ -115,6 +117,11 @@ def _suite(config: Config) -> TaskSuite:
     if config.model is None:
         raise ValueError("rows need a --model: the tiny one is taught generated puzzles only")
     return rows_suite([row for path in config.rows for row in read_rows(path)], seed=config.seed)
+
+
+def _taught_model(config: Config, suite: TaskSuite, console: Console) -> Path:
+    curriculum = curriculum_for(suite.names, config.start)
+    return starting_model(config.out.parent, suite, curriculum, seed=config.seed, console=console)
 
 
 def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:
@@ -278,11 +285,11 @@ def refuse_another_run(config: Config, *, may_change: frozenset[str] = MAY_CHANG
     file = config.out / _CONFIG_FILE
     if not file.is_file() or newest_checkpoint(config.out) is None:
         return
-    saved, own = json.loads(file.read_text()), _as_json(config)
+    saved, own = _as_json(Config()) | json.loads(file.read_text()), _as_json(config)  # what is new had its default
     fixed = own.keys() - (may_change - {"steps"} if config.method.startswith("sequential") else may_change)
-    differing = [name for name in own if name in fixed and saved.get(name) != own[name]]
+    differing = [name for name in own if name in fixed and saved[name] != own[name]]
     if differing:
-        lines = [f"{name} was {saved.get(name)!r}, is {own[name]!r}" for name in differing]
+        lines = [f"{name} was {saved[name]!r}, is {own[name]!r}" for name in differing]
         raise ValueError(f"{config.out} holds another run ({'; '.join(lines)}): choose another --out")
 
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from mtgrpo_env.cli.start import CURRICULUM, NINE_CURRICULUM, curriculum_for, starting_model_name
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mtgrpo_env.cli.start import (
+    CURRICULUM,
+    NINE_CURRICULUM,
+    Curriculum,
+    Lesson,
+    curriculum_for,
+    starting_model,
+    starting_model_name,
+)
 from mtgrpo_env.envs.demonstrators import Demonstrators
 from mtgrpo_env.envs.mtreason import SUITES, reason_suite
 
 
 def test_the_three_task_start_is_the_one_that_the_results_were_made_from() -> None:
     """A regression lock: with another name, every run of `make train` starts from another model."""
-    assert starting_model_name(SUITES["mini"], seed=0) == "start-a94e15e3"
+    assert starting_model_name(SUITES["mini"], CURRICULUM, seed=0) == "start-a94e15e3"
 
 
 def test_seeds_tasks_and_their_order_make_other_models() -> None:
     names = [(SUITES["mini"], 0), (SUITES["mini"], 1), (SUITES["mini"][::-1], 0), (SUITES["mini-nine"], 0)]
-    assert len({starting_model_name(tasks, seed=seed) for tasks, seed in names}) == len(names)
+    assert len({starting_model_name(tasks, CURRICULUM, seed=seed) for tasks, seed in names}) == len(names)
 
 
 def test_nine_tasks_have_a_curriculum_of_their_own() -> None:
@@ -32,3 +45,26 @@ def test_the_habits_name_every_task_and_leave_the_harder_levels_to_fewer_careful
         shares = [habits.careful[f"{task}-{level}"] for level in ("mini", "mini_medium", "mini_hard")]
         assert shares == sorted(shares, reverse=True)
         assert min(shares) > 0, "a skill that nobody ever shows cannot be brought out"
+
+
+def test_a_rare_start_is_the_unequal_one_and_a_lesson_more() -> None:
+    for suite in ("mini", "mini-nine"):
+        usual, rare = (curriculum_for(SUITES[suite], start) for start in ("unequal", "rare"))
+        assert rare.lessons[:-1] == usual.lessons
+        habits, careful = usual.lessons[-1].careful, rare.lessons[-1].careful
+        assert all((careful[task] < habits[task]) == task.startswith("arc") for task in habits)
+    with pytest.raises(ValueError, match=r"start must be one of \['unequal', 'rare'\], got 'rarest'"):
+        curriculum_for(SUITES["mini"], "rarest")
+
+
+def test_a_model_is_the_same_whether_or_not_its_first_lessons_were_there(tmp_path: Path) -> None:
+    suite, console = reason_suite(("zebra-mini",)), Console(quiet=True)
+    first, second = Lesson("first", steps=3, lr=1e-3), Lesson("second", steps=2, lr=1e-3, careful={"zebra-mini": 0.5})
+    whole, part = Curriculum((first, second), batch_size=4), Curriculum((first,), batch_size=4)
+    at_once = starting_model(tmp_path / "one", suite, whole, seed=0, console=console)
+    starting_model(tmp_path / "two", suite, part, seed=0, console=console)
+    in_two_goes = starting_model(tmp_path / "two", suite, whole, seed=0, console=console)
+    weights = [(start / "model.safetensors").read_bytes() for start in (at_once, in_two_goes)]
+    assert weights[0] == weights[1]
+    assert at_once.name == in_two_goes.name
+    assert len(list((tmp_path / "one").iterdir())) == len(list((tmp_path / "two").iterdir())) == 2

@@ -1,0 +1,52 @@
+"""What every learner does with a batch: shuffle its groups, take an optimiser step on each part of them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mtgrpo_env.agents.base import OnMinibatch
+from mtgrpo_env.types import Batch, FloatArray
+
+_RNG_FILE = "learner_rng.json"
+
+
+class MinibatchLearner(ABC):
+    """The loop over minibatches, and the generator that shuffles them.
+
+    Args:
+        num_minibatches: optimiser steps for each batch; fewer if it has fewer groups.
+        seed: of the shuffle.
+    """
+
+    def __init__(self, *, num_minibatches: int, seed: int) -> None:
+        self.num_minibatches = num_minibatches
+        self.rng = np.random.default_rng(seed)
+
+    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
+        """See `Learner.update`; the scalars are means over the minibatches."""
+        order = self.rng.permutation(len(batch.groups))
+        steps: list[Mapping[str, float]] = []
+        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
+            minibatch = batch.part(indices)
+            scalars, objectives = self._step(minibatch)
+            steps.append(scalars)
+            if on_minibatch is not None:
+                on_minibatch(minibatch, objectives)
+        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+
+    def save(self, folder: Path) -> None:
+        """Write the generator's state into `folder`."""
+        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
+
+    @abstractmethod
+    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
+        """One optimiser step; scalars, and the (K,) objectives before it, which the loss knows anyway."""
