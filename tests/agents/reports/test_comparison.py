@@ -67,6 +67,7 @@ def test_the_table_of_tasks_adds_up(comparison: Comparison) -> None:
     text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
     rows = [line.strip("| ").split(" | ") for line in text.split("## Tasks")[1].splitlines() if "-mini" in line]
     assert [(row[0], row[1]) for row in rows] == [(method, task) for method in comparison.tuned for task in TASKS]
+    assert r"share of Σ\|advantage\| |" in text, "a bar inside a cell would end it"
     for column in range(4, 8):  # the weight and three shares
         assert sum(float(row[column]) for row in rows[:3]) == pytest.approx(100, abs=0.2)
     steps = [record for run in comparison.chosen("mt-grpo") for record in run.records]
