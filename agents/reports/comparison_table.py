@@ -44,10 +44,9 @@ def _setting(comparison: Comparison) -> Iterator[str]:
     yield (
         f"{len(settings.methods)} methods, {len(settings.seeds)} seeds, {settings.steps} steps, on "
         f"{', '.join(settings.tasks)}; held-out accuracy on {settings.eval_problems} problems a task. Runs of one seed "
-        "start from the same model and meet the same problem streams. Every method was given the same learning rates "
-        "and is shown at its best one. Brackets are 95 % bootstrap intervals of the mean over seeds; of few "
-        "seeds they are too narrow (3, 5 and 10 seeds cover about 74, 84 and 91 %), and rates are chosen and reported "
-        "on the same evaluations."
+        "start from the same model and meet the same problem streams. "
+        f"{_said_of_rates(settings.lrs)} Brackets are 95 % bootstrap intervals of the mean over seeds; of few seeds "
+        "they are too narrow (3, 5 and 10 seeds cover about 74, 84 and 91 %)."
     )
     yield (
         f"Equal budgets are the most that every run has spent: {steps[-1]} steps, {rollouts} generated rollouts, "
@@ -60,6 +59,15 @@ def _setting(comparison: Comparison) -> Iterator[str]:
     if comparison.missing:
         names = ", ".join(f"{method} at {lr:g}, seed {seed}" for method, lr, seed in comparison.missing)
         yield f"**Missing runs ({len(comparison.missing)}):** {names}."
+
+
+def _said_of_rates(lrs: Sequence[float]) -> str:
+    if len(lrs) == 1:
+        return f"Every method has the learning rate {lrs[0]:g}."
+    return (
+        "Every method was given the same learning rates and is shown at its best one, chosen on the evaluations that "
+        "are reported."
+    )
 
 
 def _at_equal(comparison: Comparison, summary: Summary, budget: Budget) -> Iterator[str]:
@@ -105,25 +113,27 @@ def _differences(comparison: Comparison, summary: Summary) -> Iterator[str]:
 
 
 def _rates(comparison: Comparison) -> Iterator[str]:
+    settings = comparison.settings
+    if len(settings.lrs) == 1:
+        return
     yield "## Learning rates"
     yield (
         "Worst-task accuracy averaged over the steps (the area under its curve) and the seeds, in per cent; the best "
         "of a method is bold and is the one reported, chosen in the same way for all. After the slash the worst task "
         f"at step {comparison.horizon:.0f}. In brackets the seeds that finished, where some did not."
     )
-    settings = comparison.settings
-    rows = []
-    for method in settings.methods:
-        cells = []
-        for lr in settings.lrs:
-            runs = comparison.at_rate(method, lr)
-            text = f"{100 * comparison.area(method, lr):.1f}" if runs else "-"
-            text = f"**{text}**" if comparison.tuned.get(method) == lr else text
-            if runs:
-                text += f" / {100 * comparison.scores(runs, 'worst', comparison.budgets[0]).mean():.1f}"
-            cells.append(text if len(runs) == len(settings.seeds) else f"{text} ({len(runs)})")
-        rows.append([method, *cells])
+    rows = [[method, *(_rate(comparison, method, lr) for lr in settings.lrs)] for method in settings.methods]
     yield _table(["method", *(f"{lr:g}" for lr in settings.lrs)], rows)
+
+
+def _rate(comparison: Comparison, method: str, lr: float) -> str:
+    runs = comparison.at_rate(method, lr)
+    text = "-"
+    if runs:
+        mark = "**" if comparison.tuned[method] == lr else ""
+        at_horizon = comparison.scores(runs, "worst", comparison.budgets[0]).mean()
+        text = f"{mark}{100 * comparison.area(method, lr):.1f}{mark} / {100 * at_horizon:.1f}"
+    return text if len(runs) == len(comparison.settings.seeds) else f"{text} ({len(runs)})"
 
 
 def _tasks(comparison: Comparison) -> Iterator[str]:
