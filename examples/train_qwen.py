@@ -27,6 +27,7 @@ from mtgrpo_env.agents.llm.rollout_transformers import Decoding, TransformersEng
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.neural.losses import Objective, sequence_mean
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
 from mtgrpo_env.envs.mtreason import SUITES, reason_suite
@@ -108,9 +109,8 @@ def build_agent(args: argparse.Namespace, experiment: Experiment, suite: TaskSui
     learner = LanguageModelLearner(
         policy,
         TorchTrainEngine(model, lr=LEARNING_RATE),
+        objective=Objective(sequence_mean, clip_low=0.2, clip_high=method.clip_high, kl_coef=0.0),
         num_minibatches=MINIBATCHES,
-        clip_low=0.2,
-        clip_high=method.clip_high,
         rows_per_forward=ROWS_PER_FORWARD,
         seed=args.seed,
     )

@@ -13,10 +13,18 @@ def group_advantages(group: Group) -> FloatArray:
 
     A group whose rewards are all equal has advantage 0 throughout.
     """
+    centred, valid = centred_rewards(group), group.valid
+    spread = group.rewards[valid].std() if valid.any() else 0.0
+    return centred / spread if spread > SMALLEST_SPREAD else np.zeros_like(centred)
+
+
+def centred_rewards(group: Group) -> FloatArray:
+    """(N,) A_i = r_i - mean r over the group's valid rollouts, as in Dr.GRPO; 0 for the others.
+
+    Not divided by the spread, a group counts for more the more its rewards differ.
+    """
     rewards, valid = group.rewards, group.valid
-    advantages = np.zeros_like(rewards)
+    centred = np.zeros_like(rewards)
     if valid.any():
-        spread = rewards[valid].std()
-        if spread > SMALLEST_SPREAD:
-            advantages[valid] = (rewards[valid] - rewards[valid].mean()) / spread
-    return advantages
+        centred[valid] = rewards[valid] - rewards[valid].mean()
+    return centred

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.agents.neural.losses import Layout
 from mtgrpo_env.types import FloatArray, Group
 
 
@@ -35,30 +36,42 @@ class PackedGroups:
     mask: torch.Tensor  # (R, T) float
     old_log_probs: torch.Tensor  # (R, T)
     rollouts: torch.Tensor  # (R,) the rollout that a completion is a turn of, numbered from 0
+    groups: torch.Tensor  # (R,) the group of that rollout, numbered from 0
     advantages: torch.Tensor  # (R,)
     weights: torch.Tensor  # (R,) loss weight of the completion's group
     task_ids: torch.Tensor  # (R,)
 
+    @property
+    def layout(self) -> Layout:
+        """What the loss wants to know of the rows."""
+        return Layout(self.mask, self.rollouts, self.groups)
+
     def rows(self, start: int, stop: int) -> PackedGroups:
         """Completions `start` to `stop`, with the prompts they continue."""
         used, index = torch.unique(self.prompt_index[start:stop], return_inverse=True)
-        per_row = (self.tokens, self.mask, self.old_log_probs, self.rollouts)
+        per_row = (self.tokens, self.mask, self.old_log_probs, self.rollouts, self.groups)
         of_groups = (self.advantages, self.weights, self.task_ids)
         kept = (column[start:stop] for column in (*per_row, *of_groups))
         return PackedGroups(self.prompts[used], self.prompt_mask[used], index, *kept)
 
 
-def pack(groups: Sequence[Group], weights: FloatArray, pad_id: int, device: torch.device) -> PackedGroups:
+def pack(
+    groups: Sequence[Group],
+    weights: FloatArray,
+    pad_id: int,
+    device: torch.device,
+    advantages_of: Callable[[Group], FloatArray] = group_advantages,
+) -> PackedGroups:
     """Pack groups, (P,) loss weights beside them; steps' `extras` must be `Completion`s."""
-    rows: list[tuple[int, float, float, int]] = []
+    rows: list[tuple[int, int, float, float, int]] = []
     completions: list[Completion] = []
     num_rollouts = 0
-    for group, weight in zip(groups, weights, strict=True):
-        for rollout, advantage in zip(group.rollouts, group_advantages(group), strict=True):
+    for i, (group, weight) in enumerate(zip(groups, weights, strict=True)):
+        for rollout, advantage in zip(group.rollouts, advantages_of(group), strict=True):
             completions += [step.extras for step in rollout.steps]
-            rows += [(num_rollouts, float(advantage), float(weight), group.task_id)] * len(rollout.steps)
+            rows += [(num_rollouts, i, float(advantage), float(weight), group.task_id)] * len(rollout.steps)
             num_rollouts += 1
-    rollouts, advantages, group_weights, task_ids = zip(*rows, strict=True)
+    rollouts, group_ids, advantages, group_weights, task_ids = zip(*rows, strict=True)
     prompts, prompt_index = fold([completion.prompt for completion in completions])
     prompt_ids, prompt_mask = left_padded(prompts, pad_id)
     lengths = np.array([len(completion.tokens) for completion in completions])
@@ -76,6 +89,7 @@ def pack(groups: Sequence[Group], weights: FloatArray, pad_id: int, device: torc
         mask,
         old_log_probs,
         np.array(rollouts),
+        np.array(group_ids),
         np.array(advantages, dtype=np.float32),
         np.array(group_weights, dtype=np.float32),
         np.array(task_ids),

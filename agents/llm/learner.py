@@ -1,4 +1,4 @@
-"""GRPO on a language model: minibatches of groups, the clipped objective, one optimiser step each."""
+"""GRPO on a language model: minibatches of groups, the objective, one optimiser step each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import PackedGroups, pack
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.prefix import completion_log_probs
 from mtgrpo_env.agents.llm.train_torch import TrainEngine
 from mtgrpo_env.agents.minibatches import MinibatchLearner
-from mtgrpo_env.agents.neural.losses import TokenWeights, clipped_surrogate, sequence_mean
+from mtgrpo_env.agents.neural.losses import Objective
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray
 
 
@@ -23,12 +24,15 @@ class LanguageModelLearner(MinibatchLearner):
     Args:
         policy: whose model the engine trains.
         engine: takes the optimiser steps.
+        objective: what is maximised.
+        reference: model that the policy is held near to, if the objective has a weight for it; never trained.
         num_minibatches: optimiser steps for each batch.
-        clip_low: ε_low.
-        clip_high: ε_high.
-        token_weights: how tokens are averaged: `sequence_mean` or `token_mean`.
-        rows_per_forward: completions in one forward pass; bounds the memory, changes no result.
+        rows_per_forward: completions in one forward pass; bounds the memory, changes no result. The turns of a rollout
+            stay together even where they are more.
         seed: of the minibatch shuffle.
+
+    Raises:
+        ValueError: if there is a reference without a weight, or a weight without a reference.
     """
 
     def __init__(
@@ -36,26 +40,29 @@ class LanguageModelLearner(MinibatchLearner):
         policy: LanguageModelPolicy,
         engine: TrainEngine,
         *,
+        objective: Objective | None = None,
+        reference: PreTrainedModel | None = None,
         num_minibatches: int = 4,
-        clip_low: float = 0.2,
-        clip_high: float = 0.28,
-        token_weights: TokenWeights = sequence_mean,
         rows_per_forward: int = 512,
         seed: int = 0,
     ) -> None:
         super().__init__(num_minibatches=num_minibatches, seed=seed)
         self.policy = policy
         self.engine = engine
-        self.clip_low, self.clip_high = clip_low, clip_high
-        self.token_weights = token_weights
+        self.objective = objective or Objective()
+        self.reference = reference
+        if (reference is None) != (self.objective.kl_coef == 0):
+            given = "none" if reference is None else "one"
+            raise ValueError(f"a kl_coef of {self.objective.kl_coef} and a reference go together, got {given}")
         self.rows_per_forward = rows_per_forward
 
     @torch.no_grad()
     def objectives(self, batch: Batch) -> FloatArray:
         return self._per_task(batch, self._surrogate)
 
+    @torch.no_grad()
     def sampled_objectives(self, batch: Batch) -> FloatArray:
-        return self._per_task(batch, _surrogate_at_ratio_one)
+        return self._per_task(batch, lambda part: self._surrogate_of(part, part.old_log_probs))
 
     def action_counts(self, batch: Batch) -> IntArray:
         tokens = [sum(len(s.extras.tokens) for r in group.rollouts for s in r.steps) for group in batch.groups]
@@ -80,17 +87,26 @@ class LanguageModelLearner(MinibatchLearner):
         return {"loss": loss, "gradient_norm": self.engine.step()}, objectives.means
 
     def _surrogate(self, part: PackedGroups) -> torch.Tensor:
-        log_probs = completion_log_probs(self.policy.model, part, self.policy.decoding.temperature)
-        return clipped_surrogate(
-            log_probs, part.old_log_probs, part.advantages, clip_low=self.clip_low, clip_high=self.clip_high
-        )
+        return self._surrogate_of(part, self._log_probs(self.policy.model, part))
+
+    def _surrogate_of(self, part: PackedGroups, log_probs: torch.Tensor) -> torch.Tensor:
+        """(R, T) of a policy that gives the tokens these log-probabilities."""
+        reference_log_probs = None
+        if self.reference is not None:
+            with torch.no_grad():
+                reference_log_probs = self._log_probs(self.reference, part)
+        old = part.old_log_probs, part.advantages, part.layout
+        return self.objective.surrogate(log_probs, *old, reference_log_probs)
+
+    def _log_probs(self, model: PreTrainedModel, part: PackedGroups) -> torch.Tensor:
+        return completion_log_probs(model, part, self.policy.decoding.temperature)
 
     def _parts(self, groups: Sequence[Group], weights: FloatArray) -> Iterator[tuple[PackedGroups, torch.Tensor]]:
         """Slices that fit in memory, each with its tokens' weights in the mean over *all* the groups."""
-        packed = pack(groups, weights, self.policy.pad_id, self.policy.model.device)
-        token_weights = self.token_weights(packed.mask, packed.rollouts)
-        for start in range(0, len(packed.tokens), self.rows_per_forward):
-            stop = start + self.rows_per_forward
+        device = self.policy.model.device
+        packed = pack(groups, weights, self.policy.pad_id, device, self.objective.advantages)
+        token_weights = self.objective.token_weights(packed.layout)
+        for start, stop in _slices(packed.rollouts.tolist(), self.rows_per_forward):
             yield packed.rows(start, stop), token_weights[start:stop]
 
     def _per_task(self, batch: Batch, surrogate: Callable[[PackedGroups], torch.Tensor]) -> FloatArray:
@@ -119,5 +135,16 @@ class _TaskMeans:
         return np.where(self._masses > 0, self._totals / np.where(self._masses > 0, self._masses, 1), np.nan)
 
 
-def _surrogate_at_ratio_one(part: PackedGroups) -> torch.Tensor:
-    return part.advantages[:, None].expand_as(part.mask)
+def _slices(rollouts: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
+    """Bounds of slices of at most `size` rows, or of one rollout that has more.
+
+    >>> list(_slices([0, 1, 1, 1, 2], 2))
+    [(0, 1), (1, 4), (4, 5)]
+    """
+    starts = [i for i, rollout in enumerate(rollouts) if i == 0 or rollout != rollouts[i - 1]]
+    start = 0
+    for end, following in zip(starts[1:], [*starts[2:], len(rollouts)], strict=True):
+        if following - start > size:
+            yield start, end
+            start = end
+    yield start, len(rollouts)

@@ -1,29 +1,56 @@
-"""The clipped GRPO objective over tokens; R completions of at most T tokens, right-padded."""
+"""The GRPO objective and its relatives over tokens; R completions of at most T tokens, right-padded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
-TokenWeights = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""From a mask (R, T), 1 for a token and 0 for padding, and the rollout (R,) that each row is a turn of, numbered
-from 0, to the weight of each token; weights sum to 1."""
+from mtgrpo_env.advantages import centred_rewards, group_advantages
+from mtgrpo_env.types import FloatArray, Group
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the tokens of a table are, and to whom its rows belong."""
+
+    mask: torch.Tensor  # (R, T) 1 for a token and 0 for padding
+    rollouts: torch.Tensor  # (R,) the rollout that a row is a turn of, numbered from 0
+    groups: torch.Tensor  # (R,) the group of that rollout, numbered from 0
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """Tokens of each rollout, whatever turns it has; at least 1."""
+        return _sums(self.mask.sum(dim=1), self.rollouts).clamp(min=1)
+
+
+TokenWeights = Callable[[Layout], torch.Tensor]
+"""The weight (R, T) of each token in the loss."""
+
+Ratios = Callable[[torch.Tensor, Layout], torch.Tensor]
+"""From log r_t (R, T) to the ratios that are clipped, (R, T)."""
+
+
+def token_ratios(log_ratios: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """r_t, a ratio of its own for each token."""
+    return torch.exp(log_ratios)
+
+
+def sequence_ratios(log_ratios: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """GSPO's ratio: the geometric mean of a rollout's r_t, the same for all its tokens."""
+    means = _sums((log_ratios * layout.mask).sum(dim=1), layout.rollouts) / layout.lengths
+    return torch.exp(means)[layout.rollouts, None].expand_as(log_ratios)
 
 
 def clipped_surrogate(
-    log_probs: torch.Tensor,
-    old_log_probs: torch.Tensor,
-    advantages: torch.Tensor,
-    *,
-    clip_low: float = 0.2,
-    clip_high: float = 0.28,
+    ratios: torch.Tensor, advantages: torch.Tensor, *, clip_low: float = 0.2, clip_high: float = 0.28
 ) -> torch.Tensor:
-    """min(r_t A, clip(r_t, 1 - ε_low, 1 + ε_high) A) for every token, to be maximised.
+    """min(r A, clip(r, 1 - ε_low, 1 + ε_high) A) for every token, to be maximised.
 
     Args:
-        log_probs: (R, T) under the policy being trained.
-        old_log_probs: (R, T) under the policy that sampled.
+        ratios: (R, T) of the policy being trained to the one that sampled.
         advantages: (R,).
         clip_low: ε_low.
         clip_high: ε_high; above ε_low it is DAPO's "clip higher".
@@ -31,18 +58,106 @@ def clipped_surrogate(
     Returns:
         (R, T).
     """
-    ratios = torch.exp(log_probs - old_log_probs)  # r_t
     advantages = advantages[:, None]
     return torch.minimum(ratios * advantages, ratios.clamp(1 - clip_low, 1 + clip_high) * advantages)
 
 
-def sequence_mean(mask: torch.Tensor, rollouts: torch.Tensor) -> torch.Tensor:
-    """Mean over rollouts of the mean over their tokens, whatever turns they have: prompt share is loss share."""
-    num_rollouts = int(rollouts.max()) + 1
-    lengths = torch.zeros(num_rollouts, device=mask.device).index_add(0, rollouts, mask.sum(dim=1))
-    return mask / lengths.clamp(min=1)[rollouts, None] / num_rollouts
+def divergence(log_probs: torch.Tensor, reference_log_probs: torch.Tensor) -> torch.Tensor:
+    """f(π_ref/π_θ), f(u) = u - log u - 1, of every token: an unbiased estimate of the KL divergence, never below 0."""
+    log_u = reference_log_probs - log_probs
+    return torch.exp(log_u) - log_u - 1
 
 
-def token_mean(mask: torch.Tensor, rollouts: torch.Tensor) -> torch.Tensor:
-    """Mean over all tokens: long rollouts, and the tasks that have them, count for more."""
-    return mask / mask.sum().clamp(min=1)
+def sequence_mean(layout: Layout) -> torch.Tensor:
+    """Mean over rollouts of the mean over their tokens: prompt share is loss share."""
+    return layout.mask / layout.lengths[layout.rollouts, None] / len(layout.lengths)
+
+
+def token_mean(layout: Layout) -> torch.Tensor:
+    """Mean over all tokens (DAPO's): long rollouts, and the tasks that have them, count for more."""
+    return layout.mask / layout.mask.sum().clamp(min=1)
+
+
+def group_mean(layout: Layout) -> torch.Tensor:
+    """Mean over groups of the mean over their tokens: prompt share is loss share, long rollouts count for more."""
+    tokens = _sums(layout.mask.sum(dim=1), layout.groups).clamp(min=1)
+    return layout.mask / tokens[layout.groups, None] / len(tokens)
+
+
+def constant_mean(layout: Layout, *, max_tokens: int) -> torch.Tensor:
+    """Dr.GRPO's: every token weighs 1 / (rollouts x longest response there may be), whatever was generated."""
+    return layout.mask / (len(layout.lengths) * max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a learner maximises.
+
+    Attributes:
+        token_weights: how tokens are averaged.
+        ratios: of single tokens or of sequences.
+        advantages: (N,) of a group.
+        clip_low: ε_low.
+        clip_high: ε_high.
+        kl_coef: β, weight of the divergence from a reference policy.
+
+    Raises:
+        ValueError: if a number is negative.
+    """
+
+    token_weights: TokenWeights = sequence_mean
+    ratios: Ratios = token_ratios
+    advantages: Callable[[Group], FloatArray] = group_advantages
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    kl_coef: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("clip_low", "clip_high", "kl_coef"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+    def surrogate(
+        self,
+        log_probs: torch.Tensor,
+        old_log_probs: torch.Tensor,
+        advantages: torch.Tensor,
+        layout: Layout,
+        reference_log_probs: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(R, T) the clipped surrogate of every token, less β times its divergence from the reference."""
+        ratios = self.ratios(log_probs - old_log_probs, layout)
+        value = clipped_surrogate(ratios, advantages, clip_low=self.clip_low, clip_high=self.clip_high)
+        if reference_log_probs is None:
+            return value
+        return value - self.kl_coef * divergence(log_probs, reference_log_probs)
+
+
+LOSSES: Mapping[str, Callable[[int], Objective]] = {
+    "sequence-mean": lambda max_tokens: Objective(sequence_mean),
+    "token-mean": lambda max_tokens: Objective(token_mean),
+    "group-mean": lambda max_tokens: Objective(group_mean),
+    "dr-grpo": lambda max_tokens: Objective(partial(constant_mean, max_tokens=max_tokens), advantages=centred_rewards),
+    "gspo": lambda max_tokens: Objective(sequence_mean, sequence_ratios),
+}
+"""Objectives by name, given the longest response in tokens; clips and β are the caller's to replace."""
+
+GSPO_CLIPS = {"clip_low": 3e-4, "clip_high": 4e-4}
+"""Of sequence ratios, as its authors have them: a geometric mean moves far less than a token's ratio."""
+
+
+def named_objective(name: str, *, max_tokens: int, clip_high: float, kl_coef: float = 0.0) -> Objective:
+    """An objective of `LOSSES`; `clip_high` is for ratios of tokens.
+
+    Raises:
+        ValueError: if there is no such objective, or a number is negative.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"loss must be one of {list(LOSSES)}, got {name!r}")
+    clips = GSPO_CLIPS if name == "gspo" else {"clip_high": clip_high}
+    return replace(LOSSES[name](max_tokens), kl_coef=kl_coef, **clips)
+
+
+def _sums(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """The sum of the (R,) values of each index, which are numbered from 0 without a gap."""
+    return torch.zeros(int(index.max()) + 1, dtype=values.dtype, device=values.device).index_add(0, index, values)

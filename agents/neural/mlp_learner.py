@@ -13,7 +13,7 @@ from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.base import env_step_counts
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.minibatches import MinibatchLearner
-from mtgrpo_env.agents.neural.losses import clipped_surrogate, sequence_mean
+from mtgrpo_env.agents.neural.losses import Layout, clipped_surrogate, sequence_mean
 from mtgrpo_env.agents.neural.mlp import Choice, MLPPolicy
 from mtgrpo_env.types import Batch, FloatArray, IntArray
 
@@ -89,9 +89,9 @@ class MLPLearner(MinibatchLearner):
     def _surrogate(self, steps: _Steps) -> torch.Tensor:
         """(M,) min(r A, clip(r) A): each step is a row of one action."""
         log_probs = self.policy.log_probs(steps.features, steps.task_ids, steps.chosen)
-        columns = log_probs[:, None], steps.old_log_probs[:, None]
+        ratios = torch.exp(log_probs - steps.old_log_probs)[:, None]
         clips = {"clip_low": self.clip_low, "clip_high": self.clip_high}
-        return clipped_surrogate(*columns, steps.advantages, **clips).squeeze(1)
+        return clipped_surrogate(ratios, steps.advantages, **clips).squeeze(1)
 
 
 def _flatten(batch: Batch) -> _Steps:
@@ -113,7 +113,7 @@ def _flatten(batch: Batch) -> _Steps:
         old_log_probs=torch.tensor([choice.log_prob for choice in choices]),
         task_ids=task_ids,
         advantages=of_advantages,
-        shares=sequence_mean(torch.ones(len(choices), 1), rollouts).squeeze(1),
+        shares=sequence_mean(Layout(torch.ones(len(choices), 1), rollouts, groups=rollouts)).squeeze(1),
         weights=weights.float(),
     )
 

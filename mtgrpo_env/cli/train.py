@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,6 +22,7 @@ from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.methods import PRESETS, Method, MethodConfig, named_method
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.neural.losses import Objective, named_objective
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
 from mtgrpo_env.agents.reports.scalars import ScalarWriter
@@ -64,6 +66,10 @@ class Config:
     """Optimiser steps for each batch."""
     lr: float = 4e-4
     """Learning rate of the model."""
+    loss: str = "sequence-mean"
+    """How tokens are averaged, or whose objective it is: sequence-mean, token-mean, group-mean, dr-grpo or gspo."""
+    kl_coef: float = 0.0
+    """Weight of the divergence from the starting model (β); above 0 that model is kept in memory too."""
     reward_coef: float = 0.2
     """Weight of the reward against the improvement in the task weights (λ)."""
     weight_lr: float = 0.025
@@ -132,12 +138,19 @@ def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:
     learner = LanguageModelLearner(
         policy,
         TorchTrainEngine(policy.model, lr=config.lr),
+        objective=build_objective(config, method),
+        reference=deepcopy(policy.model).requires_grad_(False) if config.kl_coef else None,
         num_minibatches=config.minibatches,
-        clip_high=method.clip_high,
         rows_per_forward=config.rows_per_forward,
         seed=config.seed,
     )
     return method.agent(suite, policy, learner, group_size=config.group_size)
+
+
+def build_objective(config: Config, method: Method) -> Objective:
+    """What the config's learner maximises, with the clip of its method."""
+    numbers = {"max_tokens": config.max_new_tokens, "clip_high": method.clip_high, "kl_coef": config.kl_coef}
+    return named_objective(config.loss, **numbers)
 
 
 def build_method(config: Config, suite: TaskSuite) -> Method:
@@ -268,6 +281,7 @@ class _StopRequest:
 
 def _check(config: Config) -> None:
     named_method(config.method)
+    named_objective(config.loss, max_tokens=config.max_new_tokens, clip_high=0.28, kl_coef=config.kl_coef)
     if config.preset not in PRESETS:
         raise ValueError(f"preset must be one of {list(PRESETS)}, got {config.preset!r}")
     sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "rows_per_forward")

@@ -231,6 +231,8 @@ def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
         (("--eval-every", 0), "eval_every must be at least 1, got 0"),
         (("--method", "ppo"), "method must be one of ['mt-grpo', 'dapo', 'grpo', 'sec-dapo'"),
         (("--preset", "theirs"), "preset must be one of ['default', 'paper', 'released'], got 'theirs'"),
+        (("--loss", "mean"), "loss must be one of ['sequence-mean', 'token-mean', 'group-mean', 'dr-grpo', 'gspo']"),
+        (("--kl-coef", -1), "kl_coef must not be negative, got -1.0"),
         (("--suite", "mniature"), "got 'mniature'"),
         (("--model", "./none"), "'./none'"),
         (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "exceed the model's context of 64 tokens"),
@@ -284,6 +286,18 @@ def test_any_method_of_any_preset_trains_a_language_model(
     result = command(*train(out, model_folder, "--method", method, "--preset", preset, "--steps", 1))
     assert result.code == 0, result.err
     assert steps_of(out) == [1]
+
+
+def test_a_run_held_near_its_start_goes_on_to_the_same_result(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    """The reference is the starting model, not the checkpoint that the run goes on from."""
+    options = ("--loss", "gspo", "--kl-coef", 0.5, "--lr", 1e-2)
+    for out, goes in {"at once": (2,), "in two goes": (1, 2)}.items():
+        for steps in goes:
+            assert command(*train(tmp_path / out, model_folder, *options, "--steps", steps)).code == 0
+    at_once, in_two_goes = (tmp_path / out / "checkpoints" / "step-000002" for out in ("at once", "in two goes"))
+    assert (at_once / "model.safetensors").read_bytes() == (in_two_goes / "model.safetensors").read_bytes()
 
 
 def test_the_sequential_methods_take_tasks_of_one_kind_together_and_share_out_the_steps() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.llm.data import Completion
-from mtgrpo_env.agents.llm.learner import LanguageModelLearner
+from mtgrpo_env.agents.llm.learner import LanguageModelLearner, _slices
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.agents.neural.losses import TokenWeights, sequence_mean, token_mean
+from mtgrpo_env.agents.neural.losses import LOSSES, Objective, TokenWeights, named_objective, sequence_mean, token_mean
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights
@@ -55,6 +56,18 @@ class GradientRecorder:
 
 def learner_of(policy: LanguageModelPolicy, *, lr: float = 1e-3, **options: Any) -> LanguageModelLearner:
     return LanguageModelLearner(policy, TorchTrainEngine(policy.model, lr=lr), **options)
+
+
+def objective_of(loss: str) -> Objective:
+    return named_objective(loss, max_tokens=8, clip_high=0.28)
+
+
+def move_along(policy: LanguageModelPolicy, change: torch.Tensor) -> None:
+    """Add a flat vector to the parameters."""
+    parameters = list(policy.model.parameters())
+    with torch.no_grad():
+        for parameter, part in zip(parameters, change.split([p.numel() for p in parameters]), strict=True):
+            parameter += part.view_as(parameter)
 
 
 def gradients_of(policy: LanguageModelPolicy, batch: Batch, **options: Any) -> list[torch.Tensor]:
@@ -121,7 +134,7 @@ def test_before_any_step_the_objectives_are_those_at_ratio_one(
     make_policy: MakePolicy, sample: Sample, token_weights: TokenWeights, temperature: float
 ) -> None:
     policy = make_policy(temperature=temperature)
-    learner, batch = learner_of(policy, token_weights=token_weights), sample(policy)
+    learner, batch = learner_of(policy, objective=Objective(token_weights)), sample(policy)
     np.testing.assert_allclose(learner.sampled_objectives(batch), learner.objectives(batch), atol=1e-5)
 
 
@@ -152,7 +165,7 @@ def test_the_objectives_equal_a_slow_loop_over_rollouts_and_tokens(
     rows_per_forward: int,
 ) -> None:
     batch = shifted(sample(policy))
-    learner = learner_of(policy, token_weights=token_weights, rows_per_forward=rows_per_forward)
+    learner = learner_of(policy, objective=Objective(token_weights), rows_per_forward=rows_per_forward)
     token_sums: list[list[float]] = [[], []]
     token_counts: list[list[int]] = [[], []]
     for group in batch.groups:
@@ -180,16 +193,64 @@ def test_the_loss_of_one_minibatch_is_minus_the_objective_of_the_batch(
 
 
 @pytest.mark.parametrize("rows_per_forward", [1, 5, 24])
-@BOTH_MEANS
+@pytest.mark.parametrize("loss", LOSSES)
 def test_rows_per_forward_changes_no_gradient(
-    policy: LanguageModelPolicy, sample: Sample, token_weights: TokenWeights, rows_per_forward: int
+    policy: LanguageModelPolicy, sample: Sample, loss: str, rows_per_forward: int
 ) -> None:
     batch = shifted(sample(policy))
-    options = {"num_minibatches": 1, "token_weights": token_weights}
+    options = {"num_minibatches": 1, "objective": objective_of(loss)}
     (whole,) = gradients_of(policy, batch, **options)
     (parts,) = gradients_of(policy, batch, rows_per_forward=rows_per_forward, **options)
-    assert whole.abs().max() > 1e-3
+    assert whole.abs().max() > 1e-4
     torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_has_the_gradient_of_its_objective(policy: LanguageModelPolicy, sample: Sample, loss: str) -> None:
+    """Along its own gradient the loss falls by the square of the norm for each unit of step, to first order."""
+    batch, recorder = sample(policy), GradientRecorder(policy.model)
+    unclipped = replace(objective_of(loss), clip_low=0.5, clip_high=0.5)
+    learner = LanguageModelLearner(policy, recorder, num_minibatches=1, objective=unclipped)
+    before = learner.update(batch)["loss"]
+    (gradient,) = recorder.gradients
+    step = 1e-3 / float(gradient.norm())
+    move_along(policy, -step * gradient)
+    fall = before - learner.update(batch)["loss"]
+    assert fall == pytest.approx(step * float(gradient.square().sum()), rel=0.05)
+
+
+def test_a_reference_holds_the_policy_near_and_changes_nothing_where_the_two_agree(
+    make_policy: MakePolicy, sample: Sample
+) -> None:
+    policy = make_policy()
+    batch, here = sample(policy), deepcopy(policy.model)
+    free, held = Objective(), Objective(kl_coef=0.5)
+    at_reference = learner_of(policy, objective=held, reference=here)
+    np.testing.assert_allclose(at_reference.objectives(batch), learner_of(policy).objectives(batch), atol=1e-6)
+    move_along(policy, 0.05 * torch.randn(parameters_of(policy).shape, generator=torch.Generator().manual_seed(0)))
+    without, with_reference = learner_of(policy, objective=free), learner_of(policy, objective=held, reference=here)
+    assert (with_reference.objectives(batch) < without.objectives(batch) - 1e-3).all()
+    again = learner_of(policy, objective=replace(held, kl_coef=1.0), reference=here)
+    penalty = without.objectives(batch) - with_reference.objectives(batch)
+    np.testing.assert_allclose(without.objectives(batch) - again.objectives(batch), 2 * penalty, rtol=1e-3)
+    assert (with_reference.sampled_objectives(batch) <= 1e-6).all(), "the policy that sampled was the reference itself"
+
+
+def test_a_reference_and_its_weight_go_together(policy: LanguageModelPolicy) -> None:
+    with pytest.raises(ValueError, match=r"a kl_coef of 0\.1 and a reference go together, got none"):
+        learner_of(policy, objective=Objective(kl_coef=0.1))
+    with pytest.raises(ValueError, match=r"a kl_coef of 0\.0 and a reference go together, got one"):
+        learner_of(policy, reference=policy.model)
+
+
+def test_the_turns_of_a_rollout_stay_in_one_forward_pass() -> None:
+    rollouts = [0, 0, 1, 2, 2, 2, 2, 3]
+    for size in range(1, 9):
+        slices = list(_slices(rollouts, size))
+        assert [i for start, stop in slices for i in range(start, stop)] == list(range(len(rollouts)))
+        parts = [rollouts[start:stop] for start, stop in slices]
+        assert all(len(part) <= size or len(set(part)) == 1 for part in parts)
+        assert len({rollout for part in parts for rollout in set(part)}) == sum(len(set(part)) for part in parts)
 
 
 def test_the_gradient_is_linear_in_the_loss_weights(policy: LanguageModelPolicy, sample: Sample) -> None:
@@ -232,7 +293,7 @@ def test_the_clip_is_the_learners(policy: LanguageModelPolicy, sample: Sample) -
     batch = replace(batch, groups=(group,), weights=np.ones(1))
     advantages = group_advantages(group)
     for clip_high, gain in ((0.5, 1.5), (2.0, 2.0)):
-        objective = learner_of(policy, clip_high=clip_high).objectives(batch)[group.task_id]
+        objective = learner_of(policy, objective=Objective(clip_high=clip_high)).objectives(batch)[group.task_id]
         expected = np.where(advantages > 0, gain, 2.0) @ advantages / len(advantages)
         assert objective == pytest.approx(expected, abs=1e-4)
 
