@@ -23,6 +23,7 @@ from mtgrpo_env.samplers import (
 from mtgrpo_env.schedule import Schedule
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
+from mtgrpo_env.task_weights_baselines import RegularizedWeights, SelfEvolvingWeights, SequentialWeights
 from mtgrpo_env.text_env import Provenance, TextEnv, Verdict
 from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step, TaskStats
 from mtgrpo_env.vector import TextVectorEnv
@@ -46,8 +47,11 @@ __all__ = [
     "Problem",
     "Provenance",
     "RatioPreservingSampler",
+    "RegularizedWeights",
     "Rollout",
     "Schedule",
+    "SelfEvolvingWeights",
+    "SequentialWeights",
     "Step",
     "Task",
     "TaskCheckError",
