@@ -5,7 +5,7 @@ A set of parts answers "which sampler is meant by Algorithm 2?"; which parts mak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from mtgrpo_env.agents.signals import (
     summed_change,
 )
 from mtgrpo_env.filters import lenient, released_lenient, strict
-from mtgrpo_env.logit_optimizers import Adam, AdamW
+from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.samplers_released import (
@@ -38,10 +38,21 @@ from mtgrpo_env.task_weights_baselines import (
 )
 from mtgrpo_env.types import GroupFilter
 
+WEIGHT_OPTIMIZERS: Mapping[str, Callable[[float], LogitOptimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "gradient-descent": GradientDescent,
+}
+"""Optimisers of the logits by name, given β. Only with plain gradient descent does λ set how far the weights go."""
+
 
 @dataclass(frozen=True, slots=True)
 class MethodConfig:
-    """What methods are built from; a method reads what it needs."""
+    """What methods are built from; a method reads what it needs.
+
+    Raises:
+        ValueError: if a name is unknown, or the weight optimizer is not the preset's to choose.
+    """
 
     num_tasks: int
     """K."""
@@ -53,6 +64,8 @@ class MethodConfig:
     """λ, weight of the reward against the improvement."""
     weight_lr: float = 0.025
     """β, learning rate of the task weights."""
+    weight_optimizer: str = "adam"
+    """Of the logits, one of `WEIGHT_OPTIMIZERS`; presets of other sources have their own."""
     preset: str = "default"
     """Whose parts to use: `default` (ours), `paper` or `released` (the paper's public code)."""
     num_steps: int | None = None
@@ -61,6 +74,13 @@ class MethodConfig:
     """Task ids that the sequential methods train on together, in order; by default each task is alone."""
     policy_lr: float = 1e-6
     """Learning rate of the policy; the released code clips improvements in proportion to it."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("preset", PRESETS), ("weight_optimizer", WEIGHT_OPTIMIZERS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
+        if self.preset != "default" and self.weight_optimizer != "adam":
+            raise ValueError(f"preset {self.preset!r} has its own weight_optimizer, got {self.weight_optimizer!r}")
 
 
 class Weighting(NamedTuple):
@@ -95,7 +115,7 @@ class OwnParts:
     def improvement_aware(self) -> Weighting:
         """Subroutine 1."""
         c = self.config
-        optimizer = Adam(c.weight_lr)
+        optimizer = WEIGHT_OPTIMIZERS[c.weight_optimizer](c.weight_lr)
         return self._told_each_step(
             ImprovementAwareWeights(c.num_tasks, reward_coef=c.reward_coef, optimizer=optimizer)
         )

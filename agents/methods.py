@@ -81,8 +81,6 @@ _COMPOSITIONS: Mapping[str, Composition] = {
 
 
 def _compose(composition: Composition, config: MethodConfig) -> Method:
-    if config.preset not in PRESETS:
-        raise ValueError(f"preset must be one of {list(PRESETS)}, got {config.preset!r}")
     make_weighting, make_sampling, clip_high = composition
     parts = PRESETS[config.preset](config)
     weighting, sampling = make_weighting(parts), make_sampling(parts)

@@ -20,7 +20,7 @@ from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
-from mtgrpo_env.agents.methods import PRESETS, Method, MethodConfig, named_method
+from mtgrpo_env.agents.methods import Method, MethodConfig, named_method
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective, named_objective
 from mtgrpo_env.agents.reports.figure import draw_run
@@ -74,6 +74,8 @@ class Config:
     """Weight of the reward against the improvement in the task weights (λ)."""
     weight_lr: float = 0.025
     """Learning rate of the task weights (β)."""
+    weight_optimizer: str = "adam"
+    """Of the task weights' logits: adam, adamw or gradient-descent, with which λ decides how far they go."""
     max_new_tokens: int = 16
     """Longest response, in tokens."""
     temperature: float = 1.0
@@ -166,6 +168,7 @@ def build_method(config: Config, suite: TaskSuite) -> Method:
         config.seed,
         reward_coef=config.reward_coef,
         weight_lr=config.weight_lr,
+        weight_optimizer=config.weight_optimizer,
         preset=config.preset,
         num_steps=config.steps,
         families=families,
@@ -282,8 +285,7 @@ class _StopRequest:
 def _check(config: Config) -> None:
     named_method(config.method)
     named_objective(config.loss, max_tokens=config.max_new_tokens, clip_high=0.28, kl_coef=config.kl_coef)
-    if config.preset not in PRESETS:
-        raise ValueError(f"preset must be one of {list(PRESETS)}, got {config.preset!r}")
+    MethodConfig(1, config.batch_size, preset=config.preset, weight_optimizer=config.weight_optimizer)
     sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "rows_per_forward")
     for name in (*sizes, "eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints"):
         if getattr(config, name) < 1:

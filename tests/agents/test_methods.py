@@ -14,7 +14,7 @@ from mtgrpo_env.agents.signals import AverageAccuracy, LatestReward, once_per_mi
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.filters import lenient, released_lenient, strict
-from mtgrpo_env.logit_optimizers import Adam, AdamW, LogitOptimizer
+from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.samplers_released import (
     DelayedSampler,
@@ -202,8 +202,19 @@ def test_a_name_without_a_method_is_refused(name: str) -> None:
         named_method(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [("adam", Adam), ("adamw", AdamW), ("gradient-descent", GradientDescent)]
+)
+def test_the_optimiser_of_the_logits_is_the_configs(name: str, optimizer: type[LogitOptimizer]) -> None:
+    assert type(optimizer_of(made("mt-grpo", weight_optimizer=name))) is optimizer
+
+
 def test_what_cannot_be_built_is_refused() -> None:
     config = MethodConfig(3, 12)
+    with pytest.raises(ValueError, match=r"weight_optimizer must be one of \['adam', .* got 'sgd'"):
+        METHODS["mt-grpo"](replace(config, weight_optimizer="sgd"))
+    with pytest.raises(ValueError, match="preset 'paper' has its own weight_optimizer, got 'gradient-descent'"):
+        METHODS["mt-grpo"](replace(config, preset="paper", weight_optimizer="gradient-descent"))
     with pytest.raises(ValueError, match="sequential methods need num_steps"):
         METHODS["sequential-forward"](config)
     with pytest.raises(ValueError, match=r"preset must be one of \['default', 'paper', 'released'\], got 'papre'"):
