@@ -233,6 +233,7 @@ def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
         (("--preset", "theirs"), "preset must be one of ['default', 'paper', 'released'], got 'theirs'"),
         (("--loss", "mean"), "loss must be one of ['sequence-mean', 'token-mean', 'group-mean', 'dr-grpo', 'gspo']"),
         (("--kl-coef", -1), "kl_coef must not be negative, got -1.0"),
+        (("--weight-optimizer", "sgd"), "weight_optimizer must be one of ['adam', 'adamw', 'gradient-descent']"),
         (("--suite", "mniature"), "got 'mniature'"),
         (("--model", "./none"), "'./none'"),
         (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "exceed the model's context of 64 tokens"),
