@@ -92,7 +92,7 @@ NINE_CURRICULUM = Curriculum(
 """For all nine mini tasks: the harder the level, the fewer careful authors, ARC's the fewest."""
 
 
-_RARE_STEPS, _RARELY = 150, 0.0
+_RARE_STEPS = 150
 STARTS = ("unequal", "rare")
 """What `--start` may be: how far apart the tasks of the embedded model are."""
 
@@ -100,7 +100,7 @@ STARTS = ("unequal", "rare")
 def curriculum_for(names: Sequence[str], start: str = "unequal") -> Curriculum:
     """The curriculum of a suite with tasks of these names.
 
-    With the start "rare" one more lesson comes at the end, in which hardly anybody is careful about ARC: next to no
+    With the start "rare" one more lesson comes at the end, in which nobody is careful about ARC: next to no
     group of it carries a gradient, and a sampler's filter rates differ as strongly as they can.
 
     Raises:
@@ -112,7 +112,7 @@ def curriculum_for(names: Sequence[str], start: str = "unequal") -> Curriculum:
     if start == "unequal":
         return curriculum
     habits = curriculum.lessons[-1]
-    careful = {task: _RARELY if task.startswith("arc") else share for task, share in habits.careful.items()}
+    careful = {task: 0.0 if task.startswith("arc") else share for task, share in habits.careful.items()}
     rare = Lesson("unlearning ARC", steps=_RARE_STEPS, lr=habits.lr, careful=careful)
     return replace(curriculum, lessons=(*curriculum.lessons, rare))
 
