@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from mtgrpo_env.agents.method_parts import WEIGHT_OPTIMIZERS
 from mtgrpo_env.agents.methods import METHODS, Method, MethodConfig, named_method
@@ -136,6 +137,7 @@ def draw(curves: Mapping[str, Sequence[Curve]], steps: int, file: Path) -> None:
     by_step.set(xlabel="training steps", ylabel="accuracy, worst tenth of the tasks")
     by_step.set_ylim(bottom=0)
     by_rollout.set(xlabel="training rollouts generated")
+    by_rollout.xaxis.set_major_formatter(EngFormatter(sep=""))
     by_step.legend()
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=120)
