@@ -15,22 +15,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mtgrpo_env.agents.reports.comparison_report import FIGURES, REPORT
 from mtgrpo_env.cli import main as mtgrpo
 
 RESULTS = Path(__file__).parent / "results"
-KEPT = (
-    "results.md",
-    "results.jsonl",
-    "budgets.png",
-    "worst_task.png",
-    "threshold.png",
-    "heat_map.png",
-    "weights.png",
-    "shares_against_weights.png",
-    "filters.png",
-    "generation.png",
-    "tasks.png",
-)
+KEPT = (REPORT, "results.jsonl", *FIGURES)
 FIVE_SEEDS = "--seeds 0 1 2 3 4"
 # All seeds of nine tasks start from one model, since teaching it takes ten minutes.
 NINE_START = "train --out runs/methods/nine-start/run --suite mini-nine --steps 1 --eval-problems 1"

@@ -87,14 +87,19 @@ def control_setting() -> Setting:
     return Setting(control_suite().num_tasks, 18, 10, 1, make_agent)
 
 
+def evaluation_steps(steps: int) -> list[int]:
+    """After which the policy is evaluated, the first and the last among them."""
+    return np.unique(np.linspace(0, steps, NUM_EVALUATIONS).astype(int)).tolist()
+
+
 def train(setting: Setting, name: str, config: MethodConfig, steps: int) -> Curve:
     """One method, evaluated along the way on problems it never trains on."""
     agent = setting.make_agent(named_method(name)(config), config.seed)
     problems = agent.suite.held_out(setting.held_out)
     curve, seconds = Curve([], [], 0.0), 0.0
-    for step in np.unique(np.linspace(0, steps, NUM_EVALUATIONS).astype(int)):
+    for step in evaluation_steps(steps):
         started = time.perf_counter()
-        agent.train(int(step) - agent.step)
+        agent.train(step - agent.step)
         seconds += time.perf_counter() - started
         curve.rollouts.append(agent.rollouts)
         curve.evaluations.append(agent.evaluate(problems, rollouts_per_problem=setting.rollouts_per_problem))
@@ -126,9 +131,9 @@ def draw(curves: Mapping[str, Sequence[Curve]], steps: int, file: Path) -> None:
     """The worst tenth by steps and by rollouts, the mean over seeds strong and each seed pale."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     by_step, by_rollout = figure.subplots(1, 2, sharey=True)
+    at_steps = evaluation_steps(steps)
     for i, (name, runs) in enumerate(curves.items()):
         mean = np.mean([run.tenths for run in runs], axis=0)
-        at_steps = np.unique(np.linspace(0, steps, NUM_EVALUATIONS).astype(int))
         by_step.plot(at_steps, mean, f"C{i}.-", label=name)
         by_rollout.plot(np.mean([run.rollouts for run in runs], axis=0), mean, f"C{i}.-", label=name)
         for run in runs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtgrpo_env.filters import SMALLEST_SPREAD
 from mtgrpo_env.types import FloatArray, Group
@@ -13,9 +14,9 @@ def group_advantages(group: Group) -> FloatArray:
 
     A group whose rewards are all equal has advantage 0 throughout.
     """
-    centred, valid = centred_rewards(group), group.valid
-    spread = group.rewards[valid].std() if valid.any() else 0.0
-    return centred / spread if spread > SMALLEST_SPREAD else np.zeros_like(centred)
+    rewards, valid = group.rewards, group.valid
+    spread = rewards[valid].std() if valid.any() else 0.0
+    return _centred(rewards, valid) / spread if spread > SMALLEST_SPREAD else np.zeros_like(rewards)
 
 
 def centred_rewards(group: Group) -> FloatArray:
@@ -23,7 +24,10 @@ def centred_rewards(group: Group) -> FloatArray:
 
     Not divided by the spread, a group counts for more the more its rewards differ.
     """
-    rewards, valid = group.rewards, group.valid
+    return _centred(group.rewards, group.valid)
+
+
+def _centred(rewards: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
     centred = np.zeros_like(rewards)
     if valid.any():
         centred[valid] = rewards[valid] - rewards[valid].mean()

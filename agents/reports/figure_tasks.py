@@ -67,14 +67,14 @@ def draw_weights(comparison: Comparison, file: Path) -> None:
 def draw_shares_against_weights(comparison: Comparison, file: Path) -> None:
     """Mean share against mean weight, a point for each method and task: on the diagonal the batch holds the weights."""
     tasks = comparison.settings.tasks
+    found = [task_statistics(comparison.chosen(method)) for method in comparison.tuned]
     figure = Figure(figsize=(13, 5.5), layout="constrained")
     row = figure.subplots(1, len(SHARES), sharex=True, sharey=True)
     for axes, (field, what) in zip(row, SHARES.items(), strict=True):
         axes.axline((0, 0), slope=1, color="gray", linewidth=0.8)
         is_recorded = False
-        for i, method in enumerate(comparison.tuned):
-            found = task_statistics(comparison.chosen(method))
-            is_recorded |= _shares_against_weights(axes, found.weight, found.shares[field], i)
+        for i, statistics in enumerate(found):
+            is_recorded |= _shares_against_weights(axes, statistics.weight, statistics.shares[field], i)
         if not is_recorded:
             _say_not_recorded(axes)
         axes.set(title=f"share of the {what}", xlabel="mean task weight")
