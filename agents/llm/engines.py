@@ -1,0 +1,70 @@
+"""What generates and what trains: the two engines behind a language model, whoever provides them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from mtgrpo_env.agents.llm.data import Completion
+
+Weights = Iterable[tuple[str, torch.Tensor]]
+"""Whole parameters by their Hugging Face names, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How tokens are drawn.
+
+    Attributes:
+        max_new_tokens: a completion is cut off here.
+        temperature: of the softmax; 0 takes the likeliest token.
+    """
+
+    max_new_tokens: int = 16
+    temperature: float = 1.0
+
+
+class RolloutEngine(Protocol):
+    """Generates completions of tokenised prompts."""
+
+    def generate(
+        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, Completion]]:
+        """`counts[i]` completions of `prompts[i]`, as they are finished: pairs of a row and its completion.
+
+        Rows number the completions prompt after prompt. What is drawn for a prompt depends on its seed, not on
+        what stands beside it.
+        """
+        ...
+
+    def load_weights(self, weights: Weights) -> None:
+        """Generate with these from now on; they are consumed to the end, or not at all."""
+        ...
+
+
+class TrainEngine(Protocol):
+    """Accumulates gradients and takes optimiser steps, together with its peers on other ranks."""
+
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
+        """Add the gradient of this rank's `loss` to the sum over all ranks; `is_last` before the step."""
+        ...
+
+    def step(self) -> float:
+        """One optimiser step on what was accumulated; returns the gradient norm before clipping."""
+        ...
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Whole parameters by their Hugging Face names, one at a time; every rank must take them all."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the optimiser's state into `folder`."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        ...
