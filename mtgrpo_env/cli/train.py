@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from contextlib import closing
 from copy import deepcopy
@@ -252,7 +253,8 @@ class _Run:
             self.agent.save(folder)
             keep(self.config.out, newest=self.config.keep_checkpoints, also={self._best_step})
         except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is all three, by who writes
-            raise SaveError(f"could not save {folder}: {error}") from error
+            free = shutil.disk_usage(self.config.out).free
+            raise SaveError(f"could not save {folder}, with {free / 1e9:.1f} GB free: {error}") from error
 
     @property
     def _best_step(self) -> int:

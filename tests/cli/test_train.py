@@ -302,7 +302,7 @@ def test_a_full_disk_ends_the_run_with_the_old_checkpoint_and_the_same_command_f
     process = subprocess.run(line, env=environment, text=True, capture_output=True, check=False)
     assert process.returncode == 1, process
     assert "Traceback" not in process.stderr
-    assert f"could not save {out / 'checkpoints' / 'step-000004'}" in process.stdout
+    assert f"could not save {out / 'checkpoints' / 'step-000004'}, with " in process.stdout
     assert checkpoints_of(out) == sorted({2, best_evaluation_of(out)["step"]})
     assert f"The newest checkpoint is {newest_checkpoint(out)}" in process.stdout
     assert command(*train(out, model_folder)).code == 0
