@@ -1,0 +1,266 @@
+"""How much memory a run takes on each GPU, worked out before any weight is loaded.
+
+The model's states follow from its number of parameters alone. With P parameters, of which Q are trained (all, or
+the adapters), W ranks, and b bytes for a number of the model's type:
+
+| trainer | parameters | gradients | optimiser |
+|---|---|---|---|
+| torch | bP | bQ | 2bQ: AdamW's two moments, in the parameters' type |
+| ZeRO 0 | bP | bQ | 8Q, and 4Q more for the float32 copy of bfloat16 parameters |
+| ZeRO 2 | bP | 4Q/W | 12Q/W: float32 copy and moments |
+| ZeRO 3 | bP/W | 4Q/W | 12Q/W |
+
+ZeRO 2 and 3 exchange gradients in buckets, and ZeRO 3 gathers parameters that are in use; both are bounded by
+constants and counted as `buffers`. What is offloaded stands in `host` instead.
+
+A training pass runs R rows of t new tokens, which see s tokens before and among them, through L layers of width h,
+with a attention heads of width d and a feed-forward width f. For the backward pass a layer keeps
+
+    R t (2 (4 + 2b) h    both norms: their input in float32, the normalised input, what the matrices read
+         + 2 b a d       queries and what attention returns
+         + 4 a           attention's normaliser, float32
+         + 4 b f)        gate, up, the activated gate, and the product that the last matrix reads
+    + 2 R s b a d        keys and values, repeated for every head
+    + R t s b            the mask, which attention turns into numbers
+
+The pass over the prompts has t = s, that over the completions continues it; recomputing layers, one pass runs over
+both, L layers keep their input b R t h alone, and one at a time has all of the above. Logits are b R t V and their
+gradient as much: `log_softmax` goes over them in pieces.
+
+Generation with transformers holds keys and values, 2 b L k d for each token of each row with k key heads, and in
+sampling the logits of all rows in three float32 copies. A vLLM engine in the process has the share of the
+device that it is given.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import torch
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+
+_BUCKET = 100_000_000  # numbers in a gradient bucket, as our ZeRO configuration has it
+_LIVE = 1_000_000_000  # parameters that ZeRO 3 keeps gathered at most: DeepSpeed's default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSize:
+    """What memory depends on of a dense decoder.
+
+    Attributes:
+        parameters: P, tied ones counted once.
+        trained: Q.
+        layers: L.
+        hidden: h.
+        feed_forward: f.
+        heads: a.
+        key_heads: k.
+        head_size: d.
+        vocabulary: V.
+    """
+
+    parameters: int
+    trained: int
+    layers: int
+    hidden: int
+    feed_forward: int
+    heads: int
+    key_heads: int
+    head_size: int
+    vocabulary: int
+
+    @classmethod
+    def of(cls, config: PretrainedConfig, *, lora_rank: int = 0) -> Self:
+        """The size of the model that a config describes; parameters are counted on a model without memory.
+
+        Raises:
+            ValueError: if the config does not have the numbers of a dense decoder.
+        """
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+        own, adapters = sum(parameter.numel() for parameter in model.parameters()), _adapters(model, lora_rank)
+        try:
+            return cls(
+                parameters=own + adapters,
+                trained=adapters or own,
+                layers=config.num_hidden_layers,
+                hidden=config.hidden_size,
+                feed_forward=config.intermediate_size,
+                heads=config.num_attention_heads,
+                key_heads=config.num_key_value_heads,
+                head_size=config.to_dict().get("head_dim") or config.hidden_size // config.num_attention_heads,
+                vocabulary=config.vocab_size,
+            )
+        except AttributeError as error:
+            raise ValueError(f"expected the config of a dense decoder, got {type(config).__name__}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What memory depends on of a run.
+
+    Attributes:
+        trainer: plain torch on one GPU, or DeepSpeed.
+        ranks: W.
+        zero_stage: of DeepSpeed.
+        dtype: of the model.
+        offload: what DeepSpeed keeps in the host's memory.
+        recomputes: layers keep their input alone and are run twice.
+        has_reference: the starting model is kept too.
+        prompt_tokens: of the longest prompt.
+        response_tokens: of the longest response.
+        tokens_per_forward: in one training pass.
+        group_size: N.
+        minibatch_groups: that an optimiser step is taken on, by all ranks together.
+        generated_rows: generated at once by transformers on one rank; 0 if another engine generates.
+        engine_bytes: given to a rollout engine in this process.
+    """
+
+    trainer: Literal["torch", "deepspeed"] = "torch"
+    ranks: int = 1
+    zero_stage: int = 2
+    dtype: torch.dtype = torch.float32
+    offload: Literal["none", "optimizer", "all"] = "none"
+    recomputes: bool = False
+    has_reference: bool = False
+    prompt_tokens: int
+    response_tokens: int
+    tokens_per_forward: int
+    group_size: int
+    minibatch_groups: int
+    generated_rows: int = 0
+    engine_bytes: int = 0
+
+    @property
+    def micro_batch(self) -> tuple[int, int]:
+        """Prompts and completions of the largest pass, at their longest; whole groups share their prompt."""
+        share = math.ceil(self.minibatch_groups * self.group_size / self.ranks)
+        group = self.prompt_tokens + self.group_size * self.response_tokens
+        groups, rest = divmod(self.tokens_per_forward, group)
+        more = max(0, rest - self.prompt_tokens) // self.response_tokens
+        rows = max(1, min(share, groups * self.group_size + more))
+        return math.ceil(rows / self.group_size), rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEstimate:
+    """Bytes on each GPU, and of the host for each.
+
+    Attributes:
+        parameters: of the model.
+        reference: of the model that it is held near to.
+        gradients: of what is trained.
+        optimizer: its moments, and float32 copies.
+        buffers: gradients under way and parameters gathered.
+        activations: kept for the backward pass of the largest micro-batch.
+        logits: of that micro-batch, with their gradient.
+        generation: keys, values and sampling of transformers; not at the same time as the two before.
+        rollout_engine: another engine's in this process.
+        host: what was offloaded.
+    """
+
+    parameters: int
+    reference: int
+    gradients: int
+    optimizer: int
+    buffers: int
+    activations: int
+    logits: int
+    generation: int
+    rollout_engine: int
+    host: int
+
+    @property
+    def total(self) -> int:
+        """The most there is at a time, but for what an allocator loses between its pieces."""
+        states = self.parameters + self.reference + self.optimizer + self.rollout_engine
+        return states + max(self.gradients + self.buffers + self.activations + self.logits, self.generation)
+
+
+def estimate_memory(size: ModelSize, setup: Setup) -> MemoryEstimate:
+    """By the formulas above."""
+    states = _torch_states(size, setup) if setup.trainer == "torch" else _zero_states(size, setup)
+    parameters, gradients, optimizer, buffers, host = states
+    _, rows = setup.micro_batch
+    logits = 2 * _bytes(setup) * rows * setup.response_tokens * size.vocabulary
+    return MemoryEstimate(
+        parameters=parameters,
+        reference=_bytes(setup) * size.parameters if setup.has_reference else 0,
+        gradients=gradients,
+        optimizer=optimizer,
+        buffers=buffers,
+        activations=kept_bytes(size, setup) + recomputed_bytes(size, setup),
+        logits=logits,
+        generation=_generation_bytes(size, setup),
+        rollout_engine=setup.engine_bytes,
+        host=host,
+    )
+
+
+def kept_bytes(size: ModelSize, setup: Setup) -> int:
+    """Activations that the largest micro-batch keeps for its backward pass, logits apart."""
+    prompts, rows = setup.micro_batch
+    width = setup.prompt_tokens + setup.response_tokens
+    last_norm = (4 + 2 * _bytes(setup)) * size.hidden
+    if setup.recomputes:
+        return rows * width * (size.layers * size.hidden * _bytes(setup) + last_norm)
+    passes = (prompts, setup.prompt_tokens, setup.prompt_tokens), (rows, setup.response_tokens, width)
+    return sum(size.layers * _layer_bytes(size, setup, *shape) + shape[0] * shape[1] * last_norm for shape in passes)
+
+
+def recomputed_bytes(size: ModelSize, setup: Setup) -> int:
+    """Activations of the one layer that is run again in the backward pass."""
+    _, rows = setup.micro_batch
+    width = setup.prompt_tokens + setup.response_tokens
+    return _layer_bytes(size, setup, rows, width, width) if setup.recomputes else 0
+
+
+_States = tuple[int, int, int, int, int]
+"""Parameters, gradients, optimiser, buffers, and the host's."""
+
+
+def _torch_states(size: ModelSize, setup: Setup) -> _States:
+    b = _bytes(setup)
+    return b * size.parameters, b * size.trained, 2 * b * size.trained, 0, 0
+
+
+def _zero_states(size: ModelSize, setup: Setup) -> _States:
+    b, share = _bytes(setup), math.ceil(size.trained / setup.ranks)
+    parameters = b * size.parameters
+    if setup.zero_stage == 0:
+        copies = 12 if b == 2 else 8
+        return parameters, b * size.trained, copies * size.trained, 0, 0
+    gradients, optimizer, buffers, host = 4 * share, 12 * share, b * min(_BUCKET, size.trained), 0
+    if setup.zero_stage == 3:
+        buffers += min(b * _LIVE, parameters)
+        parameters = math.ceil(parameters / setup.ranks)
+    if setup.offload != "none":
+        gradients, optimizer, host = 0, 0, gradients + optimizer
+    if setup.offload == "all":
+        parameters, host = 0, host + parameters
+    return parameters, gradients, optimizer, buffers, host
+
+
+def _layer_bytes(size: ModelSize, setup: Setup, rows: int, new: int, seen: int) -> int:
+    b, attention = _bytes(setup), size.heads * size.head_size
+    norms = 2 * (4 + 2 * b) * size.hidden
+    per_token = norms + 2 * b * attention + 4 * size.heads + 4 * b * size.feed_forward
+    return rows * (new * per_token + seen * 2 * b * attention + new * seen * b)
+
+
+def _generation_bytes(size: ModelSize, setup: Setup) -> int:
+    tokens = setup.generated_rows * (setup.prompt_tokens + setup.response_tokens)
+    keys_and_values = 2 * _bytes(setup) * size.layers * size.key_heads * size.head_size
+    return tokens * keys_and_values + setup.generated_rows * size.vocabulary * (_bytes(setup) + 3 * 4)
+
+
+def _bytes(setup: Setup) -> int:
+    return setup.dtype.itemsize
+
+
+def _adapters(model: PreTrainedModel, rank: int) -> int:
+    """Parameters of two matrices beside every linear layer but the output head."""
+    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not model.get_output_embeddings()]
+    return sum(rank * (layer.in_features + layer.out_features) for layer in linear)
