@@ -169,7 +169,8 @@ class StopRequest:
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
-        self._received: int | None = None
+        self._received: int | None = None  # by this process, perhaps while it asks the others
+        self._agreed: int | None = None
 
     def __enter__(self) -> Self:
         self._previous = [signal.signal(number, self._note) for number in self._SIGNALS]
@@ -181,13 +182,13 @@ class StopRequest:
 
     def is_agreed(self) -> bool:
         """Whether any rank was asked to stop; every rank must ask this equally often."""
-        self._received = next((number for number in self._ranks.gather(self._received) if number is not None), None)
-        return self._received is not None
+        self._agreed = next((number for number in self._ranks.gather(self._received) if number is not None), None)
+        return self._agreed is not None
 
     @property
     def exit_code(self) -> int:
         """Of a process that was stopped."""
-        return 0 if self._received == signal.SIGTERM else 130
+        return 0 if self._agreed == signal.SIGTERM else 130
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._received is not None:
