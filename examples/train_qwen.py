@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep_newest, newest_checkpoint
+from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep, newest_checkpoint, recover
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding, TransformersEngine
+from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
@@ -36,7 +37,7 @@ from mtgrpo_env.suite import TaskSuite
 LEARNING_RATE = 1e-6
 MINIBATCHES = 4  # optimiser steps for each batch
 ROWS_AT_ONCE = 64  # completions generated together: bounded by the memory of their keys and values
-ROWS_PER_FORWARD = 1  # completions trained on together: no result depends on it, the memory does
+TOKENS_PER_FORWARD = 4096  # trained on together: no result depends on it, the memory does
 EVALUATE_EVERY, CHECKPOINT_EVERY = 20, 20
 
 
@@ -111,7 +112,7 @@ def build_agent(args: argparse.Namespace, experiment: Experiment, suite: TaskSui
         TorchTrainEngine(model, lr=LEARNING_RATE),
         objective=Objective(sequence_mean, clip_low=0.2, clip_high=method.clip_high, kl_coef=0.0),
         num_minibatches=MINIBATCHES,
-        rows_per_forward=ROWS_PER_FORWARD,
+        tokens_per_forward=TOKENS_PER_FORWARD,
         seed=args.seed,
     )
     return method.agent(suite, policy, learner, group_size=experiment.group_size)
@@ -119,6 +120,7 @@ def build_agent(args: argparse.Namespace, experiment: Experiment, suite: TaskSui
 
 def train(args: argparse.Namespace, agent: MTGRPOAgent) -> None:
     """Train to the last step, from the newest checkpoint if there is one."""
+    recover(args.out)
     checkpoint = newest_checkpoint(args.out)
     if checkpoint is not None:
         agent.restore(checkpoint)
@@ -138,7 +140,7 @@ def train(args: argparse.Namespace, agent: MTGRPOAgent) -> None:
             print(f"  worst task {result.worst:.1%}, average {result.average:.1%}", flush=True)
         if is_last or report.step % CHECKPOINT_EVERY == 0:
             agent.save(checkpoint_folder(args.out, agent.step))
-            keep_newest(args.out, 2)
+            keep(args.out, newest=2)
 
 
 def print_plan(args: argparse.Namespace, experiment: Experiment, suite: TaskSuite, method: Method) -> None:

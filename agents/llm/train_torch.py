@@ -4,31 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from mtgrpo_env.agents.llm.optimizer_state import ParameterState, StateReader, StateWriter
-
-
-class TrainEngine(Protocol):
-    """Accumulates gradients and takes optimiser steps."""
-
-    def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradient of `loss`."""
-        ...
-
-    def step(self) -> float:
-        """One optimiser step on what was accumulated; returns the gradient norm before clipping."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write the optimiser's state into `folder`."""
-        ...
-
-    def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
-        ...
 
 
 class TorchTrainEngine:
@@ -48,7 +27,7 @@ class TorchTrainEngine:
         self.max_grad_norm = max_grad_norm
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=weight_decay)
 
-    def backward(self, loss: torch.Tensor) -> None:
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         loss.backward()
 
     def step(self) -> float:

@@ -47,6 +47,11 @@ class RunHistory:
         """All records of a kind, oldest first."""
         return [record for record in self.records if record["kind"] == kind]
 
+    def best_evaluation(self) -> Record | None:
+        """The evaluation after training with the best worst task, the earliest of equals; None if there is none."""
+        trained = [record for record in self.of("evaluation") if record["step"] > 0 and _played(record)]
+        return max(trained, key=lambda record: min(_played(record)), default=None)
+
     def _add(self, kind: Kind, values: Mapping[str, Any]) -> None:
         record = {"kind": kind, **{name: _plain(value) for name, value in values.items()}}
         self.records.append(record)
@@ -65,6 +70,11 @@ def read_history(file: Path) -> list[Record]:
             if number < len(lines):
                 raise ValueError(f"{file}, line {number}: expected a JSON object, got {line!r:.80}") from error
     return records
+
+
+def _played(evaluation: Record) -> list[float]:
+    """Accuracies of the tasks that had problems."""
+    return [accuracy for accuracy in evaluation["accuracies"] if accuracy is not None]
 
 
 def _line(record: Record) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,17 +15,18 @@ import numpy as np
 import torch
 import transformers
 from rich.console import Console
+from safetensors import SafetensorError
 
-from mtgrpo_env.agents.checkpoints import atomic_file, checkpoint_folder, keep_newest, newest_checkpoint
+from mtgrpo_env.agents.checkpoints import atomic_file, checkpoint_folder, keep, newest_checkpoint, recover
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.methods import Method, MethodConfig, named_method
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective, named_objective
 from mtgrpo_env.agents.reports.figure import draw_run
-from mtgrpo_env.agents.reports.history import RunHistory
+from mtgrpo_env.agents.reports.history import Record, RunHistory
 from mtgrpo_env.agents.reports.scalars import ScalarWriter
 from mtgrpo_env.cli.display import RunDisplay, result_table
 from mtgrpo_env.cli.start import curriculum_for, starting_model
@@ -80,8 +82,8 @@ class Config:
     """Longest response, in tokens."""
     temperature: float = 1.0
     """Of sampling, in training and evaluation."""
-    rows_per_forward: int = 512
-    """Completions in one training pass; lower it when memory runs out, no result changes."""
+    tokens_per_forward: int = 16_384
+    """Tokens in one training pass, padding included; lower it when memory runs out, no result changes."""
     eval_problems: int = 300
     """Held-out problems of each task."""
     eval_every: int = 10
@@ -89,7 +91,7 @@ class Config:
     checkpoint_every: int = 10
     """Steps between checkpoints."""
     keep_checkpoints: int = 2
-    """Newest checkpoints kept."""
+    """Newest checkpoints kept; the one whose worst task was best is kept beside them."""
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
     """Where the model runs."""
     seed: int = 0
@@ -97,10 +99,11 @@ class Config:
 
 
 def run(config: Config) -> int:
-    """Train, or go on training; 0 when done, 130 when interrupted, 1 when a task failed."""
+    """Train, or go on training; 0 when done or told to stop, 130 when interrupted, 1 when something failed."""
     console = Console()
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     _check(config)
+    recover(config.out)
     refuse_another_run(config)
     suite = _suite(config)
     if config.batch_size < suite.num_tasks:
@@ -143,7 +146,7 @@ def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:
         objective=build_objective(config, method),
         reference=deepcopy(policy.model).requires_grad_(False) if config.kl_coef else None,
         num_minibatches=config.minibatches,
-        rows_per_forward=config.rows_per_forward,
+        tokens_per_forward=config.tokens_per_forward,
         seed=config.seed,
     )
     return method.agent(suite, policy, learner, group_size=config.group_size)
@@ -188,46 +191,49 @@ class _Run:
         self.display = RunDisplay(console, self.names, step=agent.step, num_steps=config.steps)
 
     def train(self) -> int:
-        with self.display, _StopRequest() as stop:
-            try:
-                if not self.history.of("evaluation"):
-                    self._evaluate()
-                while self.agent.step < self.config.steps and not stop.requested:
-                    self._step(stop)
-            except TaskError as error:
-                if not checkpoint_folder(self.config.out, self.agent.step).is_dir():
-                    self._save()  # one written right after the step is better: its streams have not moved on
-                return self._failed(error)
-            except FloatingPointError as error:
-                return self._failed(error)
-            finally:
-                self.scalars.close()
-        self._draw()
+        try:
+            with self.display, closing(self.scalars), _StopRequest() as stop:
+                self._take_steps(stop)
+            self._draw()
+        except SaveError as error:
+            return self._failed(str(error))
+        except (TaskError, FloatingPointError, OSError) as error:
+            return self._failed(f"step {self.agent.step + 1} failed: {error}")
         self._print_result()
         if self.agent.step < self.config.steps:
             self.console.print(
                 f"Stopped after step {self.agent.step} of {self.config.steps}; nothing is lost. "
                 "The same command goes on from here."
             )
-            return 130
+            return stop.exit_code
         return 0
 
-    def _failed(self, error: Exception) -> int:
+    def _take_steps(self, stop: _StopRequest) -> None:
+        try:
+            if not self.history.of("evaluation"):
+                self._evaluate()
+            while self.agent.step < self.config.steps and not stop.requested:
+                self._step()
+            self._save_unless_saved()
+        except TaskError:
+            self._save_unless_saved()  # one written right after the step is better: its streams have not moved on
+            raise
+
+    def _failed(self, what: str) -> int:
         checkpoint = newest_checkpoint(self.config.out)
         kept = f"The newest checkpoint is {checkpoint}." if checkpoint else "There is no checkpoint yet."
-        self.console.print(f"step {self.agent.step + 1} failed: {error}\n{kept}", markup=False, soft_wrap=True)
+        self.console.print(f"{what}\n{kept}", markup=False, soft_wrap=True)
         return 1
 
-    def _step(self, stop: _StopRequest) -> None:
+    def _step(self) -> None:
         report = self.agent.train_step()
         self.history.add_step(report)
         self.scalars.add_step(report)
         self.display.show_step(report)
-        is_last = report.step >= self.config.steps
-        if is_last or report.step % self.config.eval_every == 0:
+        if report.step >= self.config.steps or report.step % self.config.eval_every == 0:
             self._evaluate()
             self._draw()
-        if is_last or stop.requested or report.step % self.config.checkpoint_every == 0:
+        if report.step % self.config.checkpoint_every == 0 or report.step == self._best_step:
             self._save()
 
     def _evaluate(self) -> None:
@@ -236,9 +242,23 @@ class _Run:
         self.scalars.add_evaluation(self.agent.step, evaluation)
         self.display.show_evaluation(self.agent.step, *self._first_and_latest())
 
+    def _save_unless_saved(self) -> None:
+        if not checkpoint_folder(self.config.out, self.agent.step).is_dir():
+            self._save()
+
     def _save(self) -> None:
-        self.agent.save(checkpoint_folder(self.config.out, self.agent.step))
-        keep_newest(self.config.out, self.config.keep_checkpoints)
+        folder = checkpoint_folder(self.config.out, self.agent.step)
+        try:
+            self.agent.save(folder)
+            keep(self.config.out, newest=self.config.keep_checkpoints, also={self._best_step})
+        except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is all three, by who writes
+            raise SaveError(f"could not save {folder}: {error}") from error
+
+    @property
+    def _best_step(self) -> int:
+        """The step whose worst task was best; 0 before any was evaluated."""
+        best = self.history.best_evaluation()
+        return best["step"] if best else 0
 
     def _draw(self) -> None:
         title = f"{self.config.method}: step {self.agent.step}, {self.agent.rollouts:,} rollouts"
@@ -246,12 +266,11 @@ class _Run:
 
     def _first_and_latest(self) -> tuple[Evaluation, Evaluation]:
         records = self.history.of("evaluation")
-        zeros = np.zeros(len(self.names), dtype=np.int64)
-        first, latest = (
-            Evaluation(self.names, np.array(r["accuracies"], dtype=float), np.array(r["counts"]), zeros)
-            for r in (records[0], records[-1])
-        )
-        return first, latest
+        return self._evaluation_of(records[0]), self._evaluation_of(records[-1])
+
+    def _evaluation_of(self, record: Record) -> Evaluation:
+        accuracies, zeros = np.array(record["accuracies"], dtype=float), np.zeros(len(self.names), dtype=np.int64)
+        return Evaluation(self.names, accuracies, np.array(record["counts"]), zeros)
 
     def _print_result(self) -> None:
         self.console.print(result_table(self.names, *self._first_and_latest(), rollouts=self.agent.rollouts))
@@ -259,16 +278,28 @@ class _Run:
         lines = [f"figure {out / 'progress.png'}", f"scalars: tensorboard --logdir {out / 'tensorboard'}"]
         if checkpoint := newest_checkpoint(out):
             lines.append(f"model  {checkpoint}")
+        best, checkpoint = self.history.best_evaluation(), checkpoint_folder(out, self._best_step)
+        if best and checkpoint.is_dir():
+            evaluation = self._evaluation_of(best)
+            lines.append(f"best   {checkpoint} (worst task {evaluation.worst:.1%}, average {evaluation.average:.1%})")
         self.console.print("\n".join(lines), soft_wrap=True)
 
 
+class SaveError(Exception):
+    """A checkpoint could not be written; the older ones are as they were."""
+
+
 class _StopRequest:
-    """Turns the first SIGINT or SIGTERM into a wish to stop after this step; a second one has its way."""
+    """Turns the first SIGINT or SIGTERM into a wish to stop after this step; a second one has its way.
+
+    SIGTERM comes from a scheduler that wants the machine back, so stopping then is no failure.
+    """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __enter__(self) -> _StopRequest:
         self.requested = False
+        self.exit_code = 0
         self._previous = [signal.signal(number, self._note) for number in self._SIGNALS]
         return self
 
@@ -280,13 +311,14 @@ class _StopRequest:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self.exit_code = 0 if number == signal.SIGTERM else 130
 
 
 def _check(config: Config) -> None:
     named_method(config.method)
     named_objective(config.loss, max_tokens=config.max_new_tokens, clip_high=0.28, kl_coef=config.kl_coef)
     MethodConfig(1, config.batch_size, preset=config.preset, weight_optimizer=config.weight_optimizer)
-    sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "rows_per_forward")
+    sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "tokens_per_forward")
     for name in (*sizes, "eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
