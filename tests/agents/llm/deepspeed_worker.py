@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,14 +17,15 @@ import torch
 from torch import distributed
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
 from mtgrpo_env.agents.llm.prefix import (
     checkpoint_activations,
     completion_log_probs,
     full_sequence_log_probs,
-    prefill,
 )
 from mtgrpo_env.agents.llm.process_group import join_process_group
+from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.train_deepspeed import DeepSpeedTrainEngine, partitioned_loading
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.llm.zero_config import Precision, Stage, ZeroConfig
@@ -241,47 +243,44 @@ def models(folder: Path) -> dict[str, Any]:
         "names": [name for name, _ in engine.weights()],
     }
     take(engine, STEPS[:1])
-    with engine.gathered(), torch.inference_mode():
-        found["generated"] = generate(model, 3 + 5 * rank)
+    with suppress(KeyError), engine.gathered():
+        raise KeyError("a failure between tokens")
+    rollouts = TransformersEngine(model, pad_id=0, eos_id=-1, whole=engine.gathered)
+    with rollouts.generating():
+        found["generated"] = generate(rollouts, 3 + 5 * rank)
     trained_so_far, _ = reference(steps=STEPS[:1])
-    with torch.inference_mode():
-        found["expected_generated"] = generate(trained_so_far, 3 + 5 * rank)
+    found["expected_generated"] = generate(TransformersEngine(trained_so_far, pad_id=0, eos_id=-1), 3 + 5 * rank)
     take(engine, STEPS[1:])
     found["difference_after_generating"] = difference(whole(engine), parameters_of(expected))
     engine.load_weights(parameters_of(make_model()).items())
     found["set_difference"] = difference(whole(engine), parameters_of(make_model()))
     take(engine, STEPS[:1])
-    return found | adapters()
+    return found | adapters(source)
 
 
-def adapters() -> dict[str, Any]:
-    """Trained at every stage, as plain torch trains them; the base stays as it is."""
+def adapters(source: Path) -> dict[str, Any]:
+    """Trained at every stage, as plain torch trains them, whether or not the base was loaded in shares."""
     expected, _ = reference(make_adapted)
     merged = {weight.name: weight.compute().detach() for weight in merged_weights(expected)}
     found: dict[str, Any] = {"adapters_moved": difference(merged, parameters_of(make_model()))}
     for stage in STAGES:
-        engine = make_engine(stage, model=make_adapted(), weights_of=merged_weights)
+        with partitioned_loading(ZeroConfig(stage, "fp32")):
+            model = Qwen2ForCausalLM.from_pretrained(source)
+        engine = make_engine(stage, model=with_lora(model, rank=3), weights_of=merged_weights)
         take(engine, STEPS)
         found[f"adapters-{stage}"] = difference(whole(engine), merged)
     return found
 
 
 def make_adapted() -> Any:
+    """By which the others are judged."""
     return with_lora(make_model(), rank=3)
 
 
-def generate(model: Any, length: int) -> list[int]:
+def generate(engine: TransformersEngine, length: int) -> list[int]:
     """Tokens drawn after a prompt."""
-    generator = torch.Generator().manual_seed(length)
-    prompt = torch.arange(1, 6)[None]
-    prefix = prefill(model, prompt, torch.ones_like(prompt))
-    logits, mask, tokens = prefix.next_logits, prefix.mask, list[int]()
-    for _ in range(length):
-        chosen = torch.multinomial((logits / 4).softmax(dim=-1), 1, generator=generator)[:, 0]
-        tokens.append(int(chosen))
-        mask = torch.cat([mask, mask.new_ones(1, 1)], dim=1)
-        logits = model(chosen[:, None], attention_mask=mask, past_key_values=prefix.cache).logits[:, -1]
-    return tokens
+    ((_, completion),) = engine.generate([(1, 2, 3, 4, 5)], [1], Decoding(length, temperature=4.0), [length])
+    return list(completion.tokens)
 
 
 def restore(folder: Path) -> dict[str, Any]:
