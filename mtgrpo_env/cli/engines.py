@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
@@ -13,11 +13,12 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, TrainEngine
 from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
-from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, ModelParameters, load_model, load_tokenizer, special_ids
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, ModelParameters, load_model, load_tokenizer
 from mtgrpo_env.agents.llm.prefix import checkpoint_activations, completion_log_probs, full_sequence_log_probs
 from mtgrpo_env.agents.llm.ranks_torch import TorchRanks, launched_ranks
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
+from mtgrpo_env.agents.llm.weight_sync import CheckedEngine, trainer_log_probs
 from mtgrpo_env.agents.llm.weights import WeightsOf, plain_weights
 from mtgrpo_env.agents.llm.zero_config import Stage, ZeroConfig
 from mtgrpo_env.agents.ranks import OneRank, Ranks
@@ -144,32 +145,27 @@ def build_policy(
         probes: prompts on which a vLLM engine is compared with the trainer after every update.
         seed: of the policy's generator, and of adapters.
     """
+    model = _model(options, source)
+    trained, weights_of = _trained(options, model, seed=seed)
+    trainer, parameters = _trainer(options, trained, weights_of, lr=lr, device=device)
     tokenizer = load_tokenizer(source)
-    model, weights_of = _model(options, source, seed=seed)
-    trainer, parameters = _trainer(options, model, weights_of, lr=lr, device=device)
-    pad_id, eos_id = special_ids(tokenizer)
-    engine: RolloutEngine
-    if options.rollouts == "transformers":
-        whole = nullcontext if isinstance(trainer, TorchTrainEngine) else trainer.gathered
-        engine = TransformersEngine(model, pad_id=pad_id, eos_id=eos_id, whole=whole)
-    else:
-        engine = _checked_vllm(
-            options, source, model, tokenizer, probes=probes, decoding=decoding, ranks=ranks
+    policy = LanguageModelPolicy(model, tokenizer, decoding=decoding, parameters=parameters, ranks=ranks, seed=seed)
+    if options.rollouts != "transformers":
+        policy.engine = _checked_vllm(
+            options, source, policy, [tuple(ids) for ids in tokenizer(list(probes)).input_ids]
         )
-    policy = LanguageModelPolicy(
-        model, tokenizer, decoding=decoding, engine=engine, parameters=parameters, ranks=ranks, seed=seed
-    )
+    elif options.engine == "deepspeed":
+        policy.engine = TransformersEngine(model, pad_id=policy.pad_id, eos_id=policy.eos_id, whole=trainer.gathered)
     return policy, trainer
 
 
-def reference_of(options: EngineOptions, source: str, device: torch.device) -> PreTrainedModel:
+def reference_of(options: EngineOptions, source: str, device: str) -> PreTrainedModel:
     """The starting model once more, whole and never trained."""
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[_PRECISIONS[options.dtype]]
-    return load_model(source, dtype=dtype).to(device).requires_grad_(False)
+    return load_model(source, dtype=options.zero.dtype).to(device).requires_grad_(False)
 
 
-def _model(options: EngineOptions, source: str, *, seed: int) -> tuple[Any, WeightsOf]:
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[options.dtype]
+def _model(options: EngineOptions, source: str) -> PreTrainedModel:
+    dtype = options.zero.dtype
     if options.engine == "deepspeed":
         from mtgrpo_env.agents.llm.train_deepspeed import partitioned_loading
 
@@ -179,13 +175,18 @@ def _model(options: EngineOptions, source: str, *, seed: int) -> tuple[Any, Weig
         model = load_model(source, dtype=dtype)
     if options.activation_checkpointing:
         checkpoint_activations(model)
+    return model
+
+
+def _trained(options: EngineOptions, model: PreTrainedModel, *, seed: int) -> tuple[torch.nn.Module, WeightsOf]:
+    """The model, or the model around which adapters have been put: layer by layer, in the model itself."""
     if options.lora_rank:
         return with_lora(model, options.lora_rank, seed=seed), merged_weights
     return model, plain_weights
 
 
 def _trainer(
-    options: EngineOptions, model: Any, weights_of: WeightsOf, *, lr: float, device: str
+    options: EngineOptions, model: torch.nn.Module, weights_of: WeightsOf, *, lr: float, device: str
 ) -> tuple[Any, Parameters]:
     if options.engine == "torch":
         model.to(device)
@@ -194,6 +195,44 @@ def _trainer(
 
     engine = DeepSpeedTrainEngine(model, options.zero, lr=lr, weights_of=weights_of)
     return engine, engine
+
+
+def _checked_vllm(
+    options: EngineOptions, source: str, policy: LanguageModelPolicy, probes: Sequence[str]
+) -> RolloutEngine:
+    engine = _vllm_in_process(options, source, policy) if options.rollouts == "vllm" else _vllm_servers(options, policy)
+    return CheckedEngine(
+        engine,
+        partial(
+            trainer_log_probs,
+            policy.model,
+            temperature=policy.decoding.temperature,
+            pad_id=policy.pad_id,
+            log_probs=options.log_probs,
+        ),
+        [tuple(ids) for ids in policy.tokenizer(list(probes))["input_ids"]],
+        tolerance=_TOLERANCES[options.dtype],
+        decoding=Decoding(min(8, policy.decoding.max_new_tokens), policy.decoding.temperature),
+        ranks=policy.ranks,
+    )
+
+
+def _vllm_in_process(options: EngineOptions, source: str, policy: LanguageModelPolicy) -> RolloutEngine:
+    from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
+    from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
+
+    memory = VLLMOptions(model=source, dtype=options.dtype, memory_share=options.vllm_memory)
+    level = options.vllm_sleep
+    return VLLMRolloutEngine(memory, eos_id=policy.eos_id, sleep_level=level)  # pyright: ignore[reportArgumentType]
+
+
+def _vllm_servers(options: EngineOptions, policy: LanguageModelPolicy) -> RolloutEngine:
+    from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
+    from mtgrpo_env.agents.llm.vllm_process import connected_server
+    from mtgrpo_env.agents.llm.vllm_weights import server_weight_sync
+
+    servers = [connected_server(url) for url in _urls(options.rollouts)]
+    return VLLMServerEngine(servers, eos_id=policy.eos_id, sync=server_weight_sync(servers), ranks=policy.ranks)
 
 
 def _one_of(name: str, value: Any, known: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mtgrpo_env.agents.checkpoints import newest_checkpoint
@@ -78,9 +79,9 @@ def state_of(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[s
     checkpoint = newest_checkpoint(out)
     assert checkpoint is not None
     policy = LanguageModelPolicy.from_pretrained(checkpoint, decoding=Decoding())
-    optimizer = torch.load(checkpoint / "optimizer.pt", weights_only=True)
+    optimizer = {name: t for file in checkpoint.glob("optimizer-*.safetensors") for name, t in load_file(file).items()}
     agent = {name: json.loads((checkpoint / name).read_text()) for name in ("agent.json", "policy_rng.json")}
-    return policy.model.state_dict(), optimizer["state"], agent
+    return policy.model.state_dict(), optimizer, agent
 
 
 def assert_same_run(out: Path, reference: Path) -> None:
