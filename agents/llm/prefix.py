@@ -1,11 +1,14 @@
-"""The shared prompt: computed once per group, in generation and in training alike."""
+"""Log-probabilities of completions, the prompt computed once per group: in generation and in training alike."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from mtgrpo_env.agents.llm.data import PackedGroups
 
@@ -51,3 +54,37 @@ def completion_log_probs(model: PreTrainedModel, packed: PackedGroups, temperatu
         logits = torch.cat([logits, output.logits], dim=1)
     log_probs = torch.log_softmax(logits.float() / temperature, dim=-1)
     return log_probs.gather(-1, packed.tokens[:, :, None]).squeeze(-1)
+
+
+def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temperature: float) -> torch.Tensor:
+    """What `completion_log_probs` computes, the prompt anew for every row: slower, but one pass without a cache.
+
+    That is what activation checkpointing asks for, and ZeRO-3 to let go of parameters during the backward pass.
+    """
+    tokens = torch.cat([packed.prompts[packed.prompt_index], packed.tokens], dim=1)  # (R, T_p + T)
+    mask = torch.cat([packed.prompt_mask[packed.prompt_index], packed.mask.to(packed.prompt_mask.dtype)], dim=1)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    predicting = packed.tokens.shape[1] + 1  # the last token of the prompt predicts, the last of the row is predicted
+    with _recomputing(model):
+        output = model(tokens, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=predicting)
+    log_probs = torch.log_softmax(output.logits[:, :-1].float() / temperature, dim=-1)
+    return log_probs.gather(-1, packed.tokens[:, :, None]).squeeze(-1)
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Keep only the inputs of layers in `full_sequence_log_probs`, and compute the rest again when going backward."""
+    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+
+
+@contextmanager
+def _recomputing(model: torch.nn.Module) -> Iterator[None]:
+    """Layers that checkpoint do so only in training mode; they alone enter it, so that nothing drops out."""
+    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer) and m.gradient_checkpointing]
+    modes = [layer.training for layer in layers]
+    for layer in layers:
+        layer.training = True
+    try:
+        yield
+    finally:
+        for layer, mode in zip(layers, modes, strict=True):
+            layer.training = mode

@@ -7,13 +7,82 @@ matched by name, half a push. Every such fault moves the engine's log-probabilit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
-from mtgrpo_env.agents.llm.data import Completion
-from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngine
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from mtgrpo_env.agents.llm.data import Completion, pack
+from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngine, Weights
+from mtgrpo_env.agents.llm.learner import LogProbs
+from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement
+from mtgrpo_env.types import Group, Problem, Rollout, Step
 
 LogProbsOf = Callable[[Sequence[Completion]], Sequence[Sequence[float]]]
 """The log-probability of every token of every completion, as the trainer has it."""
+
+
+def trainer_log_probs(
+    model: PreTrainedModel, completions: Sequence[Completion], *, temperature: float, pad_id: int, log_probs: LogProbs
+) -> list[list[float]]:
+    """The `LogProbsOf` of a model, once all but the completions is given; `log_probs` runs it over packed ones."""
+    rollouts = tuple(Rollout((Step("", "", 0.0, extras=c),), 0.0, is_success=False) for c in completions)
+    packed = pack([Group(Problem(0, seed=0), rollouts)], np.ones(1), pad_id).to(model.device)
+    with torch.no_grad():
+        values = log_probs(model, packed, temperature).tolist()
+    return [of_row[: len(c.tokens)] for of_row, c in zip(values, completions, strict=True)]
+
+
+class CheckedEngine:
+    """An engine that is compared with the trainer whenever it has been given weights.
+
+    Args:
+        engine: generates.
+        log_probs_of: the trainer's, at the temperature of `decoding`.
+        probes: distinct prompts to compare on, the same on every rank.
+        tolerance: see `check_agreement`.
+        decoding: of the comparison.
+        ranks: if one of them finds a difference, all stop.
+    """
+
+    def __init__(
+        self,
+        engine: RolloutEngine,
+        log_probs_of: LogProbsOf,
+        probes: Sequence[tuple[int, ...]],
+        *,
+        tolerance: float,
+        decoding: Decoding,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self.engine = engine
+        self.log_probs_of = log_probs_of
+        self.probes = list(probes)
+        self.tolerance = tolerance
+        self.decoding = decoding
+        self.ranks = ranks or OneRank()
+
+    def generate(
+        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, Completion]]:
+        return self.engine.generate(prompts, counts, decoding, seeds)
+
+    def load_weights(self, weights: Weights) -> None:
+        """See `RolloutEngine`.
+
+        Raises:
+            WeightSyncError: if the engine generates with other weights now.
+        """
+        self.engine.load_weights(weights)
+        with self.engine.generating(), agreement(self.ranks):
+            check_agreement(
+                self.engine, self.log_probs_of, self.probes, tolerance=self.tolerance, decoding=self.decoding
+            )
+
+    def generating(self) -> AbstractContextManager[object]:
+        return self.engine.generating()
 
 
 class WeightSyncError(RuntimeError):
