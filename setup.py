@@ -22,6 +22,8 @@ DEV = [
     "ruff>=0.11",
 ]
 
+TEST_VLLM = ["hypothesis>=6.100", "psutil>=5.9", "pytest>=8", "pytest-timeout>=2.3"]
+
 # The repository links mtgrpo_env/agents and mtgrpo_env/envs to the folders at its top, so one walk
 # through the package finds everything, and wheels contain plain folders.
 setup(
@@ -43,6 +45,7 @@ setup(
         "reasoning-gym": REASONING_GYM,
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
+        "test-vllm": [*TRAIN, *TEST_VLLM],
         "dev": [*TRAIN, *MATH, *DEEPSPEED, *DEV],
     },
     entry_points={"console_scripts": ["mtgrpo=mtgrpo_env.cli:main"]},

@@ -60,8 +60,9 @@ class EngineOptions:
 
     @property
     def log_probs(self) -> LogProbs:
-        """How a model is run over completions in training."""
-        return full_sequence_log_probs if self.activation_checkpointing else completion_log_probs
+        """How a model is run over completions in training: each prompt once, unless that would cost memory."""
+        is_parted = self.engine == "deepspeed" and self.zero_stage == 3  # whole layers would be held between two passes
+        return full_sequence_log_probs if self.activation_checkpointing or is_parted else completion_log_probs
 
     @property
     def zero(self) -> ZeroConfig:
