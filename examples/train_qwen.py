@@ -6,9 +6,8 @@
 
 `mtgrpo train` is the same with a live display. Here every part stands in the open, to be exchanged: another
 suite, a sampler, an engine. Generation and training share one process and one device, in plain transformers
-and torch. By arithmetic, not measurement: parameters, gradients and AdamW's moments of 3 billion parameters
-in float32 are 49 GB, and one row of 4,096 tokens in training some 40 GB more, so shorten `--max-new-tokens`
-on a device of 80 GB. The same command goes on with a run that was stopped.
+and torch in float32: the plan says how much memory that takes; with a shorter `--max-new-tokens` it fits a
+device of 80 GB. The same command goes on with a run that was stopped.
 """
 
 import argparse
@@ -18,11 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from rich.console import Console
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Qwen2Config
 
 from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep, newest_checkpoint, recover
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
+from mtgrpo_env.agents.llm.memory import ModelSize, Setup
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
@@ -31,9 +32,21 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective, sequence_mean
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
+from mtgrpo_env.cli.dry_run import Plan, print_plan, prompt_tokens, sampled
 from mtgrpo_env.envs.mtreason import SUITES, reason_suite
 from mtgrpo_env.suite import TaskSuite
 
+QWEN = "Qwen/Qwen2.5-3B"
+PUBLISHED = Qwen2Config(  # as its checkpoint says
+    vocab_size=151_936,
+    hidden_size=2048,
+    intermediate_size=11_008,
+    num_hidden_layers=36,
+    num_attention_heads=16,
+    num_key_value_heads=2,
+    max_position_embeddings=32_768,
+    tie_word_embeddings=True,
+)
 LEARNING_RATE = 1e-6
 MINIBATCHES = 4  # optimiser steps for each batch
 ROWS_AT_ONCE = 64  # completions generated together: bounded by the memory of their keys and values
@@ -71,7 +84,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--method", choices=tuple(METHODS), default="mt-grpo")
     parser.add_argument("--preset", choices=tuple(PRESETS), default="paper", help="whose parts the method is made of")
     parser.add_argument("--reward-coef", type=float, help="λ; by default the paper's smallest for the experiment")
-    parser.add_argument("--model", default="Qwen/Qwen2.5-3B")
+    parser.add_argument("--model", default=QWEN)
     parser.add_argument("--steps", type=int, default=720, help="the paper's number for three tasks")
     parser.add_argument("--max-new-tokens", type=int, default=4096)
     parser.add_argument("--eval-problems", type=int, default=100, help="held-out problems of each task")
@@ -143,20 +156,32 @@ def train(args: argparse.Namespace, agent: MTGRPOAgent) -> None:
             keep(args.out, newest=2)
 
 
-def print_plan(args: argparse.Namespace, experiment: Experiment, suite: TaskSuite, method: Method) -> None:
-    """What a run would do."""
-    batch_size, group_size = experiment.batch_size, experiment.group_size
-    first_round = len(method.sampler.plan(method.task_weights.probabilities).propose())
-    print(f"{args.model}: {args.method} ({args.preset}), {args.steps} steps, AdamW at {LEARNING_RATE:g}")
-    print(f"  weights {type(method.task_weights).__name__}, sampler {type(method.sampler).__name__}")
-    print(f"  filter {method.group_filter.__name__}, clip -0.2 / +{method.clip_high}")
-    print(f"  trained on in a step: {batch_size} prompts x {group_size} = {batch_size * group_size:,} rollouts")
-    print(f"  generated in a first round: {first_round * group_size:,}, of up to {args.max_new_tokens:,} tokens")
-    for task_id, name in enumerate(suite.names):
-        env = suite.envs(task_id, 1)[0]
-        problems = [suite.next_problem(task_id) for _ in range(20)]
-        lengths = [len(env.reset(seed=p.seed, options=dict(p.options))[0]) for p in problems]
-        print(f"  {name:18} prompts of up to {max(lengths):,} characters")
+def plan_of(args: argparse.Namespace, experiment: Experiment, suite: TaskSuite) -> Plan:
+    """What a run would do; the model's own files are not asked for, so prompts are counted in characters."""
+    size = ModelSize.of(PUBLISHED if args.model == QWEN else AutoConfig.from_pretrained(args.model))
+    lengths = prompt_tokens(suite, len)
+    first_round = sampled(build_method(args, experiment), 1.0).groups.sum()
+    setup = Setup(
+        prompt_tokens=max(lengths),
+        response_tokens=args.max_new_tokens,
+        tokens_per_forward=TOKENS_PER_FORWARD,
+        group_size=experiment.group_size,
+        minibatch_groups=experiment.batch_size // MINIBATCHES,
+        round_rollouts=int(first_round) * experiment.group_size,
+        rows_at_once=ROWS_AT_ONCE,
+    )
+    return Plan(
+        title=f"{args.model}: {args.method} ({args.preset}), {args.steps} steps, AdamW at {LEARNING_RATE:g}",
+        make_method=lambda: build_method(args, experiment),
+        suite=suite,
+        group_size=experiment.group_size,
+        size=size,
+        setup=setup,
+        prompt_tokens=lengths,
+        max_ranks=1,
+        checkpoints=f"checkpoints every {CHECKPOINT_EVERY} steps in {args.out / 'checkpoints'}",
+        counted="characters",
+    )
 
 
 def main() -> None:
@@ -164,11 +189,10 @@ def main() -> None:
     args = parsed()
     experiment = EXPERIMENTS[args.experiment]
     suite = reason_suite(experiment.tasks, seed=args.seed)
-    method = build_method(args, experiment)
     if args.dry_run:
-        print_plan(args, experiment, suite, method)
+        print_plan(plan_of(args, experiment, suite), Console())
     else:
-        train(args, build_agent(args, experiment, suite, method))
+        train(args, build_agent(args, experiment, suite, build_method(args, experiment)))
 
 
 if __name__ == "__main__":

@@ -28,14 +28,14 @@ both, L layers keep their input b R t h alone, and one at a time has all of the 
 gradient as much: `log_softmax` goes over them in pieces.
 
 Generation with transformers holds keys and values, 2 b L k d for each token of each row with k key heads, and in
-sampling the logits of all rows in three float32 copies. A vLLM engine in the process has the share of the
-device that it is given.
+sampling the logits of all rows in three float32 copies. A vLLM engine in the process has a share of the device,
+so what the device must have follows from what the rest needs.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import torch
@@ -114,8 +114,10 @@ class Setup:
         tokens_per_forward: in one training pass.
         group_size: N.
         minibatch_groups: that an optimiser step is taken on, by all ranks together.
-        generated_rows: generated at once by transformers on one rank; 0 if another engine generates.
-        engine_bytes: given to a rollout engine in this process.
+        round_rollouts: generated together by transformers, on all ranks; 0 if another engine generates.
+        rows_at_once: that it generates on one rank.
+        engine_share: of the GPU's memory, given to a rollout engine in this process.
+        engine_sleeps: that engine gives it back while the model is trained.
     """
 
     trainer: Literal["torch", "deepspeed"] = "torch"
@@ -130,8 +132,10 @@ class Setup:
     tokens_per_forward: int
     group_size: int
     minibatch_groups: int
-    generated_rows: int = 0
-    engine_bytes: int = 0
+    round_rollouts: int = 0
+    rows_at_once: int = 1024
+    engine_share: float = 0.0
+    engine_sleeps: bool = False
 
     @property
     def micro_batch(self) -> tuple[int, int]:
@@ -157,7 +161,8 @@ class MemoryEstimate:
         activations: kept for the backward pass of the largest micro-batch.
         logits: of that micro-batch, with their gradient.
         generation: keys, values and sampling of transformers; not at the same time as the two before.
-        rollout_engine: another engine's in this process.
+        rollout_engine: another engine's in this process, on the smallest GPU that has room for the rest.
+        engine_sleeps: not at the same time as gradients, buffers, activations and logits either.
         host: what was offloaded.
     """
 
@@ -170,13 +175,24 @@ class MemoryEstimate:
     logits: int
     generation: int
     rollout_engine: int
+    engine_sleeps: bool
     host: int
+
+    @property
+    def states(self) -> int:
+        """What is there all the time."""
+        return self.parameters + self.reference + self.optimizer
+
+    @property
+    def training(self) -> int:
+        """What is there while a step is taken."""
+        return self.gradients + self.buffers + self.activations + self.logits
 
     @property
     def total(self) -> int:
         """The most there is at a time, but for what an allocator loses between its pieces."""
-        states = self.parameters + self.reference + self.optimizer + self.rollout_engine
-        return states + max(self.gradients + self.buffers + self.activations + self.logits, self.generation)
+        beside = 0 if self.engine_sleeps else self.rollout_engine
+        return self.states + max(self.training + beside, self.generation, self.rollout_engine)
 
 
 def estimate_memory(size: ModelSize, setup: Setup) -> MemoryEstimate:
@@ -184,19 +200,22 @@ def estimate_memory(size: ModelSize, setup: Setup) -> MemoryEstimate:
     states = _torch_states(size, setup) if setup.trainer == "torch" else _zero_states(size, setup)
     parameters, gradients, optimizer, buffers, host = states
     _, rows = setup.micro_batch
-    logits = 2 * _bytes(setup) * rows * setup.response_tokens * size.vocabulary
-    return MemoryEstimate(
+    estimate = MemoryEstimate(
         parameters=parameters,
         reference=_bytes(setup) * size.parameters if setup.has_reference else 0,
         gradients=gradients,
         optimizer=optimizer,
         buffers=buffers,
         activations=kept_bytes(size, setup) + recomputed_bytes(size, setup),
-        logits=logits,
+        logits=2 * _bytes(setup) * rows * setup.response_tokens * size.vocabulary,
         generation=_generation_bytes(size, setup),
-        rollout_engine=setup.engine_bytes,
+        rollout_engine=0,
+        engine_sleeps=setup.engine_sleeps,
         host=host,
     )
+    beside = estimate.states + (0 if setup.engine_sleeps else estimate.training)
+    device = max(beside / (1 - setup.engine_share), estimate.states + estimate.training)
+    return replace(estimate, rollout_engine=int(setup.engine_share * device))
 
 
 def kept_bytes(size: ModelSize, setup: Setup) -> int:
@@ -215,6 +234,11 @@ def recomputed_bytes(size: ModelSize, setup: Setup) -> int:
     _, rows = setup.micro_batch
     width = setup.prompt_tokens + setup.response_tokens
     return _layer_bytes(size, setup, rows, width, width) if setup.recomputes else 0
+
+
+def checkpoint_bytes(size: ModelSize, dtype: torch.dtype) -> int:
+    """On disk: the weights, and for what is trained a float32 copy and two moments."""
+    return dtype.itemsize * size.parameters + 12 * size.trained
 
 
 _States = tuple[int, int, int, int, int]
@@ -251,9 +275,10 @@ def _layer_bytes(size: ModelSize, setup: Setup, rows: int, new: int, seen: int) 
 
 
 def _generation_bytes(size: ModelSize, setup: Setup) -> int:
-    tokens = setup.generated_rows * (setup.prompt_tokens + setup.response_tokens)
+    rows = min(setup.rows_at_once, math.ceil(setup.round_rollouts / setup.ranks))
+    tokens = rows * (setup.prompt_tokens + setup.response_tokens)
     keys_and_values = 2 * _bytes(setup) * size.layers * size.key_heads * size.head_size
-    return tokens * keys_and_values + setup.generated_rows * size.vocabulary * (_bytes(setup) + 3 * 4)
+    return tokens * keys_and_values + rows * size.vocabulary * (_bytes(setup) + 3 * 4)
 
 
 def _bytes(setup: Setup) -> int:

@@ -40,6 +40,7 @@ class Config(train.Config):
     """Folder of the comparison: the runs, results.md, figures, and the numbers behind them."""
     method: tyro.conf.Suppress[str] = "mt-grpo"
     seed: tyro.conf.Suppress[int] = 0
+    dry_run: tyro.conf.Suppress[bool] = False
     methods: tuple[str, ...] = ("mt-grpo", "dapo", "grpo")
     """Methods compared; the first is set against each of the others."""
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -19,6 +19,7 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective, named_importance, named_objective
 from mtgrpo_env.agents.ranks import Ranks, first_before_others
 from mtgrpo_env.agents.reports.history import RunHistory
+from mtgrpo_env.cli.dry_run import memory_of, plan_of, print_plan
 from mtgrpo_env.cli.engines import (
     ENGINE_FIELDS,
     EngineOptions,
@@ -35,7 +36,7 @@ from mtgrpo_env.envs.rows import read_rows, rows_suite
 from mtgrpo_env.suite import TaskSuite
 
 _CONFIG_FILE = "config.json"
-_HOW_OFTEN = {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints"}
+_HOW_OFTEN = {"dry_run", "out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints"}
 MAY_CHANGE = frozenset({"device", *_HOW_OFTEN, *ENGINE_FIELDS})  # when a run goes on
 
 
@@ -99,12 +100,18 @@ class Config(EngineOptions):
     """Where the model runs."""
     seed: int = 0
     """Of everything."""
+    dry_run: bool = False
+    """Say what would be done and how much memory it takes; build no model and train nothing."""
 
 
 def run(config: Config) -> int:
     """Train, or go on training; 0 when done or told to stop, 130 when interrupted, 1 when something failed."""
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     _check(config)
+    if config.dry_run:
+        suite = _suite(config)
+        print_plan(plan_of(config, suite, lambda: build_method(config, suite)), Console())
+        return 0
     with left_ranks(config):
         return _train(config, joined_ranks(config))
 
@@ -117,13 +124,13 @@ def _train(config: Config, ranks: Ranks) -> int:
             recover(config.out)
         refuse_another_run(config)
         suite = _suite(config)
-        if config.batch_size < suite.num_tasks:
-            wanted = f"at least the number of tasks, {suite.num_tasks}"
-            raise ValueError(f"batch_size must be {wanted}, got {config.batch_size}")
         start = config.model or _taught_model(config, suite, console)
     among = f" on {ranks.size} ranks" if ranks.size > 1 else ""
     named = f"{config.method} on {', '.join(suite.names)}; starting model {start}; run {config.out}{among}"
     console.print(named, soft_wrap=True)
+    if ranks.rank == 0:
+        method = build_method(config, suite)
+        console.print(memory_of(config, suite, method, str(start), ranks=ranks.size), soft_wrap=True)
     agent = build_agent(config, suite, str(start), ranks)
     checkpoint = newest_checkpoint(config.out)
     if checkpoint is not None:
@@ -138,11 +145,15 @@ def _train(config: Config, ranks: Ranks) -> int:
 
 
 def _suite(config: Config) -> TaskSuite:
-    if not config.rows:
-        return reason_suite(suite_tasks(config.suite), seed=config.seed)
-    if config.model is None:
+    if config.rows and config.model is None:
         raise ValueError("rows need a --model: the tiny one is taught generated puzzles only")
-    return rows_suite([row for path in config.rows for row in read_rows(path)], seed=config.seed)
+    if config.rows:
+        suite = rows_suite([row for path in config.rows for row in read_rows(path)], seed=config.seed)
+    else:
+        suite = reason_suite(suite_tasks(config.suite), seed=config.seed)
+    if config.batch_size < suite.num_tasks:
+        raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {config.batch_size}")
+    return suite
 
 
 def _taught_model(config: Config, suite: TaskSuite, console: Console) -> Path:

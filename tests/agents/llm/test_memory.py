@@ -162,13 +162,23 @@ def test_zero_shares_out_what_its_stage_says() -> None:
 def test_the_total_is_of_what_there_is_at_a_time() -> None:
     size = ModelSize.of(SMALL)
     training = estimate_memory(size, PLAN)
-    a_few, many = (estimate_memory(size, replace(PLAN, generated_rows=rows)) for rows in (1, 10_000))
+    a_few, many = (estimate_memory(size, replace(PLAN, round_rollouts=rows)) for rows in (1, 1000))
     assert 0 < a_few.generation < training.activations
     assert a_few.total == training.total
     assert many.total == many.parameters + many.optimizer + many.generation > training.total
-    assert estimate_memory(size, replace(PLAN, engine_bytes=1000)).total == training.total + 1000
     with_reference = estimate_memory(size, replace(PLAN, has_reference=True))
     assert with_reference.total == training.total + training.parameters
+
+
+@pytest.mark.parametrize("sleeps", [False, True])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.8])
+def test_a_gpu_of_the_total_has_room_for_the_engine_s_share_and_all_that_is_there_beside_it(
+    sleeps: bool, share: float
+) -> None:
+    estimate = estimate_memory(ModelSize.of(SMALL), replace(PLAN, engine_share=share, engine_sleeps=sleeps))
+    assert estimate.rollout_engine == pytest.approx(share * estimate.total, abs=1)
+    assert estimate.states + estimate.rollout_engine <= estimate.total
+    assert estimate.states + estimate.training + (0 if sleeps else estimate.rollout_engine) <= estimate.total
 
 
 def test_a_model_of_another_kind_is_refused_by_what_its_config_lacks() -> None:

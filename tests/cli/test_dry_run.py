@@ -1,0 +1,80 @@
+"""`mtgrpo train --dry-run`: the plan and its memory, and nothing done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import STEPS, history_of, train
+
+from mtgrpo_env.cli.dry_run import sampled
+from mtgrpo_env.cli.train import Config, build_method
+from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+
+RunCommand = Callable[..., Any]
+
+
+def test_a_dry_run_says_what_would_be_done_and_leaves_nothing_behind(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    result = command(*train(tmp_path / "run", model_folder, "--dry-run"))
+    assert (result.code, result.err) == (0, "")
+    assert not list(tmp_path.iterdir())
+    for said in (
+        "RatioPreservingSampler",
+        "zebra-mini",
+        "4 prompts x 4 = 16 rollouts",
+        "if no group carries a gradient",
+        "at the most",
+        f"every 2 steps in {tmp_path / 'run' / 'checkpoints'}",
+    ):
+        assert said in result.out
+    assert "2 GPUs" not in result.out
+
+
+def test_without_a_model_the_plan_is_of_the_tiny_one_which_is_not_made(command: RunCommand, tmp_path: Path) -> None:
+    result = command("train", "--out", tmp_path / "run", "--dry-run", "--rollouts", "vllm")
+    assert result.code == 0
+    assert "161,088 parameters" in result.out
+    assert "vLLM's share" in result.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_ranks_share_the_memory_that_deepspeed_shares_out(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    sizes = {}
+    for stage in (0, 2):
+        options = ("--engine", "deepspeed", "--dtype", "bfloat16", "--zero-stage", stage, "--dry-run")
+        result = command(*train(tmp_path / "run", model_folder, *options))
+        assert result.code == 0, result.err
+        (row,) = [line for line in result.out.splitlines() if "optimizer" in line]
+        sizes[stage] = [cell.strip() for cell in row.split("│")[2:-1]]
+    assert len(set(sizes[0])) == 1, "stage 0 shares out nothing"
+    assert len(set(sizes[2])) == len(sizes[2]) == 4
+
+
+@pytest.mark.parametrize("options", [("--method", "ppo"), ("--engine", "other"), ("--batch-size", 1)])
+def test_a_mistake_is_refused_before_it_is_planned(
+    command: RunCommand, model_folder: Path, tmp_path: Path, options: tuple[object, ...]
+) -> None:
+    result = command(*train(tmp_path / "run", model_folder, *options, "--dry-run"))
+    assert (result.code, result.out) == (2, "")
+
+
+def test_a_real_run_says_how_much_memory_it_takes_and_generates_at_least_what_was_planned(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    result = command(*train(tmp_path / "run", model_folder, "--steps", 1))
+    (line,) = [line for line in result.out.splitlines() if line.startswith("memory: about ")]
+    assert "activations" in line
+    suite = reason_suite(suite_tasks("zebra-mini,countdown-mini"))
+    config = Config(suite="zebra-mini,countdown-mini", batch_size=4, group_size=4, lr=1e-3, steps=STEPS)
+    planned = sampled(build_method(config, suite), 1.0)
+    (step,) = [record for record in history_of(tmp_path / "run") if record["kind"] == "step"]
+    assert planned.rounds == 1
+    assert planned.groups.sum() == 12
+    assert np.all(np.array(step["generated"]) >= planned.groups)
