@@ -156,6 +156,7 @@ class VLLMRolloutEngine:
 def _started(options: VLLMOptions, *, can_sleep: bool) -> Any:
     """A vLLM engine whose worker is this process, so that weights are handed over without a copy in between."""
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # read by vLLM; no argument says it
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # it would draw over the display
     from vllm import EngineArgs  # pyright: ignore[reportMissingImports]
     from vllm.v1.engine.llm_engine import LLMEngine  # pyright: ignore[reportMissingImports]
 

@@ -160,8 +160,9 @@ def build_policy(
 
 def reference_of(options: EngineOptions, source: str, device: str) -> PreTrainedModel:
     """The starting model once more, whole and never trained."""
-    model = load_model(source, dtype=options.zero.dtype).requires_grad_(False)
-    return torch.nn.Module.to(model, device)
+    model = load_model(source, dtype=options.zero.dtype)
+    torch.nn.Module.to(model.requires_grad_(False), device)
+    return model
 
 
 def _model(options: EngineOptions, source: str) -> PreTrainedModel:
