@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from mtgrpo_env.agents.llm.data import Completion
-from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError
+from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
 from mtgrpo_env.agents.llm.vllm_http import VLLMServer
 from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
@@ -164,8 +164,8 @@ def test_weights_are_taken_to_the_end_even_when_the_server_is_gone() -> None:
             yield name, torch.ones(1)
 
     class Refusing:
-        def push(self, weights: Iterator[tuple[str, torch.Tensor]]) -> None:
-            next(weights)
+        def push(self, weights: Weights) -> None:
+            next(iter(weights))
             gone.post("/start_weight_update")
 
     with pytest.raises(RolloutEngineError, match="broke off at POST /start_weight_update"):
