@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 # One thread per process: on a busy machine more threads of these tiny models only wait for each other.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
+# DeepSpeed's operators are not needed; without this its setup looks for a compiler.
+export DS_BUILD_OPS ?= 0
 
 .PHONY: train test test-vllm check format clean
 .DEFAULT_GOAL := help
