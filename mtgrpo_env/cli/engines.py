@@ -54,7 +54,7 @@ class EngineOptions:
     vllm_memory: float = 0.3
     """Share of the GPU's memory for vLLM in this process, its weights and its cache."""
     vllm_sleep: int = 0
-    """While training, vLLM in this process keeps its memory (0), moves its weights to the host (1), drops them (2)."""
+    """While training, vLLM in this process keeps its memory (0), or moves its weights to the host (1)."""
     tokens_per_forward: int = 16_384
     """Tokens in one training pass, padding included; lower it when memory runs out, no result changes."""
 
@@ -88,7 +88,7 @@ def check_engines(options: EngineOptions) -> None:
     _one_of("engine", options.engine, _TRAINERS)
     _one_of("offload", options.offload, _OFFLOADS)
     _one_of("dtype", options.dtype, _PRECISIONS)
-    _one_of("vllm_sleep", options.vllm_sleep, (0, 1, 2))
+    _one_of("vllm_sleep", options.vllm_sleep, (0, 1))
     if options.lora_rank < 0:
         raise ValueError(f"lora_rank must not be negative, got {options.lora_rank}")
     if not (options.rollouts in ("transformers", "vllm") or _urls(options.rollouts)):
