@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -18,8 +19,14 @@ OnMinibatch = Callable[[Batch, FloatArray], None]
 class TrainablePolicy(Policy, Protocol):
     """A policy with its own random generator and a place on disk."""
 
+    rng: np.random.Generator
+
     def reseeded(self, seed: int) -> Self:
         """The same policy, same parameters, drawing from another generator."""
+        ...
+
+    def generating(self) -> AbstractContextManager[object]:
+        """Entered, on every rank alike, around the episodes of a batch or of an evaluation."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -33,6 +40,10 @@ class TrainablePolicy(Policy, Protocol):
 
 class Learner(Protocol):
     """Improves a policy on batches of groups."""
+
+    def prepare(self, batch: Batch) -> Batch:
+        """The batch with whatever has to be known of it before the first step on it; called once."""
+        ...
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         """Optimiser steps on the GRPO objective of the batch; returns scalars worth logging."""

@@ -14,6 +14,7 @@ from typing import Any
 from mtgrpo_env.agents.base import Learner, TrainablePolicy
 from mtgrpo_env.agents.method_parts import PRESETS, MethodConfig, OwnParts, Sampling, Weighting
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.ranks import Ranks
 from mtgrpo_env.agents.signals import Improve, RewardEstimate
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.suite import TaskSuite
@@ -45,7 +46,15 @@ class Method:
     reward_estimate: RewardEstimate
     improve: Improve
 
-    def agent(self, suite: TaskSuite, policy: TrainablePolicy, learner: Learner, *, group_size: int = 8) -> MTGRPOAgent:
+    def agent(
+        self,
+        suite: TaskSuite,
+        policy: TrainablePolicy,
+        learner: Learner,
+        *,
+        group_size: int = 8,
+        ranks: Ranks | None = None,
+    ) -> MTGRPOAgent:
         """An agent that trains `policy` by this method; the `learner` should clip at `clip_high`."""
         return MTGRPOAgent(
             suite,
@@ -57,6 +66,7 @@ class Method:
             group_filter=self.group_filter,
             reward_estimate=self.reward_estimate,
             improve=self.improve,
+            ranks=ranks,
         )
 
 

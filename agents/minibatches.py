@@ -27,6 +27,10 @@ class MinibatchLearner(ABC):
         self.num_minibatches = num_minibatches
         self.rng = np.random.default_rng(seed)
 
+    def prepare(self, batch: Batch) -> Batch:
+        """See `Learner.prepare`: nothing."""
+        return batch
+
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         """See `Learner.update`; the scalars are means over the minibatches."""
         order = self.rng.permutation(len(batch.groups))

@@ -18,12 +18,13 @@ import numpy as np
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.base import Learner, TrainablePolicy
-from mtgrpo_env.agents.checkpoints import atomic_folder
+from mtgrpo_env.agents.ranks import OneRank, Ranks, shared_folder
+from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.agents.signals import Improve, LatestReward, RewardEstimate, once_per_step
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchSampler
-from mtgrpo_env.rollout import sample_batch
+from mtgrpo_env.rollout import RollOut, rollout_groups, sample_batch
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import TaskWeights
 from mtgrpo_env.types import Batch, FloatArray, GroupFilter, IntArray, Problem, TaskStats
@@ -93,6 +94,7 @@ class MTGRPOAgent:
         group_filter: which groups are informative.
         reward_estimate: J; by default the latest mean reward of each task.
         improve: trains on a batch and measures the improvements that the task weights are told.
+        ranks: the processes that train together, each with an agent like this one; by default this one alone.
 
     Raises:
         ValueError: if the parts differ in the number of tasks.
@@ -110,6 +112,7 @@ class MTGRPOAgent:
         group_filter: GroupFilter = strict,
         reward_estimate: RewardEstimate | None = None,
         improve: Improve = once_per_step,
+        ranks: Ranks | None = None,
     ) -> None:
         for name, part in (("sampler", sampler), ("task_weights", task_weights)):
             if part.num_tasks != suite.num_tasks:
@@ -123,6 +126,8 @@ class MTGRPOAgent:
         self.group_filter = group_filter
         self.reward_estimate = reward_estimate if reward_estimate is not None else LatestReward(suite.num_tasks)
         self.improve = improve
+        self.ranks = ranks or OneRank()
+        self.roll_out: RollOut = rollout_groups if ranks is None else ShardedRollouts(ranks)
         self.step = 0
         self.rollouts = 0
         self._starved_for = np.zeros(suite.num_tasks, dtype=np.int64)
@@ -172,9 +177,15 @@ class MTGRPOAgent:
     ) -> Evaluation:
         """Accuracy on fixed problems; draws from a generator of its own, so training is not disturbed."""
         policy = self.policy.reseeded(seed)
-        return evaluate_policy(
-            self.suite, policy, problems, rollouts_per_problem=rollouts_per_problem, deterministic=deterministic
-        )
+        with policy.generating():
+            return evaluate_policy(
+                self.suite,
+                policy,
+                problems,
+                rollouts_per_problem=rollouts_per_problem,
+                deterministic=deterministic,
+                roll_out=self.roll_out,
+            )
 
     def act(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
@@ -184,10 +195,11 @@ class MTGRPOAgent:
 
     def save(self, folder: Path) -> None:
         """Write everything a later process needs to go on exactly here; the folder appears whole or not at all."""
-        with atomic_folder(folder) as unfinished:
+        with shared_folder(folder, self.ranks) as unfinished:
             self.policy.save(unfinished)
             self.learner.save(unfinished)
-            (unfinished / _STATE_FILE).write_text(json.dumps(self._state_dict(), indent=1))
+            if self.ranks.rank == 0:
+                (unfinished / _STATE_FILE).write_text(json.dumps(self._state_dict(), indent=1))
 
     def restore(self, folder: Path) -> None:
         """Go on from a checkpoint that an agent of the same composition saved.
@@ -213,14 +225,21 @@ class MTGRPOAgent:
         self._starved_for = np.asarray(state["starved_for"], dtype=np.int64)
 
     def _sample(self, z: FloatArray) -> Batch:
-        return sample_batch(
-            self.suite, self.policy, self.sampler, z, group_size=self.group_size, group_filter=self.group_filter
-        )
+        with self.policy.generating():
+            return sample_batch(
+                self.suite,
+                self.policy,
+                self.sampler,
+                z,
+                group_size=self.group_size,
+                group_filter=self.group_filter,
+                roll_out=self.roll_out,
+            )
 
     def _learn(self, batch: Batch) -> tuple[Mapping[str, float], list[FloatArray]]:
         if not batch.groups:  # nothing was informative: the weights still learn from the rewards
             return {}, [np.zeros(self.suite.num_tasks)]
-        return self.improve(self.learner, batch)
+        return self.improve(self.learner, self.learner.prepare(batch))
 
     def _watch_starvation(self, batch: Batch) -> None:
         starved = (batch.generated > 0) & (batch.accepted == 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -51,6 +52,9 @@ class TabularPolicy:
         other = type(self)(*self.logits.shape, seed=seed)
         other.logits = self.logits
         return other
+
+    def generating(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def save(self, folder: Path) -> None:
         np.savez(folder / _POLICY_FILE, logits=self.logits, rng=json.dumps(self.rng.bit_generator.state))

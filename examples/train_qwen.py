@@ -21,9 +21,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep_newest, newest_checkpoint
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding, TransformersEngine
+from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
@@ -36,7 +37,7 @@ from mtgrpo_env.suite import TaskSuite
 LEARNING_RATE = 1e-6
 MINIBATCHES = 4  # optimiser steps for each batch
 ROWS_AT_ONCE = 64  # completions generated together: bounded by the memory of their keys and values
-ROWS_PER_FORWARD = 1  # completions trained on together: no result depends on it, the memory does
+TOKENS_PER_FORWARD = 4096  # trained on together: no result depends on it, the memory does
 EVALUATE_EVERY, CHECKPOINT_EVERY = 20, 20
 
 
@@ -111,7 +112,7 @@ def build_agent(args: argparse.Namespace, experiment: Experiment, suite: TaskSui
         TorchTrainEngine(model, lr=LEARNING_RATE),
         objective=Objective(sequence_mean, clip_low=0.2, clip_high=method.clip_high, kl_coef=0.0),
         num_minibatches=MINIBATCHES,
-        rows_per_forward=ROWS_PER_FORWARD,
+        tokens_per_forward=TOKENS_PER_FORWARD,
         seed=args.seed,
     )
     return method.agent(suite, policy, learner, group_size=experiment.group_size)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.metrics import average, worst_task
-from mtgrpo_env.rollout import Policy, rollout_groups
+from mtgrpo_env.rollout import Policy, RollOut, rollout_groups
 from mtgrpo_env.suite import TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import FloatArray, Group, IntArray, Problem, Rollout, Step, per_task_mean
@@ -59,13 +59,14 @@ def evaluate_policy(
     rollouts_per_problem: int = 1,
     deterministic: bool = False,
     on_group: GroupCallback = _ignore,
+    roll_out: RollOut = rollout_groups,
 ) -> Evaluation:
     """Play every problem with a policy; `on_group` is given the rollouts of each, in the order of the problems."""
     chunk = max(1, _EPISODES_AT_ONCE // max(1, rollouts_per_problem))
     tally = _Tally(suite, on_group)
     for start in range(0, len(problems), chunk):
         part = problems[start : start + chunk]
-        for group in rollout_groups(suite, policy, part, rollouts_per_problem, deterministic=deterministic):
+        for group in roll_out(suite, policy, part, rollouts_per_problem, deterministic=deterministic):
             tally.add(group)
     return tally.evaluation()
 

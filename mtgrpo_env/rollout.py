@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +26,33 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamingPolicy(Policy, Protocol):
+    """A policy that hands over each action as soon as it has it: verifiers begin while others are still generated."""
+
+    def stream(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> Iterator[tuple[int, Any, Any]]:
+        """What `act` returns in any order: the place of an observation, its action and its extras."""
+        ...
+
+
+class RollOut(Protocol):
+    """Who rolls out a round of problems; `rollout_groups` does it in this process."""
+
+    def __call__(
+        self,
+        suite: TaskSuite,
+        policy: Any,
+        problems: Sequence[Problem],
+        group_size: int,
+        *,
+        deterministic: bool = False,
+    ) -> list[Group]:
+        """A group of `group_size` rollouts of each problem, in the order of the problems."""
+        ...
+
+
 def rollout_groups(
     suite: TaskSuite, policy: Policy, problems: Sequence[Problem], group_size: int, *, deterministic: bool = False
 ) -> list[Group]:
@@ -43,11 +70,13 @@ def rollout_groups(
     live = episodes
     while live:
         task_ids = [episode.problem.task_id for episode in live]
-        actions, extras = policy.act([episode.observation for episode in live], task_ids, deterministic=deterministic)
-        for episode, action in zip(live, actions, strict=True):
-            episode.prefetch(action)
-        for episode, action, extra in zip(live, actions, extras, strict=True):
-            episode.step(action, extra)
+        observations = [episode.observation for episode in live]
+        choices: dict[int, tuple[Any, Any]] = {}
+        for i, action, extra in _stream(policy, observations, task_ids, deterministic=deterministic):
+            live[i].prefetch(action)
+            choices[i] = action, extra
+        for i, episode in enumerate(live):
+            episode.step(*choices[i])
         live = [episode for episode in live if not episode.done]
     rollouts = [episode.rollout() for episode in episodes]
     return [Group(p, tuple(rollouts[i * group_size : (i + 1) * group_size])) for i, p in enumerate(problems)]
@@ -61,12 +90,13 @@ def sample_batch(
     *,
     group_size: int,
     group_filter: GroupFilter = strict,
+    roll_out: RollOut = rollout_groups,
 ) -> Batch:
     """Generate one batch: follow the sampler's plan for z, (K,) `probabilities`, and teach it what was filtered."""
     plan = sampler.plan(probabilities)
     groups: list[Group] = []
     while proposal := plan.propose():
-        round_groups = rollout_groups(suite, policy, [suite.next_problem(k) for k in proposal], group_size)
+        round_groups = roll_out(suite, policy, [suite.next_problem(k) for k in proposal], group_size)
         plan.report(proposal, [group_filter(group) for group in round_groups])
         groups += round_groups
     sampler.update(plan)
@@ -116,6 +146,16 @@ class _Episode:
         is_success = success_of(self.task, self.info, total)
         valid, outcome = bool(self.info.get("valid", True)), str(self.info.get("outcome", ""))
         return Rollout(tuple(self.steps), total, is_success, valid, outcome)
+
+
+def _stream(
+    policy: Policy, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool
+) -> Iterator[tuple[int, Any, Any]]:
+    if isinstance(policy, StreamingPolicy):
+        yield from policy.stream(observations, task_ids, deterministic=deterministic)
+        return
+    actions, extras = policy.act(observations, task_ids, deterministic=deterministic)
+    yield from zip(range(len(observations)), actions, extras, strict=True)
 
 
 def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], group_size: int) -> list[_Episode]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -15,11 +15,21 @@ from mtgrpo_env.types import FloatArray, Group
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine generated for one prompt: token ids, and the log-probability of each when it was drawn."""
+    """What an engine generated for one prompt, and what the learner found out about it before training on it.
+
+    Attributes:
+        prompt: token ids.
+        tokens: token ids, the end-of-text token among them if it was drawn.
+        log_probs: of each token, by the engine that drew it.
+        old_log_probs: the same by the model that is trained; None where the two are one.
+        reference_log_probs: by the model that the policy is held near to; None if there is none.
+    """
 
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
+    old_log_probs: tuple[float, ...] | None = None
+    reference_log_probs: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,9 @@ class PackedGroups:
     prompt_index: torch.Tensor  # (R,) which prompt a completion continues
     tokens: torch.Tensor  # (R, T) right-padded
     mask: torch.Tensor  # (R, T) float
-    old_log_probs: torch.Tensor  # (R, T)
+    drawn_log_probs: torch.Tensor  # (R, T) by the engine
+    old_log_probs: torch.Tensor  # (R, T) by the model, before training
+    reference_log_probs: torch.Tensor  # (R, T); those before training again if there is no reference
     rollouts: torch.Tensor  # (R,) the rollout that a completion is a turn of, numbered from 0
     groups: torch.Tensor  # (R,) the group of that rollout, numbered from 0
     advantages: torch.Tensor  # (R,)
@@ -46,20 +58,39 @@ class PackedGroups:
         """What the loss wants to know of the rows."""
         return Layout(self.mask, self.rollouts, self.groups)
 
-    def rows(self, start: int, stop: int) -> PackedGroups:
-        """Completions `start` to `stop`, with the prompts they continue."""
-        used, index = torch.unique(self.prompt_index[start:stop], return_inverse=True)
-        per_row = (self.tokens, self.mask, self.old_log_probs, self.rollouts, self.groups)
-        of_groups = (self.advantages, self.weights, self.task_ids)
-        kept = (column[start:stop] for column in (*per_row, *of_groups))
-        return PackedGroups(self.prompts[used], self.prompt_mask[used], index, *kept)
+    @property
+    def lengths(self) -> torch.Tensor:
+        """(R,) tokens of each completion."""
+        return self.mask.sum(dim=1).long()
+
+    @property
+    def prompt_lengths(self) -> torch.Tensor:
+        """(R,) tokens of the prompt that each completion continues."""
+        return self.prompt_mask.sum(dim=1)[self.prompt_index]
+
+    def rows(self, rows: torch.Tensor) -> PackedGroups:
+        """These completions, with the prompts they continue, and no more padding than they need."""
+        used, index = torch.unique(self.prompt_index[rows], return_inverse=True)
+        width, length = int(self.prompt_lengths[rows].max()), int(self.lengths[rows].max())
+        tables = (self.tokens, self.mask, self.drawn_log_probs, self.old_log_probs, self.reference_log_probs)
+        columns = (self.rollouts, self.groups, self.advantages, self.weights, self.task_ids)
+        return PackedGroups(
+            self.prompts[used, -width:],
+            self.prompt_mask[used, -width:],
+            index,
+            *(table[rows, :length] for table in tables),
+            *(column[rows] for column in columns),
+        )
+
+    def to(self, device: torch.device) -> PackedGroups:
+        """The same on another device."""
+        return PackedGroups(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def pack(
     groups: Sequence[Group],
     weights: FloatArray,
     pad_id: int,
-    device: torch.device,
     advantages_of: Callable[[Group], FloatArray] = group_advantages,
 ) -> PackedGroups:
     """Pack groups, (P,) loss weights beside them; steps' `extras` must be `Completion`s."""
@@ -74,27 +105,25 @@ def pack(
     rollouts, group_ids, advantages, group_weights, task_ids = zip(*rows, strict=True)
     prompts, prompt_index = fold([completion.prompt for completion in completions])
     prompt_ids, prompt_mask = left_padded(prompts, pad_id)
-    lengths = np.array([len(completion.tokens) for completion in completions])
-    tokens = np.full((len(rows), lengths.max()), pad_id, dtype=np.int64)
-    old_log_probs = np.zeros(tokens.shape, dtype=np.float32)
-    for i, completion in enumerate(completions):
-        tokens[i, : lengths[i]] = completion.tokens
-        old_log_probs[i, : lengths[i]] = completion.log_probs
-    mask = (np.arange(tokens.shape[1]) < lengths[:, None]).astype(np.float32)
+    drawn = [c.log_probs for c in completions]
+    old = [c.log_probs if c.old_log_probs is None else c.old_log_probs for c in completions]
+    pairs = zip(completions, old, strict=True)
+    reference = [before if c.reference_log_probs is None else c.reference_log_probs for c, before in pairs]
+    tokens, mask = right_padded([c.tokens for c in completions], np.int64, pad_id)
     columns = (
         prompt_ids,
         prompt_mask,
         np.array(prompt_index),
         tokens,
-        mask,
-        old_log_probs,
+        mask.astype(np.float32),
+        *(right_padded(table, np.float32)[0] for table in (drawn, old, reference)),
         np.array(rollouts),
         np.array(group_ids),
         np.array(advantages, dtype=np.float32),
         np.array(group_weights, dtype=np.float32),
         np.array(task_ids),
     )
-    return PackedGroups(*(torch.as_tensor(column, device=device) for column in columns))
+    return PackedGroups(*map(torch.as_tensor, columns))
 
 
 def fold(prompts: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], list[int]]:
@@ -117,3 +146,12 @@ def left_padded(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[np.ndarr
         ids[i, width - len(prompt) :] = prompt
         mask[i, width - len(prompt) :] = 1
     return ids, mask
+
+
+def right_padded(rows: Sequence[Sequence[float]], dtype: type, padding: float = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(R, T) values, padding on the right, and where they are not padding."""
+    lengths = np.array([len(row) for row in rows])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    values = np.full(mask.shape, padding, dtype=dtype)
+    values[mask] = np.concatenate([np.asarray(row, dtype=dtype) for row in rows])
+    return values, mask

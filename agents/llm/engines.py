@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +46,22 @@ class RolloutEngine(Protocol):
         """Generate with these from now on; they are consumed to the end, or not at all."""
         ...
 
+    def generating(self) -> AbstractContextManager[object]:
+        """Entered, on every rank alike, around a round of calls to `generate`: memory may be claimed and given back."""
+        ...
+
+
+class Parameters(Protocol):
+    """The whole parameters of a model, wherever they are; with several ranks, all must take part to the end."""
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Each by its Hugging Face name, one at a time."""
+        ...
+
+    def load_weights(self, weights: Weights) -> None:
+        """Set all of them."""
+        ...
+
 
 class TrainEngine(Protocol):
     """Accumulates gradients and takes optimiser steps, together with its peers on other ranks."""
@@ -55,10 +72,6 @@ class TrainEngine(Protocol):
 
     def step(self) -> float:
         """One optimiser step on what was accumulated; returns the gradient norm before clipping."""
-        ...
-
-    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Whole parameters by their Hugging Face names, one at a time; every rank must take them all."""
         ...
 
     def save(self, folder: Path) -> None:

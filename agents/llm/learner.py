@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from mtgrpo_env.agents.llm.data import PackedGroups, pack
+from mtgrpo_env.agents.base import OnMinibatch
+from mtgrpo_env.agents.llm.data import Completion, PackedGroups, pack
+from mtgrpo_env.agents.llm.engines import TrainEngine
+from mtgrpo_env.agents.llm.micro_batches import MicroBatch, micro_batches
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.prefix import completion_log_probs
-from mtgrpo_env.agents.llm.train_torch import TrainEngine
 from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.neural.losses import Objective
-from mtgrpo_env.types import Batch, FloatArray, Group, IntArray
+from mtgrpo_env.agents.ranks import Ranks
+from mtgrpo_env.types import Batch, FloatArray, Group, IntArray, Rollout
+
+LogProbs = Callable[[PreTrainedModel, PackedGroups, float], torch.Tensor]
+"""(R, T) log-probabilities of completions under a model, at a temperature."""
 
 
 class LanguageModelLearner(MinibatchLearner):
-    """Improves a `LanguageModelPolicy`.
+    """Improves a `LanguageModelPolicy`; with several ranks, each takes its share of every minibatch.
 
     Args:
         policy: whose model the engine trains.
@@ -27,8 +34,9 @@ class LanguageModelLearner(MinibatchLearner):
         objective: what is maximised.
         reference: model that the policy is held near to, if the objective has a weight for it; never trained.
         num_minibatches: optimiser steps for each batch.
-        rows_per_forward: completions in one forward pass; bounds the memory, changes no result. The turns of a rollout
-            stay together even where they are more.
+        tokens_per_forward: tokens in one forward pass, padding included; bounds the memory, changes no result. The
+            turns of a rollout stay together even where they are more.
+        log_probs: runs a model over completions; by default each prompt once.
         seed: of the minibatch shuffle.
 
     Raises:
@@ -43,7 +51,8 @@ class LanguageModelLearner(MinibatchLearner):
         objective: Objective | None = None,
         reference: PreTrainedModel | None = None,
         num_minibatches: int = 4,
-        rows_per_forward: int = 512,
+        tokens_per_forward: int = 16_384,
+        log_probs: LogProbs = completion_log_probs,
         seed: int = 0,
     ) -> None:
         super().__init__(num_minibatches=num_minibatches, seed=seed)
@@ -54,7 +63,26 @@ class LanguageModelLearner(MinibatchLearner):
         if (reference is None) != (self.objective.kl_coef == 0):
             given = "none" if reference is None else "one"
             raise ValueError(f"a kl_coef of {self.objective.kl_coef} and a reference go together, got {given}")
-        self.rows_per_forward = rows_per_forward
+        self.tokens_per_forward = tokens_per_forward
+        self.log_probs = log_probs
+
+    def prepare(self, batch: Batch) -> Batch:
+        """What the reference, and the model where the objective corrects the engine's, say of every completion."""
+        columns: dict[str, list[tuple[float, ...]]] = {}
+        if self.objective.importance is not None:
+            columns["old_log_probs"] = self._rescored(batch, self.policy.model)
+        if self.reference is not None:
+            columns["reference_log_probs"] = self._rescored(batch, self.reference)
+        if not columns:
+            return batch
+        rescored = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+        return _mapped(batch, lambda completion: replace(completion, **next(rescored)))
+
+    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
+        """See `Learner.update`; afterwards the policy generates with the new parameters."""
+        scalars = super().update(batch, on_minibatch)
+        self.policy.publish()
+        return {**scalars, **self._engine_gap(batch)}
 
     @torch.no_grad()
     def objectives(self, batch: Batch) -> FloatArray:
@@ -69,52 +97,93 @@ class LanguageModelLearner(MinibatchLearner):
         return np.bincount(batch.task_ids, weights=tokens, minlength=batch.num_tasks).astype(np.int64)
 
     def save(self, folder: Path) -> None:
-        super().save(folder)
+        if self.policy.ranks.rank == 0:
+            super().save(folder)
         self.engine.save(folder)
 
     def load(self, folder: Path) -> None:
         super().load(folder)
         self.engine.load(folder)
+        self.policy.publish()
 
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
         loss, objectives = 0.0, _TaskMeans(minibatch.num_tasks)
-        for part, token_weights in self._parts(minibatch.groups, minibatch.weights):
+        parts = self._parts(minibatch.groups, minibatch.weights)
+        for n, (part, token_weights) in enumerate(parts, start=1):
             surrogate = self._surrogate(part)
             part_loss = -(token_weights * part.weights[:, None] * surrogate).sum()
-            self.engine.backward(part_loss)
+            self.engine.backward(part_loss, is_last=n == len(parts))
             loss += float(part_loss.detach())
             objectives.add(part, token_weights, surrogate.detach())
-        return {"loss": loss, "gradient_norm": self.engine.step()}, objectives.means
+        norm, ranks = self.engine.step(), self.policy.ranks
+        return {"loss": sum(ranks.gather(loss)), "gradient_norm": norm}, objectives.over(ranks)
 
     def _surrogate(self, part: PackedGroups) -> torch.Tensor:
-        return self._surrogate_of(part, self._log_probs(self.policy.model, part))
+        return self._surrogate_of(part, self._log_probs_of(self.policy.model, part))
 
     def _surrogate_of(self, part: PackedGroups, log_probs: torch.Tensor) -> torch.Tensor:
         """(R, T) of a policy that gives the tokens these log-probabilities."""
-        reference_log_probs = None
-        if self.reference is not None:
-            with torch.no_grad():
-                reference_log_probs = self._log_probs(self.reference, part)
-        old = part.old_log_probs, part.advantages, part.layout
-        return self.objective.surrogate(log_probs, *old, reference_log_probs)
+        reference = None if self.reference is None else part.reference_log_probs
+        value = self.objective.surrogate(log_probs, part.old_log_probs, part.advantages, part.layout, reference)
+        if self.objective.importance is None:
+            return value
+        return value * self.objective.importance(part.old_log_probs - part.drawn_log_probs, part.layout)
 
-    def _log_probs(self, model: PreTrainedModel, part: PackedGroups) -> torch.Tensor:
-        return completion_log_probs(model, part, self.policy.decoding.temperature)
+    def _log_probs_of(self, model: PreTrainedModel, part: PackedGroups) -> torch.Tensor:
+        return self.log_probs(model, part, self.policy.decoding.temperature)
 
-    def _parts(self, groups: Sequence[Group], weights: FloatArray) -> Iterator[tuple[PackedGroups, torch.Tensor]]:
-        """Slices that fit in memory, each with its tokens' weights in the mean over *all* the groups."""
-        device = self.policy.model.device
-        packed = pack(groups, weights, self.policy.pad_id, device, self.objective.advantages)
+    def _parts(self, groups: Sequence[Group], weights: FloatArray) -> list[tuple[PackedGroups, torch.Tensor]]:
+        """This rank's passes, each with its tokens' weights in the mean over *all* the groups."""
+        packed, device = self._packed(groups, weights), self.policy.model.device
         token_weights = self.objective.token_weights(packed.layout)
-        for start, stop in _slices(packed.rollouts.tolist(), self.rows_per_forward):
-            yield packed.rows(start, stop), token_weights[start:stop]
+        parts: list[tuple[PackedGroups, torch.Tensor]] = []
+        for micro_batch in self._micro_batches(packed):
+            part = packed.rows(micro_batch.rows)
+            own = token_weights[micro_batch.rows, : part.tokens.shape[1]] * micro_batch.counts
+            parts.append((part.to(device), own.to(device)))
+        return parts
+
+    def _packed(self, groups: Sequence[Group], weights: FloatArray) -> PackedGroups:
+        return pack(groups, weights, self.policy.pad_id, self.objective.advantages)
+
+    def _micro_batches(self, packed: PackedGroups) -> list[MicroBatch]:
+        ranks = self.policy.ranks
+        return micro_batches(packed, tokens=self.tokens_per_forward, rank=ranks.rank, size=ranks.size)
 
     def _per_task(self, batch: Batch, surrogate: Callable[[PackedGroups], torch.Tensor]) -> FloatArray:
         """(K,) weighted mean of a (R, T) surrogate over each task's tokens."""
         objectives = _TaskMeans(batch.num_tasks)
         for part, token_weights in self._parts(batch.groups, batch.weights):
             objectives.add(part, token_weights, surrogate(part))
-        return objectives.means
+        return objectives.over(self.policy.ranks)
+
+    @torch.no_grad()
+    def _rescored(self, batch: Batch, model: PreTrainedModel) -> list[tuple[float, ...]]:
+        """The log-probabilities that a model gives to every completion of the batch, in their order."""
+        packed = self._packed(batch.groups, batch.weights)
+        own: dict[int, tuple[float, ...]] = {}
+        for micro_batch in self._micro_batches(packed):
+            part = packed.rows(micro_batch.rows).to(model.device)
+            values = self._log_probs_of(model, part).tolist()
+            for row, length, of_row in zip(micro_batch.rows.tolist(), part.lengths.tolist(), values, strict=True):
+                own[row] = tuple(of_row[:length])
+        rescored = {row: values for share in self.policy.ranks.gather(own) for row, values in share.items()}
+        return [rescored[row] for row in range(len(rescored))]
+
+    def _engine_gap(self, batch: Batch) -> Mapping[str, float]:
+        """How far the log-probabilities of the engine that drew the tokens are from the model's own."""
+        if self.objective.importance is None:
+            return {}
+        packed = self._packed(batch.groups, batch.weights)
+        gap = packed.old_log_probs - packed.drawn_log_probs
+        ratios = self.objective.importance(gap, packed.layout)[packed.mask > 0]
+        sizes = gap.abs()[packed.mask > 0]
+        return {
+            "engine_gap": float(sizes.mean()),
+            "engine_gap_max": float(sizes.max()),
+            "importance_mean": float(ratios.mean()),
+            "importance_max": float(ratios.max()),
+        }
 
 
 class _TaskMeans:
@@ -129,22 +198,17 @@ class _TaskMeans:
         np.add.at(self._totals, task_ids, (token_weights * values).sum(dim=1).double().cpu().numpy())
         np.add.at(self._masses, task_ids, token_weights.sum(dim=1).double().cpu().numpy())
 
-    @property
-    def means(self) -> FloatArray:
-        """(K,), NaN for a task without tokens."""
-        return np.where(self._masses > 0, self._totals / np.where(self._masses > 0, self._masses, 1), np.nan)
+    def over(self, ranks: Ranks) -> FloatArray:
+        """(K,) of what all ranks have counted; NaN for a task without tokens."""
+        totals, masses = np.sum(ranks.gather((self._totals, self._masses)), axis=0)
+        return np.where(masses > 0, totals / np.where(masses > 0, masses, 1), np.nan)
 
 
-def _slices(rollouts: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
-    """Bounds of slices of at most `size` rows, or of one rollout that has more.
+def _mapped(batch: Batch, change: Callable[[Completion], Completion]) -> Batch:
+    """The batch with every completion changed, in their order."""
 
-    >>> list(_slices([0, 1, 1, 1, 2], 2))
-    [(0, 1), (1, 4), (4, 5)]
-    """
-    starts = [i for i, rollout in enumerate(rollouts) if i == 0 or rollout != rollouts[i - 1]]
-    start = 0
-    for end, following in zip(starts[1:], [*starts[2:], len(rollouts)], strict=True):
-        if following - start > size:
-            yield start, end
-            start = end
-    yield start, len(rollouts)
+    def of_rollout(rollout: Rollout) -> Rollout:
+        return replace(rollout, steps=tuple(replace(step, extras=change(step.extras)) for step in rollout.steps))
+
+    groups = (replace(group, rollouts=tuple(map(of_rollout, group.rollouts))) for group in batch.groups)
+    return replace(batch, groups=tuple(groups))

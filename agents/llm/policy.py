@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,9 +14,29 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm.data import Completion, fold
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding, RolloutEngine, TransformersEngine
+from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
+from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
+from mtgrpo_env.agents.ranks import OneRank, Ranks
 
 _RNG_FILE = "policy_rng.json"
+
+
+class ModelParameters:
+    """The parameters of a model that is whole on this rank.
+
+    Args:
+        model: whose parameters.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        yield from self.model.state_dict().items()
+
+    def load_weights(self, weights: Weights) -> None:
+        with torch.no_grad():
+            self.model.load_state_dict(dict(weights))
 
 
 class LanguageModelPolicy:
@@ -25,6 +47,8 @@ class LanguageModelPolicy:
         tokenizer: its tokenizer; padding falls back on the end-of-text token.
         decoding: how tokens are drawn.
         engine: generates; by default transformers, in this process, with `model` itself.
+        parameters: the model's; by default those in `model`, which an engine that trains may have taken apart.
+        ranks: the processes that train the model together.
         seed: of the policy's own generator.
 
     Raises:
@@ -38,6 +62,8 @@ class LanguageModelPolicy:
         *,
         decoding: Decoding,
         engine: RolloutEngine | None = None,
+        parameters: Parameters | None = None,
+        ranks: Ranks | None = None,
         seed: int = 0,
     ) -> None:
         if tokenizer.eos_token_id is None:
@@ -48,6 +74,8 @@ class LanguageModelPolicy:
         self.eos_id = int(tokenizer.eos_token_id)
         self.pad_id = int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else self.eos_id
         self.engine = engine or TransformersEngine(model, pad_id=self.pad_id, eos_id=self.eos_id)
+        self.parameters = parameters or ModelParameters(model)
+        self.ranks = ranks or OneRank()
         self.rng = np.random.default_rng(seed)
 
     @classmethod
@@ -73,31 +101,56 @@ class LanguageModelPolicy:
         Raises:
             ValueError: if a prompt is empty, or leaves no room in the model's context for a completion.
         """
+        choices = sorted(self.stream(observations, task_ids, deterministic=deterministic))
+        return [text for _, text, _ in choices], [completion for _, _, completion in choices]
+
+    def stream(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> Iterator[tuple[int, str, Completion]]:
+        """What `act` returns, as it is generated: the place of an observation, the response, its `Completion`.
+
+        What is drawn for a prompt depends on the generator's state and the prompt, not on the other prompts.
+        """
         prompts, index = fold([tuple(ids) for ids in self.tokenizer(list(observations))["input_ids"]])
         self._check_room(prompts)
         decoding = Decoding(self.decoding.max_new_tokens, 0.0) if deterministic else self.decoding
-        counts = np.bincount(index, minlength=len(prompts))
-        generated = self.engine.generate(prompts, counts.tolist(), decoding, self.rng)
-        by_prompt = np.argsort(np.asarray(index), kind="stable")  # generated[j] answers observation by_prompt[j]
-        completions: list[Completion] = [generated[0]] * len(index)
-        for completion, i in zip(generated, by_prompt, strict=True):
-            completions[i] = completion
-        texts = self.tokenizer.batch_decode([list(c.tokens) for c in completions], skip_special_tokens=True)
-        return texts, completions
+        key = self.rng.bytes(8)
+        counts = np.bincount(index, minlength=len(prompts)).tolist()
+        places = np.argsort(np.asarray(index), kind="stable").tolist()  # row j answers observation places[j]
+        for row, completion in self.engine.generate(prompts, counts, decoding, [_seed(key, p) for p in prompts]):
+            text = self.tokenizer.decode(list(completion.tokens), skip_special_tokens=True)
+            yield places[row], str(text), completion
+
+    def publish(self) -> None:
+        """Let the engine generate with the parameters as they are now."""
+        self.engine.load_weights(self.parameters.weights())
+
+    def generating(self) -> AbstractContextManager[object]:
+        return self.engine.generating()
 
     def reseeded(self, seed: int) -> Self:
-        return type(self)(self.model, self.tokenizer, decoding=self.decoding, engine=self.engine, seed=seed)
+        return type(self)(
+            self.model,
+            self.tokenizer,
+            decoding=self.decoding,
+            engine=self.engine,
+            parameters=self.parameters,
+            ranks=self.ranks,
+            seed=seed,
+        )
 
     def save(self, folder: Path) -> None:
         """Write a folder that `AutoModelForCausalLM.from_pretrained` loads, and the generator beside it."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
+        is_writer = self.ranks.rank == 0
+        weights = {name: tensor.cpu() for name, tensor in self.parameters.weights() if is_writer}
+        if is_writer:
+            self.model.save_pretrained(folder, state_dict=weights)
+            self.tokenizer.save_pretrained(folder)
+            (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
 
     def load(self, folder: Path) -> None:
         saved = AutoModelForCausalLM.from_pretrained(folder, dtype=self.model.dtype)
-        with torch.no_grad():
-            self.model.load_state_dict(saved.state_dict())
+        self.parameters.load_weights(saved.state_dict().items())
         self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
 
     def _check_room(self, prompts: Sequence[tuple[int, ...]]) -> None:
@@ -110,3 +163,9 @@ class LanguageModelPolicy:
                 f"a prompt of {longest} tokens and {self.decoding.max_new_tokens} new ones "
                 f"exceed the model's context of {context} tokens"
             )
+
+
+def _seed(key: bytes, prompt: tuple[int, ...]) -> int:
+    """63 bits of a hash: a prompt's own seed in this call."""
+    digest = blake2b(np.asarray(prompt, dtype=np.int64).tobytes(), key=key, digest_size=8).digest()
+    return int.from_bytes(digest) >> 1

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import Completion, left_padded
+from mtgrpo_env.agents.llm.engines import Decoding, Weights
 from mtgrpo_env.agents.llm.prefix import prefill
 
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How tokens are drawn.
-
-    Attributes:
-        max_new_tokens: a completion is cut off here.
-        temperature: of the softmax; 0 takes the likeliest token.
-    """
-
-    max_new_tokens: int = 16
-    temperature: float = 1.0
-
-
-class RolloutEngine(Protocol):
-    """Generates completions of tokenised prompts."""
-
-    def generate(
-        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, rng: np.random.Generator
-    ) -> list[Completion]:
-        """`counts[i]` completions of `prompts[i]`, prompt after prompt; all randomness comes from `rng`."""
-        ...
+_BELOW_ONE = 1 - 1e-6  # rounding must not carry a chance to the end, where tokens of no probability may be
 
 
 class TransformersEngine:
@@ -47,45 +26,67 @@ class TransformersEngine:
         pad_id: token id of padding.
         eos_id: token id that ends a completion.
         rows_at_once: completions generated in one batch; bounds the memory.
+        whole: entered while the model generates, where its parameters are elsewhere partitioned.
     """
 
-    def __init__(self, model: PreTrainedModel, *, pad_id: int, eos_id: int, rows_at_once: int = 1024) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        pad_id: int,
+        eos_id: int,
+        rows_at_once: int = 1024,
+        whole: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self.model = model
         self.pad_id = pad_id
         self.eos_id = eos_id
         self.rows_at_once = rows_at_once
+        self.whole = whole
 
     def generate(
-        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, rng: np.random.Generator
-    ) -> list[Completion]:
-        generator = torch.Generator(self.model.device).manual_seed(int(rng.integers(2**62)))
+        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, Completion]]:
+        uniforms = [
+            np.random.default_rng(seed).random((count, decoding.max_new_tokens), dtype=np.float32)
+            for seed, count in zip(seeds, counts, strict=True)
+        ]
         rows = np.repeat(np.arange(len(prompts)), counts)
-        completions: list[Completion] = []
         for start in range(0, len(rows), self.rows_at_once):
             part = rows[start : start + self.rows_at_once]
-            first = int(part[0])
-            wanted = list(prompts[first : int(part[-1]) + 1])
-            completions += self._generate(wanted, torch.as_tensor(part - first), decoding, generator)
-        return completions
+            first, last = int(part[0]), int(part[-1])
+            offset = start - int(np.sum(counts[:first]))
+            draws = np.concatenate(uniforms[first : last + 1])[offset : offset + len(part)]
+            chances = torch.as_tensor(draws, device=self.model.device)
+            wanted, which = list(prompts[first : last + 1]), torch.as_tensor(part - first)
+            yield from enumerate(self._generate(wanted, which, decoding.temperature, chances), start)
+
+    def load_weights(self, weights: Weights) -> None:
+        """Nothing: the model that generates is the one that is trained."""
+
+    def generating(self) -> AbstractContextManager[object]:
+        return self.whole()
 
     @torch.inference_mode()
     def _generate(
-        self, prompts: list[tuple[int, ...]], rows: torch.Tensor, decoding: Decoding, generator: torch.Generator
+        self, prompts: list[tuple[int, ...]], rows: torch.Tensor, temperature: float, chances: torch.Tensor
     ) -> list[Completion]:
+        """A completion for each of `rows`, (R,) indices of prompts; (R, T) `chances` in [0, 1) decide its tokens."""
         device = self.model.device
         rows = rows.to(device)
         ids, mask = (torch.as_tensor(array, device=device) for array in left_padded(prompts, self.pad_id))
         prefix = prefill(self.model, ids, mask).select(rows)
         cache, mask, logits, positions = prefix.cache, prefix.mask, prefix.next_logits, prefix.lengths
-        tokens = torch.full((len(rows), decoding.max_new_tokens), self.pad_id, device=device)
+        limit = chances.shape[1]
+        tokens = torch.full(chances.shape, self.pad_id, device=device)
         log_probs = torch.zeros(tokens.shape, device=device)
         lengths = torch.zeros(len(rows), dtype=torch.long, device=device)
         alive = torch.arange(len(rows), device=device)
-        for t in range(decoding.max_new_tokens):
-            chosen, chosen_log_probs = _draw(logits, decoding.temperature, generator)
+        for t in range(limit):
+            chosen, chosen_log_probs = _draw(logits, temperature, chances[alive, t])
             tokens[alive, t], log_probs[alive, t], lengths[alive] = chosen, chosen_log_probs, t + 1
             running = torch.nonzero(chosen != self.eos_id).squeeze(1)
-            if not len(running) or t + 1 == decoding.max_new_tokens:
+            if not len(running) or t + 1 == limit:
                 break
             if len(running) < len(alive):
                 cache.batch_select_indices(running)
@@ -102,12 +103,15 @@ class TransformersEngine:
         return _completions(prompts, rows, tokens, log_probs, lengths)
 
 
-def _draw(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def _draw(logits: torch.Tensor, temperature: float, chances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(R,) tokens and their log-probabilities: each is where the cumulated probabilities pass the row's chance."""
     log_probs = torch.log_softmax(logits.float() / (temperature or 1.0), dim=-1)
     if temperature == 0:
         chosen = log_probs.argmax(dim=-1)
     else:
-        chosen = torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
+        cumulated = log_probs.exp().cumsum(dim=-1)
+        passed = chances[:, None] * cumulated[:, -1:] * _BELOW_ONE
+        chosen = torch.searchsorted(cumulated, passed, right=True).squeeze(1)
     return chosen, log_probs.gather(1, chosen[:, None]).squeeze(1)
 
 

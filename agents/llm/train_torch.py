@@ -3,31 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 _FILE = "optimizer.pt"
-
-
-class TrainEngine(Protocol):
-    """Accumulates gradients and takes optimiser steps."""
-
-    def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradient of `loss`."""
-        ...
-
-    def step(self) -> float:
-        """One optimiser step on what was accumulated; returns the gradient norm before clipping."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write the optimiser's state into `folder`."""
-        ...
-
-    def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
-        ...
 
 
 class TorchTrainEngine:
@@ -47,7 +26,7 @@ class TorchTrainEngine:
         self.max_grad_norm = max_grad_norm
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=weight_decay)
 
-    def backward(self, loss: torch.Tensor) -> None:
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         loss.backward()
 
     def step(self) -> float:

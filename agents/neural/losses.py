@@ -68,6 +68,21 @@ def divergence(log_probs: torch.Tensor, reference_log_probs: torch.Tensor) -> to
     return torch.exp(log_u) - log_u - 1
 
 
+Importance = Callable[[torch.Tensor, Layout], torch.Tensor]
+"""From log π_model - log π_engine (R, T) of what an engine drew to the weights (R, T) that correct for it."""
+
+
+def truncated_token_importance(log_ratios: torch.Tensor, layout: Layout, *, cap: float) -> torch.Tensor:
+    """min(π_model / π_engine, cap) of each token."""
+    return torch.exp(log_ratios).clamp(max=cap)
+
+
+def truncated_sequence_importance(log_ratios: torch.Tensor, layout: Layout, *, cap: float) -> torch.Tensor:
+    """min(π_model / π_engine, cap) of each whole rollout, the same for all its tokens."""
+    sums = _sums((log_ratios * layout.mask).sum(dim=1), layout.rollouts)
+    return torch.exp(sums).clamp(max=cap)[layout.rollouts, None].expand_as(log_ratios)
+
+
 def sequence_mean(layout: Layout) -> torch.Tensor:
     """Mean over rollouts of the mean over their tokens: prompt share is loss share."""
     return layout.mask / layout.lengths[layout.rollouts, None] / len(layout.lengths)
@@ -100,6 +115,7 @@ class Objective:
         clip_low: ε_low.
         clip_high: ε_high.
         kl_coef: β, weight of the divergence from a reference policy.
+        importance: corrects for an engine that does not draw from quite the policy that is trained, if it is to.
 
     Raises:
         ValueError: if a number is negative.
@@ -111,6 +127,7 @@ class Objective:
     clip_low: float = 0.2
     clip_high: float = 0.28
     kl_coef: float = 0.0
+    importance: Importance | None = None
 
     def __post_init__(self) -> None:
         for name in ("clip_low", "clip_high", "kl_coef"):
@@ -144,6 +161,27 @@ LOSSES: Mapping[str, Callable[[int], Objective]] = {
 
 GSPO_CLIPS = {"clip_low": 3e-4, "clip_high": 4e-4}
 """Of sequence ratios, as its authors have them: a geometric mean moves far less than a token's ratio."""
+
+
+IMPORTANCE: Mapping[str, Callable[[float], Importance | None]] = {
+    "none": lambda cap: None,
+    "token": lambda cap: partial(truncated_token_importance, cap=cap),
+    "sequence": lambda cap: partial(truncated_sequence_importance, cap=cap),
+}
+"""Corrections for the engine by name, given the largest weight."""
+
+
+def named_importance(name: str, cap: float) -> Importance | None:
+    """A correction of `IMPORTANCE`.
+
+    Raises:
+        ValueError: if there is none of the name, or the cap is below 1.
+    """
+    if name not in IMPORTANCE:
+        raise ValueError(f"importance must be one of {list(IMPORTANCE)}, got {name!r}")
+    if not cap >= 1:
+        raise ValueError(f"importance_cap must be at least 1, got {cap}")
+    return IMPORTANCE[name](cap)
 
 
 def named_objective(name: str, *, max_tokens: int, clip_high: float, kl_coef: float = 0.0) -> Objective:

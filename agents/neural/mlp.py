@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -151,6 +152,9 @@ class MLPPolicy:
         other = type(self)(self.readers, self.writers, hidden_size=self.network.trunk.in_features, seed=seed)
         other.network = self.network
         return other
+
+    def generating(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def save(self, folder: Path) -> None:
         torch.save(self.network.state_dict(), folder / _NETWORK_FILE)

@@ -82,7 +82,7 @@ class MLPLearner(MinibatchLearner):
         steps = _flatten(minibatch)
         surrogate = self._surrogate(steps)
         loss = -(steps.shares * steps.weights * surrogate).sum()
-        self.engine.backward(loss)
+        self.engine.backward(loss, is_last=True)
         scalars = {"loss": float(loss.detach()), "gradient_norm": self.engine.step()}
         return scalars, _per_task(steps, surrogate.detach(), minibatch.num_tasks)
 

@@ -115,8 +115,8 @@ def _evaluate(config: Config, suite: TaskSuite, problems: Sequence[Problem], on_
         return evaluate_answers(suite, _BASELINES[config.agent], problems, seed=config.seed, on_group=on_group)
     import transformers
 
+    from mtgrpo_env.agents.llm.engines import Decoding
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-    from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     decoding = Decoding(config.max_new_tokens, config.temperature)

@@ -16,9 +16,9 @@ import transformers
 from rich.console import Console
 
 from mtgrpo_env.agents.checkpoints import atomic_file, checkpoint_folder, keep_newest, newest_checkpoint
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.methods import Method, MethodConfig, named_method
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
@@ -80,8 +80,8 @@ class Config:
     """Longest response, in tokens."""
     temperature: float = 1.0
     """Of sampling, in training and evaluation."""
-    rows_per_forward: int = 512
-    """Completions in one training pass; lower it when memory runs out, no result changes."""
+    tokens_per_forward: int = 16_384
+    """Tokens in one training pass, padding included; lower it when memory runs out, no result changes."""
     eval_problems: int = 300
     """Held-out problems of each task."""
     eval_every: int = 10
@@ -143,7 +143,7 @@ def build_agent(config: Config, suite: TaskSuite, start: str) -> MTGRPOAgent:
         objective=build_objective(config, method),
         reference=deepcopy(policy.model).requires_grad_(False) if config.kl_coef else None,
         num_minibatches=config.minibatches,
-        rows_per_forward=config.rows_per_forward,
+        tokens_per_forward=config.tokens_per_forward,
         seed=config.seed,
     )
     return method.agent(suite, policy, learner, group_size=config.group_size)
@@ -286,7 +286,7 @@ def _check(config: Config) -> None:
     named_method(config.method)
     named_objective(config.loss, max_tokens=config.max_new_tokens, clip_high=0.28, kl_coef=config.kl_coef)
     MethodConfig(1, config.batch_size, preset=config.preset, weight_optimizer=config.weight_optimizer)
-    sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "rows_per_forward")
+    sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "tokens_per_forward")
     for name in (*sizes, "eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
@@ -62,9 +63,13 @@ class Player(ScriptedPolicy):
 
     def __init__(self) -> None:
         super().__init__(lambda observation, task_id, place: place % GROUP_SIZE)
+        self.rng = np.random.default_rng(0)
 
     def reseeded(self, seed: int) -> Self:
         return self
+
+    def generating(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def save(self, folder: Path) -> None: ...
 
@@ -73,6 +78,9 @@ class Player(ScriptedPolicy):
 
 class SteadyLearner:
     """Four minibatches in the order of the batch, each worth `GAINS`."""
+
+    def prepare(self, batch: Batch) -> Batch:
+        return batch
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         for indices in np.array_split(np.arange(len(batch.groups)), min(4, len(batch.groups))):

@@ -16,8 +16,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mtgrpo_env.agents.checkpoints import newest_checkpoint
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.cli import main
 from mtgrpo_env.cli.train import Config, build_method
 from mtgrpo_env.envs.mtreason import SUITES, reason_suite

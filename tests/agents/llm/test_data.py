@@ -43,7 +43,7 @@ def groups() -> list[Group]:
 
 @pytest.fixture
 def packed(groups: list[Group]) -> PackedGroups:
-    return pack(groups, np.array([1.0, 2.5]), PAD, torch.device("cpu"))
+    return pack(groups, np.array([1.0, 2.5]), PAD)
 
 
 @settings(max_examples=50, derandomize=True, deadline=None)
@@ -100,29 +100,40 @@ def test_a_rollout_whose_scorer_failed_is_packed_without_advantage() -> None:
     rollouts = [
         rollout_of(reward, completion, valid=valid) for reward, valid in ((1.0, True), (0.0, True), (0.0, False))
     ]
-    packed = pack([Group(Problem(0, seed=0), tuple(rollouts))], np.ones(1), PAD, torch.device("cpu"))
+    packed = pack([Group(Problem(0, seed=0), tuple(rollouts))], np.ones(1), PAD)
     assert packed.advantages.tolist() == [1.0, -1.0, 0.0]
 
 
 def test_one_weight_for_each_group_is_required(groups: list[Group]) -> None:
     with pytest.raises(ValueError, match="shorter"):
-        pack(groups, np.ones(1), PAD, torch.device("cpu"))
+        pack(groups, np.ones(1), PAD)
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 5), (0, 1), (1, 4), (3, 9)])
-def test_a_slice_equals_the_whole_seen_in_part_and_holds_no_prompt_it_does_not_need(
-    packed: PackedGroups, start: int, stop: int
+PADDED = ("tokens", "mask", "drawn_log_probs", "old_log_probs", "reference_log_probs")
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [0], [4, 1, 2], [3]])
+def test_some_rows_are_the_whole_seen_in_part_with_no_more_prompts_and_padding_than_they_need(
+    packed: PackedGroups, rows: list[int]
 ) -> None:
-    part = packed.rows(start, stop)
-    for field in fields(PackedGroups):
-        if field.name not in ("prompts", "prompt_mask", "prompt_index"):
-            assert torch.equal(getattr(part, field.name), getattr(packed, field.name)[start:stop]), field.name
+    part = packed.rows(torch.tensor(rows))
+    for name in (field.name for field in fields(PackedGroups)):
+        if name in PADDED:
+            assert torch.equal(getattr(part, name), getattr(packed, name)[rows, : part.lengths.max()]), name
+        elif name not in ("prompts", "prompt_mask", "prompt_index"):
+            assert torch.equal(getattr(part, name), getattr(packed, name)[rows]), name
     for name in ("prompts", "prompt_mask"):
-        whole = getattr(packed, name)[packed.prompt_index[start:stop]]
+        whole = getattr(packed, name)[packed.prompt_index[rows], -int(part.prompt_lengths.max()) :]
         assert torch.equal(getattr(part, name)[part.prompt_index], whole), name
     assert sorted(set(part.prompt_index.tolist())) == list(range(len(part.prompts)))
+    assert part.mask.any(dim=0).all()
+    assert part.prompt_mask.any(dim=0).all()
 
 
-def test_slices_put_together_give_every_completion_once(packed: PackedGroups) -> None:
-    parts = [packed.rows(start, start + 2) for start in range(0, 5, 2)]
-    assert torch.equal(torch.cat([part.tokens for part in parts]), packed.tokens)
+def test_what_the_learner_found_out_stands_beside_what_the_engine_said() -> None:
+    plain = completion_of((1,), (2, 3))
+    rescored = Completion((1,), (4,), (-1.0,), old_log_probs=(-1.5,), reference_log_probs=(-2.0,))
+    packed = pack([Group(Problem(0, seed=0), (rollout_of(1.0, plain), rollout_of(0.0, rescored)))], np.ones(1), PAD)
+    assert packed.drawn_log_probs.tolist() == [[-0.5, -1.5], [-1.0, 0.0]]
+    assert packed.old_log_probs.tolist() == [[-0.5, -1.5], [-1.5, 0.0]]
+    assert packed.reference_log_probs.tolist() == [[-0.5, -1.5], [-2.0, 0.0]]

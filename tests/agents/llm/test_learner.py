@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.llm.data import Completion
-from mtgrpo_env.agents.llm.learner import LanguageModelLearner, _slices
+from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
@@ -40,7 +40,7 @@ class GradientRecorder:
         self.module = module
         self.gradients: list[torch.Tensor] = []
 
-    def backward(self, loss: torch.Tensor) -> None:
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         loss.backward()
 
     def step(self) -> float:
@@ -155,17 +155,17 @@ def test_a_task_that_is_not_in_the_batch_has_no_objective(policy: LanguageModelP
         assert np.isfinite(objectives[1 - absent])
 
 
-@pytest.mark.parametrize("rows_per_forward", [5, 512])
+@pytest.mark.parametrize("tokens_per_forward", [20, 512])
 @BOTH_MEANS
 def test_the_objectives_equal_a_slow_loop_over_rollouts_and_tokens(
     policy: LanguageModelPolicy,
     sample: Sample,
     plain_log_probs: PlainLogProbs,
     token_weights: TokenWeights,
-    rows_per_forward: int,
+    tokens_per_forward: int,
 ) -> None:
     batch = shifted(sample(policy))
-    learner = learner_of(policy, objective=Objective(token_weights), rows_per_forward=rows_per_forward)
+    learner = learner_of(policy, objective=Objective(token_weights), tokens_per_forward=tokens_per_forward)
     token_sums: list[list[float]] = [[], []]
     token_counts: list[list[int]] = [[], []]
     for group in batch.groups:
@@ -192,15 +192,15 @@ def test_the_loss_of_one_minibatch_is_minus_the_objective_of_the_batch(
     assert learner.update(batch)["loss"] == pytest.approx(-total_of(learner.objectives(batch), batch), abs=1e-5)
 
 
-@pytest.mark.parametrize("rows_per_forward", [1, 5, 24])
+@pytest.mark.parametrize("tokens_per_forward", [1, 20, 60])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_rows_per_forward_changes_no_gradient(
-    policy: LanguageModelPolicy, sample: Sample, loss: str, rows_per_forward: int
+def test_tokens_per_forward_changes_no_gradient(
+    policy: LanguageModelPolicy, sample: Sample, loss: str, tokens_per_forward: int
 ) -> None:
     batch = shifted(sample(policy))
     options = {"num_minibatches": 1, "objective": objective_of(loss)}
     (whole,) = gradients_of(policy, batch, **options)
-    (parts,) = gradients_of(policy, batch, rows_per_forward=rows_per_forward, **options)
+    (parts,) = gradients_of(policy, batch, tokens_per_forward=tokens_per_forward, **options)
     assert whole.abs().max() > 1e-4
     torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-5)
 
@@ -241,16 +241,6 @@ def test_a_reference_and_its_weight_go_together(policy: LanguageModelPolicy) -> 
         learner_of(policy, objective=Objective(kl_coef=0.1))
     with pytest.raises(ValueError, match=r"a kl_coef of 0\.0 and a reference go together, got one"):
         learner_of(policy, reference=policy.model)
-
-
-def test_the_turns_of_a_rollout_stay_in_one_forward_pass() -> None:
-    rollouts = [0, 0, 1, 2, 2, 2, 2, 3]
-    for size in range(1, 9):
-        slices = list(_slices(rollouts, size))
-        assert [i for start, stop in slices for i in range(start, stop)] == list(range(len(rollouts)))
-        parts = [rollouts[start:stop] for start, stop in slices]
-        assert all(len(part) <= size or len(set(part)) == 1 for part in parts)
-        assert len({rollout for part in parts for rollout in set(part)}) == sum(len(set(part)) for part in parts)
 
 
 def test_the_gradient_is_linear_in_the_loss_weights(policy: LanguageModelPolicy, sample: Sample) -> None:
@@ -312,13 +302,13 @@ def test_a_gradient_that_is_not_finite_is_refused_and_leaves_everything_as_it_wa
     assert torch.isfinite(parameters_of(policy)).all()
 
 
-@pytest.mark.parametrize("rows_per_forward", [512, 5])
+@pytest.mark.parametrize("tokens_per_forward", [512, 20])
 def test_each_minibatch_is_told_with_the_objectives_it_had_before_its_step(
-    make_policy: MakePolicy, sample: Sample, rows_per_forward: int
+    make_policy: MakePolicy, sample: Sample, tokens_per_forward: int
 ) -> None:
     policy = make_policy()
     batch = sample(policy)
-    learner = learner_of(policy, lr=1e-2, num_minibatches=3, rows_per_forward=rows_per_forward)
+    learner = learner_of(policy, lr=1e-2, num_minibatches=3, tokens_per_forward=tokens_per_forward)
     told: list[FloatArray] = []
     parts: list[Batch] = []
 

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.agents.llm.engines import Decoding, Weights
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 
 MakePolicy = Callable[..., LanguageModelPolicy]
 
 
 class NumberingEngine:
-    """Answers each prompt by the prompt itself and how many answers to it came before."""
+    """Answers each prompt by the prompt itself and how many answers to it came before; the last row is done first."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
         self.calls: list[tuple[list[str], list[int], Decoding]] = []
 
     def generate(
-        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, rng: np.random.Generator
-    ) -> list[Completion]:
+        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, Completion]]:
         texts = [str(self.tokenizer.decode(list(prompt))) for prompt in prompts]
         self.calls.append((texts, list(counts), decoding))
-        return [
+        self.seeds = dict(zip(texts, seeds, strict=True))
+        completions = [
             Completion(prompt, tuple(self.tokenizer(f"{text}#{number}")["input_ids"]), ())
             for prompt, text, count in zip(prompts, texts, counts, strict=True)
             for number in range(count)
         ]
+        yield from reversed(list(enumerate(completions)))
+
+    def load_weights(self, weights: Weights) -> None:
+        self.loaded = dict(weights)
+
+    def generating(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
 
 @pytest.fixture
@@ -61,6 +69,37 @@ def test_every_answer_lands_at_the_observation_it_answers(scripted: LanguageMode
     tokenizer = scripted.tokenizer
     assert [tokenizer.decode(list(c.prompt)) for c in completions] == ["b", "a", "b", "c", "b", "a"]
     assert [tokenizer.decode(list(c.tokens)) for c in completions] == texts
+
+
+def test_answers_are_handed_over_in_the_order_in_which_they_are_generated(scripted: LanguageModelPolicy) -> None:
+    streamed = list(scripted.stream(["b", "a", "b"], [0] * 3))
+    assert [(i, text) for i, text, _ in streamed] == [(1, "a#0"), (2, "b#1"), (0, "b#0")]
+
+
+def test_a_prompts_seed_depends_on_the_generator_and_the_prompt_not_on_its_neighbours(
+    scripted: LanguageModelPolicy, engine: NumberingEngine
+) -> None:
+    scripted.reseeded(3).act(["a", "b", "c", "a"], [0] * 4)
+    together = engine.seeds
+    scripted.reseeded(3).act(["c"], [0])
+    assert engine.seeds == {"c": together["c"]}
+    assert len(set(together.values())) == 3
+    scripted.reseeded(4).act(["c"], [0])
+    assert engine.seeds != {"c": together["c"]}
+    policy = scripted.reseeded(3)
+    for _ in range(2):
+        policy.act(["c"], [0])
+    assert engine.seeds != {"c": together["c"]}, "another call draws anew"
+
+
+def test_publishing_hands_the_engine_the_parameters_as_they_are_now(
+    scripted: LanguageModelPolicy, engine: NumberingEngine
+) -> None:
+    with torch.no_grad():
+        next(scripted.model.parameters()).add_(1.0)
+    scripted.publish()
+    assert engine.loaded.keys() == scripted.model.state_dict().keys()
+    assert all(torch.equal(engine.loaded[name], tensor) for name, tensor in scripted.model.state_dict().items())
 
 
 def test_a_deterministic_action_is_decoded_at_temperature_zero(

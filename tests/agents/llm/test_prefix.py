@@ -27,7 +27,7 @@ SHAPES = [
 
 def packed_of(completions: Sequence[Completion]) -> PackedGroups:
     rollouts = tuple(Rollout((Step("", "", 0.0, extras=c),), 0.0, False) for c in completions)
-    return pack([Group(Problem(0, seed=0), rollouts)], np.ones(1), 0, torch.device("cpu"))
+    return pack([Group(Problem(0, seed=0), rollouts)], np.ones(1), 0)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])

@@ -10,8 +10,9 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import Completion, pack
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.prefix import completion_log_probs
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding, TransformersEngine
+from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.types import Group, Problem, Rollout, Step
 
 PAD, EOS = 0, 1
@@ -30,7 +31,10 @@ def generate(
     seed: int = 0,
 ) -> list[Completion]:
     engine = TransformersEngine(model, pad_id=PAD, eos_id=eos, rows_at_once=rows_at_once)
-    return engine.generate(prompts, counts, decoding, np.random.default_rng(seed))
+    seeds = [100 * seed + i for i in range(len(prompts))]
+    rows = list(engine.generate(prompts, counts, decoding, seeds))
+    assert [row for row, _ in rows] == list(range(sum(counts)))
+    return [completion for _, completion in rows]
 
 
 def likely_token(model: PreTrainedModel) -> int:
@@ -44,22 +48,27 @@ def test_log_probs_are_those_the_learner_computes(model: PreTrainedModel, temper
     completions = generate(model, Decoding(8, temperature), eos=likely_token(model), counts=[8, 8, 8])
     assert len({len(c.tokens) for c in completions}) > 2, "completions of several lengths are needed"
     rollouts = tuple(Rollout((Step("", "", 0.0, extras=c),), 0.0, False) for c in completions)
-    packed = pack([Group(Problem(0, seed=0), rollouts)], np.ones(1), PAD, torch.device("cpu"))
+    packed = pack([Group(Problem(0, seed=0), rollouts)], np.ones(1), PAD)
     with torch.no_grad():
         expected = completion_log_probs(model, packed, temperature)
     torch.testing.assert_close(packed.old_log_probs, expected * packed.mask, atol=1e-5, rtol=1e-5)
 
 
-def test_the_same_generator_gives_the_same_completions_and_another_gives_others(model: PreTrainedModel) -> None:
+def test_the_same_seeds_give_the_same_completions_and_others_give_others(model: PreTrainedModel) -> None:
     first, again, other = (generate(model, Decoding(8), seed=seed) for seed in (3, 3, 4))
     assert first == again
     assert first != other
+    assert len({c.tokens for c in first[:3]}) == 3, "a prompt's completions differ"
 
 
-def test_the_generator_moves_on_so_that_the_next_call_draws_anew(model: PreTrainedModel) -> None:
-    engine, rng = TransformersEngine(model, pad_id=PAD, eos_id=EOS), np.random.default_rng(0)
-    first, second = (engine.generate(PROMPTS, COUNTS, Decoding(8), rng) for _ in range(2))
-    assert first != second
+@pytest.mark.parametrize("rows_at_once", [1, 3, 1024])
+def test_what_a_prompt_gets_depends_on_its_seed_and_not_on_what_stands_beside_it(
+    model: PreTrainedModel, rows_at_once: int
+) -> None:
+    engine = TransformersEngine(model, pad_id=PAD, eos_id=EOS, rows_at_once=rows_at_once)
+    together = [c.tokens for _, c in engine.generate(PROMPTS, COUNTS, Decoding(8), [1, 2, 3])]
+    alone = [c.tokens for i in (2, 0) for _, c in engine.generate([PROMPTS[i]], [COUNTS[i]], Decoding(8), [i + 1])]
+    assert alone == [*together[8:], *together[:3]]
 
 
 def test_torchs_global_generator_is_neither_read_nor_moved(model: PreTrainedModel) -> None:

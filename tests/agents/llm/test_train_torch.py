@@ -20,7 +20,7 @@ def linear() -> torch.nn.Linear:
 def backward(engine: TorchTrainEngine, *gradient: float) -> None:
     """Accumulate exactly this gradient."""
     (weight,) = engine.module.parameters()
-    engine.backward((weight * torch.tensor([gradient])).sum())
+    engine.backward((weight * torch.tensor([gradient])).sum(), is_last=True)
 
 
 def test_the_norm_returned_is_that_of_all_that_was_accumulated_before_clipping() -> None:
