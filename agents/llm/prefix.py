@@ -8,6 +8,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import PackedGroups
+from mtgrpo_env.agents.llm.log_probs import chosen_log_probs
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,11 @@ def prefill(model: PreTrainedModel, prompts: torch.Tensor, mask: torch.Tensor) -
 def completion_log_probs(model: PreTrainedModel, packed: PackedGroups, temperature: float) -> torch.Tensor:
     """(R, T) log-probability of every token of every completion; gradients flow through the shared prompts."""
     prefix = prefill(model, packed.prompts, packed.prompt_mask).select(packed.prompt_index)
+    log_probs = chosen_log_probs(prefix.next_logits[:, None], packed.tokens[:, :1], temperature)
     seen = packed.tokens[:, :-1]  # the last token is predicted, never read
-    logits = prefix.next_logits[:, None]
-    if seen.shape[1]:
-        positions = prefix.lengths[:, None] + torch.arange(seen.shape[1], device=seen.device)
-        attention = torch.cat([prefix.mask, packed.mask[:, :-1].to(prefix.mask.dtype)], dim=1)
-        output = model(seen, attention_mask=attention, position_ids=positions, past_key_values=prefix.cache)
-        logits = torch.cat([logits, output.logits], dim=1)
-    log_probs = torch.log_softmax(logits.float() / temperature, dim=-1)
-    return log_probs.gather(-1, packed.tokens[:, :, None]).squeeze(-1)
+    if not seen.shape[1]:
+        return log_probs
+    positions = prefix.lengths[:, None] + torch.arange(seen.shape[1], device=seen.device)
+    attention = torch.cat([prefix.mask, packed.mask[:, :-1].to(prefix.mask.dtype)], dim=1)
+    output = model(seen, attention_mask=attention, position_ids=positions, past_key_values=prefix.cache)
+    return torch.cat([log_probs, chosen_log_probs(output.logits, packed.tokens[:, 1:], temperature)], dim=1)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import Completion, left_padded
 from mtgrpo_env.agents.llm.engines import Decoding, Weights
+from mtgrpo_env.agents.llm.growing_cache import make_room
 from mtgrpo_env.agents.llm.prefix import prefill
 
 _BELOW_ONE = 1 - 1e-6  # rounding must not carry a chance to the end, where tokens of no probability may be
@@ -76,6 +77,7 @@ class TransformersEngine:
         rows = rows.to(device)
         ids, mask = (torch.as_tensor(array, device=device) for array in left_padded(prompts, self.pad_id))
         prefix = prefill(self.model, ids, mask).select(rows)
+        make_room(prefix.cache, chances.shape[1])
         cache, mask, logits, positions = prefix.cache, prefix.mask, prefix.next_logits, prefix.lengths
         limit = chances.shape[1]
         tokens = torch.full(chances.shape, self.pad_id, device=device)

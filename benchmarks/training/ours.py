@@ -7,16 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from mtgrpo_env.agents.base import Learner
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.rollout_transformers import Decoding
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective
 from mtgrpo_env.agents.signals import Improve, once_per_step
 from mtgrpo_env.filters import every_group
-from mtgrpo_env.plans import BatchSampler
-from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
+from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
 from mtgrpo_env.types import Batch, FloatArray
@@ -33,17 +32,15 @@ def suite() -> TaskSuite:
 
 def grpo(size: Size) -> MTGRPOAgent:
     """Plain GRPO: uniform weights, and nothing measured for them."""
-    sampler = MultinomialSampler(NUM_TASKS, setting.NUM_PROMPTS, seed=0)
-    return _agent(size, sampler, UniformWeights(NUM_TASKS), _train_only)
+    return _agent(size, UniformWeights(NUM_TASKS), _train_only)
 
 
 def mt_grpo(size: Size) -> MTGRPOAgent:
-    """MT-GRPO: after the update a forward pass over the batch tells how far each task improved."""
-    sampler = RatioPreservingSampler(NUM_TASKS, setting.NUM_PROMPTS, seed=0)
-    return _agent(size, sampler, ImprovementAwareWeights(NUM_TASKS), once_per_step)
+    """MT-GRPO on as many rollouts: after the update a forward pass tells how far each task improved."""
+    return _agent(size, ImprovementAwareWeights(NUM_TASKS), once_per_step)
 
 
-def _agent(size: Size, sampler: BatchSampler, task_weights: TaskWeights, improve: Improve) -> MTGRPOAgent:
+def _agent(size: Size, task_weights: TaskWeights, improve: Improve) -> MTGRPOAgent:
     tokenizer, model = setting.tokenizer_and_model(size)
     policy = LanguageModelPolicy(model, tokenizer, decoding=Decoding(setting.NEW_TOKENS))
     engine = TorchTrainEngine(model, lr=setting.LEARNING_RATE, max_grad_norm=setting.MAX_GRAD_NORM)
@@ -53,7 +50,7 @@ def _agent(size: Size, sampler: BatchSampler, task_weights: TaskWeights, improve
         suite(),
         policy,
         learner,
-        sampler,
+        MultinomialSampler(NUM_TASKS, setting.NUM_PROMPTS, seed=0),
         task_weights,
         group_size=setting.GROUP_SIZE,
         group_filter=every_group,

@@ -17,6 +17,7 @@ ROWS = NUM_PROMPTS * GROUP_SIZE
 LEARNING_RATE, MAX_GRAD_NORM = 1e-4, 1.0
 CLIP_LOW, CLIP_HIGH = 0.2, 0.28
 NEVER = "<never>"
+_PAD_ID = 0  # of the tiny tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,14 @@ def tokenizer_and_model(size: Size) -> tuple[PreTrainedTokenizerBase, PreTrained
             num_attention_heads=4,
             num_key_value_heads=2,
             max_position_embeddings=PROMPT_TOKENS + NEW_TOKENS,
-            pad_token_id=tokenizer.pad_token_id,
+            pad_token_id=_PAD_ID,
             eos_token_id=None,
             bos_token_id=None,
         )
     )
     return tokenizer, model
+
+
+def num_parameters(size: Size) -> int:
+    """Of a model of that size."""
+    return sum(parameter.numel() for parameter in tokenizer_and_model(size)[1].parameters())

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset  # pyright: ignore[reportMissingImports]
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig  # pyright: ignore[reportMissingImports]
+from trl.trainer.grpo_trainer import GRPOTrainer  # pyright: ignore[reportMissingImports]
 
 from training import setting
 from training.setting import Size
@@ -72,12 +73,10 @@ class BetweenSteps(TrainerCallback):
     ) -> None:
         self._resumed()
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._paused()
         self._resumed()
 
 
-def _reward(completions: Sequence[str], **columns: Any) -> list[float]:
+def _reward(completions: Sequence[str], **columns: Any) -> list[float | None]:
     return [setting.share_of_digits(completion) for completion in completions]
