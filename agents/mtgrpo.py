@@ -18,7 +18,7 @@ import numpy as np
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.base import Learner, TrainablePolicy
-from mtgrpo_env.agents.ranks import OneRank, Ranks, shared_folder
+from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, shared_folder
 from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.agents.signals import Improve, LatestReward, RewardEstimate, once_per_step
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
@@ -196,8 +196,9 @@ class MTGRPOAgent:
     def save(self, folder: Path) -> None:
         """Write everything a later process needs to go on exactly here; the folder appears whole or not at all."""
         with shared_folder(folder, self.ranks) as unfinished:
-            self.policy.save(unfinished)
-            self.learner.save(unfinished)
+            for part in (self.policy, self.learner):
+                with agreement(self.ranks):  # or the others would wait in the next for one that cannot write
+                    part.save(unfinished)
             if self.ranks.rank == 0:
                 (unfinished / _STATE_FILE).write_text(json.dumps(self._state_dict(), indent=1))
 

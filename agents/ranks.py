@@ -80,6 +80,25 @@ def _elsewhere(rank: int, kind: type[Exception], message: str) -> Exception:
 
 
 @contextmanager
+def first_before_others(ranks: Ranks) -> Iterator[bool]:
+    """The first rank goes through the block, then the others do, who find what it has made; yields whether it is first.
+
+    Raises:
+        RankError: see `agreement`.
+    """
+    if ranks.rank == 0:
+        with agreement(ranks):
+            yield True
+        with agreement(ranks):
+            pass
+        return
+    with agreement(ranks):
+        pass
+    with agreement(ranks):
+        yield False
+
+
+@contextmanager
 def shared_folder(folder: Path, ranks: Ranks) -> Iterator[Path]:
     """An `atomic_folder` that every rank writes into; it appears when all have left the block, or not at all."""
     with ExitStack() as stack:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep_newest, newest_checkpoint
+from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep, newest_checkpoint, recover
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
@@ -120,6 +120,7 @@ def build_agent(args: argparse.Namespace, experiment: Experiment, suite: TaskSui
 
 def train(args: argparse.Namespace, agent: MTGRPOAgent) -> None:
     """Train to the last step, from the newest checkpoint if there is one."""
+    recover(args.out)
     checkpoint = newest_checkpoint(args.out)
     if checkpoint is not None:
         agent.restore(checkpoint)
@@ -139,7 +140,7 @@ def train(args: argparse.Namespace, agent: MTGRPOAgent) -> None:
             print(f"  worst task {result.worst:.1%}, average {result.average:.1%}", flush=True)
         if is_last or report.step % CHECKPOINT_EVERY == 0:
             agent.save(checkpoint_folder(args.out, agent.step))
-            keep_newest(args.out, 2)
+            keep(args.out, newest=2)
 
 
 def print_plan(args: argparse.Namespace, experiment: Experiment, suite: TaskSuite, method: Method) -> None:

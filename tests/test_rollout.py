@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from mtgrpo_env.filters import every_group, lenient, strict
 from mtgrpo_env.rollout import rollout_groups, sample_batch, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
+from mtgrpo_env.text_env import CORRECT, TextEnv, Verdict
 from mtgrpo_env.types import Problem
 
 ZEROS = ScriptedPolicy(lambda observation, task_id, place: 0)
@@ -309,3 +311,54 @@ def test_accuracies_are_also_known_round_by_round() -> None:
 def test_a_task_that_was_not_generated_has_no_mean_advantage() -> None:
     batch = sample_batch(guess_suite([0.5, 0.5]), BITS, MultinomialSampler(2, 4), np.array([1.0, 0.0]), group_size=2)
     assert np.isnan(batch.mean_abs_advantages).tolist() == [False, True]
+
+
+class Streaming(ScriptedPolicy):
+    """Hands its actions over one by one, the last observation's first."""
+
+    def stream(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> Iterator[tuple[int, str, str]]:
+        for i in reversed(range(len(observations))):
+            Overheard.log.append(f"generate {i}")
+            yield i, f"answer {i}", f"extra {i}"
+
+
+class Overheard(TextEnv[int]):
+    """Notes when a response begins to be judged, and when its verdict is due."""
+
+    log: list[str] = []
+
+    def generate(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(100))
+
+    def prompt(self, puzzle: int) -> str:
+        return str(puzzle)
+
+    def prefetch(self, puzzle: int, response: str) -> None:
+        self.log.append(f"prefetch {response}")
+
+    def verify(self, puzzle: int, response: str) -> Verdict:
+        self.log.append(f"verify {response}")
+        return CORRECT
+
+    def oracle(self, puzzle: int) -> str:
+        return str(puzzle)
+
+
+def test_verifiers_begin_on_what_a_streaming_policy_has_while_it_still_generates() -> None:
+    Overheard.log.clear()
+    suite = TaskSuite([Task.from_text("overheard", Overheard)])
+    (group,) = rollout_groups(suite, Streaming(lambda *_: ""), [suite.next_problem(0)], 2)
+    assert Overheard.log == [
+        "generate 1",
+        "prefetch answer 1",
+        "generate 0",
+        "prefetch answer 0",
+        "verify answer 0",
+        "verify answer 1",
+    ]
+    assert [(r.steps[0].action, r.steps[0].extras) for r in group.rollouts] == [
+        ("answer 0", "extra 0"),
+        ("answer 1", "extra 1"),
+    ]

@@ -29,6 +29,10 @@ class Decoding:
     temperature: float = 1.0
 
 
+class RolloutEngineError(RuntimeError):
+    """Generation cannot go on: says which engine, what happened, and what to do."""
+
+
 class RolloutEngine(Protocol):
     """Generates completions of tokenised prompts."""
 

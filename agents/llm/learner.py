@@ -97,9 +97,9 @@ class LanguageModelLearner(MinibatchLearner):
         return np.bincount(batch.task_ids, weights=tokens, minlength=batch.num_tasks).astype(np.int64)
 
     def save(self, folder: Path) -> None:
+        self.engine.save(folder)
         if self.policy.ranks.rank == 0:
             super().save(folder)
-        self.engine.save(folder)
 
     def load(self, folder: Path) -> None:
         super().load(folder)

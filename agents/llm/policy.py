@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from mtgrpo_env.agents.llm.data import Completion, fold
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
+from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 
 _RNG_FILE = "policy_rng.json"
@@ -26,17 +27,32 @@ class ModelParameters:
 
     Args:
         model: whose parameters.
+        weights_of: how they make up the weights of its checkpoint.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
+    def __init__(self, model: torch.nn.Module, weights_of: WeightsOf = plain_weights) -> None:
+        self._model = model
+        self._weights_of = weights_of
 
     def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        yield from self.model.state_dict().items()
+        with torch.no_grad():
+            for weight in self._weights_of(self._model):
+                yield weight.name, weight.compute()
 
     def load_weights(self, weights: Weights) -> None:
+        """Set the parameters of these names; a weight that is made of several, with an adapter, is no parameter.
+
+        Raises:
+            ValueError: naming those that are missing.
+        """
+        own = (weight for weight in self._weights_of(self._model) if len(weight.parameters) == 1)
+        parameters = {weight.name: weight.parameters[0] for weight in own}
         with torch.no_grad():
-            self.model.load_state_dict(dict(weights))
+            for name, weight in weights:
+                if name in parameters:
+                    parameters.pop(name).copy_(weight)
+        if parameters:
+            raise ValueError(f"expected weights for all parameters, got none for {sorted(parameters)[:3]}")
 
 
 class LanguageModelPolicy:
@@ -85,13 +101,7 @@ class LanguageModelPolicy:
         Raises:
             FileNotFoundError: if `source` looks like a folder and is none.
         """
-        parts = Path(source).parts
-        is_written_as_path = len(parts) != 2 or str(source).startswith((".", "/", "~"))
-        looks_like_folder = is_written_as_path or Path(parts[0]).is_dir()
-        if looks_like_folder and not Path(source).is_dir():
-            raise FileNotFoundError(f"expected a model folder or a hub id like 'owner/name', got {str(source)!r}")
-        model = AutoModelForCausalLM.from_pretrained(source).to(device)
-        return cls(model, AutoTokenizer.from_pretrained(source), decoding=decoding, seed=seed)
+        return cls(load_model(source).to(device), load_tokenizer(source), decoding=decoding, seed=seed)
 
     def act(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
@@ -149,8 +159,7 @@ class LanguageModelPolicy:
             (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
 
     def load(self, folder: Path) -> None:
-        saved = AutoModelForCausalLM.from_pretrained(folder, dtype=self.model.dtype)
-        self.parameters.load_weights(saved.state_dict().items())
+        self.parameters.load_weights(folder_weights(folder))
         self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
 
     def _check_room(self, prompts: Sequence[tuple[int, ...]]) -> None:
@@ -163,6 +172,29 @@ class LanguageModelPolicy:
                 f"a prompt of {longest} tokens and {self.decoding.max_new_tokens} new ones "
                 f"exceed the model's context of {context} tokens"
             )
+
+
+def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """A causal language model from a folder or the Hugging Face hub.
+
+    Raises:
+        FileNotFoundError: if `source` looks like a folder and is none.
+    """
+    return AutoModelForCausalLM.from_pretrained(_checked_source(source), dtype=dtype)
+
+
+def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model; raises as `load_model` does."""
+    return AutoTokenizer.from_pretrained(_checked_source(source))
+
+
+def _checked_source(source: str | Path) -> str | Path:
+    parts = Path(source).parts
+    is_written_as_path = len(parts) != 2 or str(source).startswith((".", "/", "~"))
+    looks_like_folder = is_written_as_path or Path(parts[0]).is_dir()
+    if looks_like_folder and not Path(source).is_dir():
+        raise FileNotFoundError(f"expected a model folder or a hub id like 'owner/name', got {str(source)!r}")
+    return source
 
 
 def _seed(key: bytes, prompt: tuple[int, ...]) -> int:

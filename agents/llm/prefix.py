@@ -1,11 +1,14 @@
-"""The shared prompt: computed once per group, in generation and in training alike."""
+"""Log-probabilities of completions, the prompt computed once per group: in generation and in training alike."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from mtgrpo_env.agents.llm.data import PackedGroups
 from mtgrpo_env.agents.llm.log_probs import chosen_log_probs
@@ -51,3 +54,36 @@ def completion_log_probs(model: PreTrainedModel, packed: PackedGroups, temperatu
     attention = torch.cat([prefix.mask, packed.mask[:, :-1].to(prefix.mask.dtype)], dim=1)
     output = model(seen, attention_mask=attention, position_ids=positions, past_key_values=prefix.cache)
     return torch.cat([log_probs, chosen_log_probs(output.logits, packed.tokens[:, 1:], temperature)], dim=1)
+
+
+def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temperature: float) -> torch.Tensor:
+    """What `completion_log_probs` computes, the prompt anew for every row: slower, but one pass without a cache.
+
+    That is what activation checkpointing asks for, and ZeRO-3 to let go of parameters during the backward pass.
+    """
+    tokens = torch.cat([packed.prompts[packed.prompt_index], packed.tokens], dim=1)  # (R, T_p + T)
+    mask = torch.cat([packed.prompt_mask[packed.prompt_index], packed.mask.to(packed.prompt_mask.dtype)], dim=1)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    predicting = torch.arange(-packed.tokens.shape[1] - 1, -1, device=tokens.device)  # from the prompt's last token on
+    with _recomputing(model):
+        output = model(tokens, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=predicting)
+    return chosen_log_probs(output.logits, packed.tokens, temperature)
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Keep only the inputs of layers in `full_sequence_log_probs`, and compute the rest again when going backward."""
+    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+
+
+@contextmanager
+def _recomputing(model: torch.nn.Module) -> Iterator[None]:
+    """Layers that checkpoint do so only in training mode; they alone enter it, so that nothing drops out."""
+    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer) and m.gradient_checkpointing]
+    modes = [layer.training for layer in layers]
+    for layer in layers:
+        layer.training = True
+    try:
+        yield
+    finally:
+        for layer, mode in zip(layers, modes, strict=True):
+            layer.training = mode

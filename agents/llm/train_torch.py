@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
-_FILE = "optimizer.pt"
+from mtgrpo_env.agents.llm.optimizer_state import ParameterState, StateReader, StateWriter
 
 
 class TorchTrainEngine:
@@ -44,7 +45,29 @@ class TorchTrainEngine:
         return norm
 
     def save(self, folder: Path) -> None:
-        torch.save(self.optimizer.state_dict(), folder / _FILE)
+        with StateWriter(folder, rank=0) as writer:
+            for name, parameter in self._trained():
+                writer.add(name, self._state_of(parameter))
 
     def load(self, folder: Path) -> None:
-        self.optimizer.load_state_dict(torch.load(folder / _FILE, weights_only=True))
+        """Read what an engine of any kind saved; sets the trained parameters as well."""
+        reader = StateReader(folder, (name for name, _ in self._trained()))
+        for name, parameter in self._trained():
+            saved = reader[name]
+            with torch.no_grad():
+                parameter.copy_(saved.weight)
+            self.optimizer.state[parameter] = {
+                "step": torch.tensor(float(saved.steps)),
+                "exp_avg": saved.exp_avg.to(parameter),
+                "exp_avg_sq": saved.exp_avg_sq.to(parameter),
+            }
+
+    def _trained(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        return ((name, parameter) for name, parameter in self.module.named_parameters() if parameter.requires_grad)
+
+    def _state_of(self, parameter: torch.nn.Parameter) -> ParameterState:
+        if parameter not in self.optimizer.state:  # it had no gradient so far
+            zeros = torch.zeros_like(parameter)
+            return ParameterState(parameter.detach(), zeros, zeros, 0)
+        state = self.optimizer.state[parameter]
+        return ParameterState(parameter.detach(), state["exp_avg"], state["exp_avg_sq"], int(state["step"]))

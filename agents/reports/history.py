@@ -25,14 +25,17 @@ class RunHistory:
     Args:
         file: made if it is not there; otherwise continued.
         last_step: records of later steps are removed: they will be made again.
+        writes: whether this process keeps the file; one of several that train together does.
     """
 
-    def __init__(self, file: Path, *, last_step: int) -> None:
+    def __init__(self, file: Path, *, last_step: int, writes: bool = True) -> None:
         self.file = Path(file)
+        self.writes = writes
         self.records = [record for record in read_history(self.file) if record["step"] <= last_step]
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(self.file) as rewritten:
-            rewritten.write_text("".join(_line(record) for record in self.records))
+        if writes:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(self.file) as rewritten:
+                rewritten.write_text("".join(_line(record) for record in self.records))
 
     def add_step(self, report: StepReport) -> None:
         """Record a training step."""
@@ -47,11 +50,17 @@ class RunHistory:
         """All records of a kind, oldest first."""
         return [record for record in self.records if record["kind"] == kind]
 
+    def best_evaluation(self) -> Record | None:
+        """The evaluation after training with the best worst task, the earliest of equals; None if there is none."""
+        trained = [record for record in self.of("evaluation") if record["step"] > 0 and _played(record)]
+        return max(trained, key=lambda record: min(_played(record)), default=None)
+
     def _add(self, kind: Kind, values: Mapping[str, Any]) -> None:
         record = {"kind": kind, **{name: _plain(value) for name, value in values.items()}}
         self.records.append(record)
-        with self.file.open("a") as file:
-            file.write(_line(record))
+        if self.writes:
+            with self.file.open("a") as file:
+                file.write(_line(record))
 
 
 def read_history(file: Path) -> list[Record]:
@@ -65,6 +74,11 @@ def read_history(file: Path) -> list[Record]:
             if number < len(lines):
                 raise ValueError(f"{file}, line {number}: expected a JSON object, got {line!r:.80}") from error
     return records
+
+
+def _played(evaluation: Record) -> list[float]:
+    """Accuracies of the tasks that had problems."""
+    return [accuracy for accuracy in evaluation["accuracies"] if accuracy is not None]
 
 
 def _line(record: Record) -> str:

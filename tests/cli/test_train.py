@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,63 +23,36 @@ from mtgrpo_env.cli import main
 from mtgrpo_env.cli.train import Config, build_method
 from mtgrpo_env.envs.mtreason import SUITES, reason_suite
 from mtgrpo_env.task_weights_baselines import SequentialWeights
+from runs import (
+    STEPS,
+    TASKS,
+    assert_same_run,
+    history_of,
+    records_of,
+    state_of,
+    steps_of,
+    train,
+    wait_for_step,
+    wait_until,
+)
 
 RunCommand = Callable[..., Any]
+FULL_DISK = """
+import resource, sys
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.cli import main
+
+save = MTGRPOAgent.save
+
+def save_on_a_full_disk(agent, folder):
+    if agent.step == 4:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+    save(agent, folder)
+
+MTGRPOAgent.save = save_on_a_full_disk
+sys.exit(main(sys.argv[2:]))
+"""
 StartProcess = Callable[[Sequence[object]], subprocess.Popen[str]]
-
-TASKS = ("zebra-mini", "countdown-mini")
-STEPS = 7
-TIMINGS = ("rollout_seconds", "update_seconds")
-
-
-def train(out: Path, model: Path, *options: object) -> list[object]:
-    """A run of seven small steps, evaluated after 0, 3, 6 and 7, with a checkpoint after 2, 4, 6 and 7."""
-    sizes = ["--steps", STEPS, "--batch-size", 4, "--group-size", 4, "--minibatches", 2, "--eval-problems", 8]
-    often = ["--eval-every", 3, "--checkpoint-every", 2]
-    rest = ["--suite", ",".join(TASKS), "--lr", 1e-3, "--device", "cpu"]
-    return ["train", "--out", out, "--model", model, *sizes, *often, *rest, *options]
-
-
-def history_of(out: Path) -> list[dict[str, Any]]:
-    """The records of a run, without what a clock decides."""
-    records = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in record.items() if name not in TIMINGS} for record in records]
-
-
-def steps_of(out: Path) -> list[int]:
-    """Steps recorded so far; the file may be growing."""
-    file = out / "history.jsonl"
-    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
-    records = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [record["step"] for record in records if record["kind"] == "step"]
-
-
-def state_of(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Any]]:
-    """Weights, optimiser state and agent state of the newest checkpoint."""
-    checkpoint = newest_checkpoint(out)
-    assert checkpoint is not None
-    policy = LanguageModelPolicy.from_pretrained(checkpoint, decoding=Decoding())
-    optimizer = torch.load(checkpoint / "optimizer.pt", weights_only=True)
-    agent = {name: json.loads((checkpoint / name).read_text()) for name in ("agent.json", "policy_rng.json")}
-    return policy.model.state_dict(), optimizer["state"], agent
-
-
-def assert_same_run(out: Path, reference: Path) -> None:
-    """Equal to the last bit: weights, moments, generators, streams, and history but for timings."""
-    (weights, moments, agent), (weights_, moments_, agent_) = state_of(out), state_of(reference)
-    torch.testing.assert_close(weights, weights_, rtol=0, atol=0)
-    torch.testing.assert_close(moments, moments_, rtol=0, atol=0)
-    assert agent == agent_
-    assert history_of(out) == history_of(reference)
-
-
-def wait_for_step(process: subprocess.Popen[str], out: Path, step: int) -> None:
-    """Until the process has recorded that step; fails if it ends before."""
-    deadline = time.monotonic() + 120
-    while step not in steps_of(out):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, f"no step {step} within two minutes"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +92,21 @@ def test_tensorboard_shows_the_run(finished: Path) -> None:
     assert [event.step for event in events.Scalars("task_weight/zebra-mini")] == list(range(1, STEPS + 1))
 
 
-def test_the_newest_checkpoints_are_kept_and_the_last_is_a_trained_model(finished: Path, model_folder: Path) -> None:
-    assert sorted(path.name for path in (finished / "checkpoints").iterdir()) == ["step-000006", "step-000007"]
+def checkpoints_of(out: Path) -> list[int]:
+    """Steps of the checkpoints; fails if anything else lies beside them."""
+    return sorted(int(path.name.removeprefix("step-")) for path in (out / "checkpoints").iterdir())
+
+
+def best_evaluation_of(out: Path) -> dict[str, Any]:
+    """The first one after training whose worst task was better than all others'."""
+    evaluated = [record for record in history_of(out) if record["kind"] == "evaluation" and record["step"]]
+    return max(evaluated, key=lambda record: (min(record["accuracies"]), -record["step"]))
+
+
+def test_the_newest_checkpoints_and_the_best_are_kept_and_the_last_is_a_trained_model(
+    finished: Path, model_folder: Path
+) -> None:
+    assert checkpoints_of(finished) == sorted({best_evaluation_of(finished)["step"], 6, 7})
     before = LanguageModelPolicy.from_pretrained(model_folder, decoding=Decoding()).model.state_dict()
     after, _, _ = state_of(finished)
     assert before.keys() == after.keys()
@@ -167,6 +154,27 @@ def test_another_run_in_the_same_folder_is_refused_by_the_fields_that_differ(
     assert history_of(finished) == before
 
 
+def test_the_checkpoint_of_the_best_worst_task_is_written_at_its_evaluation_and_kept_while_it_is_the_best(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    """No checkpoint is due before the last step; what these tasks gain at first they lose again."""
+    out = tmp_path / "run"
+    seldom = ("--checkpoint-every", 100, "--keep-checkpoints", 1)
+    often = ("--eval-every", 1, "--eval-problems", 40, "--lr", 5e-3, "--suite", "zebra-mini,zebra-mini_hard")
+    bests: list[int] = []
+    for steps in range(1, STEPS + 1):
+        result = command(*train(out, model_folder, *seldom, *often, "--steps", steps))
+        assert result.code == 0, result.err
+        best = best_evaluation_of(out)
+        bests.append(best["step"])
+        assert checkpoints_of(out) == sorted({best["step"], steps})
+        (line,) = [line for line in result.out.splitlines() if line.startswith("best ")]
+        assert str(out / "checkpoints" / f"step-{best['step']:06d}") in line
+        assert f"worst task {min(best['accuracies']):.1%}, average {sum(best['accuracies']) / 2:.1%}" in line
+    assert len(set(bests)) > 1, "the best must change"
+    assert bests[-1] < STEPS, "the best must not be the newest"
+
+
 def test_a_finished_run_goes_on_when_more_steps_are_asked_for(
     command: RunCommand, finished: Path, model_folder: Path, tmp_path: Path
 ) -> None:
@@ -197,6 +205,56 @@ def test_an_interrupt_ends_the_step_saves_and_the_same_command_finishes_the_same
     result = command(*train(out, model_folder))
     assert result.code == 0
     assert f"going on after step {stopped}" in result.out
+    assert_same_run(out, finished)
+
+
+def test_a_scheduler_that_wants_the_machine_back_gets_a_checkpoint_and_no_failure(
+    command: RunCommand, start_process: StartProcess, finished: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    process = start_process(train(out, model_folder, "--checkpoint-every", 100))
+    wait_for_step(process, out, 1)
+    process.send_signal(signal.SIGTERM)
+    text, err = process.communicate(timeout=60)
+    stopped = steps_of(out)[-1]
+    assert stopped < STEPS, "the signal must fall into the run"
+    assert (process.returncode, err) == (0, "")
+    assert f"Stopped after step {stopped} of {STEPS}" in text
+    assert newest_checkpoint(out) == out / "checkpoints" / f"step-{stopped:06d}"
+    assert command(*train(out, model_folder)).code == 0
+    assert_same_run(out, finished)
+
+
+def test_a_second_signal_does_not_wait_for_the_step(
+    start_process: StartProcess, model_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    process = start_process(train(out, model_folder, "--batch-size", 32, "--group-size", 1024))
+    wait_until(process, lambda: bool(records_of(out)))  # it was evaluated, and begins a step of 100,000 rollouts
+    for _ in range(2):
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert not steps_of(out)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit is POSIX's")
+@pytest.mark.parametrize("limit", [500, 8_000, 40_000])
+def test_a_full_disk_ends_the_run_with_the_old_checkpoint_and_the_same_command_finishes_it(
+    command: RunCommand, environment: dict[str, str], finished: Path, model_folder: Path, tmp_path: Path, limit: int
+) -> None:
+    """The system refuses to write more than `limit` bytes into a file: of a text, of the weights, of the moments."""
+    out = tmp_path / "run"
+    line = [sys.executable, "-c", FULL_DISK, str(limit), *map(str, train(out, model_folder))]
+    process = subprocess.run(line, env=environment, text=True, capture_output=True, check=False)
+    assert process.returncode == 1, process
+    assert "Traceback" not in process.stderr
+    assert f"could not save {out / 'checkpoints' / 'step-000004'}" in process.stdout
+    assert checkpoints_of(out) == sorted({2, best_evaluation_of(out)["step"]})
+    assert f"The newest checkpoint is {newest_checkpoint(out)}" in process.stdout
+    assert command(*train(out, model_folder)).code == 0
     assert_same_run(out, finished)
 
 

@@ -20,7 +20,15 @@ from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.agents.neural.losses import LOSSES, Objective, TokenWeights, named_objective, sequence_mean, token_mean
+from mtgrpo_env.agents.neural.losses import (
+    LOSSES,
+    Objective,
+    TokenWeights,
+    named_importance,
+    named_objective,
+    sequence_mean,
+    token_mean,
+)
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights
@@ -223,9 +231,10 @@ def test_a_reference_holds_the_policy_near_and_changes_nothing_where_the_two_agr
     make_policy: MakePolicy, sample: Sample
 ) -> None:
     policy = make_policy()
-    batch, here = sample(policy), deepcopy(policy.model)
+    here = deepcopy(policy.model)
     free, held = Objective(), Objective(kl_coef=0.5)
     at_reference = learner_of(policy, objective=held, reference=here)
+    batch = at_reference.prepare(sample(policy))
     np.testing.assert_allclose(at_reference.objectives(batch), learner_of(policy).objectives(batch), atol=1e-6)
     move_along(policy, 0.05 * torch.randn(parameters_of(policy).shape, generator=torch.Generator().manual_seed(0)))
     without, with_reference = learner_of(policy, objective=free), learner_of(policy, objective=held, reference=here)
@@ -234,6 +243,62 @@ def test_a_reference_holds_the_policy_near_and_changes_nothing_where_the_two_agr
     penalty = without.objectives(batch) - with_reference.objectives(batch)
     np.testing.assert_allclose(without.objectives(batch) - again.objectives(batch), 2 * penalty, rtol=1e-3)
     assert (with_reference.sampled_objectives(batch) <= 1e-6).all(), "the policy that sampled was the reference itself"
+
+
+def test_a_reference_is_run_once_for_a_batch_however_often_it_is_trained_on(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    reference, passes = deepcopy(policy.model), []
+    reference.register_forward_hook(lambda *_: passes.append(1))
+    learner = learner_of(policy, objective=Objective(kl_coef=0.5), reference=reference)
+    batch = learner.prepare(sample(policy))
+    before = len(passes)
+    assert before > 0
+    learner.sampled_objectives(batch)
+    learner.update(batch)
+    learner.objectives(batch)
+    assert len(passes) == before
+
+
+@pytest.mark.parametrize("importance", ["token", "sequence"])
+def test_the_gradient_is_that_of_the_surrogate_weighted_by_what_the_engine_got_wrong(
+    policy: LanguageModelPolicy, sample: Sample, importance: str
+) -> None:
+    """An engine that calls every token likelier than it is: the model's own ratios are 1, the weights are not."""
+    batch = with_old_log_probs(sample(policy), lambda values: tuple(value + 0.1 for value in values))
+    objective = replace(Objective(), importance=named_importance(importance, 2.0))
+    recorder = GradientRecorder(policy.model)
+    learner = LanguageModelLearner(policy, recorder, num_minibatches=1, objective=objective)
+    scalars = learner.update(learner.prepare(batch))
+    assert scalars["engine_gap"] == pytest.approx(0.1, abs=1e-5)
+    assert scalars["engine_gap_max"] == pytest.approx(0.1, abs=1e-5)
+    completions = [step.extras for group in batch.groups for rollout in group.rollouts for step in rollout.steps]
+    weights = {c: math.exp(-0.1 * (1 if importance == "token" else len(c.tokens))) for c in completions}
+    surrogates = [
+        weights[rollout.steps[0].extras] * advantage / len(rollout.steps[0].extras.tokens) * log_prob
+        for group in batch.groups
+        for rollout, advantage in zip(group.rollouts, group_advantages(group), strict=True)
+        for log_prob in _log_probs(policy.model, rollout.steps[0].extras)
+    ]
+    (-torch.stack(surrogates).sum() / len(completions)).backward()
+    expected = torch.cat([p.grad.flatten() for p in policy.model.parameters() if p.grad is not None])
+    torch.testing.assert_close(recorder.gradients[0], expected, atol=1e-5, rtol=1e-3)
+    assert expected.abs().max() > 1e-3
+
+
+def _log_probs(model: PreTrainedModel, completion: Completion) -> torch.Tensor:
+    whole = torch.tensor([[*completion.prompt, *completion.tokens]])
+    logits = model(whole, use_cache=False).logits[0, len(completion.prompt) - 1 : -1]
+    return torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(completion.tokens)[:, None]).squeeze(1)
+
+
+def test_an_engine_that_is_right_needs_no_correction(make_policy: MakePolicy, sample: Sample) -> None:
+    policy = make_policy()
+    batch = sample(policy)
+    corrected = learner_of(policy, objective=replace(Objective(), importance=named_importance("token", 2.0)))
+    prepared = corrected.prepare(batch)
+    np.testing.assert_allclose(corrected.objectives(prepared), learner_of(policy).objectives(batch), atol=1e-5)
+    assert corrected.update(prepared)["engine_gap_max"] < 1e-4
 
 
 def test_a_reference_and_its_weight_go_together(policy: LanguageModelPolicy) -> None:

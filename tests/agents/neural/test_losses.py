@@ -17,6 +17,7 @@ from mtgrpo_env.agents.neural.losses import (
     clipped_surrogate,
     divergence,
     group_mean,
+    named_importance,
     named_objective,
     sequence_mean,
     token_mean,
@@ -218,3 +219,32 @@ def test_what_is_no_objective_is_refused() -> None:
         named_objective("mean", max_tokens=4, clip_high=0.28)
     with pytest.raises(ValueError, match=r"kl_coef must not be negative, got -0\.1"):
         Objective(kl_coef=-0.1)
+
+
+@pytest.mark.parametrize("name", ["token", "sequence"])
+def test_importance_weights_equal_plain_loops_and_are_cut_off_at_the_cap(name: str) -> None:
+    lengths, rollouts, cap = [2, 1, 3], [0, 0, 1], 1.5
+    generator = torch.Generator().manual_seed(0)
+    gap = (torch.rand((3, 3), generator=generator, dtype=torch.float64) - 0.4) * 2
+    layout = Layout(mask_of(lengths).double(), torch.tensor(rollouts), torch.zeros(3, dtype=torch.long))
+    importance = named_importance(name, cap)
+    assert importance is not None
+    weights = importance(gap, layout)
+    expected: list[float] = []
+    for i, length in enumerate(lengths):
+        whole = sum(gap[j, :n].sum().item() for j, n in enumerate(lengths) if rollouts[j] == rollouts[i])
+        expected += [min(math.exp(gap[i, t].item() if name == "token" else whole), cap) for t in range(length)]
+    torch.testing.assert_close(weights[layout.mask > 0], torch.tensor(expected, dtype=torch.float64))
+    assert cap in expected
+    assert min(expected) < 1 < max(expected)
+
+
+def test_without_a_correction_there_is_nothing_to_weigh_by() -> None:
+    assert named_importance("none", 2.0) is None
+
+
+def test_what_is_no_correction_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"importance must be one of \['none', 'token', 'sequence'\], got 'all'"):
+        named_importance("all", 2.0)
+    with pytest.raises(ValueError, match=r"importance_cap must be at least 1, got 0\.5"):
+        named_importance("token", 0.5)

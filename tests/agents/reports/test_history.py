@@ -141,3 +141,18 @@ def test_no_file_is_an_empty_history(tmp_path: Path) -> None:
 def test_nothing_but_the_history_is_left_in_the_folder(file: Path, written: list[dict[str, Any]]) -> None:
     assert written
     assert [path.name for path in file.parent.iterdir()] == ["history.jsonl"]
+
+
+def test_the_best_evaluation_is_the_earliest_with_the_best_worst_task_after_training(
+    file: Path, make_evaluation: MakeEvaluation
+) -> None:
+    history = RunHistory(file, last_step=-1)
+    history.add_evaluation(0, 0, make_evaluation(0.9, 0.9, 0.9))
+    assert history.best_evaluation() is None
+    expected = {1: 1, 2: 2, 3: 2, 4: 2, 5: 5}
+    accuracies = [(0.1, 0.9, 0.9), (0.3, 0.3, 0.3), (0.2, 1.0, 1.0), (1.0, 0.3, 0.9), (math.nan, 0.4, 0.5)]
+    for step, tasks in enumerate(accuracies, start=1):
+        history.add_evaluation(step, 96, make_evaluation(*tasks))
+        best = history.best_evaluation()
+        assert best is not None
+        assert best["step"] == expected[step]

@@ -1,0 +1,114 @@
+"""AdamW's state on disk: by parameter, whatever engine, ZeRO stage or number of ranks wrote it or reads it.
+
+A folder holds safetensors files, some from every rank; a parameter is whole and stands in one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+_PATTERN = "optimizer-*.safetensors"
+_BYTES_IN_MEMORY = 2**32  # a writer starts its next file once it holds this much
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterState:
+    """What AdamW knows of one parameter; the tensors have its shape and are float32.
+
+    Attributes:
+        weight: its value; with bf16 parameters this is the finer copy that steps are added to.
+        exp_avg: mean of its gradients.
+        exp_avg_sq: mean of their squares.
+        steps: taken so far.
+    """
+
+    weight: torch.Tensor
+    exp_avg: torch.Tensor
+    exp_avg_sq: torch.Tensor
+    steps: int
+
+
+class StateWriter:
+    """One rank's files; several ranks write into a folder at once.
+
+    Args:
+        folder: must exist, and hold no state yet.
+        rank: of the writer.
+    """
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self._folder = Path(folder)
+        self._rank = rank
+        self._files = 0
+        self._held: dict[str, torch.Tensor] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._flush()
+
+    def add(self, name: str, state: ParameterState) -> None:
+        """Write the state of the parameter of this name."""
+        for kind in ("weight", "exp_avg", "exp_avg_sq"):
+            tensor = getattr(state, kind)
+            self._held[f"{kind}/{name}"] = tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
+        self._held[f"steps/{name}"] = torch.tensor(state.steps)
+        if sum(tensor.nbytes for tensor in self._held.values()) > _BYTES_IN_MEMORY:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            save_file(self._held, self._folder / f"optimizer-{self._rank:05d}-{self._files:05d}.safetensors")
+            self._files += 1
+            self._held = {}
+
+
+class StateReader:
+    """The states in a folder, read one at a time.
+
+    Args:
+        folder: that `StateWriter`s wrote.
+        names: parameters whose state is wanted.
+
+    Raises:
+        FileNotFoundError: if there is no state.
+        ValueError: naming the parameters, if the folder holds those of others.
+    """
+
+    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+        paths = sorted(Path(folder).glob(_PATTERN))
+        if not paths:
+            raise FileNotFoundError(f"{folder} holds no optimiser state: it has no {_PATTERN}")
+        files = [safe_open(path, framework="pt") for path in paths]
+        self._file_of = {key: file for file in files for key in file.keys()}  # noqa: SIM118 - not a mapping
+        saved, wanted = {key.partition("/")[2] for key in self._file_of}, set(names)
+        if saved != wanted:
+            missing, unknown = sorted(wanted - saved)[:3], sorted(saved - wanted)[:3]
+            raise ValueError(
+                f"expected the state of {len(wanted)} parameters, {folder} has that of {len(saved)}: "
+                f"missing are {missing}, unknown {unknown} (three each at most)"
+            )
+
+    @property
+    def most_steps(self) -> int:
+        """Taken with any parameter; those without a gradient so far have none."""
+        return max(int(file.get_tensor(key)) for key, file in self._file_of.items() if key.startswith("steps/"))
+
+    def __getitem__(self, name: str) -> ParameterState:
+        weight, exp_avg, exp_avg_sq, steps = (
+            self._file_of[f"{kind}/{name}"].get_tensor(f"{kind}/{name}")
+            for kind in ("weight", "exp_avg", "exp_avg_sq", "steps")
+        )
+        return ParameterState(weight, exp_avg, exp_avg_sq, int(steps))

@@ -1,0 +1,164 @@
+"""Generation with vLLM in this process, on the device that also trains.
+
+Data-parallel ranks each have an engine of their own with `tensor_parallel=1`. vLLM takes the first visible
+GPU in such a process, so every rank must see its own alone: `CUDA_VISIBLE_DEVICES` is set before torch or vLLM
+is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+
+from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
+from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
+from mtgrpo_env.agents.llm.vllm_requests import PromptRequest, prompt_requests
+
+SleepLevel = Literal[0, 1, 2]
+
+
+class VLLMRolloutEngine:
+    """vLLM in this process.
+
+    Equal prompts are computed once where they share whole blocks of vLLM's prefix cache.
+
+    Args:
+        options: the model and its memory.
+        eos_id: token id that ends a completion.
+        sleep_level: between rounds of generation the engine stays awake (0), moves its weights to the host's memory
+            (1), or forgets them (2), so that they must be loaded before the next round. Frees memory on GPUs only.
+    """
+
+    def __init__(self, options: VLLMOptions, *, eos_id: int, sleep_level: SleepLevel = 0) -> None:
+        self._eos_id = eos_id
+        self._sleep_level: SleepLevel = sleep_level
+        self._engine = _started(options, can_sleep=sleep_level > 0)
+        self._asleep: frozenset[str] = frozenset()
+        self._has_weights = True
+        self._num_requests = 0
+
+    def generate(
+        self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, Completion]]:
+        """See `RolloutEngine`.
+
+        Raises:
+            RolloutEngineError: if the engine sleeps, has lost its weights, or still generates for another caller.
+        """
+        self._check_ready()
+        return self._generate(prompt_requests(prompts, counts, decoding, seeds, eos_id=self._eos_id))
+
+    def load_weights(self, weights: Weights) -> None:
+        """See `RolloutEngine`; a sleeping engine takes them too, and sleeps on without its cache."""
+        self._check_idle("take new weights")
+        self._wake({"weights"})
+        self._has_weights = False  # should the load fail half-way
+        self._engine.collective_rpc("load_pairs", args=(weights,))
+        if not self._engine.reset_prefix_cache():
+            raise RolloutEngineError("vLLM did not clear its prefix cache: it would go on with the old weights' keys")
+        self._has_weights = True
+
+    @contextmanager
+    def generating(self) -> Iterator[None]:
+        """Awake inside, asleep outside, as the `sleep_level` says."""
+        self.wake()
+        try:
+            yield
+        finally:
+            if self._sleep_level:
+                self.sleep(self._sleep_level)
+
+    def sleep(self, level: Literal[1, 2]) -> None:
+        """Free the cache, and move the weights to the host's memory (1) or forget them (2).
+
+        Raises:
+            RolloutEngineError: if the engine still generates, or was not made to sleep.
+        """
+        if not self._sleep_level:
+            raise RolloutEngineError("this vLLM engine was not started to sleep: give it a sleep_level of 1 or 2")
+        self._check_idle("sleep")
+        self._wake(self._asleep)  # vLLM sleeps as a whole or not at all
+        self._engine.sleep(level)
+        self._asleep = frozenset({"weights", "kv_cache"})
+        self._has_weights = self._has_weights and level == 1
+
+    def wake(self) -> None:
+        """Claim the memory again; weights that were forgotten stay so until `load_weights`."""
+        self._wake(self._asleep)
+
+    def _wake(self, parts: set[str] | frozenset[str]) -> None:
+        if parts & self._asleep:
+            self._engine.wake_up(sorted(parts & self._asleep))
+            self._asleep -= parts
+
+    def _check_ready(self) -> None:
+        """VLLM itself would wait for ever, or answer with whatever stands in the memory."""
+        if self._asleep:
+            raise RolloutEngineError("the vLLM engine sleeps: call wake(), or generate inside `with generating()`")
+        if not self._has_weights:
+            raise RolloutEngineError("the vLLM engine has forgotten its weights: load_weights() before generation")
+        self._check_idle("generate")
+
+    def _check_idle(self, action: str) -> None:
+        if self._engine.has_unfinished_requests():
+            raise RolloutEngineError(
+                f"the vLLM engine cannot {action} while it generates: exhaust or close the running iterator first"
+            )
+
+    def _generate(self, requests: Sequence[PromptRequest]) -> Iterator[tuple[int, Completion]]:
+        waiting: dict[str, tuple[PromptRequest, int]] = {}
+        try:
+            for request in requests:
+                for index in range(request.num_drawn):
+                    waiting[self._add(request, index)] = request, index
+            while waiting:
+                for output in self._engine.step():
+                    request, index = waiting.pop(output.request_id)
+                    completion = _completion(request.prompt, output.outputs[0])
+                    for row in request.rows_of(index):
+                        yield row, completion
+        finally:
+            self._engine.abort_request(list(waiting))
+
+    def _add(self, request: PromptRequest, index: int) -> str:
+        """Each completion is a request: vLLM's own `n` gives those of a prompt out together, when the last is done."""
+        from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
+        from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
+
+        sampling = {**request.sampling(), "seed": request.seed + index}
+        parameters = SamplingParams(**sampling, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY)
+        name = str(self._num_requests)
+        self._num_requests += 1
+        self._engine.add_request(name, {"prompt_token_ids": list(request.prompt)}, parameters)
+        return name
+
+
+def _started(options: VLLMOptions, *, can_sleep: bool) -> Any:
+    """A vLLM engine whose worker is this process, so that weights are handed over without a copy in between."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # read by vLLM; no argument says it
+    from vllm import EngineArgs  # pyright: ignore[reportMissingImports]
+    from vllm.v1.engine.llm_engine import LLMEngine  # pyright: ignore[reportMissingImports]
+
+    if options.tensor_parallel != 1:
+        raise ValueError(
+            f"an engine in this process has tensor_parallel=1, got {options.tensor_parallel}: use a server for more"
+        )
+    sleep = can_sleep and torch.cuda.is_available()  # elsewhere vLLM refuses the option
+    arguments = EngineArgs(
+        **options.arguments(),
+        enable_sleep_mode=sleep,
+        skip_tokenizer_init=True,
+        disable_log_stats=True,
+        distributed_executor_backend="uni",
+    )
+    return LLMEngine.from_engine_args(arguments)
+
+
+def _completion(prompt: tuple[int, ...], output: Any) -> Completion:
+    log_probs = (of_step[token].logprob for token, of_step in zip(output.token_ids, output.logprobs, strict=True))
+    return Completion(prompt, tuple(output.token_ids), tuple(log_probs))

@@ -1,0 +1,53 @@
+"""A model's weights under the names that its checkpoint has, each made of the parameters the model trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWeight:
+    """One weight of a checkpoint.
+
+    Attributes:
+        name: Hugging Face's.
+        parameters: it is made of; they must be whole when it is computed.
+        compute: the weight; it may be a parameter itself, which the next step changes.
+    """
+
+    name: str
+    parameters: tuple[torch.nn.Parameter, ...]
+    compute: Callable[[], torch.Tensor]
+
+
+WeightsOf = Callable[[torch.nn.Module], Iterator[NamedWeight]]
+"""The weights of a model; tied ones once, under the name that is saved."""
+
+
+def plain_weights(model: torch.nn.Module) -> Iterator[NamedWeight]:
+    """A model without adapters: every parameter is a weight."""
+    tied = model.all_tied_weights_keys if isinstance(model, PreTrainedModel) else {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if name not in tied:
+            yield NamedWeight(name, (parameter,), parameter.detach)
+
+
+def folder_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """The weights in a checkpoint folder of safetensors files, read one at a time.
+
+    Raises:
+        FileNotFoundError: if there are none.
+    """
+    paths = sorted(Path(folder).glob("model*.safetensors"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no model: it has no model*.safetensors")
+    for path in paths:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                yield name, file.get_tensor(name)
