@@ -87,6 +87,9 @@ class SharedPrefix:
         prefix: of each prompt.
         rows: (R,) which prompt each row continues, in ascending order.
         max_tokens: a row has no room for more.
+
+    Attributes:
+        cache: keys and values of the rows' own tokens.
     """
 
     def __init__(self, model: PreTrainedModel, prefix: Prefix, rows: torch.Tensor, *, max_tokens: int) -> None:
@@ -94,15 +97,15 @@ class SharedPrefix:
         self._prefix = prefix
         self._rows = rows
         self._positions = prefix.lengths[rows]
-        self._own = DynamicCache(config=model.config)
-        self._own.layers = [_OwnTokens(layer, len(rows), max_tokens) for layer in prefix.cache.layers]
+        self.cache = DynamicCache(config=model.config)
+        self.cache.layers = [_OwnTokens(layer, len(rows), max_tokens) for layer in prefix.cache.layers]
         self._prompts = _SharedPrompts(prefix, rows)
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         output = self._model(
             tokens[:, None],
             position_ids=self._positions[:, None],
-            past_key_values=self._own,
+            past_key_values=self.cache,
             use_cache=True,
             prompts=self._prompts,
         )
@@ -110,7 +113,7 @@ class SharedPrefix:
         return output.logits[:, -1]
 
     def keep(self, rows: torch.Tensor) -> None:
-        self._own.batch_select_indices(rows)
+        self.cache.batch_select_indices(rows)
         self._rows, self._positions = self._rows[rows], self._positions[rows]
         self._prompts = _SharedPrompts(self._prefix, self._rows)
 
