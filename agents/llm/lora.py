@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -45,8 +46,10 @@ def with_lora(
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank if alpha is None else alpha, target_modules=names, task_type="CAUSAL_LM"
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
         torch.manual_seed(seed)
+        warnings.simplefilter("ignore", FutureWarning)  # peft calls transformers by deprecated names
+        warnings.simplefilter("ignore", UserWarning)  # it warns of tied weights, which are refused below
         adapted = get_peft_model(model, config, autocast_adapter_dtype=False)
     _check_untied(model)
     return adapted.eval()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 from torch import distributed
+
+_TIMEOUT = timedelta(minutes=60)  # torch's own is shorter than some ranks may generate, or save, while others wait
 
 
 def join_process_group() -> None:
@@ -21,7 +24,7 @@ def join_process_group() -> None:
         backend = "nccl"
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if "RANK" in os.environ:
-        distributed.init_process_group(backend)
+        distributed.init_process_group(backend, timeout=_TIMEOUT)
     else:
         alone = distributed.HashStore()  # pyright: ignore[reportPrivateImportUsage] - documented as public
-        distributed.init_process_group(backend, store=alone, rank=0, world_size=1)
+        distributed.init_process_group(backend, store=alone, rank=0, world_size=1, timeout=_TIMEOUT)

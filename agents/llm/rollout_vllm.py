@@ -40,6 +40,7 @@ class VLLMRolloutEngine:
         self._engine = _started(options, can_sleep=sleep_level > 0)
         self._asleep: frozenset[str] = frozenset()
         self._has_weights = True
+        self._is_whole = True
         self._num_requests = 0
 
     def generate(
@@ -54,11 +55,17 @@ class VLLMRolloutEngine:
         return self._generate(prompt_requests(prompts, counts, decoding, seeds, eos_id=self._eos_id))
 
     def load_weights(self, weights: Weights) -> None:
-        """See `RolloutEngine`; a sleeping engine takes them too, and sleeps on without its cache."""
+        """See `RolloutEngine`; a sleeping engine takes them too, and sleeps on without its cache.
+
+        Raises:
+            RolloutEngineError: if the engine generates, or an earlier load broke off half-way.
+        """
+        self._check_whole()
         self._check_idle("take new weights")
         self._wake({"weights"})
-        self._has_weights = False  # should the load fail half-way
+        self._is_whole = False
         self._engine.collective_rpc("load_pairs", args=(weights,))
+        self._is_whole = True
         if not self._engine.reset_prefix_cache():
             raise RolloutEngineError("vLLM did not clear its prefix cache: it would go on with the old weights' keys")
         self._has_weights = True
@@ -98,11 +105,19 @@ class VLLMRolloutEngine:
 
     def _check_ready(self) -> None:
         """VLLM itself would wait for ever, or answer with whatever stands in the memory."""
+        self._check_whole()
         if self._asleep:
             raise RolloutEngineError("the vLLM engine sleeps: call wake(), or generate inside `with generating()`")
         if not self._has_weights:
             raise RolloutEngineError("the vLLM engine has forgotten its weights: load_weights() before generation")
         self._check_idle("generate")
+
+    def _check_whole(self) -> None:
+        if not self._is_whole:
+            raise RolloutEngineError(
+                "a load of weights broke off half-way, and vLLM cannot take it up again: start anew from the last "
+                "checkpoint"
+            )
 
     def _check_idle(self, action: str) -> None:
         if self._engine.has_unfinished_requests():
@@ -141,6 +156,7 @@ class VLLMRolloutEngine:
 def _started(options: VLLMOptions, *, can_sleep: bool) -> Any:
     """A vLLM engine whose worker is this process, so that weights are handed over without a copy in between."""
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # read by vLLM; no argument says it
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # it would draw over the display
     from vllm import EngineArgs  # pyright: ignore[reportMissingImports]
     from vllm.v1.engine.llm_engine import LLMEngine  # pyright: ignore[reportMissingImports]
 

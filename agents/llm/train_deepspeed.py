@@ -105,13 +105,22 @@ class DeepSpeedTrainEngine:
         if wanted:
             raise ValueError(f"expected weights for all trained parameters, got none for {sorted(wanted)[:3]}")
 
-    def gathered(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
         """The whole model in every rank's memory, without ZeRO's hooks: ranks may generate as long as each likes."""
         if self.config.stage < 3:
-            return nullcontext()
+            yield
+            return
         from deepspeed.runtime.zero import unwrap_model_for_generation
 
-        return unwrap_model_for_generation(self._engine)
+        raised: BaseException | None = None
+        with unwrap_model_for_generation(self._engine):  # an error that came this far would cost the model its hooks
+            try:
+                yield
+            except BaseException as error:
+                raised = error
+        if raised is not None:
+            raise raised
 
     def save(self, folder: Path) -> None:
         """Write the optimiser's state into `folder`, which all ranks see; they take turns at the parameters."""

@@ -88,11 +88,11 @@ class VLLMServer:
                 line.hold(connection.sock)
             content = None if body is None else json.dumps(body).encode()
             connection.request(method, self._path + path, content, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            if response.status >= 400:
-                text = response.read(2000).decode(errors="replace")
-                raise self._error(f"answered {method} {path} with status {response.status}: {text}")
-            yield response
+            with connection.getresponse() as response:
+                if response.status >= 400:
+                    text = response.read(2000).decode(errors="replace")
+                    raise self._error(f"answered {method} {path} with status {response.status}: {text}")
+                yield response
         except TimeoutError as error:
             raise self._error(f"sent nothing for a long time after {method} {path}") from error
         except (OSError, HTTPException, json.JSONDecodeError) as error:

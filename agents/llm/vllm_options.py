@@ -7,7 +7,10 @@ from typing import Any
 
 import torch
 
-_CPU_BLOCK_SIZE = 32  # the smallest that caches prefixes there
+_ON_CPU = {
+    "block_size": 32,  # the smallest that caches prefixes there
+    "enable_chunked_prefill": False,  # a seeded request whose prompt is split ends vLLM: it rewinds the generator
+}
 _LOADER = "mtgrpo_env.agents.llm.vllm_worker.WeightLoading"
 
 
@@ -51,7 +54,7 @@ class VLLMOptions:
         if self.cache_bytes is not None:
             arguments["kv_cache_memory_bytes"] = self.cache_bytes
         if not torch.cuda.is_available():
-            arguments["block_size"] = _CPU_BLOCK_SIZE
+            arguments |= _ON_CPU
         return arguments
 
     def flags(self) -> list[str]:
@@ -62,8 +65,9 @@ class VLLMOptions:
         """
         flags: list[str] = []
         for name, value in self.arguments().items():
-            if value is not False:
-                flags.append("--" + name.replace("_", "-"))
-            if not isinstance(value, bool):
-                flags.append(str(value))
+            flag = name.replace("_", "-")
+            if isinstance(value, bool):
+                flags.append(f"--{flag}" if value else f"--no-{flag}")
+            else:
+                flags += [f"--{flag}", str(value)]
         return flags

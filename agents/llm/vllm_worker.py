@@ -36,7 +36,7 @@ class WeightLoading:
         renew_output_head(self.get_model())
 
 
-def renew_output_head(model: torch.nn.Module) -> None:
+def renew_output_head(model: Any) -> None:
     """Make the output head see the weights it shares with the embedding.
 
     On the CPU vLLM keeps a packed copy of every matrix. A reload packs a layer again when one of its own

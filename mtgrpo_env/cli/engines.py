@@ -60,8 +60,9 @@ class EngineOptions:
 
     @property
     def log_probs(self) -> LogProbs:
-        """How a model is run over completions in training."""
-        return full_sequence_log_probs if self.activation_checkpointing else completion_log_probs
+        """How a model is run over completions in training: each prompt once, unless that would cost memory."""
+        is_parted = self.engine == "deepspeed" and self.zero_stage == 3  # whole layers would be held between two passes
+        return full_sequence_log_probs if self.activation_checkpointing or is_parted else completion_log_probs
 
     @property
     def zero(self) -> ZeroConfig:
@@ -151,9 +152,7 @@ def build_policy(
     tokenizer = load_tokenizer(source)
     policy = LanguageModelPolicy(model, tokenizer, decoding=decoding, parameters=parameters, ranks=ranks, seed=seed)
     if options.rollouts != "transformers":
-        policy.engine = _checked_vllm(
-            options, source, policy, [tuple(ids) for ids in tokenizer(list(probes)).input_ids]
-        )
+        policy.engine = _checked_vllm(options, source, policy, probes)
     elif options.engine == "deepspeed":
         policy.engine = TransformersEngine(model, pad_id=policy.pad_id, eos_id=policy.eos_id, whole=trainer.gathered)
     return policy, trainer
@@ -161,7 +160,9 @@ def build_policy(
 
 def reference_of(options: EngineOptions, source: str, device: str) -> PreTrainedModel:
     """The starting model once more, whole and never trained."""
-    return load_model(source, dtype=options.zero.dtype).to(device).requires_grad_(False)
+    model = load_model(source, dtype=options.zero.dtype)
+    torch.nn.Module.to(model.requires_grad_(False), device)
+    return model
 
 
 def _model(options: EngineOptions, source: str) -> PreTrainedModel:

@@ -12,8 +12,10 @@ from rich.console import Console
 from safetensors import SafetensorError
 
 from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep, newest_checkpoint
+from mtgrpo_env.agents.llm.engines import RolloutEngineError
+from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.agents.ranks import Ranks
+from mtgrpo_env.agents.ranks import RankError, Ranks
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import Record, RunHistory
 from mtgrpo_env.agents.reports.scalars import ScalarWriter
@@ -23,6 +25,8 @@ from mtgrpo_env.suite import TaskError
 
 if TYPE_CHECKING:
     from mtgrpo_env.cli.train import Config
+
+_FAILURES = (TaskError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
 
 
 class Run:
@@ -56,7 +60,7 @@ class Run:
             self._draw()
         except SaveError as error:
             return self._failed(str(error))
-        except (TaskError, FloatingPointError, OSError) as error:
+        except _FAILURES as error:
             return self._failed(f"step {self.agent.step + 1} failed: {error}")
         self._print_result()
         if self.agent.step < self.config.steps:

@@ -11,7 +11,12 @@ import torch
 from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import Completion, PackedGroups, left_padded, pack
-from mtgrpo_env.agents.llm.prefix import completion_log_probs, prefill
+from mtgrpo_env.agents.llm.prefix import (
+    checkpoint_activations,
+    completion_log_probs,
+    full_sequence_log_probs,
+    prefill,
+)
 from mtgrpo_env.types import Group, Problem, Rollout, Step
 
 PlainLogProbs = Callable[[PreTrainedModel, Completion, float], torch.Tensor]
@@ -109,3 +114,39 @@ def test_padding_tokens_have_no_influence(model: PreTrainedModel, random_complet
     with torch.no_grad():
         ours, theirs = (completion_log_probs(model, one, 1.0)[packed.mask == 1] for one in (packed, other))
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize(("prompt_lengths", "which", "lengths"), SHAPES)
+def test_full_sequences_give_the_same_log_probs_and_gradients_with_and_without_checkpointing(
+    model: PreTrainedModel,
+    random_completions: RandomCompletions,
+    prompt_lengths: Sequence[int],
+    which: Sequence[int],
+    lengths: Sequence[int],
+    checkpointed: bool,
+) -> None:
+    packed = packed_of(random_completions(prompt_lengths, which, lengths))
+    values, gradients = [], []
+    for compute in (completion_log_probs, full_sequence_log_probs):
+        if checkpointed and compute is full_sequence_log_probs:
+            checkpoint_activations(model)
+        log_probs = compute(model, packed, 0.7) * packed.mask
+        coefficients = torch.linspace(-1, 1, len(log_probs)) + 0.1
+        values.append(log_probs.detach())
+        gradients.append(torch.autograd.grad(log_probs.sum(dim=1) @ coefficients, list(model.parameters())))
+    torch.testing.assert_close(*values, atol=1e-5, rtol=1e-5)
+    for (name, _), ours, theirs in zip(model.named_parameters(), *gradients, strict=True):
+        assert (ours - theirs).abs().max() / theirs.abs().max() < 1e-4, name
+
+
+def test_checkpointing_computes_layers_again_and_leaves_the_model_ready_to_generate(
+    model: PreTrainedModel, random_completions: RandomCompletions
+) -> None:
+    checkpoint_activations(model)
+    runs: list[int] = []
+    model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: runs.append(1))
+    full_sequence_log_probs(model, packed_of(random_completions((5,), (0,), (6,))), 1.0).sum().backward()
+    assert len(runs) == 2
+    assert not any(module.training for module in model.modules())
+    assert prefill(model, torch.ones(1, 4).long(), torch.ones(1, 4).long()).cache.get_seq_length() == 4

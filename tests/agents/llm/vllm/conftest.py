@@ -33,6 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def eos_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    assert isinstance(tokenizer.eos_token_id, int)
+    return tokenizer.eos_token_id
+
+
+@pytest.fixture(scope="session")
 def make_sized(tokenizer: PreTrainedTokenizerBase) -> MakeSized:
     """Makes models whose heads are as wide as vLLM's kernels for the CPU want them, 32; the head is tied."""
 
@@ -67,14 +73,14 @@ def server(options: VLLMOptions, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
-def colocated(options: VLLMOptions, tokenizer: PreTrainedTokenizerBase) -> VLLMRolloutEngine:
+def colocated(options: VLLMOptions, eos_id: int) -> VLLMRolloutEngine:
     """One for all tests: it cannot be taken down, and it can sleep, which frees nothing on the CPU."""
-    return VLLMRolloutEngine(options, eos_id=tokenizer.eos_token_id, sleep_level=1)
+    return VLLMRolloutEngine(options, eos_id=eos_id, sleep_level=1)
 
 
 @pytest.fixture(scope="session")
-def served(server: VLLMServer, tokenizer: PreTrainedTokenizerBase) -> VLLMServerEngine:
-    return VLLMServerEngine([server], eos_id=tokenizer.eos_token_id, sync=FolderWeightSync([server]))
+def served(server: VLLMServer, eos_id: int) -> VLLMServerEngine:
+    return VLLMServerEngine([server], eos_id=eos_id, sync=FolderWeightSync([server]))
 
 
 @pytest.fixture(params=["colocated", "served"])

@@ -119,3 +119,11 @@ def test_generation_that_was_abandoned_leaves_nothing_behind(engine: RolloutEngi
 def test_nothing_wanted_is_nothing_generated(engine: RolloutEngine) -> None:
     assert completions(engine, [], [], seeds=[]) == []
     assert [c.prompt for c in completions(engine, counts=[0, 1, 0])] == [PROMPTS[1]]
+
+
+def test_more_prompts_than_vllm_reads_at_once_are_answered_like_a_few(engine: RolloutEngine) -> None:
+    """Fifty of 60 tokens are more than the 2048 of one step: none may be read in two parts, see `vllm_options`."""
+    prompts = [tuple((7 * i + j) % 80 + 5 for j in range(60)) for i in range(50)]
+    drawn = completions(engine, prompts, [2] * 50, Decoding(6), range(50))
+    few = completions(engine, prompts[31:36], [2] * 5, Decoding(6), range(31, 36))
+    assert [c.tokens for c in drawn[62:72]] == [c.tokens for c in few]

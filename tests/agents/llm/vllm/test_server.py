@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from transformers import PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
@@ -75,11 +74,9 @@ def test_a_server_that_is_not_healthy_in_time_is_stopped(options: VLLMOptions, t
     assert not [child for child in psutil.Process().children() if str(options.model) in child.cmdline()][1:]
 
 
-def test_a_server_that_runs_can_be_joined_by_its_url(
-    server: VLLMServer, served: VLLMServerEngine, tokenizer: PreTrainedTokenizerBase
-) -> None:
+def test_a_server_that_runs_can_be_joined_by_its_url(server: VLLMServer, served: VLLMServerEngine, eos_id: int) -> None:
     joined = connected_server(server.url)
-    engine = VLLMServerEngine([joined, server], eos_id=tokenizer.eos_token_id, sync=FolderWeightSync([joined]))
+    engine = VLLMServerEngine([joined, server], eos_id=eos_id, sync=FolderWeightSync([joined]))
     ask = PROMPTS, [2] * len(PROMPTS), Decoding(6), range(len(PROMPTS))
     assert dict(engine.generate(*ask)) == dict(served.generate(*ask))
 

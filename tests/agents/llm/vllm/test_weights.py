@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
@@ -11,6 +11,8 @@ from transformers import PreTrainedModel
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngine, RolloutEngineError
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
+from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
+from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError, check_agreement
 
 PROMPTS = [(5, 6, 7), tuple(range(5, 75))]
@@ -124,17 +126,27 @@ def test_an_engine_neither_sleeps_nor_takes_weights_in_the_middle_of_generation(
     colocated.load_weights(make_sized().named_parameters())
 
 
-def test_a_load_that_breaks_off_leaves_an_engine_that_says_so(
-    colocated: VLLMRolloutEngine, make_sized: MakeSized, gap: Callable[[RolloutEngine, PreTrainedModel], float]
-) -> None:
-    def broken() -> object:
-        yield from list(make_sized(seed=8).named_parameters())[:3]
-        raise ConnectionError("the source is gone")
-
+def test_a_load_that_breaks_off_leaves_an_engine_that_says_so(options: VLLMOptions, make_sized: MakeSized) -> None:
+    engine = VLLMRolloutEngine(options, eos_id=1)
     with pytest.raises(ConnectionError, match="the source is gone"):
-        colocated.load_weights(broken())  # pyright: ignore[reportArgumentType]
-    with pytest.raises(RolloutEngineError, match="has forgotten its weights"):
-        colocated.generate(PROMPTS, [1, 1], Decoding(2), [0, 0])
-    model = make_sized(seed=8)
-    colocated.load_weights(model.named_parameters())
-    assert gap(colocated, model) <= TOLERANCE
+        engine.load_weights(broken_off(make_sized(seed=8)))
+    with pytest.raises(RolloutEngineError, match="broke off half-way"):
+        engine.generate(PROMPTS, [1, 1], Decoding(2), [0, 0])
+    with pytest.raises(RolloutEngineError, match="broke off half-way"):
+        engine.load_weights(make_sized().named_parameters())
+
+
+def test_a_server_hears_nothing_of_a_load_that_breaks_off(
+    served: VLLMServerEngine, make_sized: MakeSized, gap: Callable[[RolloutEngine, PreTrainedModel], float]
+) -> None:
+    model = make_sized(seed=9)
+    served.load_weights(model.named_parameters())
+    with pytest.raises(ConnectionError, match="the source is gone"):
+        served.load_weights(broken_off(make_sized(seed=8)))
+    assert gap(served, model) <= TOLERANCE
+
+
+def broken_off(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
+    """Three parameters, and then none."""
+    yield from list(model.named_parameters())[:3]
+    raise ConnectionError("the source is gone")

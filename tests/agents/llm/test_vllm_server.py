@@ -1,0 +1,208 @@
+"""What is said to a vLLM server and made of its answers; the real ones are in `vllm/`, this one reads from a script."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError
+from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
+from mtgrpo_env.agents.llm.vllm_http import VLLMServer
+from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
+from mtgrpo_env.agents.llm.vllm_requests import prompt_requests
+from mtgrpo_env.agents.llm.vllm_weights import FolderWeightSync, in_chunks
+
+EOS = 1
+
+
+class Script:
+    """A server that answers every request for completions with the same events, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.holds = threading.Event()
+        self.holds.set()
+        self.asked: list[tuple[str, Any]] = []
+        self.loaded: list[set[str]] = []
+        self.cache_is_reset = True
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._reply(b"{}")
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                script.asked.append((self.path, body))
+                if self.path == "/v1/completions":
+                    self._reply(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in script.events))
+                    script.holds.wait(30)
+                elif self.path == "/reset_prefix_cache":
+                    self._reply(json.dumps({"success": script.cache_is_reset}).encode())
+                elif self.path == "/collective_rpc":
+                    (folder,) = body["args"]
+                    script.loaded += [set(load_file(file)) for file in sorted(Path(folder).glob("*.safetensors"))]
+                    self._reply(b"")
+                else:
+                    self.send_error(404)
+
+            def _reply(self, content: bytes) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(content)
+                self.wfile.flush()
+
+            def log_message(self, format: str, *args: Any) -> None: ...
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = VLLMServer(f"http://127.0.0.1:{self.http.server_port}", patience=20)
+
+    def engine(self, *, patience: float = 20) -> VLLMServerEngine:
+        return VLLMServerEngine([self.server], eos_id=EOS, sync=FolderWeightSync([self.server]), patience=patience)
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    script = Script()
+    thread = threading.Thread(target=script.http.serve_forever)
+    thread.start()
+    yield script
+    script.holds.set()
+    script.http.shutdown()
+    script.http.server_close()
+    thread.join()
+
+
+def event(index: int, tokens: Sequence[int], *, reason: str | None = None) -> dict[str, Any]:
+    log_probs = {"token_logprobs": [-float(token) for token in tokens]}
+    return {"choices": [{"index": index, "token_ids": tokens, "logprobs": log_probs, "finish_reason": reason}]}
+
+
+def test_tokens_come_in_pieces_and_a_completion_when_it_is_finished(script: Script) -> None:
+    script.events = [event(0, [5]), event(1, [6]), event(1, [7, EOS], reason="stop"), event(0, [8], reason="length")]
+    drawn = list(script.engine().generate([(3, 4)], [2], Decoding(3), [0]))
+    assert drawn == [
+        (1, Completion((3, 4), (6, 7, EOS), (-6.0, -7.0, -1.0))),
+        (0, Completion((3, 4), (5, 8), (-5.0, -8.0))),
+    ]
+
+
+def test_a_prompt_is_one_request_with_its_seed_and_nothing_left_to_defaults(script: Script) -> None:
+    script.events = [event(i, [EOS], reason="stop") for i in range(2)]
+    list(script.engine().generate([(3, 4), (5,)], [2, 2], Decoding(3, 0.7), [0, 1]))
+    bodies = [body for _, body in script.asked]
+    assert sorted(body["prompt"] for body in bodies) == [[3, 4], [5]]
+    assert len({body["seed"] for body in bodies}) == 2
+    for body in bodies:
+        assert {"n": 2, "temperature": 0.7, "top_p": 1.0, "top_k": 0, "max_tokens": 3}.items() <= body.items()
+        assert (body["stop_token_ids"], body["ignore_eos"], body["return_token_ids"]) == ([EOS], True, True)
+
+
+def test_the_likeliest_tokens_are_asked_for_once_and_answer_every_row(script: Script) -> None:
+    script.events = [event(0, [5, EOS], reason="stop")]
+    drawn = dict(script.engine().generate([(3,)], [4], Decoding(3, 0.0), [0]))
+    assert set(drawn) == set(range(4))
+    assert len(set(drawn.values())) == 1
+    assert [body["n"] for _, body in script.asked] == [1]
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([event(0, [5])], "1 of 1 completions unfinished"),
+        ([event(0, [5], reason="abort")], "ended a completion with 'abort'"),
+        ([{"error": {"message": "EngineCore died"}}], "EngineCore died"),
+        ([{"choices": [{"index": 0, "text": "a"}]}], "expected of the vLLM server"),
+    ],
+)
+def test_every_answer_that_is_none_is_an_error_with_the_url(
+    script: Script, events: list[dict[str, Any]], said: str
+) -> None:
+    script.events = events
+    with pytest.raises(RolloutEngineError, match=said) as raised:
+        list(script.engine().generate([(3,)], [1], Decoding(3), [0]))
+    assert script.server.url in str(raised.value)
+
+
+def test_a_server_that_falls_silent_is_given_up(script: Script) -> None:
+    script.holds.clear()
+    script.events = [event(0, [5])]
+    with pytest.raises(RolloutEngineError, match="no sign of life"):
+        list(script.engine(patience=0.5).generate([(3,)], [1], Decoding(3), [0]))
+
+
+def test_weights_are_written_whole_loaded_once_and_the_old_prefixes_forgotten(script: Script) -> None:
+    shared = torch.ones(2, 3)
+    script.engine().load_weights([("embedding", shared), ("head", shared), ("part", torch.ones(4, 4)[:, 1])])
+    assert [path for path, _ in script.asked] == ["/collective_rpc", "/reset_prefix_cache"]
+    assert script.loaded == [{"embedding", "head", "part"}]
+
+
+def test_a_cache_that_is_not_forgotten_is_an_error(script: Script) -> None:
+    script.cache_is_reset = False
+    with pytest.raises(RolloutEngineError, match="did not clear its prefix cache"):
+        script.engine().load_weights([("weight", torch.ones(1))])
+
+
+def test_weights_are_taken_to_the_end_even_when_the_server_is_gone() -> None:
+    """Under ZeRO-3 the other ranks gather every parameter together with this one."""
+    gone = VLLMServer("http://127.0.0.1:1")
+    taken: list[str] = []
+
+    def weights() -> Iterator[tuple[str, torch.Tensor]]:
+        for name in "abc":
+            taken.append(name)
+            yield name, torch.ones(1)
+
+    class Refusing:
+        def push(self, weights: Iterator[tuple[str, torch.Tensor]]) -> None:
+            next(weights)
+            gone.post("/start_weight_update")
+
+    with pytest.raises(RolloutEngineError, match="broke off at POST /start_weight_update"):
+        VLLMServerEngine([gone], eos_id=EOS, sync=Refusing()).load_weights(weights())
+    assert taken == ["a", "b", "c"]
+
+
+def test_chunks_keep_order_and_size_and_a_large_parameter_stands_alone() -> None:
+    weights = [(name, torch.zeros(size)) for name, size in zip("abcde", (1, 1, 9, 2, 1), strict=True)]
+    chunks = list(in_chunks(weights, max_bytes=4 * 3))
+    assert [[name for name, _ in chunk] for chunk in chunks] == [["a", "b"], ["c"], ["d", "e"]]
+
+
+def test_seeds_next_to_each_other_share_no_seeds_of_completions() -> None:
+    requests = prompt_requests([(1,)] * 100, [64] * 100, Decoding(), range(100), eos_id=EOS)
+    seeds = {request.seed + i for request in requests for i in range(64)}
+    assert len(seeds) == 6400
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_the_command_line_says_what_the_arguments_say() -> None:
+    options = VLLMOptions(model="folder", context=64, cache_bytes=1 << 20)
+    flags = options.flags()
+    for name, value in options.arguments().items():
+        flag = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            assert (flag if value else flag.replace("--", "--no-", 1)) in flags
+        else:
+            assert flags[flags.index(flag) + 1] == str(value)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="expected a URL like"):
+        VLLMServer(url)
+
+
+def test_at_least_one_server_is_needed() -> None:
+    with pytest.raises(ValueError, match="at least one vLLM server"):
+        VLLMServerEngine([], eos_id=EOS, sync=FolderWeightSync([]))

@@ -1,0 +1,125 @@
+"""The engines of `mtgrpo train` by option: each trains the same run, and what cannot work is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from mtgrpo_env.agents.checkpoints import newest_checkpoint
+from mtgrpo_env.agents.neural.losses import IMPORTANCE
+from runs import history_of, state_of, train
+
+RunCommand = Callable[..., Any]
+FEW = ("--steps", 2, "--eval-every", 2, "--checkpoint-every", 1)
+
+
+@pytest.fixture
+def trained(command: RunCommand, model_folder: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Two small steps with the given options."""
+
+    def run(name: str, *options: object) -> Path:
+        out = tmp_path / name / "run"
+        result = command(*train(out, model_folder, *FEW, *options))
+        assert result.code == 0, result
+        return out
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--activation-checkpointing",),
+        ("--tokens-per-forward", 100),
+        pytest.param(("--engine", "deepspeed"), marks=pytest.mark.skipif(torch.cuda.is_available(), reason="on a CPU")),
+    ],
+)
+def test_an_engine_changes_nothing_but_rounding(trained: Callable[..., Path], options: tuple[object, ...]) -> None:
+    if "deepspeed" in options:
+        pytest.importorskip("deepspeed")
+    plain, other = trained("plain"), trained("other", *options)
+    for ours, theirs in zip(history_of(plain), history_of(other), strict=True):
+        assert ours.get("generated") == theirs.get("generated")
+        np.testing.assert_allclose(ours.get("improvements", []), theirs.get("improvements", []), atol=1e-5)
+    torch.testing.assert_close(state_of(plain)[0], state_of(other)[0], rtol=1e-3, atol=1e-4)
+
+
+def test_adapters_are_trained_saved_merged_and_go_on_bit_for_bit(
+    trained: Callable[..., Path], command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    whole = trained("whole", "--lora-rank", 4)
+    part = tmp_path / "part" / "run"
+    for steps in (1, 2):
+        assert (
+            command(*train(part, model_folder, *FEW, "--lora-rank", 4, "--steps", steps, "--eval-every", 2)).code == 0
+        )
+    assert [r for r in history_of(part) if r["kind"] == "step"] == [r for r in history_of(whole) if r["kind"] == "step"]
+    checkpoint = newest_checkpoint(whole)
+    assert checkpoint is not None
+    start = AutoModelForCausalLM.from_pretrained(model_folder).state_dict()
+    merged = AutoModelForCausalLM.from_pretrained(checkpoint).state_dict()
+    assert merged.keys() == start.keys()
+    moved = {name for name, weight in merged.items() if not torch.equal(weight, start[name])}
+    assert moved
+    assert all("proj" in name for name in moved), "adapters stand beside linear layers only"
+    torch.testing.assert_close(state_of(part)[1], state_of(whole)[1], rtol=0, atol=0)
+
+
+def test_a_run_may_go_on_with_other_engine_options_but_not_with_another_precision(
+    trained: Callable[..., Path], command: RunCommand, refused: Callable[..., str], model_folder: Path
+) -> None:
+    out = trained("run")
+    assert command(*train(out, model_folder, *FEW, "--steps", 3, "--tokens-per-forward", 50)).code == 0
+    message = refused(*train(out, model_folder, *FEW, "--steps", 4, "--lora-rank", 2))
+    assert "holds another run (lora_rank was 0, is 2)" in message
+
+
+@pytest.mark.parametrize("importance", sorted(set(IMPORTANCE) - {"none"}))
+def test_the_gap_between_the_engines_is_reported_where_it_is_corrected(
+    trained: Callable[..., Path], importance: str
+) -> None:
+    """Here one model does both, so there is next to none."""
+    steps = [r for r in history_of(trained("run", "--importance", importance)) if r["kind"] == "step"]
+    assert all(0 <= step["learner"]["engine_gap"] <= step["learner"]["engine_gap_max"] < 1e-4 for step in steps)
+    assert all(abs(step["learner"]["importance_mean"] - 1) < 1e-3 for step in steps)
+
+
+def test_a_killed_runs_divergence_is_from_the_model_it_began_with(
+    trained: Callable[..., Path], command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    whole = trained("whole", "--kl-coef", 0.1, "--steps", 3, "--eval-every", 3)
+    part = tmp_path / "part" / "run"
+    for steps in (1, 3):
+        options = ("--kl-coef", 0.1, "--steps", steps, "--eval-every", 3)
+        assert command(*train(part, model_folder, *FEW, *options)).code == 0
+    assert [r for r in history_of(part) if r["kind"] == "step"] == [r for r in history_of(whole) if r["kind"] == "step"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--engine", "tpu"), "engine must be one of ['torch', 'deepspeed'], got 'tpu'"),
+        (("--engine", "deepspeed", "--zero-stage", 1), "zero_stage must be one of [0, 2, 3], got 1"),
+        (("--dtype", "float16"), "dtype must be one of ['float32', 'bfloat16'], got 'float16'"),
+        (("--dtype", "bfloat16"), "dtype bfloat16 needs --engine deepspeed"),
+        (("--offload", "optimizer"), "offload needs --engine deepspeed, got 'optimizer'"),
+        (("--engine", "deepspeed", "--offload", "all"), "offload_parameters needs stage 3 or above, got stage 2"),
+        (("--lora-rank", -1), "lora_rank must not be negative, got -1"),
+        (("--rollouts", "tgi"), "rollouts must be transformers, vllm or http:// URLs, got 'tgi'"),
+        (("--vllm-sleep", 3), "vllm_sleep must be one of [0, 1, 2], got 3"),
+        (("--importance", "all"), "importance must be one of ['none', 'token', 'sequence'], got 'all'"),
+        (("--importance-cap", 0.5), "importance_cap must be at least 1, got 0.5"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_built(
+    refused: Callable[..., str], model_folder: Path, tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    out = tmp_path / "run"
+    assert message in refused(*train(out, model_folder, *options))
+    assert not out.exists()
