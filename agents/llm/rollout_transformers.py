@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import Completion, left_padded
+from mtgrpo_env.agents.llm.decoding import decoder_of
 from mtgrpo_env.agents.llm.engines import Decoding, Weights
 from mtgrpo_env.agents.llm.prefix import prefill
 
@@ -75,31 +76,23 @@ class TransformersEngine:
         device = self.model.device
         rows = rows.to(device)
         ids, mask = (torch.as_tensor(array, device=device) for array in left_padded(prompts, self.pad_id))
-        prefix = prefill(self.model, ids, mask).select(rows)
-        cache, mask, logits, positions = prefix.cache, prefix.mask, prefix.next_logits, prefix.lengths
-        limit = chances.shape[1]
+        prefix, limit = prefill(self.model, ids, mask), chances.shape[1]
+        logits = prefix.next_logits[rows]
         tokens = torch.full(chances.shape, self.pad_id, device=device)
         log_probs = torch.zeros(tokens.shape, device=device)
         lengths = torch.zeros(len(rows), dtype=torch.long, device=device)
         alive = torch.arange(len(rows), device=device)
-        for t in range(limit):
-            chosen, chosen_log_probs = _draw(logits, temperature, chances[alive, t])
-            tokens[alive, t], log_probs[alive, t], lengths[alive] = chosen, chosen_log_probs, t + 1
-            running = torch.nonzero(chosen != self.eos_id).squeeze(1)
-            if not len(running) or t + 1 == limit:
-                break
-            if len(running) < len(alive):
-                cache.batch_select_indices(running)
-                alive, mask, positions, chosen = alive[running], mask[running], positions[running], chosen[running]
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            output = self.model(
-                chosen[:, None],
-                attention_mask=mask,
-                position_ids=positions[:, None],
-                past_key_values=cache,
-                use_cache=True,
-            )
-            logits, positions = output.logits[:, -1], positions + 1
+        with decoder_of(self.model, prefix, rows, max_tokens=limit) as decoder:
+            for t in range(limit):
+                chosen, chosen_log_probs = _draw(logits, temperature, chances[alive, t])
+                tokens[alive, t], log_probs[alive, t], lengths[alive] = chosen, chosen_log_probs, t + 1
+                running = torch.nonzero(chosen != self.eos_id).squeeze(1)
+                if not len(running) or t + 1 == limit:
+                    break
+                if len(running) < len(alive):
+                    decoder.keep(running)
+                    alive, chosen = alive[running], chosen[running]
+                logits = decoder.step(chosen)
         return _completions(prompts, rows, tokens, log_probs, lengths)
 
 
