@@ -156,7 +156,8 @@ def _heading(config: Config) -> str:
         f"{setting.PROMPT_TOKENS} tokens of prompt and {setting.NEW_TOKENS} new ones each, scores them and takes one "
         "optimiser step on all of them. The sides take turns in one process; "
         f"{config.steps} steps of each count, after {_WARM_UP} that do not. Seconds are medians with the extremes; "
-        "ratios are medians over the turns with the quartiles, so they hold on a machine that others use at the same time. Memory is the peak above what was "
+        "ratios are medians over the turns with the quartiles, so they hold on a machine that others use at the same "
+        "time. Memory is the peak above what was "
         f"resident when all was built, each side in a process of its own, {memory.STEPS} steps. MT-GRPO is our step "
         "with the forward pass that measures each task's improvement, which TRL has not."
     )
