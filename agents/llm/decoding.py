@@ -224,7 +224,7 @@ def _attend(
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
     prompt_length = of_prompt.shape[-1]
     mixed = prompts.mix(layer, weights[..., :prompt_length]) + weights[..., prompt_length:] @ value
-    return mixed.view(num_rows, 1, num_heads, width), None
+    return mixed.reshape(num_rows, 1, num_heads, width), None
 
 
 AttentionInterface.register(_SHARED, _attend)

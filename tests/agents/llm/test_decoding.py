@@ -47,6 +47,7 @@ REPEATING: dict[str, Callable[[], PreTrainedModel]] = {
 }
 PROMPTS = {
     "equal": ([3, 3], [0, 0, 1, 1]),
+    "one-prompt": ([3], [0, 0, 0]),
     "one-row-each": ([4, 4, 4], [0, 1, 2]),
     "unequal": ([7, 2, 4], [0, 0, 0, 1, 2, 2]),
     "one-without-rows": ([5, 3, 2], [0, 2, 2]),
