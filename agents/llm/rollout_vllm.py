@@ -16,8 +16,8 @@ import torch
 
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
-from mtgrpo_env.agents.llm.vllm_requests import PromptRequest, prompt_requests
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.requests import PromptRequest, prompt_requests
 
 SleepLevel = Literal[0, 1]
 

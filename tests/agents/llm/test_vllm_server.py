@@ -17,10 +17,10 @@ from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
-from mtgrpo_env.agents.llm.vllm_http import VLLMServer
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
-from mtgrpo_env.agents.llm.vllm_requests import prompt_requests
-from mtgrpo_env.agents.llm.vllm_weights import FolderWeightSync, in_chunks
+from mtgrpo_env.agents.llm.serving.client import VLLMServer
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.requests import prompt_requests
+from mtgrpo_env.agents.llm.serving.weights import FolderWeightSync, in_chunks
 
 EOS = 1
 

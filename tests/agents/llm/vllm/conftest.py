@@ -12,11 +12,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
+from mtgrpo_env.agents.llm.serving.client import VLLMServer
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.process import started_server
+from mtgrpo_env.agents.llm.serving.weights import FolderWeightSync
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model
-from mtgrpo_env.agents.llm.vllm_http import VLLMServer
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
-from mtgrpo_env.agents.llm.vllm_process import started_server
-from mtgrpo_env.agents.llm.vllm_weights import FolderWeightSync
 
 collect_ignore_glob = ["*.py"] if importlib.util.find_spec("vllm") is None else []
 

@@ -10,7 +10,7 @@ import torch.distributed
 
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 
 
 def main(folder: str, out: str) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 
 
 def test_ranks_generate_shares_of_different_size_and_equal_seeds_give_equal_tokens(

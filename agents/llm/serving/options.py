@@ -12,7 +12,7 @@ _ON_CPU = {
     "enforce_eager": True,  # compiling takes a minute and a compiler
     "enable_chunked_prefill": False,  # a seeded request whose prompt is split ends vLLM: it rewinds the generator
 }
-_LOADER = "mtgrpo_env.agents.llm.vllm_worker.WeightLoading"
+_LOADER = "mtgrpo_env.agents.llm.serving.worker.WeightLoading"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
