@@ -19,8 +19,8 @@ import tyro
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngine
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
 
 PAD, EOS = 0, 1  # of the tiny tokenizer
 

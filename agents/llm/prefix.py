@@ -11,6 +11,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from mtgrpo_env.agents.llm.data import PackedGroups
+from mtgrpo_env.agents.llm.log_probs import chosen_log_probs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,14 @@ def prefill(model: PreTrainedModel, prompts: torch.Tensor, mask: torch.Tensor) -
 def completion_log_probs(model: PreTrainedModel, packed: PackedGroups, temperature: float) -> torch.Tensor:
     """(R, T) log-probability of every token of every completion; gradients flow through the shared prompts."""
     prefix = prefill(model, packed.prompts, packed.prompt_mask).select(packed.prompt_index)
+    log_probs = chosen_log_probs(prefix.next_logits[:, None], packed.tokens[:, :1], temperature)
     seen = packed.tokens[:, :-1]  # the last token is predicted, never read
-    logits = prefix.next_logits[:, None]
-    if seen.shape[1]:
-        positions = prefix.lengths[:, None] + torch.arange(seen.shape[1], device=seen.device)
-        attention = torch.cat([prefix.mask, packed.mask[:, :-1].to(prefix.mask.dtype)], dim=1)
-        output = model(seen, attention_mask=attention, position_ids=positions, past_key_values=prefix.cache)
-        logits = torch.cat([logits, output.logits], dim=1)
-    log_probs = torch.log_softmax(logits.float() / temperature, dim=-1)
-    return log_probs.gather(-1, packed.tokens[:, :, None]).squeeze(-1)
+    if not seen.shape[1]:
+        return log_probs
+    positions = prefix.lengths[:, None] + torch.arange(seen.shape[1], device=seen.device)
+    attention = torch.cat([prefix.mask, packed.mask[:, :-1].to(prefix.mask.dtype)], dim=1)
+    output = model(seen, attention_mask=attention, position_ids=positions, past_key_values=prefix.cache)
+    return torch.cat([log_probs, chosen_log_probs(output.logits, packed.tokens[:, 1:], temperature)], dim=1)
 
 
 def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temperature: float) -> torch.Tensor:
@@ -64,11 +64,10 @@ def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temper
     tokens = torch.cat([packed.prompts[packed.prompt_index], packed.tokens], dim=1)  # (R, T_p + T)
     mask = torch.cat([packed.prompt_mask[packed.prompt_index], packed.mask.to(packed.prompt_mask.dtype)], dim=1)
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    predicting = packed.tokens.shape[1] + 1  # the last token of the prompt predicts, the last of the row is predicted
+    predicting = torch.arange(-packed.tokens.shape[1] - 1, -1, device=tokens.device)  # from the prompt's last token on
     with _recomputing(model):
         output = model(tokens, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=predicting)
-    log_probs = torch.log_softmax(output.logits[:, :-1].float() / temperature, dim=-1)
-    return log_probs.gather(-1, packed.tokens[:, :, None]).squeeze(-1)
+    return chosen_log_probs(output.logits, packed.tokens, temperature)
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:

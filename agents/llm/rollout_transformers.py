@@ -10,16 +10,18 @@ import torch
 from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import Completion, left_padded
+from mtgrpo_env.agents.llm.decoding import decoder_of
 from mtgrpo_env.agents.llm.engines import Decoding, Weights
 from mtgrpo_env.agents.llm.prefix import prefill
 
+_WORTH_DROPPING = 0.9  # rows held that still run; dropping the others copies what these have cached
 _BELOW_ONE = 1 - 1e-6  # rounding must not carry a chance to the end, where tokens of no probability may be
 
 
 class TransformersEngine:
     """Batched sampling with the model that is being trained: nothing to synchronise.
 
-    Each prompt is computed once and its keys and values repeated; finished rows leave the batch.
+    Each prompt is computed once; finished rows leave the batch, some at a time.
 
     Args:
         model: a causal language model.
@@ -75,31 +77,27 @@ class TransformersEngine:
         device = self.model.device
         rows = rows.to(device)
         ids, mask = (torch.as_tensor(array, device=device) for array in left_padded(prompts, self.pad_id))
-        prefix = prefill(self.model, ids, mask).select(rows)
-        cache, mask, logits, positions = prefix.cache, prefix.mask, prefix.next_logits, prefix.lengths
-        limit = chances.shape[1]
+        prefix, limit = prefill(self.model, ids, mask), chances.shape[1]
+        logits = prefix.next_logits[rows]
         tokens = torch.full(chances.shape, self.pad_id, device=device)
         log_probs = torch.zeros(tokens.shape, device=device)
         lengths = torch.zeros(len(rows), dtype=torch.long, device=device)
-        alive = torch.arange(len(rows), device=device)
-        for t in range(limit):
-            chosen, chosen_log_probs = _draw(logits, temperature, chances[alive, t])
-            tokens[alive, t], log_probs[alive, t], lengths[alive] = chosen, chosen_log_probs, t + 1
-            running = torch.nonzero(chosen != self.eos_id).squeeze(1)
-            if not len(running) or t + 1 == limit:
-                break
-            if len(running) < len(alive):
-                cache.batch_select_indices(running)
-                alive, mask, positions, chosen = alive[running], mask[running], positions[running], chosen[running]
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            output = self.model(
-                chosen[:, None],
-                attention_mask=mask,
-                position_ids=positions[:, None],
-                past_key_values=cache,
-                use_cache=True,
-            )
-            logits, positions = output.logits[:, -1], positions + 1
+        held = torch.arange(len(rows), device=device)
+        running = torch.ones(len(rows), dtype=torch.bool, device=device)
+        with decoder_of(self.model, prefix, rows, max_tokens=limit) as decoder:
+            for t in range(limit):
+                chosen, chosen_log_probs = _draw(logits, temperature, chances[held, t])
+                tokens[held, t], log_probs[held, t] = chosen, chosen_log_probs
+                lengths[held] += running
+                running &= chosen != self.eos_id
+                num_running = int(running.sum())
+                if not num_running or t + 1 == limit:
+                    break
+                if num_running <= _WORTH_DROPPING * len(held):
+                    kept = torch.nonzero(running).squeeze(1)
+                    decoder.keep(kept)
+                    held, running, chosen = held[kept], running[kept], chosen[kept]
+                logits = decoder.step(chosen)
         return _completions(prompts, rows, tokens, log_probs, lengths)
 
 

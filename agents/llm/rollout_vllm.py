@@ -16,10 +16,10 @@ import torch
 
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
-from mtgrpo_env.agents.llm.vllm_requests import PromptRequest, prompt_requests
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.requests import PromptRequest, prompt_requests
 
-SleepLevel = Literal[0, 1, 2]
+SleepLevel = Literal[0, 1]
 
 
 class VLLMRolloutEngine:
@@ -30,11 +30,19 @@ class VLLMRolloutEngine:
     Args:
         options: the model and its memory.
         eos_id: token id that ends a completion.
-        sleep_level: between rounds of generation the engine stays awake (0), moves its weights to the host's memory
-            (1), or forgets them (2), so that they must be loaded before the next round. Frees memory on GPUs only.
+        sleep_level: between rounds of generation the engine stays awake (0), or frees its cache and moves its weights
+            to the host's memory (1). Frees memory on GPUs only.
+
+    Raises:
+        ValueError: for level 2, which forgets the weights: one round may follow another without new ones. Call
+            `sleep(2)` where `load_weights` is certain to follow.
     """
 
     def __init__(self, options: VLLMOptions, *, eos_id: int, sleep_level: SleepLevel = 0) -> None:
+        if sleep_level not in (0, 1):
+            raise ValueError(
+                f"sleep_level must be 0 or 1, got {sleep_level}: level 2 forgets the weights after a round"
+            )
         self._eos_id = eos_id
         self._sleep_level: SleepLevel = sleep_level
         self._engine = _started(options, can_sleep=sleep_level > 0)
@@ -77,8 +85,8 @@ class VLLMRolloutEngine:
         try:
             yield
         finally:
-            if self._sleep_level:
-                self.sleep(self._sleep_level)
+            if self._sleep_level == 1:
+                self.sleep(1)
 
     def sleep(self, level: Literal[1, 2]) -> None:
         """Free the cache, and move the weights to the host's memory (1) or forget them (2).
@@ -87,7 +95,7 @@ class VLLMRolloutEngine:
             RolloutEngineError: if the engine still generates, or was not made to sleep.
         """
         if not self._sleep_level:
-            raise RolloutEngineError("this vLLM engine was not started to sleep: give it a sleep_level of 1 or 2")
+            raise RolloutEngineError("this vLLM engine was not started to sleep: give it a sleep_level of 1")
         self._check_idle("sleep")
         self._wake(self._asleep)  # vLLM sleeps as a whole or not at all
         self._engine.sleep(level)

@@ -14,9 +14,9 @@ from typing import Any
 
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
-from mtgrpo_env.agents.llm.vllm_http import Line, VLLMServer
-from mtgrpo_env.agents.llm.vllm_requests import PromptRequest, prompt_requests
-from mtgrpo_env.agents.llm.vllm_weights import WeightSync
+from mtgrpo_env.agents.llm.serving.client import Line, VLLMServer
+from mtgrpo_env.agents.llm.serving.requests import PromptRequest, prompt_requests
+from mtgrpo_env.agents.llm.serving.weights import WeightSync
 from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement
 
 _Result = tuple[int, Completion] | RolloutEngineError | None

@@ -20,7 +20,7 @@ from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.llm.weight_sync import CheckedEngine, trainer_log_probs
 from mtgrpo_env.agents.llm.weights import WeightsOf, plain_weights
-from mtgrpo_env.agents.llm.zero_config import Stage, ZeroConfig
+from mtgrpo_env.agents.llm.zero.config import Stage, ZeroConfig
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class EngineOptions:
     vllm_memory: float = 0.3
     """Share of the GPU's memory for vLLM in this process, its weights and its cache."""
     vllm_sleep: int = 0
-    """While training, vLLM in this process keeps its memory (0), moves its weights to the host (1), drops them (2)."""
+    """While training, vLLM in this process keeps its memory (0), or moves its weights to the host (1)."""
     tokens_per_forward: int = 16_384
     """Tokens in one training pass, padding included; lower it when memory runs out, no result changes."""
 
@@ -88,7 +88,7 @@ def check_engines(options: EngineOptions) -> None:
     _one_of("engine", options.engine, _TRAINERS)
     _one_of("offload", options.offload, _OFFLOADS)
     _one_of("dtype", options.dtype, _PRECISIONS)
-    _one_of("vllm_sleep", options.vllm_sleep, (0, 1, 2))
+    _one_of("vllm_sleep", options.vllm_sleep, (0, 1))
     if options.lora_rank < 0:
         raise ValueError(f"lora_rank must not be negative, got {options.lora_rank}")
     if not (options.rollouts in ("transformers", "vllm") or _urls(options.rollouts)):
@@ -107,7 +107,7 @@ def joined_ranks(options: EngineOptions) -> Ranks:
     """The processes that train together, once they have found each other."""
     if options.engine == "torch":
         return OneRank()
-    from mtgrpo_env.agents.llm.process_group import join_process_group
+    from mtgrpo_env.agents.llm.zero.process_group import join_process_group
 
     join_process_group()
     return TorchRanks()
@@ -220,7 +220,7 @@ def _checked_vllm(
 
 def _vllm_in_process(options: EngineOptions, source: str, policy: LanguageModelPolicy) -> RolloutEngine:
     from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
-    from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
+    from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 
     memory = VLLMOptions(model=source, dtype=options.dtype, memory_share=options.vllm_memory)
     level = options.vllm_sleep
@@ -229,8 +229,8 @@ def _vllm_in_process(options: EngineOptions, source: str, policy: LanguageModelP
 
 def _vllm_servers(options: EngineOptions, policy: LanguageModelPolicy) -> RolloutEngine:
     from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
-    from mtgrpo_env.agents.llm.vllm_process import connected_server
-    from mtgrpo_env.agents.llm.vllm_weights import server_weight_sync
+    from mtgrpo_env.agents.llm.serving.process import connected_server
+    from mtgrpo_env.agents.llm.serving.weights import server_weight_sync
 
     servers = [connected_server(url) for url in _urls(options.rollouts)]
     return VLLMServerEngine(servers, eos_id=policy.eos_id, sync=server_weight_sync(servers), ranks=policy.ranks)

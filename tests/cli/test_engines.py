@@ -112,7 +112,7 @@ def test_a_killed_runs_divergence_is_from_the_model_it_began_with(
         (("--engine", "deepspeed", "--offload", "all"), "offload_parameters needs stage 3 or above, got stage 2"),
         (("--lora-rank", -1), "lora_rank must not be negative, got -1"),
         (("--rollouts", "tgi"), "rollouts must be transformers, vllm or http:// URLs, got 'tgi'"),
-        (("--vllm-sleep", 3), "vllm_sleep must be one of [0, 1, 2], got 3"),
+        (("--vllm-sleep", 2), "vllm_sleep must be one of [0, 1], got 2"),
         (("--importance", "all"), "importance must be one of ['none', 'token', 'sequence'], got 'all'"),
         (("--importance-cap", 0.5), "importance_cap must be at least 1, got 0.5"),
     ],

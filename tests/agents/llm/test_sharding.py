@@ -103,7 +103,7 @@ def test_ranks_have_the_plan_the_loss_the_gradient_and_the_weights_of_one(
                 np.testing.assert_array_equal(getattr(other, name), getattr(ours, name), err_msg=name)
             for name in ("probabilities", "improvements"):
                 np.testing.assert_allclose(getattr(other, name), getattr(ours, name), atol=1e-5, err_msg=name)
-            assert other.learner == pytest.approx(ours.learner, abs=1e-5)
+            assert other.learner == pytest.approx(ours.learner, abs=1e-5, rel=1e-5)
         torch.testing.assert_close(gradients_of(agent), gradients_of(alone), atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(parameters_of(agent), parameters_of(alone), atol=1e-4, rtol=1e-3)
     assert gradients_of(alone).abs().max() > 1e-3

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mtgrpo_env.agents.llm.zero_config import ZeroConfig, deepspeed_config
+from mtgrpo_env.agents.llm.zero.config import ZeroConfig, deepspeed_config
 
 pytest.importorskip("deepspeed", reason="the deepspeed extra is not installed")
 pytest.importorskip("peft", reason="the deepspeed extra is not installed")

@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from mtgrpo_env.agents.llm.data import Completion
-from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError
+from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
+from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
-from mtgrpo_env.agents.llm.vllm_http import VLLMServer
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
-from mtgrpo_env.agents.llm.vllm_requests import prompt_requests
-from mtgrpo_env.agents.llm.vllm_weights import FolderWeightSync, in_chunks
+from mtgrpo_env.agents.llm.serving.client import VLLMServer
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.requests import prompt_requests
+from mtgrpo_env.agents.llm.serving.weights import FolderWeightSync, in_chunks
 
 EOS = 1
 
@@ -164,8 +165,8 @@ def test_weights_are_taken_to_the_end_even_when_the_server_is_gone() -> None:
             yield name, torch.ones(1)
 
     class Refusing:
-        def push(self, weights: Iterator[tuple[str, torch.Tensor]]) -> None:
-            next(weights)
+        def push(self, weights: Weights) -> None:
+            next(iter(weights))
             gone.post("/start_weight_update")
 
     with pytest.raises(RolloutEngineError, match="broke off at POST /start_weight_update"):
@@ -206,3 +207,8 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
 def test_at_least_one_server_is_needed() -> None:
     with pytest.raises(ValueError, match="at least one vLLM server"):
         VLLMServerEngine([], eos_id=EOS, sync=FolderWeightSync([]))
+
+
+def test_an_engine_that_would_forget_its_weights_after_every_round_is_refused() -> None:
+    with pytest.raises(ValueError, match="sleep_level must be 0 or 1, got 2"):
+        VLLMRolloutEngine(VLLMOptions(model="folder"), eos_id=EOS, sleep_level=2)  # pyright: ignore[reportArgumentType]

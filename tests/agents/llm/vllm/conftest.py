@@ -12,13 +12,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
+from mtgrpo_env.agents.llm.serving.client import VLLMServer
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.process import started_server
+from mtgrpo_env.agents.llm.serving.weights import FolderWeightSync
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model
-from mtgrpo_env.agents.llm.vllm_http import VLLMServer
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
-from mtgrpo_env.agents.llm.vllm_process import started_server
-from mtgrpo_env.agents.llm.vllm_weights import FolderWeightSync
 
-collect_ignore_glob = ["test_*.py"] if importlib.util.find_spec("vllm") is None else []
+collect_ignore_glob = ["*.py"] if importlib.util.find_spec("vllm") is None else []
 
 CONTEXT = 1024
 MakeSized = Callable[..., PreTrainedModel]
@@ -73,9 +73,16 @@ def server(options: VLLMOptions, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
-def colocated(options: VLLMOptions, eos_id: int) -> VLLMRolloutEngine:
+def started(options: VLLMOptions, eos_id: int) -> VLLMRolloutEngine:
     """One for all tests: it cannot be taken down, and it can sleep, which frees nothing on the CPU."""
     return VLLMRolloutEngine(options, eos_id=eos_id, sleep_level=1)
+
+
+@pytest.fixture
+def colocated(started: VLLMRolloutEngine) -> VLLMRolloutEngine:
+    """In this process, and awake."""
+    started.wake()
+    return started
 
 
 @pytest.fixture(scope="session")

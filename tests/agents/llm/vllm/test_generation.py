@@ -122,7 +122,7 @@ def test_nothing_wanted_is_nothing_generated(engine: RolloutEngine) -> None:
 
 
 def test_more_prompts_than_vllm_reads_at_once_are_answered_like_a_few(engine: RolloutEngine) -> None:
-    """Fifty of 60 tokens are more than the 2048 of one step: none may be read in two parts, see `vllm_options`."""
+    """Fifty of 60 tokens are more than the 2048 of one step: none may be read in two parts, see `serving.options`."""
     prompts = [tuple((7 * i + j) % 80 + 5 for j in range(60)) for i in range(50)]
     drawn = completions(engine, prompts, [2] * 50, Decoding(6), range(50))
     few = completions(engine, prompts[31:36], [2] * 5, Decoding(6), range(31, 36))

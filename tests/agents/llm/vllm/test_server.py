@@ -11,10 +11,10 @@ import pytest
 
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
-from mtgrpo_env.agents.llm.vllm_http import VLLMServer
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
-from mtgrpo_env.agents.llm.vllm_process import connected_server, started_server
-from mtgrpo_env.agents.llm.vllm_weights import FolderWeightSync
+from mtgrpo_env.agents.llm.serving.client import VLLMServer
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.process import connected_server, started_server
+from mtgrpo_env.agents.llm.serving.weights import FolderWeightSync
 
 PROMPTS = [tuple(range(5, 5 + n)) for n in range(1, 9)]
 

@@ -12,7 +12,7 @@ from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngine, RolloutEngineError
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError, check_agreement
 
 PROMPTS = [(5, 6, 7), tuple(range(5, 75))]
@@ -50,7 +50,7 @@ def test_an_engine_generates_with_what_it_was_last_given(
 def test_a_tied_output_head_that_stays_behind_is_found_and_ours_does_not(
     colocated: VLLMRolloutEngine, make_sized: MakeSized, gap: Callable[[RolloutEngine, PreTrainedModel], float]
 ) -> None:
-    """VLLM's own reload, without what `vllm_worker` adds to it, leaves the old head in place."""
+    """VLLM's own reload, without what `serving.worker` adds to it, leaves the old head in place."""
     model = make_sized(seed=3)
     parameters = {"weights_iterator": iter(list(model.named_parameters()))}
     colocated._engine.collective_rpc("reload_weights", kwargs=parameters)

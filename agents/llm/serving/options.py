@@ -9,9 +9,10 @@ import torch
 
 _ON_CPU = {
     "block_size": 32,  # the smallest that caches prefixes there
+    "enforce_eager": True,  # compiling takes a minute and a compiler
     "enable_chunked_prefill": False,  # a seeded request whose prompt is split ends vLLM: it rewinds the generator
 }
-_LOADER = "mtgrpo_env.agents.llm.vllm_worker.WeightLoading"
+_LOADER = "mtgrpo_env.agents.llm.serving.worker.WeightLoading"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class VLLMOptions:
         memory_share: of the device's memory, for weights and cache together.
         cache_bytes: size of the cache of keys and values, instead of what `memory_share` leaves for it.
         tensor_parallel: GPUs that one copy of the model is split over.
-        eager: no compiled graphs: a start in seconds, and slower generation on GPUs.
+        eager: no compiled graphs: a start in seconds, and slower generation on GPUs. On the CPU there are none anyway.
     """
 
     model: str

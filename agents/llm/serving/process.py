@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
-from mtgrpo_env.agents.llm.vllm_http import VLLMServer
-from mtgrpo_env.agents.llm.vllm_options import VLLMOptions
+from mtgrpo_env.agents.llm.serving.client import VLLMServer
+from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 
 _HOST = "127.0.0.1"
 _TAIL_LINES = 30

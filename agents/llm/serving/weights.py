@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from mtgrpo_env.agents.llm.engines import Weights
-from mtgrpo_env.agents.llm.vllm_http import VLLMServer
+from mtgrpo_env.agents.llm.serving.client import VLLMServer
 
 _BYTES_AT_ONCE = 1 << 30
 
