@@ -72,7 +72,9 @@ def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temper
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
     """Keep only the inputs of layers in `full_sequence_log_probs`, and compute the rest again when going backward."""
-    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    renamed = hasattr(model, "activation_checkpointing_enable")  # not in the versions of transformers that vLLM allows
+    enable = model.activation_checkpointing_enable if renamed else model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
 
 
 @contextmanager
