@@ -132,7 +132,7 @@ def test_the_model_has_its_own_attention_again_afterwards_even_after_an_error() 
 
 
 def test_half_precision_stays_half_precision() -> None:
-    model = made(SHARING["qwen2"]).to(torch.bfloat16)
+    model = made(SHARING["qwen2"]).bfloat16()
     assert largest_error(model, [3, 3], [0, 0, 1, 1], leave=()) < 0.05
 
 
