@@ -6,12 +6,14 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 CLI = ["tyro>=0.9", "rich>=13"]
-ROWS = ["pyarrow>=15"]
-TRAIN = ["torch>=2.6", "transformers>=5.0", "tensorboard>=2.16", "matplotlib>=3.8", *CLI, *ROWS]
+ROWS = ["pyarrow>=18"]
+# What vLLM 0.32 and 0.33 allow, and the newest without it; both ends are tested (docs/install.md).
+MODELS = ["torch>=2.13,<2.15", "transformers>=5.16.1,<5.24"]
+TRAIN = [*MODELS, "numpy>=2.1", "tensorboard>=2.20", "matplotlib>=3.8", *CLI, *ROWS]
 MATH = ["sympy>=1.12"]
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
-DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.0", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
-GPU = ["vllm>=0.32", *DEEPSPEED]
+DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
+GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
 DEV = [
     "build>=1.2",
     "hypothesis>=6.100",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,7 +73,9 @@ def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temper
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
     """Keep only the inputs of layers in `full_sequence_log_probs`, and compute the rest again when going backward."""
-    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the new name is not in the transformers that vLLM wants
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def test_activations_are_what_autograd_keeps_within_fifteen_per_cent(
     )
     if recomputes:
         checkpoint_activations(model)
-    logits = num_groups * group_size * response_tokens * SMALL.vocab_size * 4
+    logits = num_groups * group_size * response_tokens * SMALL.vocab_size * dtype.itemsize
     kept = really_kept(model, packed_groups(*shape), recomputes=recomputes) - logits
     assert kept_bytes(ModelSize.of(SMALL), setup) == pytest.approx(kept, rel=0.15)
 
