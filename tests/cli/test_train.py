@@ -23,7 +23,7 @@ from mtgrpo_env.cli import main
 from mtgrpo_env.cli.train import Config, build_method
 from mtgrpo_env.envs.mtreason import SUITES, reason_suite
 from mtgrpo_env.task_weights_baselines import SequentialWeights
-from runs import (
+from training_runs import (
     STEPS,
     TASKS,
     assert_same_run,
