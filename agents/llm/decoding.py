@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
-from transformers import AttentionInterface, DynamicCache, PreTrainedModel
+from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from mtgrpo_env.agents.llm.prefix import Prefix
@@ -97,8 +97,8 @@ class SharedPrefix:
         self._prefix = prefix
         self._rows = rows
         self._positions = prefix.lengths[rows]
-        self.cache = DynamicCache(config=model.config)
-        self.cache.layers = [_OwnTokens(layer, len(rows), max_tokens) for layer in prefix.cache.layers]
+        layers = [_OwnTokens(*of_prompts, len(rows), max_tokens) for of_prompts in _keys_and_values(prefix.cache)]
+        self.cache = Cache(layers=[*layers])
         self._prompts = _SharedPrompts(prefix, rows)
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -121,10 +121,13 @@ class SharedPrefix:
 class _OwnTokens(DynamicLayer):
     """Keys and values of R rows at the front of buffers; a new token is written behind the others, which stay."""
 
-    def __init__(self, like: DynamicLayer, num_rows: int, max_tokens: int) -> None:
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, num_rows: int, max_tokens: int) -> None:
         super().__init__()
-        self.dtype, self.device, self.is_initialized = like.dtype, like.device, True
-        self._buffers = [_empty(tensor, num_rows, max_tokens) for tensor in (like.keys, like.values)]
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+        self._buffers = [
+            of_prompts.new_empty(num_rows, of_prompts.shape[1], max_tokens, of_prompts.shape[3])
+            for of_prompts in (keys, values)
+        ]
         self._show(0)
 
     def update(
@@ -150,10 +153,15 @@ class _OwnTokens(DynamicLayer):
         return 0 if self.keys is None else self.keys.shape[2]
 
 
-def _empty(like: torch.Tensor | None, num_rows: int, num_tokens: int) -> torch.Tensor:
-    assert like is not None  # the prompt was computed
-    _, heads, _, width = like.shape
-    return like.new_empty(num_rows, heads, num_tokens, width)
+def _keys_and_values(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Of each layer, (P, heads, T_p, width)."""
+    layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for layer in cache.layers:
+        assert isinstance(layer, DynamicLayer)
+        assert layer.keys is not None
+        assert layer.values is not None
+        layers.append((layer.keys, layer.values))
+    return layers
 
 
 class _SharedPrompts:
@@ -170,8 +178,8 @@ class _SharedPrompts:
     def __init__(self, prefix: Prefix, rows: torch.Tensor) -> None:
         used, which, counts = torch.unique_consecutive(rows, return_inverse=True, return_counts=True)
         everything = len(used) == len(prefix.mask)
-        cached = [(layer.keys, layer.values) for layer in prefix.cache.layers]
-        self.layers = cached if everything else [(keys[used], values[used]) for keys, values in cached]
+        layers = _keys_and_values(prefix.cache)
+        self.layers = layers if everything else [(keys[used], values[used]) for keys, values in layers]
         self._size = len(used), int(counts.max())  # P, S
         within = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[which]
         is_full = self._size[0] * self._size[1] == len(rows)

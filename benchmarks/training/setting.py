@@ -16,7 +16,10 @@ NUM_PROMPTS, GROUP_SIZE = 16, 8
 ROWS = NUM_PROMPTS * GROUP_SIZE
 LEARNING_RATE, MAX_GRAD_NORM = 1e-4, 1.0
 CLIP_LOW, CLIP_HIGH = 0.2, 0.28
+CONTEXT = 256
 NEVER = "<never>"
+VOCABULARY = 100
+"""Tokens that the models know."""
 _PAD_ID = 0  # of the tiny tokenizer
 
 
@@ -60,18 +63,18 @@ def tokenizer_and_model(size: Size) -> tuple[PreTrainedTokenizerBase, PreTrained
     So no completion ends before its last token, and neither side has to look for a way to suppress that.
     """
     tokenizer = tiny_tokenizer()
-    vocabulary = len(tokenizer)
+    assert len(tokenizer) == VOCABULARY
     tokenizer.add_special_tokens({"eos_token": NEVER})
     torch.manual_seed(0)
     model = Qwen2ForCausalLM(
         Qwen2Config(
-            vocab_size=vocabulary,
+            vocab_size=VOCABULARY,
             hidden_size=size.hidden,
             intermediate_size=size.intermediate,
             num_hidden_layers=size.layers,
             num_attention_heads=4,
             num_key_value_heads=2,
-            max_position_embeddings=PROMPT_TOKENS + NEW_TOKENS,
+            max_position_embeddings=CONTEXT,
             pad_token_id=_PAD_ID,
             eos_token_id=None,
             bos_token_id=None,

@@ -12,7 +12,7 @@ import pytest
 from mtgrpo_env.cli.dry_run import sampled
 from mtgrpo_env.cli.train import Config, build_method
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
-from runs import STEPS, history_of, train
+from training_runs import STEPS, history_of, train
 
 RunCommand = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.neural.losses import IMPORTANCE
-from runs import history_of, state_of, train
+from training_runs import history_of, state_of, train
 
 RunCommand = Callable[..., Any]
 FEW = ("--steps", 2, "--eval-every", 2, "--checkpoint-every", 1)

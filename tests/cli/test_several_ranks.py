@@ -16,7 +16,7 @@ import torch
 
 from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.cli import main
-from runs import STEPS, assert_same_run, history_of, state_of, steps_of, train, wait_until
+from training_runs import STEPS, assert_same_run, history_of, state_of, steps_of, train, wait_until
 
 pytest.importorskip("deepspeed")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the ranks of a launcher from /proc")

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from runs import (
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from training_runs import (
     STEPS,
     TASKS,
     assert_same_run,
@@ -27,7 +28,6 @@ from runs import (
     wait_for_step,
     wait_until,
 )
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.llm.engines import Decoding
