@@ -16,6 +16,23 @@ from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 
+FULL_DISK = """
+import resource, sys
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.cli import main
+
+save = MTGRPOAgent.save
+
+def save_on_a_full_disk(agent, folder):
+    if agent.step == 4 and agent.ranks.rank == int(sys.argv[2]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+    save(agent, folder)
+
+MTGRPOAgent.save = save_on_a_full_disk
+sys.exit(main(sys.argv[3:]))
+"""
+"""Python that runs `mtgrpo`, given how large a file may be when step 4 is saved, and the rank of which that holds."""
+
 TASKS = ("zebra-mini", "countdown-mini")
 STEPS = 7
 TIMINGS = ("rollout_seconds", "update_seconds")

@@ -39,6 +39,9 @@ class ParameterState:
 class StateWriter:
     """One rank's files; several ranks write into a folder at once.
 
+    A file that cannot be written is complained of at the end of the block: until then ranks that read states
+    together stay together.
+
     Args:
         folder: must exist, and hold no state yet.
         rank: of the writer.
@@ -49,6 +52,7 @@ class StateWriter:
         self._rank = rank
         self._files = 0
         self._held: dict[str, torch.Tensor] = {}
+        self._failure: Exception | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +62,8 @@ class StateWriter:
     ) -> None:
         if error is None:
             self._flush()
+            if self._failure is not None:
+                raise self._failure
 
     def add(self, name: str, state: ParameterState) -> None:
         """Write the state of the parameter of this name."""
@@ -70,7 +76,10 @@ class StateWriter:
 
     def _flush(self) -> None:
         if self._held:
-            save_file(self._held, self._folder / f"optimizer-{self._rank:05d}-{self._files:05d}.safetensors")
+            try:
+                save_file(self._held, self._folder / f"optimizer-{self._rank:05d}-{self._files:05d}.safetensors")
+            except Exception as error:
+                self._failure = error
             self._files += 1
             self._held = {}
 

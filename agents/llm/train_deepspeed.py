@@ -125,12 +125,14 @@ class DeepSpeedTrainEngine:
     def save(self, folder: Path) -> None:
         """Write the optimiser's state into `folder`, which all ranks see; they take turns at the parameters."""
         rank, size = distributed.get_rank(), distributed.get_world_size()
-        with StateWriter(folder, rank) as writer:
-            for i, (name, parameter) in enumerate(self._trained.items()):
-                state = self._states.read(parameter)  # all ranks take part, one keeps it
-                if i % size == rank:
-                    writer.add(name, state)
-        distributed.barrier()
+        try:
+            with StateWriter(folder, rank) as writer:
+                for i, (name, parameter) in enumerate(self._trained.items()):
+                    state = self._states.read(parameter)  # all ranks take part, one keeps it
+                    if i % size == rank:
+                        writer.add(name, state)
+        finally:
+            distributed.barrier()
 
     def load(self, folder: Path) -> None:
         """Read what an engine of any kind, stage and number of ranks saved; sets the trained parameters as well."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from training_runs import STEPS, history_of, train
 
 from mtgrpo_env.cli.dry_run import sampled
 from mtgrpo_env.cli.train import Config, build_method
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
-from training_runs import STEPS, history_of, train
 
 RunCommand = Callable[..., Any]
 

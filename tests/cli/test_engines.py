@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from training_runs import history_of, state_of, train
 from transformers import AutoModelForCausalLM
 
 from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.neural.losses import IMPORTANCE
-from training_runs import history_of, state_of, train
 
 RunCommand = Callable[..., Any]
 FEW = ("--steps", 2, "--eval-every", 2, "--checkpoint-every", 1)

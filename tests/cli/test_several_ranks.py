@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training_runs import FULL_DISK, STEPS, assert_same_run, history_of, state_of, steps_of, train, wait_until
 
 from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.cli import main
-from training_runs import STEPS, assert_same_run, history_of, state_of, steps_of, train, wait_until
 
 pytest.importorskip("deepspeed")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the ranks of a launcher from /proc")
 
-Launch = Callable[[Sequence[object]], subprocess.Popen[str]]
+Launch = Callable[..., subprocess.Popen[str]]
 _SECONDS = 240
 
 
@@ -30,9 +30,11 @@ def launch(environment: dict[str, str]) -> Iterator[Launch]:
     """Starts `mtgrpo ...` on two ranks; kills what is left at the end."""
     launched: list[subprocess.Popen[str]] = []
 
-    def start(arguments: Sequence[object]) -> subprocess.Popen[str]:
+    def start(
+        arguments: Sequence[object], program: Sequence[str] = (sys.executable, "-m", "mtgrpo_env")
+    ) -> subprocess.Popen[str]:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        line = [*torchrun, "-m", "mtgrpo_env", *map(str, arguments)]
+        line = [*torchrun, "--no-python", *program, *map(str, arguments)]
         process = subprocess.Popen(
             line,
             env=environment,
@@ -136,6 +138,20 @@ def test_a_rank_that_is_killed_ends_the_others_and_the_same_command_finishes_the
     assert "SIGKILL" in printed or "Signal 9" in printed
     finish(start())
     assert_same_run(out, together(3))
+
+
+def test_a_disk_that_is_full_for_one_rank_ends_all_with_a_message_and_loses_nothing(
+    model_folder: Path, launch: Launch, together: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """Rank 1 cannot write its share of the optimiser's state, which the ranks take turns at."""
+    out = tmp_path / "run"
+    arguments = on_two_ranks(out, model_folder, 2)
+    printed, _ = launch(arguments, [sys.executable, "-c", FULL_DISK, "2000", "1"]).communicate(timeout=_SECONDS)
+    assert f"could not save {out / 'checkpoints' / 'step-000004'}" in printed
+    assert f"The newest checkpoint is {newest_checkpoint(out)}" in printed
+    assert "step-000004" not in {path.name.strip(".") for path in (out / "checkpoints").iterdir()}
+    finish(launch(arguments))
+    assert_same_run(out, together(2))
 
 
 def test_several_processes_without_an_engine_for_them_are_refused(

@@ -17,6 +17,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_runs import (
+    FULL_DISK,
     STEPS,
     TASKS,
     assert_same_run,
@@ -40,21 +41,6 @@ from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.task_weights_baselines import SequentialWeights
 
 RunCommand = Callable[..., Any]
-FULL_DISK = """
-import resource, sys
-from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.cli import main
-
-save = MTGRPOAgent.save
-
-def save_on_a_full_disk(agent, folder):
-    if agent.step == 4:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-    save(agent, folder)
-
-MTGRPOAgent.save = save_on_a_full_disk
-sys.exit(main(sys.argv[2:]))
-"""
 StartProcess = Callable[[Sequence[object]], subprocess.Popen[str]]
 
 
@@ -253,7 +239,7 @@ def test_a_full_disk_ends_the_run_with_the_old_checkpoint_and_the_same_command_f
 ) -> None:
     """The system refuses to write more than `limit` bytes into a file: of a text, of the weights, of the moments."""
     out = tmp_path / "run"
-    line = [sys.executable, "-c", FULL_DISK, str(limit), *map(str, train(out, model_folder))]
+    line = [sys.executable, "-c", FULL_DISK, str(limit), "0", *map(str, train(out, model_folder))]
     process = subprocess.run(line, env=environment, text=True, capture_output=True, check=False)
     assert process.returncode == 1, process
     assert "Traceback" not in process.stderr
