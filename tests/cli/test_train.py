@@ -233,7 +233,7 @@ def test_a_second_signal_does_not_wait_for_the_step(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the limit is POSIX's")
-@pytest.mark.parametrize("limit", [500, 40_000])
+@pytest.mark.parametrize("limit", [500, 8_000, 40_000])
 def test_a_full_disk_ends_the_run_with_the_old_checkpoint_and_the_same_command_finishes_it(
     command: RunCommand, environment: dict[str, str], finished: Path, model_folder: Path, tmp_path: Path, limit: int
 ) -> None:
