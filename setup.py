@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 CLI = ["tyro>=0.9", "rich>=13"]
 ROWS = ["pyarrow>=18"]
-# What vLLM 0.32 and 0.33 allow, and the newest without it; both ends are tested (docs/install.md).
+# What vLLM 0.32 and 0.33 allow, and the newest without it; how far each was tried: docs/install.md.
 MODELS = ["torch>=2.13,<2.15", "transformers>=5.16.1,<5.24"]
 TRAIN = [*MODELS, "numpy>=2.1", "tensorboard>=2.20", "matplotlib>=3.8", *CLI, *ROWS]
 MATH = ["sympy>=1.12"]
