@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,65 +60,74 @@ class WholeStates:
         """Replace the number of steps taken, where parameters have it in common."""
 
 
-class FlatStates:
-    """Stage 2: all parameters as one vector, of which every rank has a piece; see `WholeStates`."""
+class _SharedStates(ABC):
+    """Stages 2 and 3: every rank has pieces of the state, which DeepSpeed puts together; see `WholeStates`."""
 
-    def __init__(self, engine: Any, adamw: torch.optim.AdamW, trained: Sequence[torch.nn.Parameter]) -> None:
+    def __init__(self, adamw: torch.optim.AdamW, pieces: Sequence[torch.Tensor]) -> None:
         self._adamw = adamw
-        self._pieces = engine.optimizer.single_partition_of_fp32_groups
-        _start(adamw, self._pieces)
-        engine.optimizer._lazy_init_hp_params_optimizer_state()  # else done after the first step
+        self._pieces = pieces
+        _start(adamw, pieces)
 
     def gradient_norm(self) -> float | None:
         return None
 
     def read(self, parameter: torch.nn.Parameter) -> ParameterState:
-        return _read_by_deepspeed(parameter, self._adamw, self._pieces)
+        from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+
+        weight: Any = safe_get_full_fp32_param(parameter)  # None only where ZeRO is off
+        exp_avg, exp_avg_sq = (safe_get_full_optimizer_state(parameter, moment) for moment in _MOMENTS)
+        steps = int(self._adamw.state[self._pieces[0]]["step"])
+        return ParameterState(weight, exp_avg, exp_avg_sq, steps)  # pyright: ignore[reportArgumentType] - as above
 
     def write(self, parameter: torch.nn.Parameter, state: ParameterState) -> None:
-        from deepspeed.utils import safe_set_full_optimizer_state
-
         self.write_weight(parameter, state.weight)
         for moment in _MOMENTS:
-            safe_set_full_optimizer_state(parameter, getattr(state, moment), moment)
+            self._write_moment(parameter, getattr(state, moment), moment)
+
+    def set_steps(self, steps: int) -> None:
+        for piece in self._pieces:
+            self._adamw.state[piece]["step"].fill_(steps)
+
+    @abstractmethod
+    def write_weight(self, parameter: torch.nn.Parameter, weight: torch.Tensor) -> None: ...
+
+    @abstractmethod
+    def _write_moment(self, parameter: torch.nn.Parameter, value: torch.Tensor, moment: str) -> None: ...
+
+
+class FlatStates(_SharedStates):
+    """Stage 2: all parameters as one vector, of which every rank has a piece."""
+
+    def __init__(self, engine: Any, adamw: torch.optim.AdamW, trained: Sequence[torch.nn.Parameter]) -> None:
+        super().__init__(adamw, engine.optimizer.single_partition_of_fp32_groups)
+        engine.optimizer._lazy_init_hp_params_optimizer_state()  # else done after the first step
 
     def write_weight(self, parameter: torch.nn.Parameter, weight: torch.Tensor) -> None:
         from deepspeed.utils import safe_set_full_fp32_param
 
         safe_set_full_fp32_param(parameter, weight)
 
-    def set_steps(self, steps: int) -> None:
-        _set_steps(self._adamw, self._pieces, steps)
+    def _write_moment(self, parameter: torch.nn.Parameter, value: torch.Tensor, moment: str) -> None:
+        from deepspeed.utils import safe_set_full_optimizer_state
+
+        safe_set_full_optimizer_state(parameter, value, moment)
 
 
-class PartitionedStates:
-    """Stage 3: of every parameter each rank has a piece, the last ones padded; see `WholeStates`."""
+class PartitionedStates(_SharedStates):
+    """Stage 3: of every parameter each rank has a piece, the last ones padded."""
 
     def __init__(self, engine: Any, adamw: torch.optim.AdamW, trained: Sequence[torch.nn.Parameter]) -> None:
-        self._adamw = adamw
-        self._pieces = engine.optimizer.fp32_partitioned_groups_flat
-        _start(adamw, self._pieces)
-
-    def gradient_norm(self) -> float | None:
-        return None
-
-    def read(self, parameter: torch.nn.Parameter) -> ParameterState:
-        return _read_by_deepspeed(parameter, self._adamw, self._pieces)
-
-    def write(self, parameter: torch.nn.Parameter, state: ParameterState) -> None:
-        from deepspeed.utils import safe_set_local_optimizer_state
-
-        self.write_weight(parameter, state.weight)
-        for moment in _MOMENTS:
-            safe_set_local_optimizer_state(parameter, _own_piece(parameter, getattr(state, moment)), moment)
+        super().__init__(adamw, engine.optimizer.fp32_partitioned_groups_flat)
 
     def write_weight(self, parameter: torch.nn.Parameter, weight: torch.Tensor) -> None:
         from deepspeed.utils import safe_set_local_fp32_param
 
         safe_set_local_fp32_param(parameter, _own_piece(parameter, weight))
 
-    def set_steps(self, steps: int) -> None:
-        _set_steps(self._adamw, self._pieces, steps)
+    def _write_moment(self, parameter: torch.nn.Parameter, value: torch.Tensor, moment: str) -> None:
+        from deepspeed.utils import safe_set_local_optimizer_state
+
+        safe_set_local_optimizer_state(parameter, _own_piece(parameter, value), moment)
 
 
 def _start(adamw: torch.optim.AdamW, masters: Sequence[torch.Tensor]) -> None:
@@ -128,21 +138,6 @@ def _start(adamw: torch.optim.AdamW, masters: Sequence[torch.Tensor]) -> None:
             "exp_avg": torch.zeros_like(master, requires_grad=False),
             "exp_avg_sq": torch.zeros_like(master, requires_grad=False),
         }
-
-
-def _set_steps(adamw: torch.optim.AdamW, masters: Sequence[torch.Tensor], steps: int) -> None:
-    for master in masters:
-        adamw.state[master]["step"].fill_(steps)
-
-
-def _read_by_deepspeed(
-    parameter: torch.nn.Parameter, adamw: torch.optim.AdamW, pieces: Sequence[torch.Tensor]
-) -> ParameterState:
-    from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
-
-    weight: Any = safe_get_full_fp32_param(parameter)
-    exp_avg, exp_avg_sq = (safe_get_full_optimizer_state(parameter, moment) for moment in _MOMENTS)
-    return ParameterState(weight, exp_avg, exp_avg_sq, steps=int(adamw.state[pieces[0]]["step"]))  # pyright: ignore[reportArgumentType] - None only where ZeRO is off
 
 
 def _own_piece(parameter: Any, whole: torch.Tensor) -> torch.Tensor:
