@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -12,8 +13,22 @@ import numpy as np
 from mtgrpo_env.rollout import Policy
 from mtgrpo_env.types import Batch, FloatArray, IntArray
 
-OnMinibatch = Callable[[Batch, FloatArray], None]
-"""Called after an optimiser step with the minibatch and its objectives (K,) just before the step."""
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """What a pass over some groups shows of them anyway; (K,) each, NaN for a task that has none there.
+
+    Attributes:
+        sampled: Ĵ_GRPO,k of the policy that sampled the groups: every ratio is 1.
+        current: Ĵ_GRPO,k of the policy that the pass ran.
+    """
+
+    sampled: FloatArray
+    current: FloatArray
+
+
+OnMinibatch = Callable[[Batch, Objectives], None]
+"""Called after an optimiser step with the minibatch and its objectives just before the step."""
 
 
 class TrainablePolicy(Policy, Protocol):

@@ -14,14 +14,18 @@ from mtgrpo_env.agents.signals import (
     AverageAccuracy,
     Improve,
     LatestReward,
+    RecentAccuracy,
     RewardEstimate,
+    improve_for,
     once_per_minibatch,
-    once_per_step,
     summed_change,
+    unmeasured,
 )
+from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.filters import lenient, released_lenient, strict
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
 from mtgrpo_env.plans import BatchSampler
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.samplers_released import (
     DelayedSampler,
@@ -29,7 +33,7 @@ from mtgrpo_env.samplers_released import (
     ReleasedRatioPreservingSampler,
     RoundBudget,
 )
-from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
+from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights, UniformWeights
 from mtgrpo_env.task_weights_baselines import (
     ForgettingSelfEvolvingWeights,
     RegularizedWeights,
@@ -60,8 +64,10 @@ class MethodConfig:
     """B, in groups."""
     seed: int = 0
     """Of the sampler."""
+    tolerance: float = 0.0
+    """ε, how far a task's accuracy may be below the average before it is given more of the batch."""
     reward_coef: float = 0.2
-    """λ, weight of the reward against the improvement."""
+    """λ, weight of the reward against the improvement in Subroutine 1."""
     weight_lr: float = 0.025
     """β, learning rate of the task weights."""
     weight_optimizer: str = "adam"
@@ -88,18 +94,19 @@ class Weighting(NamedTuple):
 
     task_weights: TaskWeights
     reward_estimate: RewardEstimate
-    improve: Improve = once_per_step
+    improve: Improve
 
 
 class Sampling(NamedTuple):
-    """A sampler, and which groups it is told are informative."""
+    """A sampler, which groups it is told are informative, and what becomes of those it has no room for."""
 
     sampler: BatchSampler[Any]
     group_filter: GroupFilter
+    carry_over: CarryOver | None = None
 
 
 class OwnParts:
-    """Our parts: the paper's, with the coupled Adam of its released code.
+    """Our parts: weights and a sampler of our own, and the paper's with the coupled Adam of its released code.
 
     Args:
         config: numbers of the run.
@@ -111,6 +118,11 @@ class OwnParts:
     def uniform(self) -> Weighting:
         """Every task alike."""
         return self._told_each_step(UniformWeights(self.config.num_tasks))
+
+    def adaptive(self) -> Weighting:
+        """What this source takes for weights that lift the worst task: here, no task far below the average."""
+        rule = DisparityWeights(self.config.num_tasks, tolerance=self.config.tolerance)
+        return Weighting(rule, RecentAccuracy(self.config.num_tasks), unmeasured)
 
     def improvement_aware(self) -> Weighting:
         """Subroutine 1."""
@@ -150,8 +162,13 @@ class OwnParts:
         return Sampling(DynamicSampler(*self._sizes, seed=self.config.seed), strict)
 
     def ratio_preserving(self) -> Sampling:
-        """Algorithm 2."""
-        return Sampling(RatioPreservingSampler(*self._sizes, seed=self.config.seed), strict)
+        """What this source takes for a sampler that keeps ratios: here, quotas within a budget, and carry-over."""
+        return Sampling(QuotaSampler(*self._sizes, seed=self.config.seed), strict, CarryOver())
+
+    def one_round(self) -> Sampling:
+        """One acceptance-aware round of B groups: the ratio by loss weights alone."""
+        sampler = QuotaSampler(*self._sizes, seed=self.config.seed, max_generated=1, max_rounds=1)
+        return Sampling(sampler, strict)
 
     def no_acceptance(self) -> Sampling:
         """Algorithm 2 without acceptance-aware inflation."""
@@ -162,7 +179,7 @@ class OwnParts:
         return self.config.num_tasks, self.config.batch_size
 
     def _told_each_step(self, rule: TaskWeights) -> Weighting:
-        return Weighting(rule, LatestReward(self.config.num_tasks))
+        return Weighting(rule, LatestReward(self.config.num_tasks), improve_for(rule))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +209,10 @@ class PaperParts(OwnParts):
 
     Every sampler that generates in rounds has the same budget.
     """
+
+    def adaptive(self) -> Weighting:
+        """Subroutine 1."""
+        return self.improvement_aware()
 
     def improvement_aware(self) -> Weighting:
         c, scale = self.config, _scale_of(self.config)
@@ -232,6 +253,10 @@ class PaperParts(OwnParts):
 
 class ReleasedParts(OwnParts):
     """What the released code does: coupled Adam, told after every minibatch of sums, and of accuracy for reward."""
+
+    def adaptive(self) -> Weighting:
+        """Subroutine 1."""
+        return self.improvement_aware()
 
     def improvement_aware(self) -> Weighting:
         c, scale = self.config, _scale_of(self.config)

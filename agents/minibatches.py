@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mtgrpo_env.agents.base import OnMinibatch
-from mtgrpo_env.types import Batch, FloatArray
+from mtgrpo_env.agents.base import Objectives, OnMinibatch
+from mtgrpo_env.types import Batch
 
 _RNG_FILE = "learner_rng.json"
 
@@ -52,5 +52,5 @@ class MinibatchLearner(ABC):
         self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
 
     @abstractmethod
-    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
-        """One optimiser step; scalars, and the (K,) objectives before it, which the loss knows anyway."""
+    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
+        """One optimiser step; scalars, and the objectives before it, which the loss knows anyway."""

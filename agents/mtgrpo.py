@@ -10,26 +10,29 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.base import Learner, TrainablePolicy
 from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, shared_folder
 from mtgrpo_env.agents.sharded import ShardedRollouts
-from mtgrpo_env.agents.signals import Improve, LatestReward, RewardEstimate, once_per_step
+from mtgrpo_env.agents.signals import Improve, LatestReward, RecentAccuracy, RewardEstimate, improve_for
+from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchSampler
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.rollout import RollOut, rollout_groups, sample_batch
+from mtgrpo_env.shares import Amount, absolute_advantage, matched, prompt, totals
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.task_weights import TaskWeights
+from mtgrpo_env.task_weights import DisparityWeights, TaskWeights
 from mtgrpo_env.types import Batch, FloatArray, GroupFilter, IntArray, Problem, TaskStats
 
 _STATE_FILE = "agent.json"
+_BATCH_SIZE = 32
 _PATIENCE = 10  # steps without an informative group before a task is called starved
 
 
@@ -51,8 +54,10 @@ class StepReport:
         rewards: J_k as the weight rule saw it.
         accuracies: share of correct rollouts among those generated; NaN for an absent task.
         improvements: I_k, summed if the weight rule was told of several.
+        loss_weights: mean loss weight of the groups trained on; 0 where there is none.
         actions: tokens, or env steps, trained on.
-        abs_advantages: Σ |A| over the rollouts trained on: with `actions` and `kept`, a task's share of the batch.
+        abs_advantages: Σ |A| over the rollouts trained on. Times `loss_weights`, each of this, `actions` and `kept`
+            says what share of the batch a task has.
         rounds: generation rounds.
         rollouts: episodes generated in this step.
         rollout_seconds: time spent generating and verifying.
@@ -69,6 +74,7 @@ class StepReport:
     rewards: FloatArray
     accuracies: FloatArray
     improvements: FloatArray
+    loss_weights: FloatArray
     actions: IntArray
     abs_advantages: FloatArray
     rounds: int
@@ -88,12 +94,16 @@ class MTGRPOAgent:
         suite: the tasks and their problem streams.
         policy: acts.
         learner: improves the policy.
-        sampler: draws batches.
-        task_weights: decides the ratio of tasks.
+        sampler: draws batches; by default quotas, for batches of 32 groups, whose surplus is carried over.
+        task_weights: decides the ratio of tasks; by default no task far below the average accuracy.
         group_size: N, rollouts of each problem.
         group_filter: which groups are informative.
-        reward_estimate: J; by default the latest mean reward of each task.
-        improve: trains on a batch and measures the improvements that the task weights are told.
+        reward_estimate: J; for task weights that are given, by default the latest mean reward of each task.
+        improve: trains on a batch and measures the improvements that the task weights are told; by default those
+            of the step, if the task weights look at any.
+        carry_over: keeps informative groups that a batch has no room for; those of a sampler that is given are by
+            default thrown away.
+        share_by: what the tasks' shares of the loss are counted by; by default groups, as the sampler does it.
         ranks: the processes that train together, each with an agent like this one; by default this one alone.
 
     Raises:
@@ -105,15 +115,22 @@ class MTGRPOAgent:
         suite: TaskSuite,
         policy: TrainablePolicy,
         learner: Learner,
-        sampler: BatchSampler[Any],
-        task_weights: TaskWeights,
+        sampler: BatchSampler[Any] | None = None,
+        task_weights: TaskWeights | None = None,
         *,
         group_size: int = 8,
         group_filter: GroupFilter = strict,
         reward_estimate: RewardEstimate | None = None,
-        improve: Improve = once_per_step,
+        improve: Improve | None = None,
+        carry_over: CarryOver | None = None,
+        share_by: Amount = prompt,
         ranks: Ranks | None = None,
     ) -> None:
+        if sampler is None:
+            sampler, carry_over = QuotaSampler(suite.num_tasks, _BATCH_SIZE), carry_over or CarryOver()
+        if task_weights is None:
+            task_weights = DisparityWeights(suite.num_tasks)
+            reward_estimate = reward_estimate or RecentAccuracy(suite.num_tasks)
         for name, part in (("sampler", sampler), ("task_weights", task_weights)):
             if part.num_tasks != suite.num_tasks:
                 raise ValueError(f"the suite has {suite.num_tasks} tasks, the {name} expects {part.num_tasks}")
@@ -125,7 +142,9 @@ class MTGRPOAgent:
         self.group_size = group_size
         self.group_filter = group_filter
         self.reward_estimate = reward_estimate if reward_estimate is not None else LatestReward(suite.num_tasks)
-        self.improve = improve
+        self.improve = improve or improve_for(task_weights)
+        self.carry_over = carry_over
+        self.share_by = share_by
         self.ranks = ranks or OneRank()
         self.roll_out: RollOut = rollout_groups if ranks is None else ShardedRollouts(ranks)
         self.step = 0
@@ -156,8 +175,9 @@ class MTGRPOAgent:
             rewards=rewards,
             accuracies=batch.accuracies,
             improvements=np.sum(improvements, axis=0),
+            loss_weights=totals(batch, prompt) / np.maximum(batch.kept, 1),
             actions=self.learner.action_counts(batch),
-            abs_advantages=_abs_advantages(batch),
+            abs_advantages=totals(replace(batch, weights=np.ones(len(batch.groups))), absolute_advantage),
             rounds=batch.rounds,
             rollouts=batch.num_rollouts,
             rollout_seconds=sampled - started,
@@ -200,6 +220,8 @@ class MTGRPOAgent:
                 with agreement(self.ranks):  # or the others would wait in the next for one that cannot write
                     part.save(unfinished)
             if self.ranks.rank == 0:
+                if self.carry_over is not None:
+                    self.carry_over.save(unfinished)
                 (unfinished / _STATE_FILE).write_text(json.dumps(self._state_dict(), indent=1))
 
     def restore(self, folder: Path) -> None:
@@ -221,13 +243,15 @@ class MTGRPOAgent:
         self.task_weights.load_state_dict(state["task_weights"])
         self.policy.load(Path(folder))
         self.learner.load(Path(folder))
+        if self.carry_over is not None:
+            self.carry_over.load(Path(folder))
         self.step, self.rollouts = int(state["step"]), int(state["rollouts"])
         self.reward_estimate.load_state_dict(state["reward_estimate"])
         self._starved_for = np.asarray(state["starved_for"], dtype=np.int64)
 
     def _sample(self, z: FloatArray) -> Batch:
         with self.policy.generating():
-            return sample_batch(
+            batch = sample_batch(
                 self.suite,
                 self.policy,
                 self.sampler,
@@ -235,7 +259,9 @@ class MTGRPOAgent:
                 group_size=self.group_size,
                 group_filter=self.group_filter,
                 roll_out=self.roll_out,
+                carry_over=self.carry_over,
             )
+        return batch if self.share_by is prompt else matched(batch, self.share_by)
 
     def _learn(self, batch: Batch) -> tuple[Mapping[str, float], list[FloatArray]]:
         if not batch.groups:  # nothing was informative: the weights still learn from the rewards
@@ -254,7 +280,7 @@ class MTGRPOAgent:
             )
 
     def _state_dict(self) -> dict[str, Any]:
-        parts = [self.policy, self.learner, self.sampler, self.task_weights, self.reward_estimate]
+        parts = [self.policy, self.learner, self.sampler, self.task_weights, self.reward_estimate, self.carry_over]
         return {
             "parts": {
                 "types": [type(part).__name__ for part in parts],
@@ -269,8 +295,3 @@ class MTGRPOAgent:
             "sampler": self.sampler.state_dict(),
             "task_weights": self.task_weights.state_dict(),
         }
-
-
-def _abs_advantages(batch: Batch) -> FloatArray:
-    values = [float(np.abs(group_advantages(group)).sum()) for group in batch.groups]
-    return np.bincount(batch.task_ids, weights=values, minlength=batch.num_tasks).astype(np.float64)

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mtgrpo_env.agents.base import Learner
+from mtgrpo_env.agents.base import Learner, Objectives
+from mtgrpo_env.recent_shares import RecentShares
+from mtgrpo_env.task_weights import TaskWeights
 from mtgrpo_env.types import Batch, FloatArray
 
 
@@ -80,6 +82,29 @@ class AverageAccuracy(RewardEstimate):
         self._accuracies = np.asarray(state["accuracies"], dtype=np.float64)
 
 
+class RecentAccuracy(RewardEstimate):
+    """The share of correct rollouts among a task's last ones, filtered or not, however many batches they took.
+
+    Args:
+        num_tasks: K.
+        memory: groups of a task that the estimate is made from, about.
+    """
+
+    def __init__(self, num_tasks: int, *, memory: float = 16.0) -> None:
+        self._shares = RecentShares(num_tasks, memory=memory, prior_trials=1.0)
+
+    def observe(self, batch: Batch) -> FloatArray:
+        known = np.where(np.isnan(batch.accuracies), 0, batch.generated)  # a scorer that failed says nothing
+        self._shares.observe(known, known * np.nan_to_num(batch.accuracies))
+        return self._shares.estimates
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._shares.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._shares.load_state_dict(state)
+
+
 Change = Callable[[Batch, FloatArray, FloatArray], FloatArray]
 """From a batch and the objectives (K,) before and after training on it to the improvements (K,)."""
 
@@ -102,7 +127,7 @@ def once_per_step(
     learner: Learner, batch: Batch, *, change: Change = mean_change
 ) -> tuple[Mapping[str, float], list[FloatArray]]:
     """Improvements of the whole step, on the whole batch (Algorithm 1)."""
-    before = learner.sampled_objectives(batch)
+    before = _objectives_before(learner, batch)
     scalars = learner.update(batch)
     return scalars, [change(batch, before, learner.objectives(batch))]
 
@@ -113,7 +138,54 @@ def once_per_minibatch(
     """Improvements of each optimiser step, on the minibatch just trained."""
     improvements: list[FloatArray] = []
 
-    def measure(minibatch: Batch, before: FloatArray) -> None:
-        improvements.append(change(minibatch, before, learner.objectives(minibatch)))
+    def measure(minibatch: Batch, before: Objectives) -> None:
+        improvements.append(change(minibatch, before.current, learner.objectives(minibatch)))
 
     return learner.update(batch, measure), improvements
+
+
+def in_passing(learner: Learner, batch: Batch) -> tuple[Mapping[str, float], list[FloatArray]]:
+    """Improvements of the whole step, estimated from the passes that training makes anyway: no model is run for them.
+
+    Minibatch j of M is seen by a policy that has taken j steps and none on it. What a task gained by then is fitted,
+    weighted by groups, with a line through 0, and read off at M. Unlike the exact change it is measured on groups
+    that were not trained on, so it leaves out what was learned by heart; with one minibatch there is nothing to see.
+    """
+    seen: list[tuple[Batch, FloatArray]] = []
+    scalars = learner.update(
+        batch, lambda minibatch, before: seen.append((minibatch, np.nan_to_num(before.current - before.sampled)))
+    )
+    cross, square = np.zeros(batch.num_tasks), np.zeros(batch.num_tasks)
+    for j, (minibatch, gained) in enumerate(seen):
+        cross += j * minibatch.kept * gained
+        square += j**2 * minibatch.kept
+    return scalars, [len(seen) * cross / np.maximum(square, 1)]
+
+
+def on_some_groups(
+    learner: Learner, batch: Batch, *, groups_per_task: int = 2
+) -> tuple[Mapping[str, float], list[FloatArray]]:
+    """Improvements of the whole step, on the first few of each task's groups."""
+    ranks = np.zeros(len(batch.groups), dtype=np.int64)  # of a group among those of its task
+    for task_id in np.unique(batch.task_ids):
+        own = batch.task_ids == task_id
+        ranks[own] = np.arange(own.sum())
+    sample = batch.part(np.flatnonzero(ranks < groups_per_task))
+    before = _objectives_before(learner, sample)
+    scalars = learner.update(batch)
+    return scalars, [mean_change(batch, before, learner.objectives(sample))]
+
+
+def improve_for(task_weights: TaskWeights) -> Improve:
+    """The exact improvements of each step, unless the rule would not look at them: they cost a forward pass."""
+    return once_per_step if task_weights.uses_improvements else unmeasured
+
+
+def _objectives_before(learner: Learner, batch: Batch) -> FloatArray:
+    """(K,) of the policy as it is, which sampled the batch itself unless some of its groups were carried over."""
+    return learner.objectives(batch) if batch.carried else learner.sampled_objectives(batch)
+
+
+def unmeasured(learner: Learner, batch: Batch) -> tuple[Mapping[str, float], list[FloatArray]]:
+    """Train only; the improvements are 0, for rules that look at rewards alone or at nothing."""
+    return learner.update(batch), [np.zeros(batch.num_tasks)]

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from mtgrpo_env.advantages import group_advantages
-from mtgrpo_env.agents.base import env_step_counts
+from mtgrpo_env.agents.base import Objectives, env_step_counts
 from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray, per_task_mean
 
@@ -121,12 +121,14 @@ class TabularLearner(MinibatchLearner):
     def action_counts(self, batch: Batch) -> IntArray:
         return env_step_counts(batch)
 
-    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
+    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
         steps = _flatten(minibatch.groups, minibatch.weights)
         surrogate, slope = self._surrogate(steps)
         gradient = self._gradient(steps, slope)
         self.policy.logits = self.policy.logits + self.lr * gradient
-        return {"gradient_norm": float(np.linalg.norm(gradient))}, _per_task(steps, surrogate, minibatch.num_tasks)
+        sampled = per_task_mean(steps.advantages, steps.rollout_tasks, minibatch.num_tasks)
+        objectives = Objectives(sampled, _per_task(steps, surrogate, minibatch.num_tasks))
+        return {"gradient_norm": float(np.linalg.norm(gradient))}, objectives
 
     def _surrogate(self, steps: _Steps) -> tuple[FloatArray, FloatArray]:
         """(M,) min(r A, clip(r) A), and its derivative with respect to log π."""

@@ -25,7 +25,7 @@ FIVE_SEEDS = "--seeds 0 1 2 3 4"
 NINE_START = "train --out runs/methods/nine-start/run --suite mini-nine --steps 1 --eval-problems 1"
 NINE = (
     f"compare --suite mini-nine --model runs/methods/nine-start/start-8a27ae90 {FIVE_SEEDS} --batch-size 36 --lr 8e-4 "
-    "--steps 40 --eval-problems 100 --threshold 0.1"
+    "--steps 40 --eval-problems 100 --thresholds 0.1"
 )
 STUDIES: Mapping[str, Sequence[str]] = {
     # Each method at the best of three learning rates. The horizon was fixed beforehand; what follows is the tail.

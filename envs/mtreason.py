@@ -16,7 +16,7 @@ from mtgrpo_env.envs.number_guessing import NumberGuessing
 from mtgrpo_env.envs.science import Science
 from mtgrpo_env.envs.zebra import Zebra
 from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.samplers import RatioPreservingSampler
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.types import Split
 from mtgrpo_env.vector import TextVectorEnv, make_text_vec
@@ -113,7 +113,7 @@ def make_mt_reason(
     suite = reason_suite(tasks, level=level, split=split, seed=seed, extraction=extraction)
     if batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {batch_size}")
-    sampler = RatioPreservingSampler(suite.num_tasks, batch_size, seed=seed)
+    sampler = QuotaSampler(suite.num_tasks, batch_size, seed=seed)
     env = MultiTaskEnv(suite, sampler, group_size=group_size, render_mode=render_mode)
     if task_weights is not None:
         env.set_task_weights(task_weights)

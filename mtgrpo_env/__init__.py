@@ -8,10 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from gymnasium.envs.registration import register
 
+from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.checker import TaskCheckError, check_task
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
 from mtgrpo_env.filters import every_group, lenient, strict
 from mtgrpo_env.multi_task_env import MultiTaskEnv
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.rollout import Policy, rollout_groups, sample_batch
 from mtgrpo_env.samplers import (
     BatchPlan,
@@ -22,7 +24,7 @@ from mtgrpo_env.samplers import (
 )
 from mtgrpo_env.schedule import Schedule
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
-from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
+from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights, UniformWeights
 from mtgrpo_env.task_weights_baselines import RegularizedWeights, SelfEvolvingWeights, SequentialWeights
 from mtgrpo_env.text_env import Provenance, TextEnv, Verdict
 from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step, TaskStats
@@ -37,6 +39,8 @@ __all__ = [
     "Batch",
     "BatchPlan",
     "BatchSampler",
+    "CarryOver",
+    "DisparityWeights",
     "DynamicSampler",
     "Evaluation",
     "Group",
@@ -46,6 +50,7 @@ __all__ = [
     "Policy",
     "Problem",
     "Provenance",
+    "QuotaSampler",
     "RatioPreservingSampler",
     "RegularizedWeights",
     "Rollout",

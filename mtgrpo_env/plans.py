@@ -26,6 +26,7 @@ class BatchPlan(ABC):
     Attributes:
         targets: (K,) groups wanted of each task (n).
         batch_size: B.
+        carried: groups offered from earlier batches.
         rounds: rounds proposed so far.
         history: per finished round, (K,) groups generated and (K,) groups filtered.
     """
@@ -33,9 +34,10 @@ class BatchPlan(ABC):
     def __init__(self, targets: IntArray, batch_size: int) -> None:
         self.targets = targets
         self.batch_size = batch_size
+        self.carried = 0
         self.rounds = 0
         self.history: list[tuple[IntArray, IntArray]] = []
-        self._task_ids: list[int] = []
+        self._task_ids: list[int] = []  # of the groups offered, then of those reported
         self._informative: list[bool] = []
         self._proposed = 0
 
@@ -45,18 +47,30 @@ class BatchPlan(ABC):
 
     @property
     def informative(self) -> list[bool]:
-        """Whether each reported group was informative, in the order of report."""
+        """Whether each group is informative: those offered, which all are, then those reported."""
         return list(self._informative)
 
     @property
     def generated(self) -> IntArray:
         """(K,) groups reported."""
-        return self._count(self._task_ids)
+        return self._count(self._task_ids[self.carried :])
+
+    @property
+    def filtered(self) -> IntArray:
+        """(K,) groups reported that were not informative."""
+        return self._count([k for k, kept in zip(self._task_ids, self._informative, strict=True) if not kept])
 
     @property
     def accepted(self) -> IntArray:
-        """(K,) informative groups reported (c)."""
+        """(K,) informative groups, offered or reported (c)."""
         return self._count([k for k, kept in zip(self._task_ids, self._informative, strict=True) if kept])
+
+    def offer(self, task_ids: Sequence[int]) -> None:
+        """Say which informative groups are at hand from earlier batches: before the first round, if at all."""
+        assert not any((self.rounds, self._task_ids)), "groups are offered once, before any is proposed"
+        self._task_ids = [int(task_id) for task_id in task_ids]
+        self._informative = [True] * len(self._task_ids)
+        self.carried = self._proposed = len(self._task_ids)
 
     def propose(self) -> list[int]:
         """Task ids of the next round, one group each; [] when the plan is done.
@@ -78,20 +92,31 @@ class BatchPlan(ABC):
         self._task_ids.extend(int(task_id) for task_id in task_ids)
         self._informative.extend(bool(kept) for kept in informative)
         if len(self._task_ids) == self._proposed:
-            before = sum(int(generated.sum()) for generated, _ in self.history)
+            before = self.carried + sum(int(generated.sum()) for generated, _ in self.history)
             of_round = list(zip(self._task_ids[before:], self._informative[before:], strict=True))
             filtered = [task_id for task_id, kept in of_round if not kept]
             self.history.append((self._count([task_id for task_id, _ in of_round]), self._count(filtered)))
 
     @abstractmethod
     def select(self) -> tuple[list[int], FloatArray]:
-        """Which reported groups to train on, and the loss weight of each: indices in order of report."""
+        """Which groups to train on, and the loss weight of each: indices into those offered, then those reported."""
 
     @abstractmethod
     def _next_round(self) -> list[int]: ...
 
     def _informative_ids(self) -> list[int]:
         return [i for i, kept in enumerate(self._informative) if kept]
+
+    def _split_at_targets(self, candidates: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The first n_k of each task, in the order given, and the surplus."""
+        kept, surplus = [], []
+        taken = np.zeros(self.num_tasks, dtype=np.int64)
+        for i in candidates:
+            task_id = self._task_ids[i]
+            within = taken[task_id] < self.targets[task_id]
+            (kept if within else surplus).append(i)
+            taken[task_id] += within
+        return kept, surplus
 
     def _count(self, task_ids: Sequence[int]) -> IntArray:
         return np.bincount(np.asarray(task_ids, dtype=np.int64), minlength=self.num_tasks).astype(np.int64)
@@ -163,6 +188,23 @@ def shuffled_tasks(rng: np.random.Generator, counts: IntArray) -> list[int]:
 def multinomial(rng: np.random.Generator, draws: int, probabilities: FloatArray) -> IntArray:
     """(K,) how often each task comes up in `draws` draws."""
     return rng.multinomial(draws, probabilities).astype(np.int64)
+
+
+def systematic(rng: np.random.Generator, expected: FloatArray) -> IntArray:
+    """(K,) integers n with E n = `expected` and |n - expected| < 1, whose sum is that of `expected`, rounded.
+
+    One draw decides all: a comb of unit spacing laid over the tasks, in random order, side by side.
+
+    >>> systematic(np.random.default_rng(0), np.array([2.0, 0.5, 1.5])).sum().item()
+    4
+    """
+    order = rng.permutation(len(expected))
+    ends = np.cumsum(expected[order])
+    ends[-1] = round(float(ends[-1]))  # or rounding errors could lose the last tooth
+    teeth = np.floor(ends + rng.random() * (1 - 1e-9)).astype(np.int64)
+    counts = np.empty(len(expected), dtype=np.int64)
+    counts[order] = np.diff(teeth, prepend=0)
+    return counts
 
 
 def round_size_of(oversampling: float, batch_size: int) -> int:

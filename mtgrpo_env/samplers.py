@@ -119,17 +119,6 @@ class RatioPreservingPlan(BatchPlan):
         fill = self._rng.permutation(len(surplus))[: self.batch_size - len(kept)]
         return sorted(kept + [surplus[i] for i in fill])
 
-    def _split_at_targets(self, candidates: list[int]) -> tuple[list[int], list[int]]:
-        """The first n_k of each task, in the order reported, and the surplus."""
-        kept, surplus = [], []
-        taken = np.zeros(self.num_tasks, dtype=np.int64)
-        for i in candidates:
-            task_id = self._task_ids[i]
-            within = taken[task_id] < self.targets[task_id]
-            (kept if within else surplus).append(i)
-            taken[task_id] += within
-        return kept, surplus
-
 
 class RatioPreservingSampler(BatchSampler[RatioPreservingPlan]):
     """The paper's Algorithm 2: batches hold tasks in proportion to z although filtering is uneven.

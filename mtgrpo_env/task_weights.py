@@ -13,9 +13,15 @@ from mtgrpo_env.types import FloatArray, TaskStats
 
 
 class TaskWeights(ABC):
-    """A distribution over tasks that may learn from each step's statistics."""
+    """A distribution over tasks that may learn from each step's statistics.
+
+    Attributes:
+        num_tasks: K.
+        uses_improvements: whether `update` looks at them; if not, nobody need measure any.
+    """
 
     num_tasks: int
+    uses_improvements: bool = True
 
     @property
     @abstractmethod
@@ -41,6 +47,8 @@ class UniformWeights(TaskWeights):
     >>> UniformWeights(4).probabilities
     array([0.25, 0.25, 0.25, 0.25])
     """
+
+    uses_improvements = False
 
     def __init__(self, num_tasks: int) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
@@ -105,8 +113,7 @@ class ImprovementAwareWeights(TaskWeights):
     def update(self, stats: TaskStats) -> None:
         improvements = np.clip(stats.improvements, -self.improvement_clip, self.improvement_clip)  # I_k
         standing = improvements + self.reward_coef * stats.rewards  # s_k, (K,)
-        if standing.shape != (self.num_tasks,) or not np.isfinite(standing).all():
-            raise ValueError(f"improvements and rewards must be {self.num_tasks} finite numbers, got {stats}")
+        checked_signal("improvements and rewards", standing, self.num_tasks)
         z = self.probabilities
         gradient = z * (standing - z @ standing)  # g_k
         self.logits = self.optimizer.step(self.logits, gradient)
@@ -119,6 +126,65 @@ class ImprovementAwareWeights(TaskWeights):
             raise ValueError(f"expected the logits of {self.num_tasks} tasks, got {len(state['logits'])}")
         self.logits = np.asarray(state["logits"], dtype=np.float64)
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+class DisparityWeights(TaskWeights):
+    """No task more than ε below the average: weights in proportion to how far each task is beyond that.
+
+    The aim is the average reward J̄, less a penalty for every task that is left behind,
+
+        F = J̄ - κ/2 Σ_k v_k²,   v_k = max(J̄ - ε - J_k, 0),
+
+    and z is its gradient with respect to J: z_k = (1 - M)/K + κ v_k with M = κ Σ_k v_k, held below 1 - `floor`. So a
+    knob in points of accuracy takes λ's place. z depends on where the tasks stand and on nothing else: it
+    neither collapses while a gap persists nor overshoots once it has closed, and has no speed to be tuned.
+
+    Args:
+        num_tasks: K.
+        tolerance: ε, in units of J; 0.05 are five points of accuracy.
+        strength: κ, share of the batch that moves to a task for each unit that it is beyond the tolerance.
+        floor: share of the batch that is dealt out evenly whatever happens.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    >>> weights = DisparityWeights(2, tolerance=0.1, strength=2.0)
+    >>> stats = TaskStats(rewards=np.array([0.9, 0.3]), improvements=np.zeros(2), mean_abs_advantages=np.zeros(2))
+    >>> weights.update(stats)  # the second task is 0.3 below the average, 0.2 more than is tolerated
+    >>> weights.probabilities
+    array([0.3, 0.7])
+    """
+
+    uses_improvements = False
+
+    def __init__(self, num_tasks: int, *, tolerance: float = 0.0, strength: float = 2.0, floor: float = 0.25) -> None:
+        self.num_tasks = checked_num_tasks(num_tasks)
+        for name, value in (("tolerance", tolerance), ("strength", strength)):
+            if not (value >= 0 and np.isfinite(value)):
+                raise ValueError(f"{name} must be a finite number, not below 0, got {value}")
+        if not 0 < floor <= 1:
+            raise ValueError(f"floor must be in (0, 1], got {floor}")
+        self.tolerance = tolerance
+        self.strength = strength
+        self.floor = floor
+        self._pulls = np.zeros(self.num_tasks)  # κ v
+
+    @property
+    def probabilities(self) -> FloatArray:
+        moved = self._pulls.sum()  # M
+        pulls = self._pulls * min(1.0, (1 - self.floor) / moved) if moved else self._pulls
+        return (1 - pulls.sum()) / self.num_tasks + pulls
+
+    def update(self, stats: TaskStats) -> None:
+        rewards = checked_signal("rewards", stats.rewards, self.num_tasks)
+        behind = rewards.mean() - self.tolerance - rewards
+        self._pulls = self.strength * np.maximum(behind, 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"pulls": self._pulls.tolist()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._pulls = checked_signal("pulls", np.asarray(state["pulls"], dtype=np.float64), self.num_tasks)
 
 
 def softmax(logits: FloatArray) -> FloatArray:
@@ -136,3 +202,14 @@ def checked_num_tasks(num_tasks: int) -> int:
     if num_tasks < 1:
         raise ValueError(f"num_tasks must be at least 1, got {num_tasks}")
     return num_tasks
+
+
+def checked_signal(name: str, values: FloatArray, num_tasks: int) -> FloatArray:
+    """`values`, once it is certain that they are K finite numbers.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    if values.shape != (num_tasks,) or not np.isfinite(values).all():
+        raise ValueError(f"{name} must be {num_tasks} finite numbers, got {values}")
+    return values

@@ -27,6 +27,8 @@ class RegularizedWeights(TaskWeights):
         ValueError: if `num_tasks` is below 1.
     """
 
+    uses_improvements = False
+
     def __init__(self, num_tasks: int, *, reward_coef: float = 1.0, optimizer: LogitOptimizer | None = None) -> None:
         optimizer = optimizer if optimizer is not None else GradientDescent(l2=5e-4)
         self._rule = ImprovementAwareWeights(num_tasks, reward_coef=reward_coef, optimizer=optimizer)
@@ -66,6 +68,8 @@ class SelfEvolvingWeights(TaskWeights):
     >>> weights.values
     array([0.4, 0. ])
     """
+
+    uses_improvements = False
 
     def __init__(self, num_tasks: int, *, lr: float = 0.5, temperature: float = 0.2) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
@@ -117,6 +121,8 @@ class SequentialWeights(TaskWeights):
     >>> weights.probabilities
     array([0., 1., 0.])
     """
+
+    uses_improvements = False
 
     def __init__(self, groups: Sequence[Sequence[int]], *, num_steps: int) -> None:
         task_ids = sorted(task_id for group in groups for task_id in group)

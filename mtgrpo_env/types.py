@@ -111,7 +111,7 @@ class Batch:
         groups: the P groups trained on.
         weights: (P,) loss weight of each; all ones unless the sampler restores ratios by weighting.
         targets: (K,) groups wanted of each task.
-        accepted: (K,) informative groups among all that were generated.
+        accepted: (K,) informative groups among those that were generated.
         generated: (K,) groups generated, kept or not.
         rewards: (K,) mean reward J over *all* valid generated rollouts; NaN where there was none.
         accuracies: (K,) mean correctness over the same rollouts; NaN where there was none.
@@ -119,6 +119,7 @@ class Batch:
             counted as 0; NaN where there was none.
         round_accuracies: (rounds, K) mean correctness in each generation round; NaN where there was none.
         rounds: generation rounds the plan took.
+        carried: how many of `groups` were generated for earlier batches.
         group_size: N.
     """
 
@@ -133,6 +134,7 @@ class Batch:
     round_accuracies: FloatArray
     rounds: int
     group_size: int
+    carried: int = 0
 
     @property
     def num_tasks(self) -> int:

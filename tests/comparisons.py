@@ -21,7 +21,7 @@ def make_settings(**changed: Any) -> Settings:
         "seeds": (0, 1, 2),
         "steps": 20,
         "horizon": 20,
-        "threshold": 0.5,
+        "thresholds": (0.5,),
         "eval_problems": 100,
         "parallel": 2,
     }

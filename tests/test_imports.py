@@ -14,9 +14,10 @@ HEAVY = {"torch", "transformers", "vllm", "deepspeed", "sympy", "pyarrow", "tyro
 # For each module of the core, the modules of ours that it may import.
 CORE_ORDER = [
     {"types"},
-    {"spaces", "filters", "metrics", "logit_optimizers", "plans"},
-    {"text_env", "task_weights", "samplers", "advantages"},
-    {"suite", "hostile", "task_weights_baselines", "samplers_released"},
+    {"spaces", "filters", "metrics", "logit_optimizers", "plans", "recent_shares"},
+    {"text_env", "task_weights", "samplers", "advantages", "carry_over"},
+    {"suite", "hostile", "task_weights_baselines", "samplers_released", "shares"},
+    {"quota_sampler"},
     {"rollout", "schedule"},
     {"conversations", "episode_statistics", "vector_infos", "multi_task_env", "evaluation", "checker"},
     {"vector"},

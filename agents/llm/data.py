@@ -126,6 +126,11 @@ def pack(
     return PackedGroups(*map(torch.as_tensor, columns))
 
 
+def num_tokens(group: Group) -> int:
+    """Tokens generated for a group; steps' `extras` must be `Completion`s."""
+    return sum(len(step.extras.tokens) for rollout in group.rollouts for step in rollout.steps)
+
+
 def fold(prompts: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], list[int]]:
     """The distinct prompts in order of appearance, and for each given prompt its index among them.
 

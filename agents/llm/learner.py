@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from mtgrpo_env.agents.base import OnMinibatch
-from mtgrpo_env.agents.llm.data import Completion, PackedGroups, pack
+from mtgrpo_env.agents.base import Objectives, OnMinibatch
+from mtgrpo_env.agents.llm.data import Completion, PackedGroups, num_tokens, pack
 from mtgrpo_env.agents.llm.engines import TrainEngine
 from mtgrpo_env.agents.llm.micro_batches import MicroBatch, micro_batches
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
@@ -93,7 +93,7 @@ class LanguageModelLearner(MinibatchLearner):
         return self._per_task(batch, lambda part: self._surrogate_of(part, part.old_log_probs))
 
     def action_counts(self, batch: Batch) -> IntArray:
-        tokens = [sum(len(s.extras.tokens) for r in group.rollouts for s in r.steps) for group in batch.groups]
+        tokens = [num_tokens(group) for group in batch.groups]
         return np.bincount(batch.task_ids, weights=tokens, minlength=batch.num_tasks).astype(np.int64)
 
     def save(self, folder: Path) -> None:
@@ -106,17 +106,19 @@ class LanguageModelLearner(MinibatchLearner):
         self.engine.load(folder)
         self.policy.publish()
 
-    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
-        loss, objectives = 0.0, _TaskMeans(minibatch.num_tasks)
+    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
+        loss, sampled, current = 0.0, _TaskMeans(minibatch.num_tasks), _TaskMeans(minibatch.num_tasks)
         parts = self._parts(minibatch.groups, minibatch.weights)
         for n, (part, token_weights) in enumerate(parts, start=1):
             surrogate = self._surrogate(part)
             part_loss = -(token_weights * part.weights[:, None] * surrogate).sum()
             self.engine.backward(part_loss, is_last=n == len(parts))
             loss += float(part_loss.detach())
-            objectives.add(part, token_weights, surrogate.detach())
+            sampled.add(part, token_weights, self._surrogate_of(part, part.old_log_probs))
+            current.add(part, token_weights, surrogate.detach())
         norm, ranks = self.engine.step(), self.policy.ranks
-        return {"loss": sum(ranks.gather(loss)), "gradient_norm": norm}, objectives.over(ranks)
+        objectives = Objectives(sampled.over(ranks), current.over(ranks))
+        return {"loss": sum(ranks.gather(loss)), "gradient_norm": norm}, objectives
 
     def _surrogate(self, part: PackedGroups) -> torch.Tensor:
         return self._surrogate_of(part, self._log_probs_of(self.policy.model, part))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mtgrpo_env.advantages import group_advantages
-from mtgrpo_env.agents.base import env_step_counts
+from mtgrpo_env.agents.base import Objectives, env_step_counts
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.neural.losses import Layout, clipped_surrogate, sequence_mean
@@ -78,13 +78,14 @@ class MLPLearner(MinibatchLearner):
         super().load(folder)
         self.engine.load(folder)
 
-    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], FloatArray]:
+    def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
         steps = _flatten(minibatch)
         surrogate = self._surrogate(steps)
         loss = -(steps.shares * steps.weights * surrogate).sum()
         self.engine.backward(loss, is_last=True)
         scalars = {"loss": float(loss.detach()), "gradient_norm": self.engine.step()}
-        return scalars, _per_task(steps, surrogate.detach(), minibatch.num_tasks)
+        means = (_per_task(steps, of_steps, minibatch.num_tasks) for of_steps in (steps.advantages, surrogate.detach()))
+        return scalars, Objectives(*means)
 
     def _surrogate(self, steps: _Steps) -> torch.Tensor:
         """(M,) min(r A, clip(r) A): each step is a row of one action."""

@@ -50,7 +50,7 @@ class Settings:
         seeds: that every method was given.
         steps: after which every run ends.
         horizon: steps after which the methods are compared, chosen before they were run; the rest is the tail.
-        threshold: worst-task accuracy whose cost is reported.
+        thresholds: worst-task accuracies whose cost is reported.
         eval_problems: held-out problems of each task.
         parallel: runs at a time, since seconds depend on it.
     """
@@ -62,7 +62,7 @@ class Settings:
     seeds: tuple[int, ...]
     steps: int
     horizon: int
-    threshold: float
+    thresholds: tuple[float, ...]
     eval_problems: int
     parallel: int
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import BASE, COSTS, Budget, Comparison, Measure
-from mtgrpo_env.agents.reports.statistics import Arrival, Interval
+from mtgrpo_env.agents.reports.statistics import Arrival, CostRatio, Interval
 from mtgrpo_env.agents.reports.summary import Summary
 from mtgrpo_env.agents.reports.task_statistics import SHARES, task_statistics
 from mtgrpo_env.types import FloatArray
@@ -84,17 +84,44 @@ def _at_equal(comparison: Comparison, summary: Summary, budget: Budget) -> Itera
 
 
 def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
-    yield f"## Cost of {comparison.settings.threshold:.0%} on the worst task"
+    thresholds = comparison.settings.thresholds
+    yield f"## Cost of {' and '.join(f'{threshold:.0%}' for threshold in thresholds)} on the worst task"
     yield (
         "Median over seeds; a seed that never arrives counts as beyond what its run spent, so a median is known "
         "only where more than half the seeds arrive."
     )
-    rows = [
-        [method, f"{arrivals[0].arrived} of {arrivals[0].seeds}", *(arrival_text(one) for one in arrivals)]
-        for method in comparison.tuned
-        for arrivals in ([summary.arrivals[method, cost] for cost in COSTS],)
-    ]
-    yield _table(["method", "seeds that arrive", *COSTS], rows)
+    yield _table(
+        ["method", "worst task", "seeds that arrive", *COSTS],
+        (_arrival_row(summary, method, threshold) for threshold in thresholds for method in comparison.tuned),
+    )
+    others = [method for method in comparison.tuned if method != comparison.first]
+    if not others:
+        return
+    yield (
+        f"What it costs {comparison.first} over what it costs each other method: ratios of the medians, and their "
+        "intervals over seeds. ≤: the other does not get there, and is counted as if it had with the last it spent."
+    )
+    rows = (
+        [f"{comparison.first} / {method}", f"{threshold:.0%}"]
+        + [_ratio_text(summary.ratios[method, threshold, cost]) for cost in COSTS]
+        for threshold in thresholds
+        for method in others
+    )
+    yield _table(["", "worst task", *COSTS], rows)
+
+
+def _arrival_row(summary: Summary, method: str, threshold: float) -> list[str]:
+    arrivals = [summary.arrivals[method, threshold, cost] for cost in COSTS]
+    arrived = f"{arrivals[0].arrived} of {arrivals[0].seeds}"
+    return [method, f"{threshold:.0%}", arrived, *(arrival_text(one) for one in arrivals)]
+
+
+def _ratio_text(ratio: CostRatio) -> str:
+    if not math.isfinite(ratio.value):
+        return "-"
+    text = f"{'≤ ' if ratio.at_most else ''}{ratio.value:.2f}"
+    high = f"{ratio.high:.2f}" if math.isfinite(ratio.high) else "never"
+    return text if math.isnan(ratio.low) else f"{text} [{ratio.low:.2f}, {high}]"
 
 
 def _differences(comparison: Comparison, summary: Summary) -> Iterator[str]:

@@ -18,7 +18,7 @@ from mtgrpo_env.agents.reports.figure_style import (
     write,
 )
 from mtgrpo_env.agents.reports.history import RunHistory
-from mtgrpo_env.agents.reports.task_statistics import rejected_shares, shares
+from mtgrpo_env.agents.reports.task_statistics import loss_amounts, rejected_shares, shares
 
 
 def draw_run(history: RunHistory, names: Sequence[str], file: Path, *, title: str) -> None:
@@ -57,7 +57,7 @@ def _weights(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def _shares(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:
-    kept = smoothed(shares([record["kept"] for record in steps]))
+    kept = smoothed(shares([loss_amounts(record, "kept") for record in steps]))
     targets = smoothed(shares([record["targets"] for record in steps]))
     for k, name in enumerate(names):
         # Wide and pale below the realised share: where the sampler succeeds the two lines are one.

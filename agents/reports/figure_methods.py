@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from mtgrpo_env.agents.reports.comparison import BASE, COSTS, MEASURES, Budget, Comparison, Cost, Measure, Run
 from mtgrpo_env.agents.reports.figure_style import color, line_style, shared_legend, write
-from mtgrpo_env.agents.reports.statistics import at_budget, mean_band
+from mtgrpo_env.agents.reports.statistics import Arrival, at_budget, mean_band
 from mtgrpo_env.agents.reports.summary import Summary
 from mtgrpo_env.types import FloatArray
 
@@ -75,7 +75,8 @@ def draw_curves(comparison: Comparison, file: Path, *, rng: np.random.Generator)
         for budget in comparison.budgets:
             if budget.cost == cost:
                 axes.axvline(budget.amount, color="black", linestyle=":", linewidth=1)
-        axes.axhline(comparison.settings.threshold, color="gray", linewidth=0.8)
+        for threshold in comparison.settings.thresholds:
+            axes.axhline(threshold, color="gray", linewidth=0.8)
         axes.set(xlabel=COST_LABELS[cost], ylim=(0, 1))
         _short_numbers(axes, cost)
         axes.grid(alpha=0.3)
@@ -99,23 +100,26 @@ def _interpolated(runs: Sequence[Run], cost: Cost, grid: FloatArray) -> FloatArr
 
 
 def draw_thresholds(comparison: Comparison, summary: Summary, file: Path) -> None:
-    """What it costs to reach the threshold; pale bars with an arrow are known only to cost more."""
-    methods = list(comparison.tuned)
-    figure = Figure(figsize=(13, 1.6 + 0.34 * len(methods)), layout="constrained")
-    row = figure.subplots(1, 3, sharey=True)
-    for axes, cost in zip(row, COSTS, strict=True):
-        for i, method in enumerate(methods):
-            _threshold_bar(axes, summary, method, cost, i)
+    """What it costs to reach the thresholds; pale bars with an arrow are known only to cost more."""
+    methods, thresholds = list(comparison.tuned), comparison.settings.thresholds
+    figure = Figure(figsize=(13, 0.6 + (1 + 0.34 * len(methods)) * len(thresholds)), layout="constrained")
+    grid = figure.subplots(len(thresholds), 3, sharex="col", sharey=True, squeeze=False)
+    for row, threshold in zip(grid, thresholds, strict=True):
+        for axes, cost in zip(row, COSTS, strict=True):
+            for i, method in enumerate(methods):
+                _threshold_bar(axes, summary.arrivals[method, threshold, cost], i)
+            _short_numbers(axes, cost)
+            axes.margins(x=0.25)
+            axes.set_xlim(left=0)
+            axes.grid(axis="x", alpha=0.3)
+            axes.set_axisbelow(True)
+        row[0].set_ylabel(f"{threshold:.0%}")
+    for axes, cost in zip(grid[-1], COSTS, strict=True):
         axes.set_xlabel(COST_LABELS[cost])
-        _short_numbers(axes, cost)
-        axes.margins(x=0.25)
-        axes.set_xlim(left=0)
-        axes.grid(axis="x", alpha=0.3)
-        axes.set_axisbelow(True)
-    row[0].set_yticks(range(len(methods)), methods)
-    row[0].invert_yaxis()
-    threshold = f"{comparison.settings.threshold:.0%} on the worst task"
-    figure.suptitle(f"Median cost of {threshold}, 95 % of the median, and the seeds that arrive; pale: not yet there")
+    grid[0, 0].set_yticks(range(len(methods)), methods)
+    grid[0, 0].invert_yaxis()
+    title = "Median cost of a worst-task accuracy, 95 % of the median, and the seeds that arrive; pale: not yet there"
+    figure.suptitle(title)
     write(figure, file)
 
 
@@ -127,8 +131,7 @@ def _short_numbers(axes: Axes, cost: Cost) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _threshold_bar(axes: Axes, summary: Summary, method: str, cost: Cost, index: int) -> None:
-    arrival = summary.arrivals[method, cost]
+def _threshold_bar(axes: Axes, arrival: Arrival, index: int) -> None:
     never = math.isinf(arrival.median)
     length = arrival.horizon if never else arrival.median
     axes.barh(index, length, color=color(index), alpha=0.25 if never else 0.75)

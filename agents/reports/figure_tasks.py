@@ -19,7 +19,7 @@ from mtgrpo_env.agents.reports.figure_style import (
     smoothed,
     write,
 )
-from mtgrpo_env.agents.reports.task_statistics import SHARES, rejected_shares, shares, task_statistics
+from mtgrpo_env.agents.reports.task_statistics import SHARES, in_the_loss, rejected_shares, shares, task_statistics
 from mtgrpo_env.types import FloatArray
 
 _MARKERS = "osD^vP*X<>phd8"
@@ -50,7 +50,7 @@ def draw_weights(comparison: Comparison, file: Path) -> None:
         runs = comparison.chosen(method)
         _task_lines(row[0], per_step(runs, "probabilities"), tasks)
         for axes, field in zip(row[1:], SHARES, strict=True):
-            counts = per_step(runs, field)
+            counts = in_the_loss(runs, field)
             _task_lines(axes, None if counts is None else shares(smoothed(counts)), tasks)
         row[0].set_ylabel(method)
     titles = ("task weights", *(f"share of the {what}" for what in SHARES.values()))

@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter  # noqa: TID253  # this module
 
 from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.types import FloatArray
 
 
 class ScalarWriter:
@@ -30,9 +31,9 @@ class ScalarWriter:
         for tag, values in {
             "task_weight": report.probabilities,
             "target_share": report.targets / max(1, report.targets.sum()),
-            "realised_share": report.kept / max(1, report.kept.sum()),
-            "action_share": report.actions / max(1, report.actions.sum()),
-            "advantage_share": report.abs_advantages / (report.abs_advantages.sum() or 1),
+            "realised_share": _share(report.loss_weights * report.kept),
+            "action_share": _share(report.loss_weights * report.actions),
+            "advantage_share": _share(report.loss_weights * report.abs_advantages),
             "reward": report.rewards,
             "improvement": report.improvements,
             "train_accuracy": report.accuracies,
@@ -59,3 +60,7 @@ class ScalarWriter:
         for name, value in zip(self._names, values, strict=True):  # pyright: ignore[reportArgumentType]
             if not math.isnan(value):
                 self._writer.add_scalar(f"{tag}/{name}", float(value), step)
+
+
+def _share(amounts: FloatArray) -> FloatArray:
+    return amounts / (amounts.sum() or 1)

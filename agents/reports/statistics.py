@@ -45,6 +45,27 @@ class Arrival:
     horizon: float
 
 
+@dataclass(frozen=True, slots=True)
+class CostRatio:
+    """Median cost of a threshold over another method's; infinite or NaN where the first does not get there.
+
+    Attributes:
+        value: of the medians.
+        low: end of its interval over resampled seeds.
+        high: end of its interval.
+        at_most: whether the other method's median lies beyond its runs, so that the ratio is no more than `value`.
+    """
+
+    value: float
+    low: float
+    high: float
+    at_most: bool
+
+
+Curves = tuple[Sequence[FloatArray], Sequence[FloatArray]]
+"""What each seed had spent at its evaluations, and what it scored there."""
+
+
 def bootstrap_interval(values: Sequence[float] | FloatArray, rng: np.random.Generator) -> Interval:
     """The mean of one value for each seed, and its 95 % percentile interval over resampled seeds.
 
@@ -137,6 +158,29 @@ def arrival(
         arrived=int(np.isfinite(paid).sum()),
         seeds=len(paid),
         horizon=min(given_up, default=math.inf),
+    )
+
+
+def cost_ratio(own: Curves, other: Curves, threshold: float, rng: np.random.Generator) -> CostRatio:
+    """What it costs one method to reach a threshold over what it costs another, paired by seed.
+
+    A run of the other method that never arrives counts as if it had with the last it spent: that makes the ratio
+    larger than it is, never smaller.
+    """
+    own_paid, other_paid = (
+        np.array([cost_to_threshold(c.tolist(), s.tolist(), threshold) for c, s in zip(*curves, strict=True)])
+        for curves in (own, other)
+    )
+    censored = np.isinf(other_paid)
+    least = np.where(censored, [costs[-1] for costs in other[0]], other_paid)
+    draws = rng.integers(len(least), size=(_RESAMPLES, len(least))) if len(least) > 1 else np.zeros((1, 1), dtype=int)
+    ratios = np.sort(_upper_median(own_paid[draws]) / _upper_median(least[draws]))
+    low, high = (float(ratios[round((len(ratios) - 1) * q)]) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return CostRatio(
+        value=float(_upper_median(own_paid[None])[0] / _upper_median(least[None])[0]),
+        low=low if len(least) > 1 else math.nan,
+        high=high if len(least) > 1 else math.nan,
+        at_most=bool(np.isinf(_upper_median(other_paid[None])[0])),
     )
 
 

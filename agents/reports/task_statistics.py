@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import Run, per_step
+from mtgrpo_env.agents.reports.history import Record
 from mtgrpo_env.types import FloatArray
 
 SHARES: Mapping[str, str] = {"kept": "prompts", "actions": "tokens", "abs_advantages": "Σ|advantage|"}
@@ -35,11 +36,23 @@ def task_statistics(runs: Sequence[Run]) -> TaskStatistics:
     weights, accepted, generated = (per_step(runs, name) for name in ("probabilities", "accepted", "generated"))
     return TaskStatistics(
         weight=None if weights is None else weights.mean(axis=0),
-        shares={field: _total_share(per_step(runs, field)) for field in SHARES},
+        shares={field: _total_share(in_the_loss(runs, field)) for field in SHARES},
         without_gradient=None
         if accepted is None or generated is None
         else rejected_shares(accepted.sum(axis=0), generated.sum(axis=0)),
     )
+
+
+def in_the_loss(runs: Sequence[Run], field: str) -> FloatArray | None:
+    """(steps, K) of what was trained on, times its weight in the loss, averaged over runs; None if one lacks it."""
+    if per_step(runs, field) is None:
+        return None
+    return np.mean([[loss_amounts(record, field) for record in run.records] for run in runs], axis=0)
+
+
+def loss_amounts(record: Record, field: str) -> FloatArray:
+    """(K,) a field of a step's record times the groups' loss weights; runs made before these were recorded had none."""
+    return np.asarray(record[field], dtype=np.float64) * record.get("loss_weights", 1.0)
 
 
 def shares(counts: Sequence[Any] | FloatArray) -> FloatArray:

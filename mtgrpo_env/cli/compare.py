@@ -51,16 +51,16 @@ class Config(train.Config):
     """Runs at a time."""
     threads: int = 1
     """Threads of each run; results are the same to the bit only for the same number."""
-    threshold: float = 0.5
-    """Worst-task accuracy whose cost is reported."""
+    thresholds: tuple[float, ...] = (0.5,)
+    """Worst-task accuracies whose cost is reported."""
     horizon: int | None = None
     """Steps after which methods are compared, to be chosen before they are run; by default --steps, the end. What runs
     do between the two is reported as their tail."""
     eval_every: int = 5
     """Steps between evaluations, and so how finely costs are known."""
     redraw: bool = False
-    """Only write results.md and the figures again, from the numbers in --out, for this --threshold and --horizon; needs
-    no run."""
+    """Only write results.md and the figures again, from the numbers in --out, for these --thresholds and this
+    --horizon; needs no run."""
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -224,16 +224,16 @@ def _settings(config: Config) -> Settings:
         seeds=config.seeds,
         steps=config.steps,
         horizon=_horizon(config, config.steps),
-        threshold=config.threshold,
+        thresholds=config.thresholds,
         eval_problems=config.eval_problems,
         parallel=config.parallel,
     )
 
 
 def _asked_again(comparison: Comparison, config: Config) -> Comparison:
-    """The same runs, to be reported at the threshold and the horizon that are asked for now."""
+    """The same runs, to be reported at the thresholds and the horizon that are asked for now."""
     horizon = _horizon(config, comparison.settings.steps)
-    settings = replace(comparison.settings, threshold=config.threshold, horizon=horizon)
+    settings = replace(comparison.settings, thresholds=config.thresholds, horizon=horizon)
     return Comparison(settings, comparison.runs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import transformers
 from rich.console import Console
 
 from mtgrpo_env.agents.checkpoints import atomic_file, newest_checkpoint, recover
+from mtgrpo_env.agents.llm.data import num_tokens
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.methods import Method, MethodConfig, named_method
@@ -33,8 +35,10 @@ from mtgrpo_env.cli.run import Run
 from mtgrpo_env.cli.start import curriculum_for, starting_model
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_suite
+from mtgrpo_env.shares import Amount, absolute_advantage, prompt
 from mtgrpo_env.suite import TaskSuite
 
+SHARED_BY: Mapping[str, Amount] = {"prompts": prompt, "tokens": num_tokens, "advantages": absolute_advantage}
 _CONFIG_FILE = "config.json"
 _HOW_OFTEN = {"dry_run", "out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints"}
 MAY_CHANGE = frozenset({"device", *_HOW_OFTEN, *ENGINE_FIELDS})  # when a run goes on
@@ -55,8 +59,9 @@ class Config(EngineOptions):
     start: str = "unequal"
     """What the tiny model is taught: unequal, some tasks much better than others, or rare, one next to never."""
     method: str = "mt-grpo"
-    """mt-grpo, dapo, grpo, sec-dapo, sec-grpo, iwu-only, iwu-dapo, rps-only, no-acceptance, reg-1e-5, reg-5e-4,
-    reg-1e-2, sequential-forward or sequential-backward; mt-grpo-0.9 is mt-grpo with that --reward-coef."""
+    """mt-grpo, dapo, grpo, sec-dapo, sec-grpo, iwu-only, iwu-dapo, rps-only, one-round, no-acceptance, reg-1e-5,
+    reg-5e-4, reg-1e-2, sequential-forward or sequential-backward. mt-grpo-0.9 has the paper's task weights with that
+    --reward-coef; mt-grpo@paper has parts of another --preset."""
     preset: str = "default"
     """Whose parts the method is composed of: default (our choice), paper or released (the paper's public code)."""
     steps: int = 60
@@ -78,12 +83,16 @@ class Config(EngineOptions):
     which is by what ratios are taken. Costs a pass over every batch."""
     importance_cap: float = 2.0
     """Largest weight of that correction."""
+    tolerance: float = 0.0
+    """How far a task's accuracy may be below the average before it is given more of the batch; 0.05 are five points."""
+    share_by: str = "prompts"
+    """What a task's share of the loss is counted by: prompts, tokens (for --loss token-mean) or advantages."""
     reward_coef: float = 0.2
-    """Weight of the reward against the improvement in the task weights (λ)."""
+    """Weight of the reward against the improvement (λ), where the task weights are the paper's."""
     weight_lr: float = 0.025
-    """Learning rate of the task weights (β)."""
+    """Learning rate of the paper's task weights (β)."""
     weight_optimizer: str = "adam"
-    """Of the task weights' logits: adam, adamw or gradient-descent, with which λ decides how far they go."""
+    """Of the logits of those: adam, adamw or gradient-descent, with which λ decides how far they go."""
     max_new_tokens: int = 16
     """Longest response, in tokens."""
     temperature: float = 1.0
@@ -184,7 +193,8 @@ def build_agent(config: Config, suite: TaskSuite, start: str, ranks: Ranks) -> M
         log_probs=config.log_probs,
         seed=config.seed,
     )
-    return method.agent(suite, policy, learner, group_size=config.group_size, ranks=ranks)
+    share_by = SHARED_BY[config.share_by]
+    return method.agent(suite, policy, learner, group_size=config.group_size, share_by=share_by, ranks=ranks)
 
 
 def build_objective(config: Config, method: Method) -> Objective:
@@ -205,6 +215,7 @@ def build_method(config: Config, suite: TaskSuite) -> Method:
         suite.num_tasks,
         config.batch_size,
         config.seed,
+        tolerance=config.tolerance,
         reward_coef=config.reward_coef,
         weight_lr=config.weight_lr,
         weight_optimizer=config.weight_optimizer,
@@ -220,6 +231,8 @@ def _check(config: Config) -> None:
     named_method(config.method)
     named_objective(config.loss, max_tokens=config.max_new_tokens, clip_high=0.28, kl_coef=config.kl_coef)
     named_importance(config.importance, config.importance_cap)
+    if config.share_by not in SHARED_BY:
+        raise ValueError(f"share_by must be one of {list(SHARED_BY)}, got {config.share_by!r}")
     MethodConfig(1, config.batch_size, preset=config.preset, weight_optimizer=config.weight_optimizer)
     check_engines(config)
     sizes = ("batch_size", "group_size", "minibatches", "max_new_tokens", "tokens_per_forward")

@@ -26,7 +26,7 @@ import pytest
 from fakes import ScriptedPolicy
 from gymnasium import spaces
 
-from mtgrpo_env.agents.base import OnMinibatch, env_step_counts
+from mtgrpo_env.agents.base import Objectives, OnMinibatch, env_step_counts
 from mtgrpo_env.agents.methods import METHODS, PRESETS, MethodConfig
 from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.suite import Task, TaskSuite
@@ -86,7 +86,8 @@ class SteadyLearner:
         for indices in np.array_split(np.arange(len(batch.groups)), min(4, len(batch.groups))):
             minibatch = batch.part(indices)
             if on_minibatch is not None:
-                on_minibatch(minibatch, self.sampled_objectives(minibatch))
+                sampled = self.sampled_objectives(minibatch)
+                on_minibatch(minibatch, Objectives(sampled, sampled))
         return {}
 
     def objectives(self, batch: Batch) -> FloatArray:

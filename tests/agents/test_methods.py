@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 
 from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig, named_method
-from mtgrpo_env.agents.signals import AverageAccuracy, LatestReward, once_per_minibatch, once_per_step
+from mtgrpo_env.agents.signals import AverageAccuracy, LatestReward, once_per_minibatch, once_per_step, unmeasured
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.filters import lenient, released_lenient, strict
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.samplers_released import (
     DelayedSampler,
     ReleasedDynamicSampler,
     ReleasedRatioPreservingSampler,
 )
-from mtgrpo_env.task_weights import ImprovementAwareWeights, UniformWeights
+from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, UniformWeights
 from mtgrpo_env.task_weights_baselines import (
     ForgettingSelfEvolvingWeights,
     RegularizedWeights,
@@ -37,20 +39,28 @@ COMPOSITIONS = {
     "sec-dapo": (SelfEvolvingWeights, DynamicSampler, 0.28),
     "iwu-only": (ImprovementAwareWeights, MultinomialSampler, 0.28),
     "iwu-dapo": (ImprovementAwareWeights, DynamicSampler, 0.28),
-    "rps-only": (UniformWeights, RatioPreservingSampler, 0.28),
+    "rps-only": (UniformWeights, QuotaSampler, 0.28),
+    "one-round": (DisparityWeights, QuotaSampler, 0.28),
     "no-acceptance": (ImprovementAwareWeights, RatioPreservingSampler, 0.28),
-    "reg-1e-5": (RegularizedWeights, RatioPreservingSampler, 0.28),
-    "reg-5e-4": (RegularizedWeights, RatioPreservingSampler, 0.28),
-    "reg-1e-2": (RegularizedWeights, RatioPreservingSampler, 0.28),
+    "reg-1e-5": (RegularizedWeights, QuotaSampler, 0.28),
+    "reg-5e-4": (RegularizedWeights, QuotaSampler, 0.28),
+    "reg-1e-2": (RegularizedWeights, QuotaSampler, 0.28),
     "sequential-forward": (SequentialWeights, DynamicSampler, 0.28),
     "sequential-backward": (SequentialWeights, DynamicSampler, 0.28),
-    "mt-grpo": (ImprovementAwareWeights, RatioPreservingSampler, 0.28),
+    "mt-grpo": (DisparityWeights, QuotaSampler, 0.28),
+}
+PAPER: dict[type[Any], type[Any]] = {
+    DisparityWeights: ImprovementAwareWeights,
+    QuotaSampler: RatioPreservingSampler,
 }
 RELEASED: dict[type[Any], type[Any]] = {
-    DynamicSampler: ReleasedDynamicSampler,
+    DisparityWeights: ImprovementAwareWeights,
+    QuotaSampler: ReleasedRatioPreservingSampler,
     RatioPreservingSampler: ReleasedRatioPreservingSampler,
+    DynamicSampler: ReleasedDynamicSampler,
     SelfEvolvingWeights: ForgettingSelfEvolvingWeights,
 }
+REPLACED = {"default": {}, "paper": PAPER, "released": RELEASED}
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
 EVERY_PRESET = pytest.mark.parametrize("preset", PRESETS)
 
@@ -73,8 +83,9 @@ def test_every_method_is_tested_here() -> None:
 def test_a_method_is_the_composition_its_name_stands_for(name: str, preset: str) -> None:
     method = made(name, preset)
     weights, sampler, clip_high = COMPOSITIONS[name]
-    if preset == "released":
-        weights, sampler = RELEASED.get(weights, weights), RELEASED.get(sampler, sampler)
+    replaced: dict[type[Any], type[Any]] = REPLACED[preset]
+    weights = replaced.get(weights, weights)
+    sampler = sampler if name == "one-round" else replaced.get(sampler, sampler)
     assert (type(method.task_weights), type(method.sampler), method.clip_high) == (weights, sampler, clip_high)
     assert method.sampler.num_tasks == method.task_weights.num_tasks == 3
     assert method.sampler.batch_size == 12
@@ -104,7 +115,7 @@ def test_the_seed_names_the_plans(name: str, preset: str) -> None:
 
 
 def test_the_paper_and_its_released_code_differ_in_the_optimizer_of_the_logits() -> None:
-    for name, decay in (("mt-grpo", 1e-5), ("iwu-only", 1e-5), ("iwu-dapo", 1e-5), ("reg-1e-2", 1e-2)):
+    for name, decay in (("no-acceptance", 1e-5), ("iwu-only", 1e-5), ("iwu-dapo", 1e-5), ("reg-1e-2", 1e-2)):
         for preset, optimizer_type in (("default", Adam), ("paper", AdamW), ("released", Adam)):
             optimizer: Any = optimizer_of(made(name, preset))
             assert (type(optimizer), optimizer.lr, optimizer.l2) == (optimizer_type, 0.025, decay)
@@ -123,17 +134,41 @@ def test_a_regularised_method_has_the_decay_of_its_name_and_looks_at_rewards_alo
 
 
 def test_only_the_released_rules_on_logits_are_told_of_minibatches_and_of_accuracies() -> None:
-    told_often = {"mt-grpo", "iwu-only", "iwu-dapo", "no-acceptance", "reg-1e-5", "reg-5e-4", "reg-1e-2"}
-    for preset in PRESETS:
-        for name in METHODS:
-            method = made(name, preset)
-            if preset == "released" and name in told_often:
-                assert isinstance(method.improve, partial)
-                assert method.improve.func is once_per_minibatch
-                assert isinstance(method.reward_estimate, AverageAccuracy)
-            else:
-                assert method.improve is once_per_step
-                assert isinstance(method.reward_estimate, LatestReward)
+    rules_on_logits = {"mt-grpo", "one-round", "iwu-only", "iwu-dapo", "no-acceptance"}
+    rules_on_logits |= {"reg-1e-5", "reg-5e-4", "reg-1e-2"}
+    for name in METHODS:
+        method = made(name, "released")
+        if name in rules_on_logits:
+            assert isinstance(method.improve, partial)
+            assert method.improve.func is once_per_minibatch
+            assert isinstance(method.reward_estimate, AverageAccuracy)
+        else:
+            assert isinstance(method.reward_estimate, LatestReward)
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_improvements_cost_a_pass_only_where_a_rule_looks_at_them(name: str, preset: str) -> None:
+    method = made(name, preset)
+    looks_at_them = isinstance(method.task_weights, ImprovementAwareWeights)
+    assert method.improve is (once_per_step if looks_at_them else unmeasured)
+
+
+@EVERY_PRESET
+def test_surplus_groups_are_carried_over_where_quotas_leave_some(preset: str) -> None:
+    for name in METHODS:
+        method = made(name, preset)
+        refills_by_quota = isinstance(method.sampler, QuotaSampler) and name != "one-round"
+        assert isinstance(method.carry_over, CarryOver if refills_by_quota else type(None))
+
+
+def test_one_round_generates_no_more_than_a_batch() -> None:
+    sampler = made("one-round").sampler
+    plan = sampler.plan(np.full(3, 1 / 3))
+    proposal = plan.propose()
+    assert len(proposal) == 12
+    plan.report(proposal, [k == 0 for k in proposal])
+    assert plan.propose() == []
 
 
 def test_the_numbers_of_the_papers_two_experiments() -> None:
@@ -192,8 +227,26 @@ def test_sequential_methods_train_their_families_in_the_two_orders() -> None:
 def test_a_number_after_the_name_is_lambda() -> None:
     weights: Any = named_method("mt-grpo-0.9")(MethodConfig(3, 12, reward_coef=0.2)).task_weights
     assert (type(weights), weights.reward_coef) == (ImprovementAwareWeights, 0.9)
+    assert isinstance(named_method("mt-grpo-0.9")(MethodConfig(3, 12)).sampler, QuotaSampler)
     assert named_method("mt-grpo") is METHODS["mt-grpo"]
     assert named_method("reg-1e-2") is METHODS["reg-1e-2"]
+
+
+def test_a_preset_after_the_name_is_taken_instead_of_the_configs() -> None:
+    for name, sampler in (
+        ("mt-grpo@paper", RatioPreservingSampler),
+        ("mt-grpo-0.9@released", ReleasedRatioPreservingSampler),
+        ("mt-grpo@default", QuotaSampler),
+    ):
+        for preset in PRESETS:
+            assert type(named_method(name)(MethodConfig(3, 12, preset=preset)).sampler) is sampler
+    with pytest.raises(ValueError, match=r"preset of a method must be one of .* got 'mt-grpo@papre'"):
+        named_method("mt-grpo@papre")
+
+
+def test_the_tolerance_is_the_configs() -> None:
+    weights: Any = made("mt-grpo", tolerance=0.07).task_weights
+    assert weights.tolerance == 0.07
 
 
 @pytest.mark.parametrize("name", ["ppo", "mt-grpo-", "mt-grpo-nan", "mt-grpo-much", "dapo-0.9", "0.9"])
@@ -206,7 +259,7 @@ def test_a_name_without_a_method_is_refused(name: str) -> None:
     ("name", "optimizer"), [("adam", Adam), ("adamw", AdamW), ("gradient-descent", GradientDescent)]
 )
 def test_the_optimiser_of_the_logits_is_the_configs(name: str, optimizer: type[LogitOptimizer]) -> None:
-    assert type(optimizer_of(made("mt-grpo", weight_optimizer=name))) is optimizer
+    assert type(optimizer_of(made("iwu-only", weight_optimizer=name))) is optimizer
 
 
 def test_what_cannot_be_built_is_refused() -> None:
@@ -231,8 +284,8 @@ def test_weights_move_by_the_configs_numbers_where_the_method_moves_any(preset: 
         moved[name] = weights.probabilities
     for name in ("grpo", "dapo", "rps-only"):
         np.testing.assert_allclose(moved[name], np.full(3, 1 / 3))
+    assert moved["mt-grpo"][2] > 0.5 > moved["mt-grpo"][0]
     for name in (
-        "mt-grpo",
         "iwu-only",
         "iwu-dapo",
         "no-acceptance",
@@ -244,7 +297,7 @@ def test_weights_move_by_the_configs_numbers_where_the_method_moves_any(preset: 
     ):
         assert moved[name][2] > 0.5 > moved[name][0]
 
-    indifferent = made("mt-grpo", preset, reward_coef=0.0, weight_lr=0.5).task_weights
+    indifferent = made("iwu-only", preset, reward_coef=0.0, weight_lr=0.5).task_weights
     indifferent.update(stats)
     np.testing.assert_allclose(indifferent.probabilities, np.full(3, 1 / 3))
 

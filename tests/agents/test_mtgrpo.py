@@ -11,9 +11,11 @@ import pytest
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.methods import METHODS, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
+from mtgrpo_env.agents.signals import once_per_step, unmeasured
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.filters import every_group, strict
+from mtgrpo_env.logit_optimizers import AdamW
 from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights, UniformWeights
@@ -112,14 +114,28 @@ class Recorder:
         return getattr(self._part, name)
 
 
-def test_a_step_samples_then_learns_then_measures_then_moves_the_weights() -> None:
-    agent, calls = toy_agent(num_tasks=2), []
+def calls_of_a_step(preset: str) -> list[str]:
+    agent, calls = toy_agent(num_tasks=2, preset=preset), []
     parts: Any = agent
     parts.sampler = Recorder(agent.sampler, calls, ("plan", "update"))
     parts.learner = Recorder(agent.learner, calls, ("sampled_objectives", "update", "objectives"))
     parts.task_weights = Recorder(agent.task_weights, calls, ("probabilities", "update"))
     agent.train_step()
-    assert calls == [
+    return calls
+
+
+def test_a_step_samples_then_learns_then_moves_the_weights() -> None:
+    assert calls_of_a_step("default") == [
+        "DisparityWeights.probabilities",
+        "QuotaSampler.plan",
+        "QuotaSampler.update",
+        "TabularLearner.update",
+        "DisparityWeights.update",
+    ]
+
+
+def test_the_papers_step_measures_before_it_moves_the_weights() -> None:
+    assert calls_of_a_step("paper") == [
         "ImprovementAwareWeights.probabilities",
         "RatioPreservingSampler.plan",
         "RatioPreservingSampler.update",
@@ -131,7 +147,7 @@ def test_a_step_samples_then_learns_then_measures_then_moves_the_weights() -> No
 
 
 def test_an_improvement_is_the_objective_after_the_update_because_before_it_is_zero() -> None:
-    agent, batches = toy_agent(), []
+    agent, batches = toy_agent(preset="paper"), []
     sample = agent._sample
 
     def remembered(z: Any) -> Batch:
@@ -160,11 +176,11 @@ def test_rewards_of_a_task_that_was_not_generated_are_its_last_known() -> None:
 
 def test_a_step_is_algorithm_1() -> None:
     """The weights that sampled the batch are those before the step; the weights after come from I and J."""
-    agent = toy_agent()
+    agent = toy_agent(preset="paper")
     z = agent.task_weights.probabilities
     report = agent.train_step()
     assert np.array_equal(report.probabilities, z)
-    expected = ImprovementAwareWeights(4)
+    expected = ImprovementAwareWeights(4, optimizer=AdamW(l2=1e-5))
     expected.update(TaskStats(report.rewards, report.improvements, np.zeros(4)))
     assert np.array_equal(agent.task_weights.probabilities, expected.probabilities)
     assert report.step == agent.step == 1
@@ -173,7 +189,7 @@ def test_a_step_is_algorithm_1() -> None:
 
 
 def test_improvements_are_measured_on_the_batch_just_trained() -> None:
-    agent = toy_agent()
+    agent = toy_agent(preset="paper")
     report = agent.train_step()
     present = report.kept > 0
     assert (report.improvements[present] > 0).all()
@@ -240,7 +256,7 @@ def test_a_restored_agent_goes_on_bit_for_bit(method: str, preset: str, tmp_path
 
 def test_a_checkpoint_of_another_composition_is_refused_by_name(tmp_path: Path) -> None:
     toy_agent("mt-grpo").save(tmp_path / "checkpoint")
-    with pytest.raises(ValueError, match=r"RatioPreservingSampler.*DynamicSampler"):
+    with pytest.raises(ValueError, match=r"QuotaSampler.*DynamicSampler"):
         toy_agent("dapo").restore(tmp_path / "checkpoint")
     with pytest.raises(ValueError, match="lock-3"):
         toy_agent("mt-grpo", num_tasks=3).restore(tmp_path / "checkpoint")
@@ -280,6 +296,25 @@ def test_a_checkpoint_can_be_read_by_a_person(tmp_path: Path) -> None:
     state = json.loads((tmp_path / "checkpoint" / "agent.json").read_text())
     assert state["step"] == 2
     assert state["suite"]["names"] == list(agent.suite.names)
+
+
+def test_an_agent_of_no_parts_named_is_the_default_method() -> None:
+    suite, policy = toy_suite(2), TabularPolicy(2, 16, 4)
+    agent = MTGRPOAgent(suite, policy, TabularLearner(policy, lr=4.0), group_size=6)
+    method = METHODS["mt-grpo"](MethodConfig(2, 32))
+    for name in ("sampler", "task_weights", "reward_estimate", "carry_over"):
+        assert type(getattr(agent, name)) is type(getattr(method, name))
+    assert agent.improve is method.improve
+    assert agent.sampler.batch_size == 32
+    agent.train(3)
+
+
+def test_improvements_are_measured_where_the_rule_looks_at_them() -> None:
+    suite, policy = toy_suite(2), TabularPolicy(2, 16, 4)
+    for weights, improve in ((ImprovementAwareWeights(2), once_per_step), (UniformWeights(2), unmeasured)):
+        agent = MTGRPOAgent(suite, policy, TabularLearner(policy), DynamicSampler(2, 8), weights)
+        assert agent.improve is improve
+        assert agent.carry_over is None
 
 
 def test_parts_that_differ_in_the_number_of_tasks_are_refused() -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +14,20 @@ from fakes import ScriptedPolicy, guess_suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtgrpo_env.agents.base import Objectives, OnMinibatch
 from mtgrpo_env.agents.signals import (
     AverageAccuracy,
+    Improve,
     LatestReward,
+    RecentAccuracy,
     RewardEstimate,
+    in_passing,
     mean_change,
+    on_some_groups,
     once_per_minibatch,
     once_per_step,
     summed_change,
+    unmeasured,
 )
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import toy_suite
@@ -75,7 +82,7 @@ def _blank_batch() -> Batch:
     return Batch((), np.ones(0), none, none, none, zeros, zeros, zeros, zeros[None], rounds=1, group_size=2)
 
 
-@pytest.mark.parametrize("make", [LatestReward, AverageAccuracy])
+@pytest.mark.parametrize("make", [LatestReward, AverageAccuracy, RecentAccuracy])
 def test_a_restored_estimate_goes_on_as_the_saved_one(make: Callable[[int], RewardEstimate], batch: Batch) -> None:
     estimate, restored = make(3), make(3)
     estimate.observe(batch)
@@ -133,11 +140,95 @@ def test_once_per_minibatch_measures_each_on_itself_before_and_after_its_step(
     np.testing.assert_allclose(policy.logits, replayed_policy.logits, atol=1e-12)
 
 
-def test_measuring_more_often_trains_no_differently() -> None:
-    logits = []
-    for improve in (once_per_step, once_per_minibatch, partial(once_per_minibatch, change=summed_change)):
-        policy, learner, batch = tabular()
-        improve(learner, batch)
-        logits.append(policy.logits)
-    np.testing.assert_array_equal(logits[0], logits[1])
-    np.testing.assert_array_equal(logits[0], logits[2])
+EVERY_SIGNAL = (
+    once_per_minibatch,
+    partial(once_per_minibatch, change=summed_change),
+    in_passing,
+    on_some_groups,
+    unmeasured,
+)
+
+
+@pytest.mark.parametrize("improve", EVERY_SIGNAL)
+def test_what_is_measured_changes_nothing_about_the_training(improve: Improve) -> None:
+    policy, learner, batch = tabular()
+    once_per_step(learner, batch)
+    other_policy, other_learner, same_batch = tabular()
+    improve(other_learner, same_batch)
+    np.testing.assert_array_equal(policy.logits, other_policy.logits)
+
+
+def test_unmeasured_improvements_are_zero() -> None:
+    _, learner, batch = tabular()
+    scalars, improvements = unmeasured(learner, batch)
+    assert "gradient_norm" in scalars
+    np.testing.assert_array_equal(improvements, [[0.0, 0.0]])
+
+
+def test_on_as_many_groups_as_there_are_the_improvement_is_exact() -> None:
+    _, exact = once_per_step(*tabular()[1:])
+    _, learner, batch = tabular()
+    _, estimated = on_some_groups(learner, batch, groups_per_task=10)
+    np.testing.assert_allclose(estimated, exact, atol=1e-12)
+    _, learner, batch = tabular()
+    _, (first_groups,) = on_some_groups(learner, batch, groups_per_task=1)
+    first = [next(i for i, group in enumerate(batch.groups) if group.task_id == k) for k in (0, 1)]
+    np.testing.assert_allclose(first_groups, learner.objectives(batch.part(first)), atol=1e-12)
+
+
+class Drifting:
+    """A learner whose objectives rise by .01 and fall by .02 with each of its four steps."""
+
+    def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> dict[str, float]:
+        assert on_minibatch is not None
+        for j, indices in enumerate(np.array_split(np.arange(len(batch.groups)), 4)):
+            part = batch.part(indices)
+            sampled = np.where(part.kept > 0, 0.3, np.nan)
+            on_minibatch(part, Objectives(sampled, sampled + j * np.array([0.01, -0.02])))
+        return {}
+
+
+def test_a_steady_gain_is_read_off_in_passing() -> None:
+    """Four steps of .01 and -.02, whatever tasks the minibatches hold."""
+    batch = tabular()[2]
+    learner: Any = Drifting()
+    _, (improvements,) = in_passing(learner, batch)
+    np.testing.assert_allclose(improvements, [0.04, -0.08], atol=1e-12)
+    only_first = batch.part(np.flatnonzero(batch.task_ids == 0))
+    np.testing.assert_allclose(in_passing(learner, only_first)[1], [[0.04, 0.0]], atol=1e-12)
+
+
+def test_in_passing_sees_what_the_steps_before_did_for_groups_not_yet_trained_on() -> None:
+    """Against a second learner that is stopped before each minibatch."""
+    _, learner, batch = tabular()
+    _, (found,) = in_passing(learner, batch)
+    _, replayed, _ = tabular()
+    cross, square = np.zeros(2), np.zeros(2)
+    for j, indices in enumerate(np.array_split(np.random.default_rng(0).permutation(len(batch.groups)), 4)):
+        minibatch = batch.part(indices)
+        cross += j * minibatch.kept * np.nan_to_num(replayed.objectives(minibatch))
+        square += j**2 * minibatch.kept
+        replayed.num_minibatches = 1
+        replayed.update(minibatch)
+    np.testing.assert_allclose(found, 4 * cross / square, atol=1e-12)
+
+
+def test_groups_of_earlier_batches_are_measured_before_the_step_too() -> None:
+    """Their ratios are not 1 when the step begins: what they gained before is no improvement of this step."""
+    _, learner, batch = tabular()
+    once_per_step(learner, batch)
+    before = learner.objectives(batch)
+    assert np.abs(before).max() > 1e-3
+    _, (improvement,) = once_per_step(learner, replace(batch, carried=1))
+    np.testing.assert_allclose(improvement, learner.objectives(batch) - before, atol=1e-12)
+
+
+def test_a_recent_accuracy_follows_rollouts_and_not_batches(batch: Batch) -> None:
+    estimate = RecentAccuracy(3, memory=8.0)
+    known = replace(batch, generated=np.array([16, 1, 0]), accuracies=np.array([0.5, 0.5, np.nan]))
+    estimate.observe(known)
+    better = replace(batch, generated=np.array([16, 1, 0]), accuracies=np.array([0.9, 0.9, np.nan]))
+    much, little, never = estimate.observe(better)
+    assert 0.8 < much < 0.9
+    assert 0.5 < little < 0.8
+    assert 0.5 < never < 0.9

@@ -164,7 +164,7 @@ def test_each_minibatch_is_told_with_the_objectives_it_had_before_its_step() -> 
     """The first has ratio 1, hence 0; later ones have been moved by the steps before; each step raises its own."""
     _, learner, batch = trained_a_little()
     told: list[tuple[Batch, np.ndarray, np.ndarray]] = []
-    learner.update(batch, lambda part, before: told.append((part, before, learner.objectives(part))))
+    learner.update(batch, lambda part, before: told.append((part, before.current, learner.objectives(part))))
     assert sorted(id(g) for part, _, _ in told for g in part.groups) == sorted(id(g) for g in batch.groups)
     assert np.allclose(np.nan_to_num(told[0][1]), 0, atol=1e-12)
     assert np.abs(np.nan_to_num(told[1][1])).max() > 1e-3

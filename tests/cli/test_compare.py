@@ -33,7 +33,7 @@ def compare_options(out: Path, model: Path, *options: object) -> list[object]:
     """Two methods and two seeds, four small steps each, evaluated before and after."""
     runs = ["--methods", "mt-grpo", "grpo", "--seeds", 0, 1, "--lrs", 1e-3, "--parallel", 2, "--steps", STEPS]
     sizes = ["--batch-size", 4, "--group-size", 4, "--minibatches", 2, "--eval-problems", 8, "--eval-every", STEPS]
-    rest = ["--suite", "zebra-mini,countdown-mini", "--device", "cpu", "--checkpoint-every", 2, "--threshold", 0.2]
+    rest = ["--suite", "zebra-mini,countdown-mini", "--device", "cpu", "--checkpoint-every", 2, "--thresholds", 0.2]
     return ["compare", "--out", out, "--model", model, *runs, *sizes, *rest, *options]
 
 
@@ -173,7 +173,7 @@ def test_a_finished_comparison_runs_nothing_and_its_numbers_stay_as_they_are(
 def test_everything_is_drawn_again_without_the_runs(command: RunCommand, out: Path, tmp_path: Path) -> None:
     for name in ("results.jsonl", "steps.jsonl", "compare.json"):
         (tmp_path / name).write_bytes((out / name).read_bytes())
-    redraw = ["compare", "--out", tmp_path, "--redraw", "--threshold"]
+    redraw = ["compare", "--out", tmp_path, "--redraw", "--thresholds"]
     assert command(*redraw, 0.2).code == 0
     assert (tmp_path / "results.md").read_bytes() == (out / "results.md").read_bytes()
     assert all((tmp_path / name).read_bytes() == (out / name).read_bytes() for name in FIGURES)

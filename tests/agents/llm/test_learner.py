@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.agents.base import Objectives
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
@@ -377,9 +378,10 @@ def test_each_minibatch_is_told_with_the_objectives_it_had_before_its_step(
     told: list[FloatArray] = []
     parts: list[Batch] = []
 
-    def hear(part: Batch, before: FloatArray) -> None:
+    def hear(part: Batch, before: Objectives) -> None:
         parts.append(part)
-        told.append(before)
+        told.append(before.current)
+        np.testing.assert_allclose(before.sampled, learner.sampled_objectives(part), atol=1e-6)
 
     learner.update(batch, hear)
     assert sorted(id(g) for part in parts for g in part.groups) == sorted(id(g) for g in batch.groups)

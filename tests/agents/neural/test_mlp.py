@@ -13,6 +13,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from mtgrpo_env.agents.base import Objectives
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.mlp import MLPPolicy
 from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
@@ -165,11 +166,13 @@ def test_a_task_that_is_not_in_the_batch_has_no_objective_and_no_actions() -> No
 
 def test_the_hook_is_told_each_minibatch_and_its_objectives_before_the_step() -> None:
     _, learner, batch = trained_a_little()
-    told: list[tuple[Batch, FloatArray]] = []
+    told: list[tuple[Batch, Objectives]] = []
     learner.update(batch, lambda minibatch, objectives: told.append((minibatch, objectives)))
     assert [len(minibatch.groups) for minibatch, _ in told] == [6, 6]
     first, objectives = told[0]
-    np.testing.assert_allclose(objectives, learner.sampled_objectives(first), atol=1e-5)
+    np.testing.assert_allclose(objectives.current, learner.sampled_objectives(first), atol=1e-5)
+    for minibatch, objectives in told:
+        np.testing.assert_allclose(objectives.sampled, learner.sampled_objectives(minibatch), atol=1e-6)
 
 
 def test_a_loss_weight_of_zero_leaves_the_network_alone() -> None:

@@ -29,6 +29,7 @@ def make_report() -> Callable[..., StepReport]:
             "rewards": ones / 2,
             "accuracies": ones / 4,
             "improvements": -ones / 8,
+            "loss_weights": ones,
             "actions": 10 * counts,
             "abs_advantages": 3.0 * counts,
             "rounds": 2,

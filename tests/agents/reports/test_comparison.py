@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mtgrpo_env.agents.reports.comparison_table import comparison_markdown
 from mtgrpo_env.agents.reports.figure_style import color, line_style
 from mtgrpo_env.agents.reports.figure_tasks import draw_heat_map
 from mtgrpo_env.agents.reports.summary import summarise
+from mtgrpo_env.agents.reports.task_statistics import task_statistics
 
 NINE = tuple(f"{name}-{level}" for name in ("countdown", "zebra", "arc") for level in ("easy", "medium", "hard"))
 
@@ -175,9 +177,10 @@ def test_the_report_names_its_command_budgets_rates_and_what_is_missing() -> Non
 
 
 def test_a_threshold_that_is_not_reached_is_known_only_to_cost_more() -> None:
-    comparison = make_comparison(threshold=0.99)
+    comparison = make_comparison(thresholds=(0.1, 0.99))
     text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
-    assert "| dapo | 0 of 3 | > 20 | > 7,680 | > 15 |" in text
+    assert "| dapo | 99% | 0 of 3 | > 20 | > 7,680 | > 15 |" in text
+    assert "| dapo | 10% | 3 of 3 |" in text
 
 
 def test_nothing_finished_is_nothing_to_report(tmp_path: Path) -> None:
@@ -189,6 +192,15 @@ def test_a_field_that_older_runs_lack_is_not_known(comparison: Comparison) -> No
     runs = comparison.chosen("dapo")
     assert per_step(runs, "kept") == pytest.approx(np.mean([[r["kept"] for r in run.records] for run in runs], axis=0))
     assert per_step(make_comparison(recorded=False).chosen("dapo"), "actions") is None
+
+
+def test_shares_count_what_was_trained_on_by_its_weight_in_the_loss(comparison: Comparison) -> None:
+    run = comparison.chosen("dapo")[0]
+    weighted = replace(run, records=[{**record, "loss_weights": [2.0, 1.0, 0.0]} for record in run.records])
+    kept = np.sum([record["kept"] for record in run.records], axis=0)
+    expected = kept * [2, 1, 0] / (kept * [2, 1, 0]).sum()
+    assert task_statistics([weighted]).shares["kept"] == pytest.approx(expected)
+    assert task_statistics([run]).shares["kept"] == pytest.approx(kept / kept.sum())
 
 
 @pytest.mark.parametrize(

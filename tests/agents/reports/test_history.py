@@ -55,6 +55,7 @@ def test_a_step_is_recorded_with_every_field_of_its_report(written: list[dict[st
         "rewards": [0.5] * 3,
         "accuracies": [0.25] * 3,
         "improvements": [-0.125] * 3,
+        "loss_weights": [1.0] * 3,
         "actions": [10, 20, 30],
         "abs_advantages": [3.0, 6.0, 9.0],
         "rounds": 2,

@@ -66,6 +66,16 @@ def test_a_step_is_written_under_one_tag_for_each_task_and_one_for_each_scalar(
         assert scalars[tag] == [(1, pytest.approx(value))], tag
 
 
+def test_shares_count_each_group_by_its_weight_in_the_loss(tmp_path: Path, make_report: MakeReport) -> None:
+    """2 groups and 1, 10 actions and 20, weighted 1/2 and 2."""
+    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer.add_step(make_report(1, num_tasks=2, loss_weights=np.array([0.5, 2.0])))
+    writer.close()
+    scalars = scalars_in(tmp_path)
+    assert scalars["realised_share/zebra-mini"] == [(1, pytest.approx(2 / 3))]
+    assert scalars["action_share/zebra-mini"] == [(1, pytest.approx(40 / 45))]
+
+
 def test_an_evaluation_is_written_for_each_task_the_worst_and_the_average(
     tmp_path: Path, make_evaluation: MakeEvaluation
 ) -> None:

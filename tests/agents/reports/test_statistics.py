@@ -15,6 +15,7 @@ from mtgrpo_env.agents.reports.statistics import (
     arrival,
     at_budget,
     bootstrap_interval,
+    cost_ratio,
     mean_band,
     paired_difference,
 )
@@ -153,3 +154,29 @@ def test_the_interval_of_a_median_holds_it_and_reaches_never_when_too_few_arrive
 def test_an_arrival_needs_a_seed() -> None:
     with pytest.raises(ValueError, match="at least one seed"):
         arrival([], [], 0.5, rng())
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "value", "at_most"),
+    [
+        ((10, 20, 30), (40, 40, 80), 0.5, False),
+        ((10, 20, 30), (40, None, 40), 0.5, False),
+        ((10, 20, 30), (40, None, None), 0.2, True),  # the other's median is beyond 100
+        ((10, None, None), (40, 40, 40), math.inf, False),
+        ((20,), (50,), 0.4, False),
+    ],
+)
+def test_a_ratio_of_costs_is_that_of_the_medians_and_never_too_small(
+    own: tuple[float | None, ...], other: tuple[float | None, ...], value: float, at_most: bool
+) -> None:
+    found = cost_ratio(curves(*own), curves(*other), 0.5, rng())
+    assert (found.value, found.at_most) == (pytest.approx(value), at_most)
+
+
+def test_the_interval_of_a_ratio_pairs_the_seeds() -> None:
+    """Each seed costs one method half of what it costs the other, however seeds differ."""
+    found = cost_ratio(curves(10, 20, 50), curves(20, 40, 100), 0.5, rng())
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+    loose = cost_ratio(curves(10, 20, 50), curves(40, 20, 100), 0.5, rng())
+    assert loose.low < loose.value < loose.high
+    assert math.isnan(cost_ratio(curves(10), curves(20), 0.5, rng()).low)

@@ -1,0 +1,152 @@
+"""Batches that hold tasks in the ratio of z at the least generation: beyond Algorithm 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from mtgrpo_env.plans import BatchPlan, BatchSampler, checked_probabilities, shuffled_tasks, systematic
+from mtgrpo_env.recent_shares import RecentShares
+from mtgrpo_env.shares import share_weights
+from mtgrpo_env.types import FloatArray, IntArray
+
+
+class QuotaPlan(BatchPlan):
+    """Rounds sized by what each task still lacks; what is lacking in the end is made up for by loss weights.
+
+    Attributes:
+        shares: (K,) groups that the loss should count of each task. E shares = B z.
+    """
+
+    def __init__(self, sampler: QuotaSampler, z: FloatArray) -> None:
+        expected = sampler.batch_size * z
+        super().__init__(systematic(sampler.rng, expected), sampler.batch_size)
+        # What is rounded need not be where weights can be fractions; a task too small for a group comes now and then.
+        self.shares = np.where(expected >= 1, expected, self.targets)
+        self._sampler = sampler
+        self._rates = sampler.acceptance.estimates
+
+    @property
+    def deficits(self) -> IntArray:
+        """(K,) informative groups each task still lacks: def_k = max(n_k - c_k, 0)."""
+        return np.maximum(self.targets - self.accepted, 0)
+
+    def _next_round(self) -> list[int]:
+        deficits = self.deficits
+        if self.rounds >= self._sampler.max_rounds or not deficits.any():
+            return []
+        counts = groups_to_generate(deficits, self._rates, confidence=self._sampler.confidence)
+        counts = np.minimum(counts, np.ceil(self._sampler.max_inflation * deficits).astype(np.int64))
+        return shuffled_tasks(self._sampler.rng, self._within_budget(counts))
+
+    def _within_budget(self, counts: IntArray) -> IntArray:
+        """(K,) these counts, or the same share of each that the budget allows."""
+        left = self._sampler.max_groups - int(self.generated.sum())
+        total = int(counts.sum())
+        if total <= left:
+            return counts
+        return systematic(self._sampler.rng, counts.astype(np.float64) * (max(left, 0) / total))
+
+    def select(self) -> tuple[list[int], FloatArray]:
+        """At most n_k groups of each task, the oldest; each task's weights add up to its share, but for the clip."""
+        kept, _ = self._split_at_targets(self._informative_ids())
+        task_ids = np.asarray(self._task_ids, dtype=np.int64)[kept]
+        weights = share_weights(task_ids, self.shares, clip=self._sampler.weight_clip)
+        return kept, weights
+
+
+class QuotaSampler(BatchSampler[QuotaPlan]):
+    """Ratio-preserving batches by quotas, a rollout budget and loss weights.
+
+    Where Algorithm 2 draws its targets and oversamples threefold, this one
+
+    - rounds B z without bias and with the least variance: |n_k - B z_k| < 1;
+    - generates of each task what it lacks, over its acceptance rate, at a given confidence;
+    - stops at a budget, and lets the loss weigh each kept group by what is wanted of its task over what there is.
+
+    With a budget of B and one round it restores the ratio by weighting alone; with none and more rounds, by
+    sampling alone. Groups that are not needed are left for `CarryOver`.
+
+    Args:
+        num_tasks: K.
+        batch_size: B.
+        seed: of the sampler's generator.
+        max_generated: budget of a batch, in multiples of B.
+        max_rounds: rounds of a batch.
+        confidence: with which a round should fill a task's quota, in (0, 1).
+        max_inflation: groups generated in a round for each that a task lacks, at most: a task that is solved, or
+            out of reach, cannot starve the others.
+        weight_clip: loss weights are kept between 1 / weight_clip and weight_clip; 1 leaves them all at 1.
+        memory: groups of a task that its acceptance rate is estimated from, about.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    >>> sampler = QuotaSampler(2, 4)
+    >>> plan = sampler.plan(np.array([0.75, 0.25]))
+    >>> plan.targets
+    array([3, 1])
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        max_generated: float = 3.0,
+        max_rounds: int = 2,
+        confidence: float = 0.6,
+        max_inflation: float = 20.0,
+        weight_clip: float = 2.0,
+        memory: float = 48.0,
+    ) -> None:
+        super().__init__(num_tasks, batch_size, seed=seed)
+        at_least_one = {"max_generated": max_generated, "max_rounds": max_rounds}
+        for name, value in {**at_least_one, "max_inflation": max_inflation, "weight_clip": weight_clip}.items():
+            if not value >= 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+        self.max_groups = max_generated * batch_size
+        self.max_rounds = max_rounds
+        self.confidence = confidence
+        self.max_inflation = max_inflation
+        self.weight_clip = weight_clip
+        self.acceptance = RecentShares(num_tasks, memory=memory, prior_trials=2.0)  # 1 - ρ
+
+    def plan(self, probabilities: FloatArray) -> QuotaPlan:
+        return QuotaPlan(self, checked_probabilities(probabilities, self.num_tasks))
+
+    def update(self, plan: BatchPlan) -> None:
+        """Learn the acceptance rates of the groups that were generated."""
+        for generated, filtered in plan.history:
+            self.acceptance.observe(generated, generated - filtered)
+
+    def reseed(self, seed: int) -> None:
+        super().reseed(seed)
+        self.acceptance.forget()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "acceptance": self.acceptance.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.acceptance.load_state_dict(state["acceptance"])
+
+
+def groups_to_generate(wanted: IntArray, acceptance: FloatArray, *, confidence: float) -> IntArray:
+    """(K,) the least m with P(Binomial(m, a) >= wanted) >= confidence, for (K,) rates a; 0 where none is wanted.
+
+    By the normal approximation with its continuity correction, within a few groups of the exact quantile.
+
+    >>> groups_to_generate(np.array([0, 1, 10]), np.array([0.5, 0.5, 0.5]), confidence=0.5)
+    array([ 0,  1, 19])
+    """
+    spread = NormalDist().inv_cdf(confidence) * np.sqrt(1 - acceptance)
+    # m solves  m a - z √(m a (1 - a)) = wanted - 1/2,  a quadratic in √m.
+    root = (spread + np.sqrt(spread**2 + 4 * np.maximum(wanted - 0.5, 0))) / (2 * np.sqrt(acceptance))
+    return np.where(wanted > 0, np.maximum(np.ceil(root**2 - 1e-9), wanted), 0).astype(np.int64)

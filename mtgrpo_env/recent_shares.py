@@ -1,0 +1,69 @@
+"""How often something happened of late, for each task: groups that were informative, rollouts that were correct."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtgrpo_env.types import FloatArray
+
+
+class RecentShares:
+    """Each task's share of hits among its last trials, whenever these were.
+
+    What was seen before fades with every new trial of the *task*, not with time: the estimate follows a task
+    that changes and does not forget one that is seldom seen. It starts without a bias and is drawn a little
+    towards the share of all tasks together, which is what a task never seen is given.
+
+    Args:
+        num_tasks: K.
+        memory: trials of a task after which what was seen before counts 1/e.
+        prior_trials: how many trials the share of all tasks counts as.
+
+    Raises:
+        ValueError: if `memory` or `prior_trials` is not positive.
+
+    >>> shares = RecentShares(2, memory=10.0, prior_trials=1.0)
+    >>> shares.observe([4, 0], [1, 0])
+    >>> shares.estimates.round(3)
+    array([0.26, 0.3 ])
+    """
+
+    def __init__(self, num_tasks: int, *, memory: float, prior_trials: float) -> None:
+        for name, value in (("memory", memory), ("prior_trials", prior_trials)):
+            if not value > 0:
+                raise ValueError(f"{name} must be positive, got {value}")
+        self.num_tasks = num_tasks
+        self.memory = memory
+        self.prior_trials = prior_trials
+        self.forget()
+
+    @property
+    def estimates(self) -> FloatArray:
+        """(K,) in (0, 1)."""
+        of_all = (self._hits.sum() + 0.5) / (self._trials.sum() + 1)
+        return (self._hits + self.prior_trials * of_all) / (self._trials + self.prior_trials)
+
+    def observe(self, trials: ArrayLike, hits: ArrayLike) -> None:
+        """Learn from (K,) trials and how many of them, or how much, were hits."""
+        trials = np.asarray(trials, dtype=np.float64)
+        kept = np.exp(-trials / self.memory)
+        self._trials = kept * self._trials + trials
+        self._hits = kept * self._hits + np.asarray(hits, dtype=np.float64)
+
+    def forget(self) -> None:
+        """Start anew."""
+        self._trials = np.zeros(self.num_tasks)
+        self._hits = np.zeros(self.num_tasks)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen."""
+        return {"trials": self._trials.tolist(), "hits": self._hits.tolist()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved state."""
+        self._trials = np.asarray(state["trials"], dtype=np.float64)
+        self._hits = np.asarray(state["hits"], dtype=np.float64)

@@ -1,0 +1,68 @@
+"""A task's share of a batch: by prompts, by tokens or by Σ|advantage|, and loss weights that make it what is wanted.
+
+What a group counts in the gradient depends on the loss. Under a mean over rollouts or over groups every group counts
+alike and prompt share is loss share; under a mean over tokens a task counts by its tokens; and a group whose
+rewards differ more has the larger advantages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.types import Batch, FloatArray, Group, IntArray
+
+Amount = Callable[[Group], float]
+"""How much a group counts."""
+
+
+def prompt(group: Group) -> float:
+    """Every group alike."""
+    return 1.0
+
+
+def absolute_advantage(group: Group) -> float:
+    """Σ|A| over its rollouts."""
+    return float(np.abs(group_advantages(group)).sum())
+
+
+def totals(batch: Batch, amount: Amount) -> FloatArray:
+    """(K,) what the batch holds of each task, each group counted by its amount and its loss weight."""
+    amounts = batch.weights * np.array([amount(group) for group in batch.groups])
+    return np.bincount(batch.task_ids, weights=amounts, minlength=batch.num_tasks).astype(np.float64)
+
+
+def matched(batch: Batch, amount: Amount, *, clip: float = 3.0) -> Batch:
+    """The batch with loss weights that give each task by `amount` the share it had by prompts.
+
+    Args:
+        batch: weighted as its sampler has it.
+        amount: by which shares shall be right.
+        clip: no task's weights are changed by more than this factor.
+
+    Raises:
+        ValueError: if `clip` is below 1.
+    """
+    if not clip >= 1:
+        raise ValueError(f"clip must be at least 1, got {clip}")
+    by_prompt, by_amount = totals(batch, prompt), totals(batch, amount)
+    per_prompt = by_amount.sum() / max(by_prompt.sum(), 1e-12)
+    factors = np.clip(per_prompt * by_prompt / np.maximum(by_amount, 1e-12), 1 / clip, clip)
+    return replace(batch, weights=batch.weights * factors[batch.task_ids])
+
+
+def share_weights(task_ids: IntArray, shares: FloatArray, *, clip: float) -> FloatArray:
+    """(P,) loss weights with which groups of these tasks count in the ratio of (K,) `shares`.
+
+    Before the clip their mean is 1. A task without a group is left out; the others keep their ratio.
+
+    >>> share_weights(np.array([0, 0, 1]), np.array([1.0, 1.0]), clip=3.0)
+    array([0.75, 0.75, 1.5 ])
+    """
+    counts = np.bincount(task_ids, minlength=len(shares))
+    scale = counts.sum() / max(shares[counts > 0].sum(), 1e-12)
+    weights = np.clip(scale * shares / np.maximum(counts, 1), 1 / clip, clip)
+    return weights[task_ids]
