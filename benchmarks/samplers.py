@@ -36,7 +36,6 @@ RESULTS = Path(__file__).parent / "results"
 BATCHES, WARM_UP = 300, 20
 TRAINED_BATCH = 32
 RARE = 0.02
-WITHOUT_LIMIT = {"max_generated": 1e9, "max_inflation": 1e9}
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,19 @@ SCENES = (
     Scene("K = 3, B = 32, one task at .02", 3, 32, rare=True),
 )
 Make = Callable[[int, int], BatchSampler[Any]]
+
+
+def without_limits(num_tasks: int, batch_size: int) -> QuotaSampler:
+    """Quotas that are filled whatever it takes, as far as two rounds can."""
+    return QuotaSampler(num_tasks, batch_size, max_generated=np.inf, max_inflation=np.inf)
+
+
 SAMPLERS: Mapping[str, tuple[Make, bool]] = {
     "GRPO's multinomial": (MultinomialSampler, False),
     "DAPO's dynamic": (DynamicSampler, False),
     "Algorithm 2": (RatioPreservingSampler, False),
-    "quotas": (lambda k, b: QuotaSampler(k, b, **WITHOUT_LIMIT), False),
-    "quotas, carry-over": (lambda k, b: QuotaSampler(k, b, **WITHOUT_LIMIT), True),
+    "quotas": (without_limits, False),
+    "quotas, carry-over": (without_limits, True),
     "quotas, carry-over, budget 3 B (default)": (QuotaSampler, True),
     "one round of B": (lambda k, b: QuotaSampler(k, b, max_generated=1, max_rounds=1), False),
 }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mtgrpo_env.plans import BatchPlan
 from mtgrpo_env.types import Group
@@ -59,32 +62,60 @@ class CarryOver:
         Raises:
             ValueError: if their observations, actions or extras are not plain data, which could not be read back.
         """
-        data = pickle.dumps(self._groups)
-        _plain(data)
+        data = _dumped(self._groups)
+        _loaded(data)  # what cannot be read back is better known now
         (folder / _FILE).write_bytes(data)
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
-        self._groups = _plain((folder / _FILE).read_bytes())
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: if the file is damaged, or holds anything but numbers, text, arrays and records.
+        """
+        self._groups = _loaded((folder / _FILE).read_bytes())
 
 
-def _plain(data: bytes) -> Any:
-    """What was pickled, if it is made of numbers, text, arrays and this package's own records alone."""
+def _dumped(value: Any) -> bytes:
+    file = io.BytesIO()
+    try:
+        _PlainPickler(file).dump(value)
+    except (pickle.PickleError, AttributeError, TypeError) as error:
+        raise ValueError(f"carried groups must be plain data: {error}") from error
+    return file.getvalue()
+
+
+def _loaded(data: bytes) -> Any:
     try:
         return _PlainUnpickler(io.BytesIO(data)).load()
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # damaged data can raise anything
         raise ValueError(f"carried groups must be plain data: {error}") from error
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads records and arrays, and runs nothing else: a checkpoint is data."""
+class _PlainPickler(pickle.Pickler):
+    """Writes arrays as their bytes, so that reading them calls nothing of numpy's."""
 
-    _NUMPY = frozenset({"ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer"})
+    def persistent_id(self, obj: Any) -> Any:
+        if not isinstance(obj, np.ndarray | np.generic):
+            return None
+        array = np.ascontiguousarray(obj)
+        return (array.dtype.str, obj.shape, array.tobytes(), isinstance(obj, np.generic))
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads numbers, text, arrays and this package's own records, and runs nothing: a checkpoint is data."""
+
+    def persistent_load(self, pid: Any) -> Any:
+        kind, shape, data, is_scalar = pid
+        dtype = np.dtype(kind)
+        if dtype.hasobject:
+            raise pickle.UnpicklingError("expected an array of numbers or text, got one of objects")
+        array = np.frombuffer(data, dtype).reshape(shape).copy()
+        return array[()] if is_scalar else array
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        package = module_name.partition(".")[0]
-        is_array = package == "numpy" and global_name in self._NUMPY
-        found = super().find_class(module_name, global_name) if is_array or package == __package__ else None
-        if is_array or (isinstance(found, type) and is_dataclass(found)):
+        # Looked up, not imported: importing a module runs it.
+        found = getattr(sys.modules.get(module_name), global_name, None)
+        is_ours = module_name.partition(".")[0] == __package__
+        if is_ours and isinstance(found, type) and is_dataclass(found) and found.__module__ == module_name:
             return found
         raise pickle.UnpicklingError(f"expected numbers, text, arrays and records, got {module_name}.{global_name}")

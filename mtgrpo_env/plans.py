@@ -191,7 +191,7 @@ def multinomial(rng: np.random.Generator, draws: int, probabilities: FloatArray)
 
 
 def systematic(rng: np.random.Generator, expected: FloatArray) -> IntArray:
-    """(K,) integers n with E n = `expected` and |n - expected| < 1, whose sum is that of `expected`, rounded.
+    """(K,) integers n with E n = `expected` and |n - expected| < 1; their sum is that of `expected`, if it is whole.
 
     One draw decides all: a comb of unit spacing laid over the tasks, in random order, side by side.
 
@@ -200,7 +200,9 @@ def systematic(rng: np.random.Generator, expected: FloatArray) -> IntArray:
     """
     order = rng.permutation(len(expected))
     ends = np.cumsum(expected[order])
-    ends[-1] = round(float(ends[-1]))  # or rounding errors could lose the last tooth
+    whole = np.round(ends[-1])
+    if np.isclose(ends[-1], whole, rtol=1e-9):  # or rounding errors could lose the last tooth
+        ends[-1] = whole
     teeth = np.floor(ends + rng.random() * (1 - 1e-9)).astype(np.int64)
     counts = np.empty(len(expected), dtype=np.int64)
     counts[order] = np.diff(teeth, prepend=0)

@@ -13,6 +13,8 @@ from mtgrpo_env.recent_shares import RecentShares
 from mtgrpo_env.shares import share_weights
 from mtgrpo_env.types import FloatArray, IntArray
 
+_WITHOUT_BOUND = 1e9  # times a deficit: still an integer
+
 
 class QuotaPlan(BatchPlan):
     """Rounds sized by what each task still lacks; what is lacking in the end is made up for by loss weights.
@@ -39,7 +41,8 @@ class QuotaPlan(BatchPlan):
         if self.rounds >= self._sampler.max_rounds or not deficits.any():
             return []
         counts = groups_to_generate(deficits, self._rates, confidence=self._sampler.confidence)
-        counts = np.minimum(counts, np.ceil(self._sampler.max_inflation * deficits).astype(np.int64))
+        most = np.ceil(deficits * min(self._sampler.max_inflation, _WITHOUT_BOUND)).astype(np.int64)
+        counts = np.minimum(counts, most)
         return shuffled_tasks(self._sampler.rng, self._within_budget(counts))
 
     def _within_budget(self, counts: IntArray) -> IntArray:
@@ -74,7 +77,7 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
         num_tasks: K.
         batch_size: B.
         seed: of the sampler's generator.
-        max_generated: budget of a batch, in multiples of B.
+        max_generated: budget of a batch, in multiples of B; infinite for none.
         max_rounds: rounds of a batch.
         confidence: with which a round should fill a task's quota, in (0, 1).
         max_inflation: groups generated in a round for each that a task lacks, at most: a task that is solved, or
@@ -111,7 +114,7 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must be in (0, 1), got {confidence}")
-        self.max_groups = max_generated * batch_size
+        self.max_groups = float(np.floor(max_generated * batch_size))
         self.max_rounds = max_rounds
         self.confidence = confidence
         self.max_inflation = max_inflation
@@ -141,12 +144,15 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
 def groups_to_generate(wanted: IntArray, acceptance: FloatArray, *, confidence: float) -> IntArray:
     """(K,) the least m with P(Binomial(m, a) >= wanted) >= confidence, for (K,) rates a; 0 where none is wanted.
 
-    By the normal approximation with its continuity correction, within a few groups of the exact quantile.
+    By the normal approximation with a continuity correction: near the exact quantile for confidences about one
+    half, too large by up to a third for a high one, a rare task and one group.
 
-    >>> groups_to_generate(np.array([0, 1, 10]), np.array([0.5, 0.5, 0.5]), confidence=0.5)
-    array([ 0,  1, 19])
+    >>> groups_to_generate(np.array([0, 1, 10]), np.array([0.5, 0.1, 0.5]), confidence=0.6)
+    array([ 0,  9, 21])
     """
     spread = NormalDist().inv_cdf(confidence) * np.sqrt(1 - acceptance)
-    # m solves  m a - z √(m a (1 - a)) = wanted - 1/2,  a quadratic in √m.
-    root = (spread + np.sqrt(spread**2 + 4 * np.maximum(wanted - 0.5, 0))) / (2 * np.sqrt(acceptance))
+    # m solves  m a - z √(m a (1 - a)) = wanted - c,  a quadratic in √m; c is 1/2 for a sure task and 1/3 for a rare
+    # one, since the waiting time for w rare events has its median at w - 1/3.
+    due = np.maximum(wanted - (1 / 3 + acceptance / 6), 0)
+    root = (spread + np.sqrt(spread**2 + 4 * due)) / (2 * np.sqrt(acceptance))
     return np.where(wanted > 0, np.maximum(np.ceil(root**2 - 1e-9), wanted), 0).astype(np.int64)

@@ -6,17 +6,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
-from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights, softmax
+from mtgrpo_env.task_weights import (
+    DisparityWeights,
+    ImprovementAwareWeights,
+    TaskWeights,
+    UniformWeights,
+    checked_signal,
+    softmax,
+)
 from mtgrpo_env.types import FloatArray, TaskStats
 
 Signal = Sequence[float] | FloatArray
 OPTIMIZERS = [GradientDescent, Adam, AdamW]
 SIGNALS = st.lists(st.floats(0, 1).map(lambda x: round(x, 3)), min_size=3, max_size=3)
 UPDATES = st.lists(st.tuples(SIGNALS, SIGNALS), min_size=1, max_size=8)
+DISPARITIES = st.fixed_dictionaries(
+    {
+        "tolerance": st.sampled_from([0.0, 0.05, 0.2]),
+        "strength": st.sampled_from([0.0, 0.5, 2.0, 50.0]),
+        "floor": st.sampled_from([0.01, 0.25, 1.0]),
+    }
+)
+STANDINGS = st.lists(st.floats(0, 1).map(lambda x: round(x, 3)), min_size=1, max_size=6)
 
 
 def stats(rewards: Signal, improvements: Signal | None = None) -> TaskStats:
@@ -162,6 +177,142 @@ def test_coupled_decay_alone_keeps_a_persistent_gap_from_collapsing_the_weights(
     np.testing.assert_allclose(decoupled, [0.999, 0.0, 0.0], atol=0.001)
 
 
+# The average and how far tasks may fall behind it
+
+
+def balanced(rewards: Signal, **settings: float) -> FloatArray:
+    """z after one update."""
+    weights = DisparityWeights(len(rewards), **settings)
+    weights.update(stats(rewards))
+    return weights.probabilities
+
+
+def aim(rewards: FloatArray, tolerance: float, strength: float) -> float:
+    """F = J̄ - κ/2 Σ max(J̄ - ε - J_k, 0)²."""
+    behind = np.maximum(rewards.mean() - tolerance - rewards, 0)
+    return float(rewards.mean() - strength / 2 * (behind**2).sum())
+
+
+@given(STANDINGS, DISPARITIES)
+@settings(max_examples=150, derandomize=True, deadline=None)
+def test_disparity_weights_are_on_the_simplex_and_every_task_has_its_share_of_the_floor(
+    rewards: list[float], options: dict[str, float]
+) -> None:
+    z = balanced(rewards, **options)
+    assert z.shape == (len(rewards),)
+    assert z.sum() == pytest.approx(1, abs=1e-12)
+    assert z.min() >= options["floor"] / len(rewards) - 1e-12
+
+
+@given(st.permutations(range(6)), STANDINGS, DISPARITIES)
+@settings(max_examples=80, derandomize=True, deadline=None)
+def test_relabelling_tasks_permutes_disparity_weights(
+    order: list[int], rewards: list[float], options: dict[str, float]
+) -> None:
+    names = [k for k in order if k < len(rewards)]
+    z = balanced(rewards, **options)
+    np.testing.assert_allclose(z[names], balanced([rewards[k] for k in names], **options), atol=1e-9)
+
+
+@given(STANDINGS, DISPARITIES, st.floats(-3, 3))
+@settings(max_examples=80, derandomize=True, deadline=None)
+def test_a_constant_added_to_every_reward_leaves_disparity_weights(
+    rewards: list[float], options: dict[str, float], shift: float
+) -> None:
+    shifted = [reward + shift for reward in rewards]
+    np.testing.assert_allclose(balanced(shifted, **options), balanced(rewards, **options), atol=1e-9)
+
+
+@given(STANDINGS, st.sampled_from([0.0, 0.05, 0.2]), st.floats(0.1, 4))
+@settings(max_examples=150, derandomize=True, deadline=None)
+def test_disparity_weights_are_the_gradient_of_what_they_aim_at(
+    rewards: list[float], tolerance: float, strength: float
+) -> None:
+    """By central differences of 1e-5, error of order κ 1e-5 at a kink; where the floor does not bind."""
+    standing, floor = np.array(rewards), 0.05
+    assume(strength * np.maximum(standing.mean() - tolerance - standing, 0).sum() < 1 - floor)
+    moves = np.eye(len(rewards)) * 1e-5
+    numerical = [
+        (aim(standing + e, tolerance, strength) - aim(standing - e, tolerance, strength)) / 2e-5 for e in moves
+    ]
+    z = balanced(rewards, tolerance=tolerance, strength=strength, floor=floor)
+    np.testing.assert_allclose(z, numerical, atol=1e-4)
+
+
+def test_disparity_weights_by_hand() -> None:
+    """Average .5, tolerance .1: v = (0, 0, .3), κ v = .6; a strength of 10 wants 3 and is held at 1 - .25."""
+    rewards = [0.9, 0.5, 0.1]
+    np.testing.assert_allclose(balanced(rewards, tolerance=0.1, strength=2.0), [0.4 / 3, 0.4 / 3, 0.4 / 3 + 0.6])
+    np.testing.assert_allclose(balanced(rewards, tolerance=0.1, strength=10.0), [0.25 / 3, 0.25 / 3, 0.25 / 3 + 0.75])
+
+
+def test_a_floor_that_binds_leaves_the_ratio_of_what_moves_to_the_tasks() -> None:
+    """v = (0, .1, .2) of the average .5, and so does the rest share 1 - .4 = .6 as 1 to 2."""
+    z = balanced([0.8, 0.4, 0.3], strength=100.0, floor=0.4)
+    np.testing.assert_allclose(z, [0.4 / 3, 0.4 / 3 + 0.2, 0.4 / 3 + 0.4])
+
+
+@given(st.lists(st.floats(0.45, 0.55), min_size=1, max_size=6), st.sampled_from([0.5, 50.0]))
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_weights_are_uniform_where_no_task_is_further_behind_than_is_tolerated(
+    rewards: list[float], strength: float
+) -> None:
+    z = balanced(rewards, tolerance=0.11, strength=strength)
+    np.testing.assert_array_equal(z, np.full(len(rewards), 1 / len(rewards)))
+
+
+def test_a_persistent_gap_leaves_disparity_weights_where_they_are_and_a_closed_one_leaves_no_trace() -> None:
+    weights = DisparityWeights(3, tolerance=0.05, strength=1.0)
+    weights.update(stats([0.2, 0.5, 0.8]))
+    first = weights.probabilities
+    np.testing.assert_allclose(first, [0.5, 0.25, 0.25])
+    for _ in range(1000):
+        weights.update(stats([0.2, 0.5, 0.8]))
+    np.testing.assert_array_equal(weights.probabilities, first)
+    weights.update(stats([0.8, 0.8, 0.8]))
+    np.testing.assert_array_equal(weights.probabilities, np.full(3, 1 / 3))
+
+
+def test_the_further_a_task_is_behind_the_more_weight_it_has() -> None:
+    z = [balanced([reward, 0.6, 0.9], strength=1.0)[0] for reward in (0.5, 0.4, 0.2, 0.0)]
+    assert z == sorted(z)
+    assert 1 / 3 < z[0] < z[-1]
+
+
+def test_disparity_weights_look_at_rewards_alone() -> None:
+    weights = DisparityWeights(2)
+    weights.update(TaskStats(np.array([0.2, 0.4]), np.array([9.0, np.nan]), np.full(2, np.nan)))
+    np.testing.assert_array_equal(weights.probabilities, balanced([0.2, 0.4]))
+
+
+def test_restored_disparity_weights_are_the_same() -> None:
+    weights, restored = DisparityWeights(3), DisparityWeights(3)
+    weights.update(stats([0.2, 0.5, 0.8]))
+    restored.load_state_dict(json.loads(json.dumps(weights.state_dict())))
+    assert restored.probabilities[0] > 1 / 3
+    np.testing.assert_array_equal(restored.probabilities, weights.probabilities)
+    assert restored.state_dict() == weights.state_dict()
+
+
+@pytest.mark.parametrize("pulls", [[0.1, 0.2], [0.1, float("nan"), 0.0]])
+def test_a_state_of_disparity_weights_that_is_not_k_finite_numbers_is_refused(pulls: list[float]) -> None:
+    with pytest.raises(ValueError, match="pulls must be 3 finite numbers, got"):
+        DisparityWeights(3).load_state_dict({"pulls": pulls})
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["tolerance", "strength"])
+def test_a_tolerance_or_strength_that_means_nothing_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a finite number, not below 0, got {value}"):
+        DisparityWeights(3, **{name: value})
+
+
+@pytest.mark.parametrize("floor", [0.0, -0.1, 1.1, float("nan")])
+def test_a_floor_that_is_no_share_is_refused(floor: float) -> None:
+    with pytest.raises(ValueError, match=rf"floor must be in \(0, 1\], got {floor}"):
+        DisparityWeights(3, floor=floor)
+
+
 # State and misuse
 
 
@@ -195,7 +346,7 @@ def test_uniform_weights_learn_nothing() -> None:
 
 
 def test_a_caller_cannot_change_weights_through_what_it_was_given() -> None:
-    for weights in (UniformWeights(2), ImprovementAwareWeights(2)):
+    for weights in (UniformWeights(2), ImprovementAwareWeights(2), DisparityWeights(2)):
         weights.probabilities[0] = 9.0
         np.testing.assert_array_equal(weights.probabilities, [0.5, 0.5])
 
@@ -206,14 +357,24 @@ def test_the_state_of_another_number_of_tasks_is_refused() -> None:
 
 
 @pytest.mark.parametrize("rewards", [[0.1, np.nan, 0.3], [0.1, np.inf, 0.3], [0.1, 0.2]])
-def test_signals_that_are_not_k_finite_numbers_are_refused_and_change_nothing(rewards: list[float]) -> None:
-    weights = ImprovementAwareWeights(3)
-    with pytest.raises(ValueError, match="must be 3 finite numbers, got"):
+@pytest.mark.parametrize("rule", [ImprovementAwareWeights, DisparityWeights])
+def test_signals_that_are_not_k_finite_numbers_are_refused_and_change_nothing(
+    rule: Callable[[int], TaskWeights], rewards: list[float]
+) -> None:
+    weights = rule(3)
+    with pytest.raises(ValueError, match="rewards must be 3 finite numbers, got"):
         weights.update(stats(rewards))
     np.testing.assert_array_equal(weights.probabilities, np.full(3, 1 / 3))
 
 
-@pytest.mark.parametrize("rule", [UniformWeights, ImprovementAwareWeights])
+def test_a_signal_that_is_in_order_is_handed_back_and_another_is_refused_by_its_name() -> None:
+    signal = np.array([0.1, -2.0])
+    assert checked_signal("pulls", signal, 2) is signal
+    with pytest.raises(ValueError, match=r"pulls must be 3 finite numbers, got \[ 0.1 -2. \]"):
+        checked_signal("pulls", signal, 3)
+
+
+@pytest.mark.parametrize("rule", [UniformWeights, ImprovementAwareWeights, DisparityWeights])
 def test_at_least_one_task_is_needed(rule: Callable[[int], TaskWeights]) -> None:
     with pytest.raises(ValueError, match="num_tasks must be at least 1, got 0"):
         rule(0)
