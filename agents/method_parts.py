@@ -163,7 +163,8 @@ class OwnParts:
 
     def ratio_preserving(self) -> Sampling:
         """What this source takes for a sampler that keeps ratios: here, quotas within a budget, and carry-over."""
-        return Sampling(QuotaSampler(*self._sizes, seed=self.config.seed), strict, CarryOver())
+        sampler = QuotaSampler(*self._sizes, seed=self.config.seed, max_generated=1.5)
+        return Sampling(sampler, strict, CarryOver())
 
     def one_round(self) -> Sampling:
         """One acceptance-aware round of B groups: the ratio by loss weights alone."""

@@ -39,7 +39,7 @@ class Method:
         group_filter: which groups are informative.
         reward_estimate: J, as the weight rule is told of it.
         improve: trains, and measures what the weight rule is told of improvements.
-        carry_over: keeps informative groups that a batch has no room for.
+        carry_over: keeps informative groups for the batches after their own.
     """
 
     sampler: BatchSampler[Any]

@@ -59,6 +59,7 @@ class StepReport:
         abs_advantages: Σ |A| over the rollouts trained on. Times `loss_weights`, each of this, `actions` and `kept`
             says what share of the batch a task has.
         rounds: generation rounds.
+        carried: groups trained on that were generated for earlier batches.
         rollouts: episodes generated in this step.
         rollout_seconds: time spent generating and verifying.
         update_seconds: time spent learning and measuring the improvement.
@@ -78,6 +79,7 @@ class StepReport:
     actions: IntArray
     abs_advantages: FloatArray
     rounds: int
+    carried: int
     rollouts: int
     rollout_seconds: float
     update_seconds: float
@@ -94,15 +96,15 @@ class MTGRPOAgent:
         suite: the tasks and their problem streams.
         policy: acts.
         learner: improves the policy.
-        sampler: draws batches; by default quotas, for batches of 32 groups, whose surplus is carried over.
+        sampler: draws batches; by default quotas for 32 groups, filled with what is carried over.
         task_weights: decides the ratio of tasks; by default no task far below the average accuracy.
         group_size: N, rollouts of each problem.
         group_filter: which groups are informative.
         reward_estimate: J; for task weights that are given, by default the latest mean reward of each task.
         improve: trains on a batch and measures the improvements that the task weights are told; by default those
             of the step, if the task weights look at any.
-        carry_over: keeps informative groups that a batch has no room for; those of a sampler that is given are by
-            default thrown away.
+        carry_over: keeps informative groups for the batches after their own; those of a sampler that is given are
+            by default thrown away.
         share_by: what the tasks' shares of the loss are counted by; by default groups, as the sampler does it.
         ranks: the processes that train together, each with an agent like this one; by default this one alone.
 
@@ -127,7 +129,8 @@ class MTGRPOAgent:
         ranks: Ranks | None = None,
     ) -> None:
         if sampler is None:
-            sampler, carry_over = QuotaSampler(suite.num_tasks, _BATCH_SIZE), carry_over or CarryOver()
+            sampler = QuotaSampler(suite.num_tasks, _BATCH_SIZE, max_generated=1.5)
+            carry_over = carry_over or CarryOver()
         if task_weights is None:
             task_weights = DisparityWeights(suite.num_tasks)
             reward_estimate = reward_estimate or RecentAccuracy(suite.num_tasks)
@@ -179,6 +182,7 @@ class MTGRPOAgent:
             actions=self.learner.action_counts(batch),
             abs_advantages=totals(replace(batch, weights=np.ones(len(batch.groups))), absolute_advantage),
             rounds=batch.rounds,
+            carried=batch.carried,
             rollouts=batch.num_rollouts,
             rollout_seconds=sampled - started,
             update_seconds=time.perf_counter() - sampled,

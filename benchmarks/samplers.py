@@ -81,7 +81,7 @@ SAMPLERS: Mapping[str, tuple[Make, bool]] = {
     "Algorithm 2": (RatioPreservingSampler, False),
     "quotas": (without_limits, False),
     "quotas, carry-over": (without_limits, True),
-    "quotas, carry-over, budget 3 B (default)": (QuotaSampler, True),
+    "quotas, budget 1.5 B, carry-over (default)": (lambda k, b: QuotaSampler(k, b, max_generated=1.5), True),
     "one round of B": (lambda k, b: QuotaSampler(k, b, max_generated=1, max_rounds=1), False),
 }
 CLIPS = (1.0, 1.5, 2.0, 3.0, 10.0, 1e9)

@@ -1,4 +1,4 @@
-"""Informative groups that a batch had no room for, kept for the next ones."""
+"""Informative groups kept for the batches after their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import pickle
 import sys
 from collections.abc import Sequence
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +18,55 @@ from mtgrpo_env.types import Group
 _FILE = "carry_over.pkl"
 
 
-class CarryOver:
-    """Surplus groups, oldest first; each is offered to the next batches until it is used or too old.
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A group, the batches it was offered to and the batches it was trained on in."""
 
-    A group brings the log-probabilities it was drawn with, so the importance ratio of the objective is right
+    group: Group
+    offers: int = 0
+    uses: int = 0
+
+
+class CarryOver:
+    """Informative groups kept for the next batches: the surplus, and those trained on, to fill what is lacking.
+
+    A group of a task that seldom has a gradient is dear. It is offered to the batches after its own as long as it is
+    young and has not been trained on too often; one that was trained on before is only a spare. Each brings the
+    log-probabilities it was drawn with, so the importance ratio of the objective is right, and its clip at work,
     whatever the policy has become since.
 
     Args:
-        max_age: batches for which a group is offered; the step after the one that made it is the first.
+        max_age: batches to which a group is offered after its own.
+        max_uses: batches in which it is trained on, its own among them; 1 carries over the surplus alone.
 
     Raises:
-        ValueError: if `max_age` is below 1.
+        ValueError: if an argument is below 1.
     """
 
-    def __init__(self, max_age: int = 2) -> None:
-        if max_age < 1:
-            raise ValueError(f"max_age must be at least 1, got {max_age}")
+    def __init__(self, *, max_age: int = 3, max_uses: int = 3) -> None:
+        for name, value in (("max_age", max_age), ("max_uses", max_uses)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         self.max_age = max_age
-        self._groups: list[tuple[int, Group]] = []  # with the batches it was offered to
+        self.max_uses = max_uses
+        self._held: list[_Held] = []  # oldest first
 
     def __len__(self) -> int:
-        return len(self._groups)
+        return len(self._held)
 
     def offer(self, plan: BatchPlan) -> list[Group]:
         """The groups at hand, once the plan knows of them."""
-        groups = [group for _, group in self._groups]
-        plan.offer([group.task_id for group in groups])
-        return groups
+        spares = [i for i, held in enumerate(self._held) if held.uses]
+        plan.offer([held.group.task_id for held in self._held], spares=spares)
+        return [held.group for held in self._held]
 
     def keep(self, plan: BatchPlan, groups: Sequence[Group], selected: Sequence[int]) -> None:
-        """Of the groups of a finished plan, those offered first, keep what is informative, unused and young."""
-        ages = [age + 1 for age, _ in self._groups] + [0] * (len(groups) - len(self._groups))
+        """Of the groups of a finished plan, those offered first, keep what can be of use to the next ones."""
+        offered = [replace(held, offers=held.offers + 1) for held in self._held]
+        at_hand = [*offered, *map(_Held, groups[len(offered) :])]
         used = set(selected)
-        self._groups = [
-            (age, group)
-            for i, (age, group) in enumerate(zip(ages, groups, strict=True))
-            if plan.informative[i] and i not in used and age < self.max_age
-        ]
+        held = [replace(one, uses=one.uses + (i in used)) for i, one in enumerate(at_hand) if plan.informative[i]]
+        self._held = [one for one in held if one.offers < self.max_age and one.uses < self.max_uses]
 
     def save(self, folder: Path) -> None:
         """Write the groups into `folder`.
@@ -62,7 +74,7 @@ class CarryOver:
         Raises:
             ValueError: if their observations, actions or extras are not plain data, which could not be read back.
         """
-        data = _dumped(self._groups)
+        data = _dumped(self._held)
         _loaded(data)  # what cannot be read back is better known now
         (folder / _FILE).write_bytes(data)
 
@@ -72,7 +84,7 @@ class CarryOver:
         Raises:
             ValueError: if the file is damaged, or holds anything but numbers, text, arrays and records.
         """
-        self._groups = _loaded((folder / _FILE).read_bytes())
+        self._held = _loaded((folder / _FILE).read_bytes())
 
 
 def _dumped(value: Any) -> bytes:

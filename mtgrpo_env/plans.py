@@ -39,6 +39,7 @@ class BatchPlan(ABC):
         self.history: list[tuple[IntArray, IntArray]] = []
         self._task_ids: list[int] = []  # of the groups offered, then of those reported
         self._informative: list[bool] = []
+        self._spares: list[int] = []  # of the groups offered, those trained on before
         self._proposed = 0
 
     @property
@@ -62,12 +63,19 @@ class BatchPlan(ABC):
 
     @property
     def accepted(self) -> IntArray:
-        """(K,) informative groups, offered or reported (c)."""
-        return self._count([k for k, kept in zip(self._task_ids, self._informative, strict=True) if kept])
+        """(K,) informative groups, offered or reported, that were not trained on before (c)."""
+        return self._count([self._task_ids[i] for i in self._informative_ids()])
 
-    def offer(self, task_ids: Sequence[int]) -> None:
-        """Say which informative groups are at hand from earlier batches: before the first round, if at all."""
+    def offer(self, task_ids: Sequence[int], *, spares: Sequence[int] = ()) -> None:
+        """Say which informative groups are at hand from earlier batches: before the first round, if at all.
+
+        Args:
+            task_ids: of the groups, oldest first.
+            spares: indices of those that were trained on before. They stand in for no new group; a plan may fill
+                with them what is lacking in the end.
+        """
         assert not any((self.rounds, self._task_ids)), "groups are offered once, before any is proposed"
+        self._spares = list(spares)
         self._task_ids = [int(task_id) for task_id in task_ids]
         self._informative = [True] * len(self._task_ids)
         self.carried = self._proposed = len(self._task_ids)
@@ -105,7 +113,8 @@ class BatchPlan(ABC):
     def _next_round(self) -> list[int]: ...
 
     def _informative_ids(self) -> list[int]:
-        return [i for i, kept in enumerate(self._informative) if kept]
+        spares = set(self._spares)
+        return [i for i, kept in enumerate(self._informative) if kept and i not in spares]
 
     def _split_at_targets(self, candidates: Sequence[int]) -> tuple[list[int], list[int]]:
         """The first n_k of each task, in the order given, and the surplus."""

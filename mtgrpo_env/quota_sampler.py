@@ -54,8 +54,9 @@ class QuotaPlan(BatchPlan):
         return systematic(self._sampler.rng, counts.astype(np.float64) * (max(left, 0) / total))
 
     def select(self) -> tuple[list[int], FloatArray]:
-        """At most n_k groups of each task, the oldest; each task's weights add up to its share, but for the clip."""
-        kept, _ = self._split_at_targets(self._informative_ids())
+        """At most n_k groups of each task, spares last; its weights add up to its share, but for the clip."""
+        newest_first = self._spares[::-1]
+        kept, _ = self._split_at_targets(self._informative_ids() + newest_first)
         task_ids = np.asarray(self._task_ids, dtype=np.int64)[kept]
         weights = share_weights(task_ids, self.shares, clip=self._sampler.weight_clip)
         return kept, weights
@@ -68,7 +69,8 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
 
     - rounds B z without bias and with the least variance: |n_k - B z_k| < 1;
     - generates of each task what it lacks, over its acceptance rate, at a given confidence;
-    - stops at a budget, and lets the loss weigh each kept group by what is wanted of its task over what there is.
+    - stops at a budget; what a task still lacks is filled with groups that `CarryOver` has kept, and the loss weighs
+      each group by what is wanted of its task over what there is.
 
     With a budget of B and one round it restores the ratio by weighting alone; with none and more rounds, by
     sampling alone. Groups that are not needed are left for `CarryOver`.
@@ -77,7 +79,8 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
         num_tasks: K.
         batch_size: B.
         seed: of the sampler's generator.
-        max_generated: budget of a batch, in multiples of B; infinite for none.
+        max_generated: budget of a batch, in multiples of B; infinite for none. Where `CarryOver` fills what is
+            lacking, half of the default is enough.
         max_rounds: rounds of a batch.
         confidence: with which a round should fill a task's quota, in (0, 1).
         max_inflation: groups generated in a round for each that a task lacks, at most: a task that is solved, or

@@ -1,4 +1,4 @@
-"""Surplus groups: who is kept, for how long, and that none is wasted or trained on twice; and their file, as data."""
+"""Groups kept for later: which, for how long, that surplus is used once and spares fill; and their file, as data."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ CHANCES, Z = (0.5, 0.1, 0.9), np.array([0.5, 0.3, 0.2])
 BITS = ScriptedPolicy(lambda observation, task_id, place: place % 2)  # the two rollouts of a group ask for one bit each
 SAMPLERS: list[Callable[..., BatchSampler[Any]]] = [QuotaSampler, RatioPreservingSampler, DynamicSampler]
 FILE = "carry_over.pkl"
+
+surplus = partial(CarryOver, max_uses=1)
 
 
 class ScriptedPlan(BatchPlan):
@@ -105,7 +107,7 @@ def sampled(
 
 
 def test_only_informative_groups_that_were_not_trained_on_are_kept_the_oldest_first() -> None:
-    carry_over = CarryOver(max_age=3)
+    carry_over = surplus(max_age=3)
     assert play(carry_over, [1, 2, 3, 4], informative=[True, False, True, True], selected=[2]) == []
     assert len(carry_over) == 2
     assert play(carry_over, [5, 6]) == [1, 4]
@@ -115,23 +117,84 @@ def test_only_informative_groups_that_were_not_trained_on_are_kept_the_oldest_fi
 
 @pytest.mark.parametrize("max_age", [1, 2, 5])
 def test_a_group_is_offered_to_as_many_batches_as_its_age_allows(max_age: int) -> None:
-    carry_over = CarryOver(max_age)
+    carry_over = surplus(max_age=max_age)
     play(carry_over, [1])
     assert [play(carry_over, []) for _ in range(max_age + 1)] == [[1]] * max_age + [[]]
 
 
 def test_what_is_offered_is_what_the_plan_is_told_of() -> None:
-    carry_over, plan = CarryOver(), ScriptedPlan()
+    carry_over, plan = surplus(), ScriptedPlan()
     play(carry_over, [1, 2])
     assert [group.task_id for group in carry_over.offer(plan)] == [0, 0]
     assert (plan.carried, plan.informative, plan.accepted.tolist()) == (2, [True, True], [2])
     assert plan.generated.tolist() == plan.filtered.tolist() == [0]
 
 
-@pytest.mark.parametrize("max_age", [0, -1])
-def test_an_age_that_keeps_nothing_is_refused(max_age: int) -> None:
-    with pytest.raises(ValueError, match=f"max_age must be at least 1, got {max_age}"):
-        CarryOver(max_age)
+@pytest.mark.parametrize("name", ["max_age", "max_uses"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_bound_that_keeps_nothing_is_refused(name: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got {value}"):
+        CarryOver(**{name: value})
+
+
+# Groups that were trained on before
+
+
+def test_a_group_that_was_trained_on_stays_at_hand_until_it_is_old_or_was_used_often_enough() -> None:
+    carry_over = CarryOver(max_age=3, max_uses=2)
+    play(carry_over, [1, 2, 3], selected=[0, 1])
+    assert play(carry_over, [4], selected=[0]) == [1, 2, 3]  # the second use of the first
+    assert play(carry_over, []) == [2, 3, 4]
+    assert play(carry_over, []) == [2, 3, 4]  # for the third time
+    assert play(carry_over, []) == [4]
+
+
+def test_groups_that_were_trained_on_are_spares_and_the_others_are_not() -> None:
+    carry_over = CarryOver()
+    play(carry_over, [1, 2, 3], selected=[1])
+    plan = ScriptedPlan()
+    carry_over.offer(plan)
+    assert (plan.carried, plan.accepted.tolist(), plan._spares) == (3, [2], [1])
+
+
+def test_spares_fill_what_is_lacking_and_save_no_generation() -> None:
+    """Two of four groups are informative; the batch before left three spares, the newest of which are taken."""
+    carry_over, sampler = CarryOver(), QuotaSampler(1, 4, max_generated=1)
+    play(carry_over, [1, 2, 3], selected=[0, 1, 2])
+    plan = sampler.plan(np.ones(1))
+    groups = carry_over.offer(plan)
+    assert plan.deficits.tolist() == [4]
+    proposal = plan.propose()
+    assert len(proposal) == 4
+    plan.report(proposal, [True, False, True, False])
+    assert plan.propose() == []  # the budget is spent
+    selected, weights = plan.select()
+    assert [*groups, *map(numbered, range(10, 14))][selected[-1]].problem.seed == 2
+    assert selected == [3, 5, 2, 1]
+    assert weights.tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("sampler_type", [RatioPreservingSampler, DynamicSampler])
+def test_other_samplers_train_on_no_group_twice(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
+    suite, sampler, carry_over = guess_suite(CHANCES), sampler_type(3, 8), CarryOver()
+    trained = [group.problem for _ in range(12) for group in sampled(suite, sampler, carry_over).groups]
+    assert len(set(trained)) == len(trained)
+
+
+@pytest.mark.parametrize(("max_age", "max_uses"), [(1, 2), (3, 3), (5, 2)])
+def test_over_many_batches_no_group_is_used_too_often_or_too_late(max_age: int, max_uses: int) -> None:
+    suite, sampler = guess_suite(CHANCES), QuotaSampler(3, 8, max_generated=1.5)
+    carry_over, uses, first = CarryOver(max_age=max_age, max_uses=max_uses), dict[Problem, int](), dict[Problem, int]()
+    for number in range(40):
+        record = RecordedRollOut()
+        batch = sampled(suite, sampler, carry_over, record)
+        first |= {group.problem: number for group in record.groups}
+        for group in batch.groups:
+            uses[group.problem] = uses.get(group.problem, 0) + 1
+            assert number - first[group.problem] <= max_age
+        assert len({group.problem for group in batch.groups}) == len(batch.groups)
+    assert set(uses.values()) == set(range(1, max(uses.values()) + 1))
+    assert 1 < max(uses.values()) <= max_uses
 
 
 # Over many batches
@@ -142,7 +205,7 @@ def test_an_age_that_keeps_nothing_is_refused(max_age: int) -> None:
 def test_every_informative_group_is_trained_on_once_or_held_or_was_dropped_for_its_age(
     sampler_type: Callable[..., BatchSampler[Any]], max_age: int
 ) -> None:
-    suite, sampler, carry_over = guess_suite(CHANCES), sampler_type(3, 8), CarryOver(max_age)
+    suite, sampler, carry_over = guess_suite(CHANCES), sampler_type(3, 8), surplus(max_age=max_age)
     made: dict[Problem, int] = {}
     used: dict[Problem, int] = {}
     for number in range(30):
@@ -165,7 +228,7 @@ def test_every_informative_group_is_trained_on_once_or_held_or_was_dropped_for_i
 def test_a_batch_describes_what_was_generated_for_it_and_not_what_was_carried(
     sampler_type: Callable[..., BatchSampler[Any]],
 ) -> None:
-    suite, sampler, carry_over, carried = guess_suite(CHANCES), sampler_type(3, 8), CarryOver(), 0
+    suite, sampler, carry_over, carried = guess_suite(CHANCES), sampler_type(3, 8), surplus(), 0
     for _ in range(12):
         record = RecordedRollOut()
         batch = sampled(suite, sampler, carry_over, record)
@@ -186,7 +249,7 @@ def test_a_batch_describes_what_was_generated_for_it_and_not_what_was_carried(
 
 @pytest.mark.parametrize("sampler_type", [QuotaSampler, DynamicSampler])
 def test_a_batch_that_carried_groups_fill_generates_nothing(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
-    carry_over, record = CarryOver(), RecordedRollOut()
+    carry_over, record = surplus(), RecordedRollOut()
     play(carry_over, range(6))
     suite, sampler = guess_suite([0.5]), sampler_type(1, 4)
     arguments: dict[str, Any] = {"group_size": 2, "roll_out": record, "carry_over": carry_over}
@@ -202,7 +265,7 @@ def test_a_batch_that_carried_groups_fill_generates_nothing(sampler_type: Callab
 def test_carrying_over_saves_generation(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
     """40 batches of 8 from one seed, with and without."""
     rollouts = []
-    for carry_over in (CarryOver(), None):
+    for carry_over in (surplus(), None):
         suite, sampler = guess_suite(CHANCES), sampler_type(3, 8)
         rollouts.append(sum(sampled(suite, sampler, carry_over).num_rollouts for _ in range(40)))
     assert rollouts[0] < 0.97 * rollouts[1]
@@ -249,12 +312,12 @@ def test_nothing_held_is_saved_as_nothing(tmp_path: Path) -> None:
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(
     sampler_type: Callable[..., BatchSampler[Any]], tmp_path: Path
 ) -> None:
-    suite, sampler, carry_over = guess_suite(CHANCES), sampler_type(3, 8), CarryOver(3)
+    suite, sampler, carry_over = guess_suite(CHANCES), sampler_type(3, 8), CarryOver(max_age=2)
     for _ in range(4):
         sampled(suite, sampler, carry_over)
     assert len(carry_over) > 0
     other_suite, other_sampler = guess_suite(CHANCES, seed=9), sampler_type(3, 8, seed=9)
-    other_carry_over = CarryOver(3)
+    other_carry_over = CarryOver(max_age=2)
     carry_over.save(tmp_path)
     other_carry_over.load(tmp_path)
     other_suite.load_state_dict(suite.state_dict())

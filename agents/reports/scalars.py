@@ -11,6 +11,8 @@ from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.types import FloatArray
 
+_OF_STEP = ("rollout_seconds", "update_seconds", "rounds", "rollouts", "carried")
+
 
 class ScalarWriter:
     """Writes step reports and evaluations as scalars.
@@ -40,8 +42,8 @@ class ScalarWriter:
             "filter_rate": filtered,
         }.items():
             self._add_per_task(tag, values, report.step)
-        seconds = {"rollout_seconds": report.rollout_seconds, "update_seconds": report.update_seconds}
-        for tag, value in {**report.learner, **seconds, "rounds": report.rounds, "rollouts": report.rollouts}.items():
+        of_step = {name: getattr(report, name) for name in _OF_STEP}
+        for tag, value in {**report.learner, **of_step}.items():
             self._writer.add_scalar(f"step/{tag}", value, report.step)
         self._writer.flush()
 

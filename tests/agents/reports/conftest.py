@@ -33,6 +33,7 @@ def make_report() -> Callable[..., StepReport]:
             "actions": 10 * counts,
             "abs_advantages": 3.0 * counts,
             "rounds": 2,
+            "carried": 1,
             "rollouts": 96,
             "rollout_seconds": 0.5,
             "update_seconds": 0.25,

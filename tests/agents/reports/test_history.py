@@ -59,6 +59,7 @@ def test_a_step_is_recorded_with_every_field_of_its_report(written: list[dict[st
         "actions": [10, 20, 30],
         "abs_advantages": [3.0, 6.0, 9.0],
         "rounds": 2,
+        "carried": 1,
         "rollouts": 96,
         "rollout_seconds": 0.5,
         "update_seconds": 0.25,

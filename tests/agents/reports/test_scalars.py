@@ -26,7 +26,7 @@ PER_TASK = (
     "train_accuracy",
     "filter_rate",
 )
-PER_STEP = ("loss", "gradient_norm", "rollout_seconds", "update_seconds", "rounds", "rollouts")
+PER_STEP = ("loss", "gradient_norm", "rollout_seconds", "update_seconds", "rounds", "rollouts", "carried")
 
 MakeReport = Callable[..., StepReport]
 MakeEvaluation = Callable[..., Evaluation]
