@@ -153,8 +153,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=("toy", "control"), default="toy")
     parser.add_argument("--tasks", type=int, default=10, help="number of toy tasks")
-    known = f"{', '.join(METHODS)}; mt-grpo-0.9 is mt-grpo with λ = 0.9"
+    known = f"{', '.join(METHODS)}; mt-grpo-0.9 has the paper's weights with λ = 0.9, mt-grpo@paper all of its parts"
     parser.add_argument("--methods", nargs="+", help=known, default=["mt-grpo", "dapo", "grpo"])
+    parser.add_argument("--tolerance", type=float, default=0.0, help="ε: how far below the average a task may be")
     parser.add_argument("--weight-optimizer", choices=tuple(WEIGHT_OPTIMIZERS), default="adam")
     parser.add_argument("--weight-lr", type=float, default=0.05, help="β")
     parser.add_argument("--steps", type=int, default=30)
@@ -165,7 +166,7 @@ def main() -> None:
     setting = toy_setting(args.tasks) if args.suite == "toy" else control_setting()
     print(f"{setting.num_tasks} tasks, batches of {setting.batch_size} groups, {args.steps} steps")
     print(f"{'method':20} {'worst':>17} {'worst tenth':>17} {'average':>17} {'rollouts':>10} {'steps/s':>8}")
-    weights = {"weight_lr": args.weight_lr, "weight_optimizer": args.weight_optimizer}
+    weights = {"weight_lr": args.weight_lr, "weight_optimizer": args.weight_optimizer, "tolerance": args.tolerance}
     config = MethodConfig(setting.num_tasks, setting.batch_size, num_steps=args.steps, **weights)
     curves: dict[str, list[Curve]] = {}
     for name in args.methods:
