@@ -24,7 +24,7 @@ def test_a_dry_run_says_what_would_be_done_and_leaves_nothing_behind(
     assert (result.code, result.err) == (0, "")
     assert not list(tmp_path.iterdir())
     for said in (
-        "RatioPreservingSampler",
+        "QuotaSampler",
         "zebra-mini",
         "4 prompts x 4 = 16 rollouts",
         "if no group carries a gradient",
@@ -76,5 +76,5 @@ def test_a_real_run_says_how_much_memory_it_takes_and_generates_at_least_what_wa
     planned = sampled(build_method(config, suite), 1.0)
     (step,) = [record for record in history_of(tmp_path / "run") if record["kind"] == "step"]
     assert planned.rounds == 1
-    assert planned.groups.sum() == 12
+    assert 4 <= planned.groups.sum() <= 12
     assert np.all(np.array(step["generated"]) >= planned.groups)
