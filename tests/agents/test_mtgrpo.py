@@ -17,9 +17,10 @@ from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.filters import every_group, strict
 from mtgrpo_env.logit_optimizers import AdamW
 from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
+from mtgrpo_env.shares import prompt, totals
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights, UniformWeights
-from mtgrpo_env.types import Batch, FloatArray, TaskStats
+from mtgrpo_env.types import Batch, FloatArray, Group, TaskStats
 
 
 def toy_agent(
@@ -208,6 +209,21 @@ def test_a_report_counts_what_each_task_was_trained_on() -> None:
         expected[group.task_id] += np.abs(group_advantages(group)).sum()
     np.testing.assert_allclose(report.abs_advantages, expected)
     assert report.abs_advantages.sum() > 0
+
+
+def test_shares_are_right_by_whatever_they_are_counted() -> None:
+    """By steps: longer locks then weigh less a group; by groups nothing is changed."""
+
+    def steps(group: Group) -> int:
+        return sum(len(rollout.steps) for rollout in group.rollouts)
+
+    plain, by_steps = toy_agent(), toy_agent()
+    by_steps.share_by = steps
+    batch, matched_batch = (agent._sample(np.full(4, 1 / 4)) for agent in (plain, by_steps))
+    assert matched_batch.groups == batch.groups
+    wanted = totals(batch, prompt) / totals(batch, prompt).sum()
+    np.testing.assert_allclose(totals(matched_batch, steps) / totals(matched_batch, steps).sum(), wanted)
+    assert np.abs(totals(batch, steps) / totals(batch, steps).sum() - wanted).max() > 0.02
 
 
 def test_the_weights_move_once_a_step_or_once_a_minibatch_as_the_method_has_it() -> None:

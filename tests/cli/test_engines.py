@@ -113,6 +113,7 @@ def test_a_killed_runs_divergence_is_from_the_model_it_began_with(
         (("--lora-rank", -1), "lora_rank must not be negative, got -1"),
         (("--rollouts", "tgi"), "rollouts must be transformers, vllm or http:// URLs, got 'tgi'"),
         (("--vllm-sleep", 2), "vllm_sleep must be one of [0, 1], got 2"),
+        (("--share-by", "letters"), "share_by must be one of ['prompts', 'tokens', 'advantages'], got 'letters'"),
         (("--importance", "all"), "importance must be one of ['none', 'token', 'sequence'], got 'all'"),
         (("--importance-cap", 0.5), "importance_cap must be at least 1, got 0.5"),
     ],
