@@ -41,9 +41,15 @@ class QuotaPlan(BatchPlan):
         if self.rounds >= self._sampler.max_rounds or not deficits.any():
             return []
         counts = groups_to_generate(deficits, self._rates, confidence=self._sampler.confidence)
-        most = np.ceil(deficits * min(self._sampler.max_inflation, _WITHOUT_BOUND)).astype(np.int64)
-        counts = np.minimum(counts, most)
-        return shuffled_tasks(self._sampler.rng, self._within_budget(counts))
+        return shuffled_tasks(self._sampler.rng, self._within_budget(np.minimum(counts, self._most(deficits))))
+
+    def _most(self, deficits: IntArray) -> IntArray:
+        """(K,) bounds of a round: an inflation, and for a task out of reach its target's share of the budget."""
+        sampler = self._sampler
+        inflated = deficits * min(sampler.max_inflation, _WITHOUT_BOUND)
+        of_budget = self.targets * min(sampler.max_groups / sampler.batch_size, _WITHOUT_BOUND)
+        out_of_reach = self._rates * sampler.max_inflation < 1
+        return np.ceil(np.where(out_of_reach, np.minimum(inflated, of_budget), inflated)).astype(np.int64)
 
     def _within_budget(self, counts: IntArray) -> IntArray:
         """(K,) these counts, or the same share of each that the budget allows."""
@@ -83,8 +89,9 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
             lacking, half of the default is enough.
         max_rounds: rounds of a batch.
         confidence: with which a round should fill a task's quota, in (0, 1).
-        max_inflation: groups generated in a round for each that a task lacks, at most: a task that is solved, or
-            out of reach, cannot starve the others.
+        max_inflation: groups generated in a round for each that a task lacks, at most. A task whose acceptance rate
+            is below 1 / max_inflation is solved, or out of reach: so that it cannot starve the others, it gets its
+            target's share of the budget and no more.
         weight_clip: loss weights are kept between 1 / weight_clip and weight_clip; 1 leaves them all at 1.
         memory: groups of a task that its acceptance rate is estimated from, about.
 

@@ -351,6 +351,19 @@ def test_a_task_out_of_reach_is_named_once_and_the_others_are_trained() -> None:
     assert agent.evaluate(agent.suite.held_out(30)).accuracies[0] > 0.5
 
 
+def test_by_default_a_task_out_of_reach_starves_no_other_although_it_has_most_of_the_weight() -> None:
+    tasks = [Task("lock", partial(LockEnv, 2)), Task("hopeless", partial(Hopeless, 1))]
+    suite, policy = TaskSuite(tasks), TabularPolicy(2, 16, 4)
+    agent = MTGRPOAgent(suite, policy, TabularLearner(policy, lr=4.0), group_size=4)
+    reports: list[StepReport] = []
+    with pytest.warns(StarvedTaskWarning, match="'hopeless'"):
+        agent.train(20, callbacks=[lambda _, report: reports.append(report)])
+    assert agent.task_weights.probabilities[1] > 0.6
+    assert agent.evaluate(agent.suite.held_out(40)).accuracies[0] > 0.6
+    late = np.sum([report.generated for report in reports[8:]], axis=0)
+    assert late[0] > 0.12 * late.sum()
+
+
 def test_a_task_that_is_solved_is_named_once_too() -> None:
     agent = agent_of([Task("lock", partial(LockEnv, 2)), Task("solved", Solved)])
     with pytest.warns(StarvedTaskWarning, match=r"'solved'.*in 10 steps \(accuracy 1\.00\)") as caught:
