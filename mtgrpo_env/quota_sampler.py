@@ -48,7 +48,7 @@ class QuotaPlan(BatchPlan):
         sampler = self._sampler
         inflated = deficits * min(sampler.max_inflation, _WITHOUT_BOUND)
         of_budget = self.targets * min(sampler.max_groups / sampler.batch_size, _WITHOUT_BOUND)
-        out_of_reach = self._rates * sampler.max_inflation < 1
+        out_of_reach = self._rates * sampler.acceptance.memory < 1
         return np.ceil(np.where(out_of_reach, np.minimum(inflated, of_budget), inflated)).astype(np.int64)
 
     def _within_budget(self, counts: IntArray) -> IntArray:
@@ -89,11 +89,11 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
             lacking, half of the default is enough.
         max_rounds: rounds of a batch.
         confidence: with which a round should fill a task's quota, in (0, 1).
-        max_inflation: groups generated in a round for each that a task lacks, at most. A task whose acceptance rate
-            is below 1 / max_inflation is solved, or out of reach: so that it cannot starve the others, it gets its
-            target's share of the budget and no more.
+        max_inflation: groups generated in a round for each that a task lacks, at most.
         weight_clip: loss weights are kept between 1 / weight_clip and weight_clip; 1 leaves them all at 1.
-        memory: groups of a task that its acceptance rate is estimated from, about.
+        memory: groups of a task that its acceptance rate is estimated from, about. A task with a rate below 1 / memory
+            is solved, or out of reach: so that it cannot starve the others, it gets its target's share of the budget
+            and no more.
 
     Raises:
         ValueError: if an argument is out of its range.
