@@ -200,7 +200,8 @@ def test_a_broken_env_is_named_with_the_promise_it_breaks(make: Callable[[], Any
         (Gullible, "accepts an empty response"),
         (Leaking, r"has puzzles in both splits: \['0\+0="),
         (RandomPuzzles, "generates another puzzle from the same generator"),
-        (FailingAtTimes, "raised in reset on the problem of seed .*no such sum"),
+        # whoever meets such a puzzle first: gymnasium's check resets without a seed
+        (FailingAtTimes, "(raised in reset on the problem of seed .*|fails gymnasium's check_env: )no such sum"),
         (OnePrompt, "shows the same first observation for every seed"),
     ],
 )

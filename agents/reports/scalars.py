@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter  # noqa: TID253  # this module is what needs it
@@ -24,6 +25,7 @@ class ScalarWriter:
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], *, first_step: int) -> None:
+        _await_a_later_second(folder)
         self._writer = SummaryWriter(str(folder), purge_step=first_step)
         self._names = names
 
@@ -62,6 +64,13 @@ class ScalarWriter:
         for name, value in zip(self._names, values, strict=True):  # pyright: ignore[reportArgumentType]
             if not math.isnan(value):
                 self._writer.add_scalar(f"{tag}/{name}", float(value), step)
+
+
+def _await_a_later_second(folder: Path) -> None:
+    """Event files are read in the order of the second in their names; of two of one second the later might be first."""
+    seconds = [int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*")]
+    while seconds and int(time.time()) == max(seconds):
+        time.sleep(0.05)
 
 
 def _share(amounts: FloatArray) -> FloatArray:

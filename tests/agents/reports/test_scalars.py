@@ -76,6 +76,18 @@ def test_shares_count_each_group_by_its_weight_in_the_loss(tmp_path: Path, make_
     assert scalars["action_share/zebra-mini"] == [(1, pytest.approx(40 / 45))]
 
 
+def test_files_of_two_processes_are_read_in_the_order_of_their_making(tmp_path: Path, make_report: MakeReport) -> None:
+    """Their names hold a second, then the process: two of one second would be read in the order of the latter."""
+    for first_step in (1, 3, 5):
+        writer = ScalarWriter(tmp_path, NAMES, first_step=first_step)
+        for step in range(first_step, first_step + 3):
+            writer.add_step(make_report(step, num_tasks=2))
+        writer.close()
+    seconds = [file.name.split(".")[3] for file in tmp_path.iterdir()]
+    assert len(set(seconds)) == 3
+    assert [step for step, _ in scalars_in(tmp_path)["step/rounds"]] == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_an_evaluation_is_written_for_each_task_the_worst_and_the_average(
     tmp_path: Path, make_evaluation: MakeEvaluation
 ) -> None:
