@@ -110,12 +110,12 @@ def draw_thresholds(comparison: Comparison, summary: Summary, file: Path) -> Non
                 _threshold_bar(axes, summary.arrivals[method, threshold, cost], i)
             _short_numbers(axes, cost)
             axes.margins(x=0.25)
-            axes.set_xlim(left=0)
             axes.grid(axis="x", alpha=0.3)
             axes.set_axisbelow(True)
         row[0].set_ylabel(f"{threshold:.0%}")
     for axes, cost in zip(grid[-1], COSTS, strict=True):
         axes.set_xlabel(COST_LABELS[cost])
+        axes.set_xlim(left=0)  # last: it ends the scaling to what is drawn
     grid[0, 0].set_yticks(range(len(methods)), methods)
     grid[0, 0].invert_yaxis()
     title = "Median cost of a worst-task accuracy, 95 % of the median, and the seeds that arrive; pale: not yet there"
