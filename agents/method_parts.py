@@ -19,13 +19,12 @@ from mtgrpo_env.agents.signals import (
     improve_for,
     once_per_minibatch,
     summed_change,
-    unmeasured,
 )
 from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.filters import lenient, released_lenient, strict
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
 from mtgrpo_env.plans import BatchSampler
-from mtgrpo_env.quota_sampler import QuotaSampler
+from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.samplers_released import (
     DelayedSampler,
@@ -122,7 +121,7 @@ class OwnParts:
     def adaptive(self) -> Weighting:
         """What this source takes for weights that lift the worst task: here, no task far below the average."""
         rule = DisparityWeights(self.config.num_tasks, tolerance=self.config.tolerance)
-        return Weighting(rule, RecentAccuracy(self.config.num_tasks), unmeasured)
+        return Weighting(rule, RecentAccuracy(self.config.num_tasks), improve_for(rule))
 
     def improvement_aware(self) -> Weighting:
         """Subroutine 1."""
@@ -163,7 +162,7 @@ class OwnParts:
 
     def ratio_preserving(self) -> Sampling:
         """What this source takes for a sampler that keeps ratios: here, quotas within a budget, and carry-over."""
-        sampler = QuotaSampler(*self._sizes, seed=self.config.seed, max_generated=1.5)
+        sampler = QuotaSampler(*self._sizes, seed=self.config.seed, max_generated=BUDGET_WITH_CARRY_OVER)
         return Sampling(sampler, strict, CarryOver())
 
     def one_round(self) -> Sampling:

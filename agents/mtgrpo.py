@@ -24,7 +24,7 @@ from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchSampler
-from mtgrpo_env.quota_sampler import QuotaSampler
+from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
 from mtgrpo_env.rollout import RollOut, rollout_groups, sample_batch
 from mtgrpo_env.shares import Amount, absolute_advantage, matched, prompt, totals
 from mtgrpo_env.suite import TaskSuite
@@ -129,8 +129,8 @@ class MTGRPOAgent:
         ranks: Ranks | None = None,
     ) -> None:
         if sampler is None:
-            sampler = QuotaSampler(suite.num_tasks, _BATCH_SIZE, max_generated=1.5)
-            carry_over = carry_over or CarryOver()
+            sampler = QuotaSampler(suite.num_tasks, _BATCH_SIZE, max_generated=BUDGET_WITH_CARRY_OVER)
+            carry_over = CarryOver() if carry_over is None else carry_over  # an empty one is false
         if task_weights is None:
             task_weights = DisparityWeights(suite.num_tasks)
             reward_estimate = reward_estimate or RecentAccuracy(suite.num_tasks)

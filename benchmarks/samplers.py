@@ -27,7 +27,7 @@ from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.cli.train import Config, build_agent
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.plans import BatchPlan, BatchSampler
-from mtgrpo_env.quota_sampler import QuotaSampler
+from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights
 from mtgrpo_env.types import FloatArray, Group, Problem, TaskStats
@@ -81,7 +81,10 @@ SAMPLERS: Mapping[str, tuple[Make, bool]] = {
     "Algorithm 2": (RatioPreservingSampler, False),
     "quotas": (without_limits, False),
     "quotas, carry-over": (without_limits, True),
-    "quotas, budget 1.5 B, carry-over (default)": (lambda k, b: QuotaSampler(k, b, max_generated=1.5), True),
+    "quotas, budget 1.5 B, carry-over (default)": (
+        lambda k, b: QuotaSampler(k, b, max_generated=BUDGET_WITH_CARRY_OVER),
+        True,
+    ),
     "one round of B": (lambda k, b: QuotaSampler(k, b, max_generated=1, max_rounds=1), False),
 }
 CLIPS = (1.0, 1.5, 2.0, 3.0, 10.0, 1e9)

@@ -13,6 +13,9 @@ from mtgrpo_env.recent_shares import RecentShares
 from mtgrpo_env.shares import share_weights
 from mtgrpo_env.types import FloatArray, IntArray
 
+BUDGET_WITH_CARRY_OVER = 1.5
+"""In multiples of B: what a task still lacks is then filled with groups that were carried over."""
+
 _WITHOUT_BOUND = 1e9  # times a deficit: still an integer
 
 
@@ -86,7 +89,7 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
         batch_size: B.
         seed: of the sampler's generator.
         max_generated: budget of a batch, in multiples of B; infinite for none. Where `CarryOver` fills what is
-            lacking, half of the default is enough.
+            lacking, `BUDGET_WITH_CARRY_OVER` is enough.
         max_rounds: rounds of a batch.
         confidence: with which a round should fill a task's quota, in (0, 1).
         max_inflation: groups generated in a round for each that a task lacks, at most.

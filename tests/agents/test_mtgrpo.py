@@ -13,6 +13,7 @@ from mtgrpo_env.agents.methods import METHODS, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
 from mtgrpo_env.agents.signals import once_per_step, unmeasured
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.filters import every_group, strict
 from mtgrpo_env.logit_optimizers import AdamW
@@ -323,6 +324,13 @@ def test_an_agent_of_no_parts_named_is_the_default_method() -> None:
     assert agent.improve is method.improve
     assert agent.sampler.batch_size == 32
     agent.train(3)
+
+
+def test_a_carry_over_that_is_given_is_the_one_that_is_used() -> None:
+    suite, policy = toy_suite(2), TabularPolicy(2, 16, 4)
+    own = CarryOver(max_age=1)
+    agent = MTGRPOAgent(suite, policy, TabularLearner(policy), carry_over=own)
+    assert agent.carry_over is own
 
 
 def test_improvements_are_measured_where_the_rule_looks_at_them() -> None:
