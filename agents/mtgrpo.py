@@ -21,7 +21,7 @@ from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, shared_folder
 from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.agents.signals import Improve, LatestReward, RecentAccuracy, RewardEstimate, improve_for
 from mtgrpo_env.carry_over import CarryOver
-from mtgrpo_env.evaluation import Evaluation, evaluate_policy
+from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
@@ -197,7 +197,13 @@ class MTGRPOAgent:
                 callback(self, report)
 
     def evaluate(
-        self, problems: Sequence[Problem], *, rollouts_per_problem: int = 1, deterministic: bool = False, seed: int = 0
+        self,
+        problems: Sequence[Problem],
+        *,
+        rollouts_per_problem: int = 1,
+        deterministic: bool = False,
+        seed: int = 0,
+        on_group: GroupCallback = lambda _: None,
     ) -> Evaluation:
         """Accuracy on fixed problems; draws from a generator of its own, so training is not disturbed."""
         policy = self.policy.reseeded(seed)
@@ -208,6 +214,7 @@ class MTGRPOAgent:
                 problems,
                 rollouts_per_problem=rollouts_per_problem,
                 deterministic=deterministic,
+                on_group=on_group,
                 roll_out=self.roll_out,
             )
 

@@ -11,14 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtgrpo_env.agents.reports.figure_style import (
-    SMOOTHING,
     color,
     line_style,
-    smoothed,
     write,
 )
 from mtgrpo_env.agents.reports.history import RunHistory
-from mtgrpo_env.agents.reports.task_statistics import loss_amounts, rejected_shares, shares
+from mtgrpo_env.agents.reports.task_statistics import SMOOTHING, loss_amounts, rejected_shares, shares, smoothed
 
 
 def draw_run(history: RunHistory, names: Sequence[str], file: Path, *, title: str) -> None:

@@ -1,4 +1,4 @@
-"""What all figures share: colours that do not repeat, panels, smoothing, and files that appear whole."""
+"""What all figures share: colours that do not repeat, panels, and files that appear whole."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtgrpo_env.agents.checkpoints import atomic_file
-from mtgrpo_env.types import FloatArray
-
-SMOOTHING = 5
-"""Steps averaged over: shares of one batch are small counts."""
 
 _PALETTE = matplotlib.colormaps["tab20"].colors  # pyright: ignore[reportAttributeAccessIssue]
 _COLORS = (*_PALETTE[::2], *_PALETTE[1::2])  # ten strong ones, then their pale relatives
@@ -62,11 +57,3 @@ def write(figure: Figure, file: Path) -> None:
     """Write a PNG; it replaces one that is there."""
     with atomic_file(file) as unfinished:
         figure.savefig(unfinished, dpi=120, format="png")
-
-
-def smoothed(values: FloatArray) -> FloatArray:
-    """(steps, ...) mean of each row and up to `SMOOTHING` - 1 rows before it."""
-    totals = np.cumsum(values, axis=0, dtype=np.float64)
-    totals[SMOOTHING:] -= totals[:-SMOOTHING].copy()
-    counts = np.minimum(np.arange(len(values)) + 1, SMOOTHING)
-    return totals / counts.reshape(-1, *[1] * (totals.ndim - 1))

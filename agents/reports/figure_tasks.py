@@ -11,15 +11,21 @@ from matplotlib.figure import Figure
 
 from mtgrpo_env.agents.reports.comparison import Comparison, per_step
 from mtgrpo_env.agents.reports.figure_style import (
-    SMOOTHING,
     color,
     line_style,
     panels,
     shared_legend,
-    smoothed,
     write,
 )
-from mtgrpo_env.agents.reports.task_statistics import SHARES, in_the_loss, rejected_shares, shares, task_statistics
+from mtgrpo_env.agents.reports.task_statistics import (
+    SHARES,
+    SMOOTHING,
+    in_the_loss,
+    rejected_shares,
+    shares,
+    smoothed,
+    task_statistics,
+)
 from mtgrpo_env.types import FloatArray
 
 _MARKERS = "osD^vP*X<>phd8"

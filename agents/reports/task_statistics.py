@@ -15,6 +15,9 @@ from mtgrpo_env.types import FloatArray
 SHARES: Mapping[str, str] = {"kept": "prompts", "actions": "tokens", "abs_advantages": "Σ|advantage|"}
 """Field of a step's record, and of what it makes a task's share."""
 
+SMOOTHING = 5
+"""Steps that curves of shares and rates are averaged over: those of one batch are small counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskStatistics:
@@ -65,6 +68,14 @@ def shares(counts: Sequence[Any] | FloatArray) -> FloatArray:
 def rejected_shares(accepted: FloatArray, generated: FloatArray) -> FloatArray:
     """The share of generated groups that carried no gradient; NaN where none was generated."""
     return 1 - np.divide(accepted, generated, out=np.full(generated.shape, np.nan), where=generated > 0)
+
+
+def smoothed(values: FloatArray) -> FloatArray:
+    """(steps, ...) mean of each row and up to `SMOOTHING` - 1 rows before it."""
+    totals = np.cumsum(values, axis=0, dtype=np.float64)
+    totals[SMOOTHING:] -= totals[:-SMOOTHING].copy()
+    counts = np.minimum(np.arange(len(values)) + 1, SMOOTHING)
+    return totals / counts.reshape(-1, *[1] * (totals.ndim - 1))
 
 
 def _total_share(counts: FloatArray | None) -> FloatArray | None:

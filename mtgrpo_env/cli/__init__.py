@@ -1,4 +1,4 @@
-"""The `mtgrpo` command: `train`, `compare`, `evaluate`, `tasks`, `check`, `score`."""
+"""The `mtgrpo` command: `train`, `compare`, `evaluate`, `tasks`, `check`, `score`, `report`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _COMMANDS = {
     "tasks": "list the tasks there are",
     "check": "check tasks of your own, and data files for leaks",
     "score": "score stored responses",
+    "report": "one page of a run, of several, or of a comparison",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from contextlib import closing, nullcontext
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
@@ -19,8 +20,10 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.ranks import RankError, Ranks
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import Record, RunHistory
+from mtgrpo_env.agents.reports.samples import RolloutSample, SampleFile
 from mtgrpo_env.agents.reports.scalars import ScalarWriter
 from mtgrpo_env.cli.display import RunDisplay, result_table
+from mtgrpo_env.envs.responses import response_rows
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.suite import TaskError
 
@@ -49,6 +52,7 @@ class Run:
         self.is_first = agent.ranks.rank == 0
         events = config.out / "tensorboard"
         self.scalars = ScalarWriter(events, self.names, first_step=agent.step + 1) if self.is_first else None
+        self.samples = self._sample_file() if self.is_first else None
         self.display = RunDisplay(console, self.names, step=agent.step, num_steps=config.steps)
         self._saved_step = agent.step
 
@@ -102,11 +106,19 @@ class Run:
             self._save()
 
     def _evaluate(self) -> None:
-        evaluation = self.agent.evaluate(self.problems)
+        sample = RolloutSample()
+        evaluation = self.agent.evaluate(self.problems, on_group=sample.add)
         self.history.add_evaluation(self.agent.step, self.agent.rollouts, evaluation)
+        if self.samples:
+            self.samples.add(self.agent.step, sample)
         if self.scalars:
             self.scalars.add_evaluation(self.agent.step, evaluation)
         self.display.show_evaluation(self.agent.step, *self._first_and_latest())
+
+    def _sample_file(self) -> SampleFile:
+        evaluated = {record["step"] for record in self.history.of("evaluation")}
+        rows = partial(response_rows, self.agent.suite)
+        return SampleFile(self.config.out / "samples.jsonl", self.names, rows, steps=evaluated)
 
     def _save_unless_saved(self) -> None:
         if self._saved_step != self.agent.step:

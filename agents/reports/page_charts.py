@@ -1,0 +1,233 @@
+"""The charts of a page: accuracy and its cost, weights against shares, filters, generation, learning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from mtgrpo_env.agents.reports.comparison import COSTS, Cost
+from mtgrpo_env.agents.reports.page_chart import Chart, Form, Line, draw, style_of, value_range
+from mtgrpo_env.agents.reports.page_content import PageContent, Series
+from mtgrpo_env.agents.reports.page_curves import (
+    Accuracy,
+    accuracy_curve,
+    average,
+    filter_curves,
+    learner_scalars,
+    of_task,
+    reward_curves,
+    share_curves,
+    step_curve,
+    weight_curves,
+    worst,
+)
+from mtgrpo_env.agents.reports.page_html import Html, element, joined, safe, section
+from mtgrpo_env.agents.reports.page_numbers import said_of_seeds
+from mtgrpo_env.agents.reports.task_statistics import SHARES, SMOOTHING
+from mtgrpo_env.types import FloatArray
+
+_LABELS: dict[Cost, str] = {
+    "steps": "training steps",
+    "rollouts": "rollouts generated",
+    "seconds": "seconds of training",
+}
+_WEIGHT = "task weight"
+
+
+def accuracy(content: PageContent, rng: np.random.Generator) -> Html:
+    """Against each cost: every task of a single series, the worst task of several."""
+    if len(content.series) == 1:
+        charts = [_all_tasks(content, cost, rng) for cost in COSTS]
+        note = "Thick: the worst task; dashed: the average."
+        names = [*content.tasks, "worst task", "average"]
+    else:
+        charts = [_of_every_series(content, "Worst task", worst, cost, rng) for cost in COSTS]
+        note = "Dotted: the thresholds, and the budgets at which the runs are compared."
+        names = [series.name for series in content.series]
+    title = "Held-out accuracy, and what it costs"
+    styles = dict.fromkeys(names, "")
+    styles |= {line.name: line.style for line in charts[0].lines}
+    return section(title, f"{note} {said_of_seeds(content)}", _legend(styles), _charts(charts))
+
+
+def every_task(content: PageContent, rng: np.random.Generator) -> Html:
+    """The average and each task of several series, against a cost that the reader chooses."""
+    if len(content.series) == 1:
+        return Html("")
+    panels: dict[str, Accuracy] = {"Average": average}
+    panels |= {task: of_task(k) for k, task in enumerate(content.tasks)}
+    by_cost = (
+        element(
+            "div",
+            {"class": f"by-{cost}"},
+            _charts([_of_every_series(content, name, one, cost, rng) for name, one in panels.items()]),
+        )
+        for cost in COSTS
+    )
+    note = "Mean over seeds and its interval, against the cost that is chosen here."
+    return section("Accuracy of every task", note, _choice(), _legend(_series_styles(content)), *by_cost)
+
+
+def weights(content: PageContent) -> Html:
+    """A panel for each task: what its weight asks for, and its share of what is trained on."""
+    note = (
+        "Where a coloured line leaves the thick one, the batch does not hold the task as its weight asks. Shares are "
+        f"counted by prompts, by tokens and by the sum of |advantage|, as means of {SMOOTHING} steps."
+    )
+    names = {_WEIGHT: "ink wide", **{f"share of {what}": style_of(i) for i, what in enumerate(SHARES.values())}}
+    parts = [_weights_of(content, series) for series in content.series]
+    if len(parts) > 1:
+        parts = [
+            element(
+                "details",
+                {"open": ""} if i == 0 else {},
+                element("summary", {}, safe(content.series[i].name)),
+                part,
+            )
+            for i, part in enumerate(parts)
+        ]
+    return section("Task weights against realised shares", note, _legend(names), *parts)
+
+
+def filters(content: PageContent) -> Html:
+    """The share of groups that carry no gradient, and what a step generates."""
+    note = (
+        "A group whose rollouts all earn the same carries no gradient and is thrown away: the task is solved or out of "
+        f"reach. Means of {SMOOTHING} steps{' and of all seeds' if content.num_seeds > 1 else ''}."
+    )
+    costs = [_of_steps(content, title, field) for title, field in _GENERATION.items()]
+    if len(content.series) == 1:
+        lost = [_of_tasks(content, "Groups without gradient", filter_curves(content.series[0]))]
+        styles = _task_styles(content)
+    else:
+        lost = [
+            _lines(task, [(filter_curves(series), k) for series in content.series], _series_styles(content))
+            for k, task in enumerate(content.tasks)
+        ]
+        styles = _series_styles(content)
+    each = joined(_charts([chart], alone=False) for chart in costs)
+    shared = _charts(lost, alone=False)
+    return section(
+        "Filter rates, rounds and rollouts", note, _legend(styles), element("div", {"class": "charts"}, shared, each)
+    )
+
+
+def learning(content: PageContent) -> Html:
+    """What the learner reports, and the rewards that the task weights are told."""
+    scalars = [learner_scalars(series) for series in content.series]
+    names = sorted(dict.fromkeys(name for one in scalars for name in one), key=lambda name: (_rank(name), name))
+    charts = [
+        _lines(name.replace("_", " "), [(one.get(name), None) for one in scalars], _series_styles(content), "number")
+        for name in names
+    ]
+    if len(content.series) == 1:
+        rewards = _of_tasks(content, "reward of each task", reward_curves(content.series[0]), "number")
+        charts.insert(0, rewards)
+        legend = _legend(_task_styles(content))
+    else:
+        legend = _legend(_series_styles(content))
+    note = "Scalars of every step as they were recorded: the gradient's norm, the loss, and what else the learner says."
+    each = joined(_charts([chart], alone=False) for chart in charts)
+    return section("The learner", note, legend, element("div", {"class": "charts"}, each))
+
+
+_GENERATION = {"Rollouts a step": "rollouts", "Generation rounds a step": "rounds", "Groups carried over": "carried"}
+
+
+def _all_tasks(content: PageContent, cost: Cost, rng: np.random.Generator) -> Chart:
+    series = content.series[0]
+    shown: list[tuple[str, str, Accuracy]] = [("worst task", "ink wide", worst)]
+    shown += [(task, style_of(k), of_task(k)) for k, task in enumerate(content.tasks)]
+    shown.append(("average", "ink d1", average))
+    lines = tuple(_line(name, style, series, one, cost, rng) for name, style, one in shown)
+    return Chart(f"By {_LABELS[cost]}", _LABELS[cost], lines, rules=content.thresholds)
+
+
+def _of_every_series(content: PageContent, title: str, shown: Accuracy, cost: Cost, rng: np.random.Generator) -> Chart:
+    lines = tuple(_line(series.name, style_of(i), series, shown, cost, rng) for i, series in enumerate(content.series))
+    marks = tuple(budget.amount for budget in content.budgets if budget.cost == cost)
+    if shown is worst:
+        return Chart(f"{title}, by {_LABELS[cost]}", _LABELS[cost], lines, rules=content.thresholds, marks=marks)
+    return Chart(title, _LABELS[cost], lines)
+
+
+def _line(name: str, style: str, series: Series, shown: Accuracy, cost: Cost, rng: np.random.Generator) -> Line:
+    curve = accuracy_curve(series, shown, cost, rng)
+    return Line(name, style, curve.x, curve.y, curve.low, curve.high)
+
+
+def _weights_of(content: PageContent, series: Series) -> Html:
+    weight, realised = weight_curves(series), {field: share_curves(series, field) for field in SHARES}
+    charts: list[Chart] = []
+    for k, task in enumerate(content.tasks):
+        lines = [*_column(_WEIGHT, "ink wide", weight, k)]
+        for i, (field, what) in enumerate(SHARES.items()):
+            lines += _column(f"share of {what}", style_of(i), realised[field], k)
+        charts.append(Chart(task, "step", tuple(lines)))
+    return _charts(charts)
+
+
+def _of_tasks(content: PageContent, title: str, values: FloatArray | None, form: Form = "percent") -> Chart:
+    """(steps, K) values of a single series, a line for each task."""
+    columns = [_column(task, style_of(k), values, k) for k, task in enumerate(content.tasks)]
+    return Chart(title, "step", tuple(line for lines in columns for line in lines), form)
+
+
+def _of_steps(content: PageContent, title: str, field: str) -> Chart:
+    return _lines(title, [(step_curve(one, field), None) for one in content.series], _series_styles(content), "number")
+
+
+def _lines(
+    title: str, values: Sequence[tuple[FloatArray | None, int | None]], styles: dict[str, str], form: Form = "percent"
+) -> Chart:
+    """(steps,) values, or a column of (steps, K) ones, a line for each series."""
+    named = zip(styles.items(), values, strict=True)
+    lines = [line for (name, style), (array, k) in named for line in _column(name, style, array, k)]
+    return Chart(title, "step", tuple(lines), form)
+
+
+def _column(name: str, style: str, values: FloatArray | None, k: int | None) -> list[Line]:
+    """No line where nothing was recorded."""
+    if values is None or not len(values):
+        return []
+    return [Line(name, style, np.arange(1.0, len(values) + 1), values if k is None else values[:, k])]
+
+
+def _charts(charts: Sequence[Chart], *, alone: bool = True) -> Html:
+    """Charts on one scale; in a grid of their own, or as parts of another."""
+    low, high = value_range(charts)
+    drawn = joined(draw(chart, low=low, high=high) for chart in charts)
+    return element("div", {"class": "charts"}, drawn) if alone else drawn
+
+
+def _legend(styles: dict[str, str]) -> Html:
+    def entry(name: str, style: str) -> Html:
+        line = element("path", {"class": f"line {style}", "d": "M1,6H27"})
+        return element("li", {"data-name": name}, element("svg", {"viewBox": "0 0 28 12"}, line), safe(name))
+
+    return element("ul", {"class": "legend"}, *(entry(name, style) for name, style in styles.items()))
+
+
+def _choice() -> Html:
+    def option(cost: Cost) -> Html:
+        checked = {"checked": ""} if cost == COSTS[0] else {}
+        return element(
+            "label", {}, element("input", {"type": "radio", "name": "by", "value": cost, **checked}), safe(cost)
+        )
+
+    return element("fieldset", {"class": "by"}, element("legend", {}, safe("against")), *map(option, COSTS))
+
+
+def _series_styles(content: PageContent) -> dict[str, str]:
+    return {series.name: style_of(i) for i, series in enumerate(content.series)}
+
+
+def _task_styles(content: PageContent) -> dict[str, str]:
+    return {task: style_of(k) for k, task in enumerate(content.tasks)}
+
+
+def _rank(name: str) -> int:
+    """The scalars that people ask for first."""
+    order = ("gradient_norm", "loss", "entropy", "clip", "kl")
+    return next((i for i, word in enumerate(order) if word in name), len(order))

@@ -1,0 +1,235 @@
+"""What a page shows: series of runs that differ in their seed alone, from run folders or from a comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtgrpo_env.agents.reports.comparison import COSTS, Budget, Comparison, Run, run_of_history
+from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
+
+_NO_PART_OF_THE_NAME = {"seed", "out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device"}
+_NO_SETTING = {"dry_run", "out"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """What `mtgrpo train` left behind: K tasks, settings, and the records of its history."""
+
+    folder: Path
+    tasks: tuple[str, ...]
+    config: Mapping[str, Any]
+    records: Sequence[Record]
+
+    @property
+    def as_run(self) -> Run:
+        """Its evaluations and steps."""
+        last = max(record["step"] for record in self.records)
+        named = {"method": str(self.config["method"]), "lr": float(self.config["lr"]), "seed": int(self.config["seed"])}
+        return run_of_history(self.records, **named, num_steps=last)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Runs that are averaged: one a seed.
+
+    Attributes:
+        name: for the legend.
+        runs: with their evaluations.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def even(self) -> tuple[Run, ...]:
+        """The runs with as many step records as the shortest of them has."""
+        steps = min(len(run.records) for run in self.runs)
+        return tuple(replace(run, records=run.records[:steps]) for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """All that is written on one page.
+
+    Attributes:
+        title: what was trained, or compared.
+        command: that made it; "" if unknown.
+        tasks: names of the K tasks.
+        series: in the order in which they are shown.
+        settings: what all runs have in common.
+        eval_problems: held-out problems of each task.
+        budgets: at which several series are compared.
+        thresholds: worst-task accuracies whose cost is reported.
+        notes: what a reader must know, such as runs that are missing.
+        samples: of a single run, with the right answers where they are known; None on a page of several runs.
+    """
+
+    title: str
+    command: str
+    tasks: tuple[str, ...]
+    series: tuple[Series, ...]
+    settings: Mapping[str, Any]
+    eval_problems: int
+    budgets: tuple[Budget, ...]
+    thresholds: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+    samples: tuple[tuple[StoredSample, str | None], ...] | None = None
+
+    @property
+    def num_seeds(self) -> int:
+        """Of the series with most of them."""
+        return max(len(series.runs) for series in self.series)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether there is a run's history in it."""
+    return (folder / "config.json").is_file() and (folder / "history.jsonl").is_file()
+
+
+def read_run(folder: Path, tasks_of: Callable[[Mapping[str, Any]], tuple[str, ...]]) -> RunFolder:
+    """A run's folder; `tasks_of` names the tasks that a config stands for.
+
+    Raises:
+        ValueError: if it is no run's folder, or the run has not been evaluated.
+    """
+    if not is_run(folder):
+        raise ValueError(
+            f"{folder} is no run: expected config.json and history.jsonl in it, as mtgrpo train makes them"
+        )
+    config = json.loads((folder / "config.json").read_text())
+    records = read_history(folder / "history.jsonl")
+    evaluations = [record for record in records if record["kind"] == "evaluation"]
+    if not evaluations:
+        raise ValueError(f"{folder} holds a run that has not been evaluated yet: there is nothing to show")
+    tasks, played = tasks_of(config), len(evaluations[0]["accuracies"])
+    if len(tasks) != played:
+        raise ValueError(f"{folder}: its config names {len(tasks)} tasks, its history has {played}")
+    return RunFolder(folder, tasks, config, records)
+
+
+def content_of_runs(
+    folders: Sequence[RunFolder],
+    *,
+    thresholds: tuple[float, ...],
+    answer_of: Callable[[StoredSample], str | None],
+) -> PageContent:
+    """Runs side by side; of a single one its samples too, with the right answers that `answer_of` knows.
+
+    Raises:
+        ValueError: if the runs are of different tasks.
+    """
+    first = folders[0]
+    for other in folders[1:]:
+        if other.tasks != first.tasks:
+            raise ValueError(
+                f"expected runs of the same tasks, got {', '.join(first.tasks)} in {first.folder} "
+                f"and {', '.join(other.tasks)} in {other.folder}"
+            )
+    series = _series(folders)
+    methods = " and ".join(dict.fromkeys(str(one.config["method"]) for one in folders))
+    samples = None
+    if len(folders) == 1:
+        samples = tuple((sample, answer_of(sample)) for sample in read_samples(first.folder / "samples.jsonl"))
+    return PageContent(
+        title=f"{methods} on {len(first.tasks)} tasks",
+        command="",
+        tasks=first.tasks,
+        series=series,
+        settings=_common(folders),
+        eval_problems=max(count for one in folders for count in _evaluations(one)[-1]["counts"]),
+        budgets=_budgets(series),
+        thresholds=thresholds,
+        notes=tuple(_notes(folders)),
+        samples=samples,
+    )
+
+
+def content_of_comparison(comparison: Comparison) -> PageContent:
+    """Every method at its best learning rate.
+
+    Raises:
+        ValueError: if no run is finished.
+    """
+    settings = comparison.settings
+    if not comparison.runs:
+        raise ValueError("expected a comparison with at least one finished run, got none")
+    notes = []
+    if len(settings.lrs) > 1:
+        rates = ", ".join(f"{method} {lr:g}" for method, lr in comparison.tuned.items())
+        given = ", ".join(f"{lr:g}" for lr in settings.lrs)
+        notes.append(f"Every method was given the learning rates {given} and is shown at its best one: {rates}.")
+    if comparison.missing:
+        names = "; ".join(f"{method} at {lr:g}, seed {seed}" for method, lr, seed in comparison.missing)
+        notes.append(f"Missing runs ({len(comparison.missing)}): {names}.")
+    return PageContent(
+        title=f"{len(comparison.tuned)} methods on {len(settings.tasks)} tasks",
+        command=settings.command,
+        tasks=settings.tasks,
+        series=tuple(Series(method, tuple(comparison.chosen(method))) for method in comparison.tuned),
+        settings={},
+        eval_problems=settings.eval_problems,
+        budgets=comparison.budgets,
+        thresholds=settings.thresholds,
+        notes=tuple(notes),
+    )
+
+
+def _series(folders: Sequence[RunFolder]) -> tuple[Series, ...]:
+    """Runs that differ in nothing but their seed are averaged; two of the same seed stay apart, by their folders."""
+    differing = _differing(folders)
+    by_name: dict[str, list[RunFolder]] = {}
+    for one in folders:
+        rest = [f"{field} {one.config[field]}" for field in differing if field != "method"]
+        by_name.setdefault(", ".join([str(one.config["method"]), *rest]), []).append(one)
+    series: list[Series] = []
+    for name, members in by_name.items():
+        if len({one.config["seed"] for one in members}) == len(members):
+            series.append(Series(name, tuple(one.as_run for one in members)))
+        else:
+            series += [Series(f"{name} ({one.folder})", (one.as_run,)) for one in members]
+    return tuple(series)
+
+
+def _differing(folders: Sequence[RunFolder]) -> list[str]:
+    """Settings that tell runs apart; one that an older run did not record is taken to be the same."""
+    recorded = [field for field in folders[0].config if all(field in one.config for one in folders)]
+    return [
+        field
+        for field in recorded
+        if field not in _NO_PART_OF_THE_NAME and any(one.config[field] != folders[0].config[field] for one in folders)
+    ]
+
+
+def _common(folders: Sequence[RunFolder]) -> dict[str, Any]:
+    first = folders[0].config
+    return {
+        field: value
+        for field, value in first.items()
+        if field not in _NO_SETTING and all(field in one.config and one.config[field] == value for one in folders)
+    }
+
+
+def _budgets(series: Sequence[Series]) -> tuple[Budget, ...]:
+    """The most that every run has spent."""
+    runs = [run for one in series for run in one.runs]
+    return tuple(Budget(cost, float(min(run.costs[cost][-1] for run in runs))) for cost in COSTS)
+
+
+def _notes(folders: Sequence[RunFolder]) -> Iterable[str]:
+    for one in folders:
+        planned, done = one.config.get("steps", 0), max(record["step"] for record in one.records)
+        if done < planned:
+            yield f"{one.folder} is not finished: step {done} of {planned}."
+    if unplayed := np.isnan(np.array(_evaluations(folders[0])[-1]["accuracies"], dtype=np.float64)).sum():
+        yield f"{unplayed} of the tasks have no held-out problems; worst task and average are over the others."
+
+
+def _evaluations(one: RunFolder) -> list[Record]:
+    return [record for record in one.records if record["kind"] == "evaluation"]

@@ -1,0 +1,123 @@
+"""Curves of series: accuracy against each cost with intervals over seeds, and what was recorded of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtgrpo_env.agents.reports.comparison import Budget, Cost, Run, per_step
+from mtgrpo_env.agents.reports.page_content import Series
+from mtgrpo_env.agents.reports.statistics import at_budget, mean_band
+from mtgrpo_env.agents.reports.task_statistics import in_the_loss, rejected_shares, shares, smoothed
+from mtgrpo_env.types import FloatArray
+
+_POINTS = 61  # of a curve whose seeds were evaluated at different costs
+
+Accuracy = Callable[[Run], FloatArray]
+"""(E,) of a run's evaluations: of one task, of the worst, or their average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """(P,) points, and the ends of the interval over seeds; NaN where something is unknown."""
+
+    x: FloatArray
+    y: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def worst(run: Run) -> FloatArray:
+    """(E,) accuracy of the worst task that was played."""
+    return _played(run).min(axis=1)
+
+
+def average(run: Run) -> FloatArray:
+    """(E,) accuracy averaged over the tasks that were played."""
+    return _played(run).mean(axis=1)
+
+
+def of_task(k: int) -> Accuracy:
+    """Accuracies of one task."""
+    return lambda run: run.accuracies[:, k]
+
+
+def scores(runs: Sequence[Run], accuracy: Accuracy, budget: Budget) -> FloatArray:
+    """(S,) of each run at a budget."""
+    return np.array([float(at_budget(run.costs[budget.cost], accuracy(run), budget.amount)) for run in runs])
+
+
+def accuracy_curve(series: Series, accuracy: Accuracy, cost: Cost, rng: np.random.Generator) -> Curve:
+    """An accuracy against a cost, as far as every seed has spent it."""
+    grid = _grid(series.runs, cost)
+    values = np.array([[float(at_budget(run.costs[cost], accuracy(run), x)) for x in grid] for run in series.runs])
+    return Curve(grid, values.mean(axis=0), *mean_band(values, rng))
+
+
+def weight_curves(series: Series) -> FloatArray | None:
+    """(steps, K) task weights, averaged over seeds; None where a run did not record them."""
+    return _per_step(series, "probabilities")
+
+
+def share_curves(series: Series, field: str) -> FloatArray | None:
+    """(steps, K) shares of what is trained on, by a field of `SHARES`; None likewise."""
+    amounts = in_the_loss(series.even, field)
+    return None if amounts is None or not len(amounts) else shares(smoothed(amounts))
+
+
+def filter_curves(series: Series) -> FloatArray | None:
+    """(steps, K) shares of generated groups without gradient; None likewise."""
+    accepted, generated = (_per_step(series, name) for name in ("accepted", "generated"))
+    if accepted is None or generated is None:
+        return None
+    return rejected_shares(smoothed(accepted), smoothed(generated))
+
+
+def step_curve(series: Series, field: str) -> FloatArray | None:
+    """(steps, ...) a number of every step's record, smoothed; None likewise."""
+    values = _per_step(series, field)
+    return None if values is None else smoothed(values)
+
+
+def reward_curves(series: Series) -> FloatArray | None:
+    """(steps, K) mean rewards as the rule for the task weights saw them; None likewise."""
+    if any("rewards" not in record for run in series.even for record in run.records):
+        return None
+    rows = [[record["rewards"] for record in run.records] for run in series.even]
+    return _mean_over_seeds(np.array(rows, dtype=np.float64))
+
+
+def learner_scalars(series: Series) -> dict[str, FloatArray]:
+    """(steps,) of every scalar that the learner reports; NaN in steps that had nothing to train on."""
+    reported = [[record.get("learner", {}) for record in run.records] for run in series.even]
+    names = dict.fromkeys(name for run in reported for scalars in run for name in scalars)
+    columns = {name: [[scalars.get(name) for scalars in run] for run in reported] for name in names}
+    return {name: _mean_over_seeds(np.array(values, dtype=np.float64)) for name, values in columns.items()}
+
+
+def _grid(runs: Sequence[Run], cost: Cost) -> FloatArray:
+    """Where the seeds were evaluated, if that was at the same costs; otherwise evenly."""
+    end = min(run.costs[cost][-1] for run in runs)
+    own = runs[0].costs[cost]
+    if all(np.array_equal(run.costs[cost][: len(own)], own[: len(run.costs[cost])]) for run in runs):
+        return own[own <= end]
+    return np.linspace(0, end, _POINTS)
+
+
+def _per_step(series: Series, field: str) -> FloatArray | None:
+    values = per_step(series.even, field)
+    return values if values is not None and len(values) else None
+
+
+def _mean_over_seeds(values: FloatArray) -> FloatArray:
+    """(steps, ...) of (S, steps, ...), over the seeds that know a value; NaN where none does."""
+    known = ~np.isnan(values)
+    totals, counts = np.where(known, values, 0).sum(axis=0), known.sum(axis=0)
+    return np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
+
+
+def _played(run: Run) -> FloatArray:
+    """(E, tasks that have problems) accuracies."""
+    return run.accuracies[:, ~np.isnan(run.accuracies).any(axis=0)]
