@@ -7,10 +7,8 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
-
 from mtgrpo_env.agents.checkpoints import atomic_file
-from mtgrpo_env.agents.reports.page_charts import accuracy, every_task, filters, learning, weights
+from mtgrpo_env.agents.reports.page_charts import accuracy, every_task, filters, steps, weights
 from mtgrpo_env.agents.reports.page_content import PageContent
 from mtgrpo_env.agents.reports.page_html import Html, cell, element, safe, section, table
 from mtgrpo_env.agents.reports.page_numbers import equal_budgets, glance, tasks, thresholds
@@ -45,18 +43,17 @@ def _head(title: str) -> Html:
 
 
 def _body(content: PageContent) -> Html:
-    rng = np.random.default_rng(0)  # resamples the seeds
     main = element(
         "main",
         {},
-        glance(content, rng),
-        accuracy(content, rng),
-        equal_budgets(content, rng),
-        thresholds(content, rng),
-        every_task(content, rng),
+        glance(content),
+        accuracy(content),
+        equal_budgets(content),
+        thresholds(content),
+        every_task(content),
         weights(content),
         filters(content),
-        learning(content),
+        steps(content),
         tasks(content),
         samples(content),
         _settings(content),
@@ -67,8 +64,7 @@ def _body(content: PageContent) -> Html:
 def _header(content: PageContent) -> Html:
     chips = element("ul", {"class": "chips"}, *(element("li", {}, safe(task)) for task in content.tasks))
     parts = [element("h1", {}, safe(content.title)), chips]
-    if content.command:
-        parts.append(element("pre", {"class": "command"}, safe(f"$ {content.command}")))
+    parts.append(element("pre", {"class": "command"}, safe(content.made_by)))
     parts += [element("p", {"class": "remark"}, safe(note)) for note in content.notes]
     button = element("button", {"type": "button", "id": "theme", "hidden": ""}, safe("light or dark"))
     return element("header", {}, button, *parts)

@@ -126,7 +126,7 @@ def number(value: float, form: Form = "number") -> str:
         return f"{100 * value:.3g}%"
     if abs(value) >= 1e6:
         return f"{value / 1e6:.4g}M"
-    return f"{value / 1e3:.4g}k" if abs(value) >= 1e4 else f"{value:.3g}" if abs(value) < 100 else f"{value:.4g}"
+    return f"{value / 1e3:.4g}k" if abs(value) >= 1e3 else f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,14 +15,15 @@ from mtgrpo_env.agents.reports.page_curves import (
     average,
     filter_curves,
     learner_scalars,
+    mean_curves,
     of_task,
-    reward_curves,
+    seconds_curve,
     share_curves,
     step_curve,
     weight_curves,
     worst,
 )
-from mtgrpo_env.agents.reports.page_html import Html, element, joined, safe, section
+from mtgrpo_env.agents.reports.page_html import Html, element, safe, section
 from mtgrpo_env.agents.reports.page_numbers import said_of_seeds
 from mtgrpo_env.agents.reports.task_statistics import SHARES, SMOOTHING
 from mtgrpo_env.types import FloatArray
@@ -35,14 +36,14 @@ _LABELS: dict[Cost, str] = {
 _WEIGHT = "task weight"
 
 
-def accuracy(content: PageContent, rng: np.random.Generator) -> Html:
+def accuracy(content: PageContent) -> Html:
     """Against each cost: every task of a single series, the worst task of several."""
     if len(content.series) == 1:
-        charts = [_all_tasks(content, cost, rng) for cost in COSTS]
+        charts = [_all_tasks(content, cost) for cost in COSTS]
         note = "Thick: the worst task; dashed: the average."
         names = [*content.tasks, "worst task", "average"]
     else:
-        charts = [_of_every_series(content, "Worst task", worst, cost, rng) for cost in COSTS]
+        charts = [_of_every_series(content, "Worst task", worst, cost) for cost in COSTS]
         note = "Dotted: the thresholds, and the budgets at which the runs are compared."
         names = [series.name for series in content.series]
     title = "Held-out accuracy, and what it costs"
@@ -51,7 +52,7 @@ def accuracy(content: PageContent, rng: np.random.Generator) -> Html:
     return section(title, f"{note} {said_of_seeds(content)}", _legend(styles), _charts(charts))
 
 
-def every_task(content: PageContent, rng: np.random.Generator) -> Html:
+def every_task(content: PageContent) -> Html:
     """The average and each task of several series, against a cost that the reader chooses."""
     if len(content.series) == 1:
         return Html("")
@@ -61,7 +62,7 @@ def every_task(content: PageContent, rng: np.random.Generator) -> Html:
         element(
             "div",
             {"class": f"by-{cost}"},
-            _charts([_of_every_series(content, name, one, cost, rng) for name, one in panels.items()]),
+            _charts([_of_every_series(content, name, one, cost) for name, one in panels.items()]),
         )
         for cost in COSTS
     )
@@ -91,69 +92,72 @@ def weights(content: PageContent) -> Html:
 
 
 def filters(content: PageContent) -> Html:
-    """The share of groups that carry no gradient, and what a step generates."""
+    """The share of groups that carry no gradient, and what is told of the rollouts that were generated."""
     note = (
         "A group whose rollouts all earn the same carries no gradient and is thrown away: the task is solved or out of "
-        f"reach. Means of {SMOOTHING} steps{' and of all seeds' if content.num_seeds > 1 else ''}."
+        f"reach. Means of {SMOOTHING} steps{' and of all seeds' if content.num_seeds > 1 else ''}"
     )
-    costs = [_of_steps(content, title, field) for title, field in _GENERATION.items()]
-    if len(content.series) == 1:
-        lost = [_of_tasks(content, "Groups without gradient", filter_curves(content.series[0]))]
-        styles = _task_styles(content)
-    else:
-        lost = [
+    if len(content.series) > 1:
+        columns = [
             _lines(task, [(filter_curves(series), k) for series in content.series], _series_styles(content))
             for k, task in enumerate(content.tasks)
         ]
-        styles = _series_styles(content)
-    each = joined(_charts([chart], alone=False) for chart in costs)
-    shared = _charts(lost, alone=False)
-    return section(
-        "Filter rates, rounds and rollouts", note, _legend(styles), element("div", {"class": "charts"}, shared, each)
-    )
+        return section("Groups without gradient", f"{note}.", _legend(_series_styles(content)), _charts(columns))
+    series = content.series[0]
+    charts = [
+        _of_tasks(content, "Groups without gradient", filter_curves(series)),
+        _of_tasks(content, "Correct rollouts in training", mean_curves(series, "accuracies")),
+        _of_tasks(content, "Reward, as the task weights see it", mean_curves(series, "rewards"), "number"),
+    ]
+    note += "; correct rollouts and rewards of each step."
+    return section("What is generated", note, _legend(_task_styles(content)), _grid(charts))
 
 
-def learning(content: PageContent) -> Html:
-    """What the learner reports, and the rewards that the task weights are told."""
+def steps(content: PageContent) -> Html:
+    """What a step costs, and what the learner reports of it."""
     scalars = [learner_scalars(series) for series in content.series]
     names = sorted(dict.fromkeys(name for one in scalars for name in one), key=lambda name: (_rank(name), name))
+    styles = _series_styles(content)
     charts = [
-        _lines(name.replace("_", " "), [(one.get(name), None) for one in scalars], _series_styles(content), "number")
+        _lines(title, [(step_curve(one, field), None) for one in content.series], styles, "number")
+        for title, field in _OF_A_STEP.items()
+    ]
+    charts.append(_lines("Seconds", [(seconds_curve(one), None) for one in content.series], styles, "number"))
+    charts += [
+        _lines(f"Learner: {name.replace('_', ' ')}", [(one.get(name), None) for one in scalars], styles, "number")
         for name in names
     ]
-    if len(content.series) == 1:
-        rewards = _of_tasks(content, "reward of each task", reward_curves(content.series[0]), "number")
-        charts.insert(0, rewards)
-        legend = _legend(_task_styles(content))
-    else:
-        legend = _legend(_series_styles(content))
-    note = "Scalars of every step as they were recorded: the gradient's norm, the loss, and what else the learner says."
-    each = joined(_charts([chart], alone=False) for chart in charts)
-    return section("The learner", note, legend, element("div", {"class": "charts"}, each))
+    note = f"Costs as means of {SMOOTHING} steps; what the learner says as it was recorded."
+    legend = _legend(styles) if len(styles) > 1 else Html("")
+    return section("Steps: what they cost, and what the learner says", note, legend, _grid(charts))
 
 
-_GENERATION = {"Rollouts a step": "rollouts", "Generation rounds a step": "rounds", "Groups carried over": "carried"}
+_OF_A_STEP = {
+    "Rollouts generated": "rollouts",
+    "Generation rounds": "rounds",
+    "Groups carried over": "carried",
+}
 
 
-def _all_tasks(content: PageContent, cost: Cost, rng: np.random.Generator) -> Chart:
+def _all_tasks(content: PageContent, cost: Cost) -> Chart:
     series = content.series[0]
     shown: list[tuple[str, str, Accuracy]] = [("worst task", "ink wide", worst)]
     shown += [(task, style_of(k), of_task(k)) for k, task in enumerate(content.tasks)]
     shown.append(("average", "ink d1", average))
-    lines = tuple(_line(name, style, series, one, cost, rng) for name, style, one in shown)
+    lines = tuple(_line(name, style, series, one, cost) for name, style, one in shown)
     return Chart(f"By {_LABELS[cost]}", _LABELS[cost], lines, rules=content.thresholds)
 
 
-def _of_every_series(content: PageContent, title: str, shown: Accuracy, cost: Cost, rng: np.random.Generator) -> Chart:
-    lines = tuple(_line(series.name, style_of(i), series, shown, cost, rng) for i, series in enumerate(content.series))
+def _of_every_series(content: PageContent, title: str, shown: Accuracy, cost: Cost) -> Chart:
+    lines = tuple(_line(series.name, style_of(i), series, shown, cost) for i, series in enumerate(content.series))
     marks = tuple(budget.amount for budget in content.budgets if budget.cost == cost)
     if shown is worst:
         return Chart(f"{title}, by {_LABELS[cost]}", _LABELS[cost], lines, rules=content.thresholds, marks=marks)
     return Chart(title, _LABELS[cost], lines)
 
 
-def _line(name: str, style: str, series: Series, shown: Accuracy, cost: Cost, rng: np.random.Generator) -> Line:
-    curve = accuracy_curve(series, shown, cost, rng)
+def _line(name: str, style: str, series: Series, shown: Accuracy, cost: Cost) -> Line:
+    curve = accuracy_curve(series, shown, cost)
     return Line(name, style, curve.x, curve.y, curve.low, curve.high)
 
 
@@ -174,10 +178,6 @@ def _of_tasks(content: PageContent, title: str, values: FloatArray | None, form:
     return Chart(title, "step", tuple(line for lines in columns for line in lines), form)
 
 
-def _of_steps(content: PageContent, title: str, field: str) -> Chart:
-    return _lines(title, [(step_curve(one, field), None) for one in content.series], _series_styles(content), "number")
-
-
 def _lines(
     title: str, values: Sequence[tuple[FloatArray | None, int | None]], styles: dict[str, str], form: Form = "percent"
 ) -> Chart:
@@ -194,11 +194,17 @@ def _column(name: str, style: str, values: FloatArray | None, k: int | None) -> 
     return [Line(name, style, np.arange(1.0, len(values) + 1), values if k is None else values[:, k])]
 
 
-def _charts(charts: Sequence[Chart], *, alone: bool = True) -> Html:
-    """Charts on one scale; in a grid of their own, or as parts of another."""
+def _charts(charts: Sequence[Chart]) -> Html:
+    """Charts on one scale."""
     low, high = value_range(charts)
-    drawn = joined(draw(chart, low=low, high=high) for chart in charts)
-    return element("div", {"class": "charts"}, drawn) if alone else drawn
+    return element("div", {"class": "charts"}, *(draw(chart, low=low, high=high) for chart in charts))
+
+
+def _grid(charts: Sequence[Chart]) -> Html:
+    """Charts each on a scale of its own."""
+    ranges = [value_range([chart]) for chart in charts]
+    drawn = (draw(chart, low=low, high=high) for chart, (low, high) in zip(charts, ranges, strict=True))
+    return element("div", {"class": "charts"}, *drawn)
 
 
 def _legend(styles: dict[str, str]) -> Html:

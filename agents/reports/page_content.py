@@ -16,6 +16,7 @@ from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
 
 _NO_PART_OF_THE_NAME = {"seed", "out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device"}
 _NO_SETTING = {"dry_run", "out"}
+_TOLD = ("method", "preset", "suite", "rows", "model", "lr", "batch_size", "group_size", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class PageContent:
 
     Attributes:
         title: what was trained, or compared.
-        command: that made it; "" if unknown.
+        made_by: the command, or the folders and what tells them from others.
         tasks: names of the K tasks.
         series: in the order in which they are shown.
         settings: what all runs have in common.
@@ -72,7 +73,7 @@ class PageContent:
     """
 
     title: str
-    command: str
+    made_by: str
     tasks: tuple[str, ...]
     series: tuple[Series, ...]
     settings: Mapping[str, Any]
@@ -139,7 +140,7 @@ def content_of_runs(
         samples = tuple((sample, answer_of(sample)) for sample in read_samples(first.folder / "samples.jsonl"))
     return PageContent(
         title=f"{methods} on {len(first.tasks)} tasks",
-        command="",
+        made_by="\n".join(map(_said_of, folders)),
         tasks=first.tasks,
         series=series,
         settings=_common(folders),
@@ -170,7 +171,7 @@ def content_of_comparison(comparison: Comparison) -> PageContent:
         notes.append(f"Missing runs ({len(comparison.missing)}): {names}.")
     return PageContent(
         title=f"{len(comparison.tuned)} methods on {len(settings.tasks)} tasks",
-        command=settings.command,
+        made_by=f"$ {settings.command}",
         tasks=settings.tasks,
         series=tuple(Series(method, tuple(comparison.chosen(method))) for method in comparison.tuned),
         settings={},
@@ -205,6 +206,11 @@ def _differing(folders: Sequence[RunFolder]) -> list[str]:
         for field in recorded
         if field not in _NO_PART_OF_THE_NAME and any(one.config[field] != folders[0].config[field] for one in folders)
     ]
+
+
+def _said_of(one: RunFolder) -> str:
+    told = [f"{field} {one.config[field]}" for field in _TOLD if one.config.get(field) not in (None, [])]
+    return f"{one.folder}: {', '.join(told)}"
 
 
 def _common(folders: Sequence[RunFolder]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import Budget, Cost, Run, per_step
 from mtgrpo_env.agents.reports.page_content import Series
-from mtgrpo_env.agents.reports.statistics import at_budget, mean_band
+from mtgrpo_env.agents.reports.statistics import Interval, at_budget, bootstrap_interval, mean_band
 from mtgrpo_env.agents.reports.task_statistics import in_the_loss, rejected_shares, shares, smoothed
 from mtgrpo_env.types import FloatArray
 
@@ -49,16 +49,16 @@ def scores(runs: Sequence[Run], accuracy: Accuracy, budget: Budget) -> FloatArra
     return np.array([float(at_budget(run.costs[budget.cost], accuracy(run), budget.amount)) for run in runs])
 
 
-def accuracy_curve(series: Series, accuracy: Accuracy, cost: Cost, rng: np.random.Generator) -> Curve:
+def accuracy_curve(series: Series, accuracy: Accuracy, cost: Cost) -> Curve:
     """An accuracy against a cost, as far as every seed has spent it."""
     grid = _grid(series.runs, cost)
     values = np.array([[float(at_budget(run.costs[cost], accuracy(run), x)) for x in grid] for run in series.runs])
-    return Curve(grid, values.mean(axis=0), *mean_band(values, rng))
+    return Curve(grid, values.mean(axis=0), *mean_band(values, resampling()))
 
 
 def weight_curves(series: Series) -> FloatArray | None:
-    """(steps, K) task weights, averaged over seeds; None where a run did not record them."""
-    return _per_step(series, "probabilities")
+    """(steps, K) task weights, smoothed as the shares are; None where a run did not record them."""
+    return step_curve(series, "probabilities")
 
 
 def share_curves(series: Series, field: str) -> FloatArray | None:
@@ -81,12 +81,18 @@ def step_curve(series: Series, field: str) -> FloatArray | None:
     return None if values is None else smoothed(values)
 
 
-def reward_curves(series: Series) -> FloatArray | None:
-    """(steps, K) mean rewards as the rule for the task weights saw them; None likewise."""
-    if any("rewards" not in record for run in series.even for record in run.records):
+def seconds_curve(series: Series) -> FloatArray | None:
+    """(steps,) of generating and learning, smoothed; None likewise."""
+    parts = [step_curve(series, name) for name in ("rollout_seconds", "update_seconds")]
+    return None if parts[0] is None or parts[1] is None else parts[0] + parts[1]
+
+
+def mean_curves(series: Series, field: str) -> FloatArray | None:
+    """(steps, K) of a field that is unknown for tasks absent from a batch; None likewise."""
+    runs = series.even
+    if not runs[0].records or any(field not in record for run in runs for record in run.records):
         return None
-    rows = [[record["rewards"] for record in run.records] for run in series.even]
-    return _mean_over_seeds(np.array(rows, dtype=np.float64))
+    return _mean_over_seeds(np.array([[record[field] for record in run.records] for run in runs], dtype=np.float64))
 
 
 def learner_scalars(series: Series) -> dict[str, FloatArray]:
@@ -95,6 +101,16 @@ def learner_scalars(series: Series) -> dict[str, FloatArray]:
     names = dict.fromkeys(name for run in reported for scalars in run for name in scalars)
     columns = {name: [[scalars.get(name) for scalars in run] for run in reported] for name in names}
     return {name: _mean_over_seeds(np.array(values, dtype=np.float64)) for name, values in columns.items()}
+
+
+def interval(values: FloatArray) -> Interval:
+    """The mean of (S,) values over seeds and its interval."""
+    return bootstrap_interval(values, resampling())
+
+
+def resampling() -> np.random.Generator:
+    """Draws the same for every number of a page, so that a number that stands in two places has one interval."""
+    return np.random.default_rng(0)
 
 
 def _grid(runs: Sequence[Run], cost: Cost) -> FloatArray:

@@ -9,48 +9,47 @@ import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import COSTS, Budget
 from mtgrpo_env.agents.reports.comparison_table import arrival_text
+from mtgrpo_env.agents.reports.page_chart import COLORS
 from mtgrpo_env.agents.reports.page_content import PageContent, Series
-from mtgrpo_env.agents.reports.page_curves import Accuracy, average, of_task, scores, worst
+from mtgrpo_env.agents.reports.page_curves import Accuracy, average, interval, of_task, resampling, scores, worst
 from mtgrpo_env.agents.reports.page_html import Html, cell, element, joined, safe, section, table
-from mtgrpo_env.agents.reports.statistics import Arrival, Interval, arrival, bootstrap_interval
+from mtgrpo_env.agents.reports.statistics import Arrival, Interval, arrival
 from mtgrpo_env.agents.reports.task_statistics import SHARES, TaskStatistics, task_statistics
 from mtgrpo_env.types import FloatArray
 
-_EQUAL = {"steps": "steps", "rollouts": "rollouts", "seconds": "seconds"}
 
-
-def glance(content: PageContent, rng: np.random.Generator) -> Html:
+def glance(content: PageContent) -> Html:
     """Tiles of a single series, a table of several."""
     if len(content.series) == 1:
-        return element("div", {"class": "tiles"}, *_tiles(content, content.series[0], rng))
+        return element("div", {"class": "tiles"}, *_tiles(content, content.series[0]))
     note = (
         "Worst task and average over tasks, in per cent, of each at its end; the best worst task is over all "
         "evaluations. Seconds are of training, without evaluation. "
         f"{said_of_seeds(content)}"
     )
-    header = ["", "seeds", "worst, start", "worst, end", "best worst", "average, start", "average, end"]
+    header = ["run", "seeds", "worst, start", "worst, end", "best worst", "average, start", "average, end"]
     header += ["steps", "rollouts", "seconds"]
-    rows = (_glance_row(series, i, rng) for i, series in enumerate(content.series))
+    rows = (_glance_row(series, i) for i, series in enumerate(content.series))
     return section("At a glance", note, table([safe(name) for name in header], rows))
 
 
-def equal_budgets(content: PageContent, rng: np.random.Generator) -> Html:
+def equal_budgets(content: PageContent) -> Html:
     """Worst task and average of every series once each has spent the same."""
     if len(content.series) == 1:
         return Html("")
     note = (
         "The most that every run has spent, or the horizon that was chosen before; scores between evaluations are "
-        "interpolated. Worst task / average, in per cent."
+        "interpolated. The worst task, and below it the average, in per cent."
     )
-    header = ["", *(f"{amount:,.0f} {cost}" for cost, amount in content.budgets)]
+    header = ["run", *(f"{amount:,.0f} {cost}" for cost, amount in content.budgets)]
     rows = (
-        [label(series.name, i), *(_budget_cell(series, budget, rng) for budget in content.budgets)]
+        [label(series.name, i), *(_budget_cell(series, i, budget) for budget in content.budgets)]
         for i, series in enumerate(content.series)
     )
     return section("At equal budgets", note, table([safe(name) for name in header], rows))
 
 
-def thresholds(content: PageContent, rng: np.random.Generator) -> Html:
+def thresholds(content: PageContent) -> Html:
     """What a worst-task accuracy costs."""
     if len(content.series) == 1 or not content.thresholds:
         return Html("")
@@ -58,11 +57,11 @@ def thresholds(content: PageContent, rng: np.random.Generator) -> Html:
         "Median over seeds, read at the first evaluation that reaches it. A seed that never arrives counts as beyond "
         "what its run spent; > is known only to cost more."
     )
-    header = ["", "worst task", "seeds that arrive", *COSTS]
+    header = ["run", "worst task", "seeds that arrive", *COSTS]
     rows: list[list[Html]] = []
     for threshold in content.thresholds:
         for i, series in enumerate(content.series):
-            found = _arrivals(series, threshold, rng)
+            found = _arrivals(series, threshold)
             arrived = f"{found[0].arrived} of {found[0].seeds}"
             cells = [f"{threshold:.0%}", arrived, *map(arrival_text, found)]
             rows.append([label(series.name, i), *map(cell, cells)])
@@ -89,7 +88,8 @@ def tasks(content: PageContent) -> Html:
 def said_of_seeds(content: PageContent) -> str:
     """What brackets and bands mean on this page."""
     if content.num_seeds == 1:
-        return "One seed each, so there are no intervals: differences of a few points may be chance."
+        one = "One seed each" if len(content.series) > 1 else "One seed"
+        return f"{one}, so there are no intervals: differences of a few points may be chance."
     return (
         f"Brackets and bands are 95 % bootstrap intervals of the mean over {content.num_seeds} seeds; of few seeds "
         "they are too narrow (3, 5 and 10 seeds cover about 74, 84 and 91 %)."
@@ -98,13 +98,13 @@ def said_of_seeds(content: PageContent) -> str:
 
 def label(name: str, index: int) -> Html:
     """A name beside the colour of its lines."""
-    swatch = element("i", {"class": f"swatch c{index % 8}"})
+    swatch = element("i", {"class": f"swatch c{index % COLORS}"})
     return joined([swatch, safe(name)])
 
 
-def _tiles(content: PageContent, series: Series, rng: np.random.Generator) -> Iterator[Html]:
+def _tiles(content: PageContent, series: Series) -> Iterator[Html]:
     for name, accuracy in (("Worst task", worst), ("Average", average)):
-        end = _end(series, accuracy, rng)
+        end = _end(series, accuracy)
         start = _mean(series, accuracy, 0)
         best = _best(series, accuracy)
         said = f"{_points(start)} at the start, {best} at best"
@@ -112,14 +112,11 @@ def _tiles(content: PageContent, series: Series, rng: np.random.Generator) -> It
     last = np.mean([run.accuracies[-1] for run in series.runs], axis=0)
     k = int(np.nanargmin(last))
     yield _tile("Worst at the end", content.tasks[k], f"best: {content.tasks[int(np.nanargmax(last))]}")
-    steps = np.mean([run.costs["steps"][-1] for run in series.runs])
-    rollouts = np.mean([run.costs["rollouts"][-1] for run in series.runs])
+    steps, rollouts, seconds = (np.mean([run.costs[cost][-1] for run in series.runs]) for cost in COSTS)
     yield _tile("Rollouts", f"{rollouts:,.0f}", f"{steps:,.0f} steps, {rollouts / max(1, steps):,.0f} a step")
-    yield _tile(
-        "Seconds of training", f"{np.mean([run.costs['seconds'][-1] for run in series.runs]):,.0f}", _split(series)
-    )
+    yield _tile("Seconds of training", f"{seconds:,.0f}", _split(series))
     for threshold in content.thresholds:
-        found = _arrivals(series, threshold, rng)
+        found = _arrivals(series, threshold)
         texts = [f"{arrival_text(one)} {cost}" for one, cost in zip(found, COSTS, strict=True)]
         yield _tile(f"{threshold:.0%} on the worst task", texts[0], f"{texts[1]}, {texts[2]}")
 
@@ -141,24 +138,25 @@ def _split(series: Series) -> str:
     return f"{rolling / total:.0%} generating, {1 - rolling / total:.0%} learning" if total else ""
 
 
-def _glance_row(series: Series, index: int, rng: np.random.Generator) -> list[Html]:
-    end, mean = _end(series, worst, rng), _end(series, average, rng)
+def _glance_row(series: Series, index: int) -> list[Html]:
+    end, mean = _end(series, worst), _end(series, average)
     costs = (f"{np.mean([run.costs[cost][-1] for run in series.runs]):,.0f}" for cost in COSTS)
     return [
         label(series.name, index),
         cell(str(len(series.runs))),
         cell(_points(_mean(series, worst, 0))),
-        _bar(end),
+        _bar(end.mean, index, safe(_text(end))),
         cell(_best(series, worst)),
         cell(_points(_mean(series, average, 0))),
-        _bar(mean),
+        _bar(mean.mean, index, safe(_text(mean))),
         *map(cell, costs),
     ]
 
 
-def _budget_cell(series: Series, budget: Budget, rng: np.random.Generator) -> Html:
-    found = [bootstrap_interval(scores(series.runs, accuracy, budget), rng) for accuracy in (worst, average)]
-    return element("td", {"class": "bar", "style": _width(found[0].mean)}, safe(" / ".join(map(_interval, found))))
+def _budget_cell(series: Series, index: int, budget: Budget) -> Html:
+    found = [interval(scores(series.runs, accuracy, budget)) for accuracy in (worst, average)]
+    below = element("small", {}, safe(_text(found[1])))
+    return _bar(found[0].mean, index, safe(_text(found[0])), below)
 
 
 def _task_row(content: PageContent, k: int, index: int, statistics: TaskStatistics | None) -> list[Html]:
@@ -167,7 +165,7 @@ def _task_row(content: PageContent, k: int, index: int, statistics: TaskStatisti
     row = [safe(content.tasks[k])]
     if len(content.series) > 1:
         row.append(element("td", {"class": "name"}, label(series.name, index)))
-    row += [cell(_points(start)), element("td", {"class": "bar", "style": _width(end)}, safe(_points(end)))]
+    row += [cell(_points(start)), _bar(end, index, safe(_points(end)))]
     row += [cell("-" if math.isnan(end - start) else f"{100 * (end - start):+.1f}"), cell(_best(series, of_task(k)))]
     if statistics is None:
         return [*row, *(cell("-") for _ in range(2 + len(SHARES)))]
@@ -179,13 +177,13 @@ def _statistics(series: Series) -> TaskStatistics | None:
     return task_statistics(series.even) if series.even[0].records else None
 
 
-def _arrivals(series: Series, threshold: float, rng: np.random.Generator) -> list[Arrival]:
+def _arrivals(series: Series, threshold: float) -> list[Arrival]:
     curves = [worst(run) for run in series.runs]
-    return [arrival([run.costs[cost] for run in series.runs], curves, threshold, rng) for cost in COSTS]
+    return [arrival([run.costs[cost] for run in series.runs], curves, threshold, resampling()) for cost in COSTS]
 
 
-def _end(series: Series, accuracy: Accuracy, rng: np.random.Generator) -> Interval:
-    return bootstrap_interval([float(accuracy(run)[-1]) for run in series.runs], rng)
+def _end(series: Series, accuracy: Accuracy) -> Interval:
+    return interval(np.array([accuracy(run)[-1] for run in series.runs]))
 
 
 def _mean(series: Series, accuracy: Accuracy, evaluation: int) -> float:
@@ -201,21 +199,19 @@ def _best(series: Series, accuracy: Accuracy) -> str:
     return f"{best} (step {series.runs[0].costs['steps'][int(curves[0].argmax())]:.0f})"
 
 
-def _bar(interval: Interval) -> Html:
-    return element("td", {"class": "bar", "style": _width(interval.mean)}, safe(_interval(interval)))
+def _bar(share: float, index: int, *texts: Html) -> Html:
+    """A cell above a bar in the colour of a series."""
+    width = 0 if math.isnan(share) else 100 * share
+    return element("td", {"class": f"bar c{index % COLORS}", "style": f"--share:{width:.1f}%"}, *texts)
 
 
-def _width(share: float) -> str:
-    return f"--share:{0 if math.isnan(share) else 100 * share:.1f}%"
+def _text(found: Interval) -> str:
+    text = _points(found.mean)
+    return text if math.isnan(found.low) else f"{text} {_range(found)}"
 
 
-def _interval(interval: Interval) -> str:
-    text = _points(interval.mean)
-    return text if math.isnan(interval.low) else f"{text} {_range(interval)}"
-
-
-def _range(interval: Interval) -> str:
-    return f"[{_points(interval.low)}, {_points(interval.high)}]"
+def _range(found: Interval) -> str:
+    return f"[{_points(found.low)}, {_points(found.high)}]"
 
 
 def _points(share: float) -> str:

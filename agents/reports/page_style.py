@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 _LIGHT = """
---paper:#ffffff;--card:#f6f7f9;--ink:#1b1f24;--soft:#5b6470;--hair:#dde1e6;--bar:#d6e6f5;--good:#00785a;--bad:#b34700;
+--paper:#ffffff;--card:#f6f7f9;--ink:#1b1f24;--soft:#5b6470;--hair:#dde1e6;--good:#00785a;--bad:#b34700;
 --c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#b0589a;--c4:#b98400;--c5:#3aa0dd;--c6:#7a4b1e;--c7:#6b7280;"""
 _DARK = """
---paper:#14171b;--card:#1d2127;--ink:#e8eaed;--soft:#a2abb6;--hair:#343a42;--bar:#1f3f5c;--good:#3ccf9f;--bad:#ff9457;
+--paper:#14171b;--card:#1d2127;--ink:#e8eaed;--soft:#a2abb6;--hair:#343a42;--good:#3ccf9f;--bad:#ff9457;
 --c0:#4aa8e8;--c1:#ff8a3d;--c2:#2fcb9a;--c3:#dd8cc8;--c4:#f0bf3f;--c5:#8fd0f5;--c6:#c99767;--c7:#a3aab5;"""
 
 STYLE = (
@@ -25,7 +25,7 @@ h2{font-size:1.2rem;margin:0 0 4px}
 h3{font-size:1rem;margin:18px 0 8px}
 h4{font-size:.75rem;font-weight:500;margin:8px 0 2px;color:var(--soft)}
 section{margin-top:44px}
-.note{color:var(--soft);margin:0 0 12px;max-width:80ch;font-size:.9rem}
+.note{color:var(--soft);margin:0 0 12px;max-width:110ch;font-size:.9rem}
 .remark{margin:8px 0 0;padding-left:10px;border-left:3px solid var(--c4);max-width:100ch;font-size:.9rem}
 pre,.command{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
@@ -59,6 +59,7 @@ text.x{text-anchor:middle}
 .line.ink.d1{stroke-width:1.4}
 .band{stroke:none;opacity:.13}
 .band.ink{fill:none}
+.bar{--own:var(--c0)}
 .c0{--own:var(--c0)}.c1{--own:var(--c1)}.c2{--own:var(--c2)}.c3{--own:var(--c3)}
 .c4{--own:var(--c4)}.c5{--own:var(--c5)}.c6{--own:var(--c6)}.c7{--own:var(--c7)}
 .line:not(.ink){stroke:var(--own)}
@@ -83,10 +84,12 @@ th,td{padding:5px 10px;border-bottom:1px solid var(--hair);text-align:right;whit
 thead th{color:var(--soft);font-weight:500;font-size:.8rem;vertical-align:bottom}
 th:first-child,td.name{text-align:left}
 tbody th{font-weight:600}
-td.bar{background:linear-gradient(90deg,var(--bar) var(--share),transparent 0)}
+td.bar{background:linear-gradient(90deg,var(--own) var(--share),var(--hair) 0) no-repeat;
+background-position:10px 100%;background-size:calc(100% - 20px) 3px}
+td small{display:block;color:var(--soft)}
 details{margin:10px 0}
 summary{cursor:pointer;font-weight:600;padding:4px 0}
-.samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr));gap:12px}
+.samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,270px),1fr));gap:12px}
 article{background:var(--card);border-radius:10px;padding:10px 14px 12px;border-left:4px solid var(--bad);min-width:0;
 break-inside:avoid;overflow:hidden}
 article.right{border-color:var(--good)}
@@ -95,8 +98,9 @@ article pre{max-height:22em;overflow:auto}
 .right .verdict{color:var(--good)}
 em{color:var(--soft)}
 main{padding-bottom:60px}
-#tip{position:absolute;z-index:2;pointer-events:none;background:var(--paper);border:1px solid var(--hair);font-size:.8rem;
-border-radius:8px;box-shadow:0 4px 16px #0003;padding:6px 10px;font-variant-numeric:tabular-nums;max-width:300px}
+#tip{position:absolute;z-index:2;pointer-events:none;background:var(--paper);border:1px solid var(--hair);
+font-size:.8rem;border-radius:8px;box-shadow:0 4px 16px #0003;padding:6px 10px;max-width:300px;
+font-variant-numeric:tabular-nums}
 #tip div{display:flex;gap:12px;justify-content:space-between}
 #tip i{margin-right:.5em}
 @media print{#theme,#tip,.by{display:none}details::details-content{content-visibility:visible;display:block}
@@ -159,7 +163,7 @@ for (const chart of all('svg.chart')) {
     const head = document.createElement('div');
     head.textContent = write((x - left) / (right - left) * end, 'number') + ' ' + chart.dataset.by;
     tip.replaceChildren(head, ...near.map(([path, point]) => {
-      const row = document.createElement('div'), name = document.createElement('span'), swatch = document.createElement('i');
+      const [row, name, swatch] = ['div', 'span', 'i'].map(tag => document.createElement(tag));
       const value = low + (bottom - point[1]) / (bottom - top) * (high - low);
       swatch.className = 'swatch';
       swatch.style.background = getComputedStyle(path).stroke;

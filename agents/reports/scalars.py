@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter  # noqa: TID253  # this module is what needs it
@@ -12,6 +14,14 @@ from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.types import FloatArray
 
+_LAYOUT = {
+    "accuracy": ("accuracy", "train_accuracy"),
+    "task weight against realised share": ("task_weight", "realised_share", "action_share", "advantage_share"),
+    "filter rate": ("filter_rate",),
+    "reward": ("reward", "improvement"),
+}
+"""Categories of custom scalars, and the quantities in the chart of a task."""
+_EVENTS = "events.out.tfevents.*"
 _OF_STEP = ("rollout_seconds", "update_seconds", "rounds", "rollouts", "carried")
 
 
@@ -25,9 +35,13 @@ class ScalarWriter:
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], *, first_step: int) -> None:
+        is_new = not any(folder.glob(_EVENTS))
         _await_a_later_second(folder)
         self._writer = SummaryWriter(str(folder), purge_step=first_step)
         self._names = names
+        if is_new:  # later processes purge steps of their own only
+            self._writer.add_custom_scalars(layout(names))
+            self._writer.flush()
 
     def add_step(self, report: StepReport) -> None:
         """Weights, shares, rewards and filter rates of every task, and the learner's scalars."""
@@ -66,9 +80,26 @@ class ScalarWriter:
                 self._writer.add_scalar(f"{tag}/{name}", float(value), step)
 
 
+def layout(names: Sequence[str]) -> dict[str, dict[str, list[str | list[str]]]]:
+    """TensorBoard's custom scalars: in each category a chart for each task, in accuracy also the worst and the average.
+
+    Tags are regular expressions that match beginnings, so that a task's would also be met by one with a longer name.
+    """
+    charts = {
+        category: {name: _lines(f"{quantity}/{name}" for quantity in quantities) for name in names}
+        for category, quantities in _LAYOUT.items()
+    }
+    overall = {"worst task and average": _lines(["accuracy/worst_task", "accuracy/average"])}
+    return {**charts, "accuracy": {**overall, **charts["accuracy"]}}
+
+
+def _lines(tags: Iterable[str]) -> list[str | list[str]]:
+    return ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]
+
+
 def _await_a_later_second(folder: Path) -> None:
     """Event files are read in the order of the second in their names; of two of one second the later might be first."""
-    seconds = [int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*")]
+    seconds = [int(file.name.split(".")[3]) for file in folder.glob(_EVENTS)]
     while seconds and int(time.time()) == max(seconds):
         time.sleep(0.05)
 
