@@ -82,7 +82,7 @@ def draw(chart: Chart, *, low: float, high: float) -> Html:
         "class": "chart",
         "viewBox": f"0 0 {_WIDTH} {_HEIGHT}",
         "role": "img",
-        "aria-label": f"{chart.title}, by {chart.x_label}. {said}.",
+        "aria-label": f"{chart.title}; along the axis: {chart.x_label}. {said}.",
         "data-ends": f"{scale.end:.6g} {low:.6g} {high:.6g}",
         "data-box": f"{_LEFT} {_WIDTH - _RIGHT} {_TOP} {_HEIGHT - _BOTTOM}",
         "data-form": chart.form,

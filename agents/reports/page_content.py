@@ -94,8 +94,8 @@ def is_run(folder: Path) -> bool:
     return (folder / "config.json").is_file() and (folder / "history.jsonl").is_file()
 
 
-def read_run(folder: Path, tasks_of: Callable[[Mapping[str, Any]], tuple[str, ...]]) -> RunFolder:
-    """A run's folder; `tasks_of` names the tasks that a config stands for.
+def read_run(folder: Path, tasks_of: Callable[[Path, Mapping[str, Any]], tuple[str, ...]]) -> RunFolder:
+    """A run's folder; `tasks_of` names the tasks of the run that the folder holds and the config describes.
 
     Raises:
         ValueError: if it is no run's folder, or the run has not been evaluated.
@@ -109,7 +109,7 @@ def read_run(folder: Path, tasks_of: Callable[[Mapping[str, Any]], tuple[str, ..
     evaluations = [record for record in records if record["kind"] == "evaluation"]
     if not evaluations:
         raise ValueError(f"{folder} holds a run that has not been evaluated yet: there is nothing to show")
-    tasks, played = tasks_of(config), len(evaluations[0]["accuracies"])
+    tasks, played = tasks_of(folder, config), len(evaluations[0]["accuracies"])
     if len(tasks) != played:
         raise ValueError(f"{folder}: its config names {len(tasks)} tasks, its history has {played}")
     return RunFolder(folder, tasks, config, records)

@@ -35,7 +35,7 @@ border-radius:99px;padding:3px 12px;cursor:pointer}
 ul{list-style:none;padding:0;margin:0}
 .chips{display:flex;flex-wrap:wrap;gap:6px;margin-bottom:12px}
 .chips li{background:var(--card);border:1px solid var(--hair);border-radius:99px;padding:1px 11px;font-size:.85rem}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:12px;margin-top:20px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:20px}
 .tiles dl{margin:0;padding:12px 14px;background:var(--card);border-radius:10px}
 .tiles dt{font-size:.8rem;color:var(--soft)}
 .tiles dd{margin:0;font-size:1.5rem;font-weight:600;letter-spacing:-.02em;overflow-wrap:anywhere}
@@ -153,8 +153,9 @@ for (const chart of all('svg.chart')) {
     const box = chart.getBoundingClientRect();
     const at = (event.clientX - box.left) / box.width * chart.viewBox.baseVal.width;
     const near = all('path.line:not(.off)', chart)
-      .map(path => [path, points(path).sort((a, b) => Math.abs(a[0] - at) - Math.abs(b[0] - at))[0]])
-      .filter(([, point]) => point)
+      .map(path => [path, points(path)])
+      .filter(([, all]) => all.length && at > all[0][0] - 9 && at < all[all.length - 1][0] + 9)
+      .map(([path, all]) => [path, all.sort((a, b) => Math.abs(a[0] - at) - Math.abs(b[0] - at))[0]])
       .sort((a, b) => a[1][1] - b[1][1]);
     if (!near.length || at < left - 8 || at > right + 8) return hide();
     const x = near.reduce((best, [, point]) => Math.abs(point[0] - at) < Math.abs(best - at) ? point[0] : best, 1e9);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.page import write_page
 from mtgrpo_env.agents.reports.page_content import PageContent, content_of_comparison, content_of_runs, read_run
@@ -63,10 +65,12 @@ def _comparison(folder: Path) -> Comparison:
         ) from error
 
 
-def _task_names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of the tasks that a run's config stands for."""
+def _task_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of a run's tasks; those of rows are in its checkpoints, as the files may have gone."""
     if not config.get("rows"):
         return suite_tasks(config["suite"])
+    if checkpoint := newest_checkpoint(folder):
+        return tuple(json.loads((checkpoint / "agent.json").read_text())["suite"]["names"])
     return rows_suite([row for path in config["rows"] for row in read_rows(path)], seed=0).names
 
 

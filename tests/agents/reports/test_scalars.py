@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout  # pyright: ignore[reportAttributeAccessIssue]  # generated
 
 from mtgrpo_env.agents.mtgrpo import StepReport
-from mtgrpo_env.agents.reports.scalars import ScalarWriter
+from mtgrpo_env.agents.reports.scalars import ScalarWriter, layout
 from mtgrpo_env.evaluation import Evaluation
 
 NAMES = ("countdown-mini", "zebra-mini")
@@ -30,6 +32,18 @@ PER_STEP = ("loss", "gradient_norm", "rollout_seconds", "update_seconds", "round
 
 MakeReport = Callable[..., StepReport]
 MakeEvaluation = Callable[..., Evaluation]
+
+
+def layouts_in(folder: Path) -> list[dict[str, dict[str, list[str]]]]:
+    """Category to chart to tags, of every layout that was written."""
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    found: list[dict[str, dict[str, list[str]]]] = []
+    for event in events.Tensors("custom_scalars__config__"):
+        layout = Layout.FromString(event.tensor_proto.string_val[0])
+        charts = {category.title: category.chart for category in layout.category}
+        found.append({title: {c.title: list(c.multiline.tag) for c in charts[title]} for title in charts})
+    return found
 
 
 def scalars_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -130,3 +144,34 @@ def test_a_report_of_another_number_of_tasks_is_a_mistake(tmp_path: Path, make_r
     with pytest.raises(ValueError, match="longer"):
         writer.add_step(make_report(1, num_tasks=3))
     writer.close()
+
+
+def test_tensorboard_has_a_category_for_each_question_and_a_chart_for_each_task(
+    tmp_path: Path, make_report: MakeReport, make_evaluation: MakeEvaluation
+) -> None:
+    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer.add_evaluation(0, make_evaluation(0.5, 0.25))
+    writer.add_step(make_report(1, num_tasks=2))
+    writer.close()
+    (written_layout,) = layouts_in(tmp_path)
+    assert list(written_layout) == ["accuracy", "task weight against realised share", "filter rate", "reward"]
+    assert list(written_layout["accuracy"]) == ["worst task and average", *NAMES]
+    assert list(written_layout["filter rate"]) == list(NAMES)
+    written = scalars_in(tmp_path)
+    patterns = [pattern for charts in written_layout.values() for tags in charts.values() for pattern in tags]
+    for pattern in patterns:
+        assert sum(re.match(pattern, tag) is not None for tag in written) == 1, pattern
+
+
+def test_a_chart_does_not_take_in_a_task_whose_name_goes_on() -> None:
+    tags = layout(("zebra-mini", "zebra-mini_hard"))["filter rate"]["zebra-mini"][1]
+    assert [re.match(tag, "filter_rate/zebra-mini_hard") for tag in tags] == [None]
+
+
+def test_the_layout_is_written_once_and_outlives_what_is_hidden(tmp_path: Path, make_report: MakeReport) -> None:
+    for first_step in (1, 3, 2):
+        writer = ScalarWriter(tmp_path, NAMES, first_step=first_step)
+        writer.add_step(make_report(first_step, num_tasks=2))
+        writer.close()
+    assert len(layouts_in(tmp_path)) == 1
+    assert [step for step, _ in scalars_in(tmp_path)["step/rounds"]] == [1, 2]
