@@ -9,7 +9,7 @@ import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import COSTS, Budget
 from mtgrpo_env.agents.reports.comparison_table import arrival_text
-from mtgrpo_env.agents.reports.page_chart import COLORS
+from mtgrpo_env.agents.reports.page_chart import style_of
 from mtgrpo_env.agents.reports.page_content import PageContent, Series
 from mtgrpo_env.agents.reports.page_curves import Accuracy, average, interval, of_task, resampling, scores, worst
 from mtgrpo_env.agents.reports.page_html import Html, cell, element, joined, safe, section, table
@@ -98,7 +98,7 @@ def said_of_seeds(content: PageContent) -> str:
 
 def label(name: str, index: int) -> Html:
     """A name beside the colour of its lines."""
-    swatch = element("i", {"class": f"swatch c{index % COLORS}"})
+    swatch = element("i", {"class": f"swatch {style_of(index)}"})
     return joined([swatch, safe(name)])
 
 
@@ -202,7 +202,7 @@ def _best(series: Series, accuracy: Accuracy) -> str:
 def _bar(share: float, index: int, *texts: Html) -> Html:
     """A cell above a bar in the colour of a series."""
     width = 0 if math.isnan(share) else 100 * share
-    return element("td", {"class": f"bar c{index % COLORS}", "style": f"--share:{width:.1f}%"}, *texts)
+    return element("td", {"class": f"bar {style_of(index)}", "style": f"--share:{width:.1f}%"}, *texts)
 
 
 def _text(found: Interval) -> str:

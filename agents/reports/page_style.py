@@ -38,7 +38,7 @@ ul{list-style:none;padding:0;margin:0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:20px}
 .tiles dl{margin:0;padding:12px 14px;background:var(--card);border-radius:10px}
 .tiles dt{font-size:.8rem;color:var(--soft)}
-.tiles dd{margin:0;font-size:1.5rem;font-weight:600;letter-spacing:-.02em;overflow-wrap:anywhere}
+.tiles dd{margin:0;font-size:1.3rem;font-weight:600;letter-spacing:-.02em;overflow-wrap:anywhere}
 .tiles dd.note{font-size:.78rem;font-weight:400;letter-spacing:0;color:var(--soft)}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr));gap:20px 22px}
 figure{margin:0;break-inside:avoid;min-width:0}
@@ -59,12 +59,15 @@ text.x{text-anchor:middle}
 .line.ink.d1{stroke-width:1.4}
 .band{stroke:none;opacity:.13}
 .band.ink{fill:none}
+figure:has(.band.d1) .band{opacity:.05}
 .bar{--own:var(--c0)}
 .c0{--own:var(--c0)}.c1{--own:var(--c1)}.c2{--own:var(--c2)}.c3{--own:var(--c3)}
 .c4{--own:var(--c4)}.c5{--own:var(--c5)}.c6{--own:var(--c6)}.c7{--own:var(--c7)}
 .line:not(.ink){stroke:var(--own)}
 .band:not(.ink){fill:var(--own)}
 .swatch{display:inline-block;width:.7em;height:.7em;border-radius:2px;background:var(--own);margin-right:.5em}
+.swatch.d1{background:none;border:2px solid var(--own)}
+.swatch.d2{opacity:.5}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;margin-bottom:12px;font-size:.85rem}
 .legend li{display:flex;align-items:center;gap:6px}
 .legend li[role]{cursor:pointer}

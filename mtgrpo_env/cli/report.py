@@ -77,7 +77,8 @@ def _task_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
 def _answer(sample: StoredSample) -> str | None:
     """A response that is right, if the task finds one."""
     try:
-        task = task_type(str(sample.row.get("task")), "sample")()
+        env_type = task_type(str(sample.row.get("task")), "sample")
+        task = env_type(*(level for level in env_type.LEVELS if level == sample.row.get("level")))
         return task.oracle(task.from_ground_truth(sample.row["ground_truth"], sample.prompt))
     except (ValueError, KeyError, TypeError):
         return None
