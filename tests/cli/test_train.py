@@ -150,7 +150,7 @@ def test_the_checkpoint_of_the_best_worst_task_is_written_at_its_evaluation_and_
     accuracies = {0: (0.9, 0.9), 1: (0.1, 0.9), 2: (0.3, 0.2), 3: (0.2, 1.0), 4: (0.5, 0.4), 5: (0.0, 1.0)}
     best_steps = {1: 1, 2: 2, 3: 2, 4: 4, 5: 4}
 
-    def scripted(agent: MTGRPOAgent, problems: object) -> Evaluation:
+    def scripted(agent: MTGRPOAgent, problems: object, on_group: object) -> Evaluation:
         counts = np.array([8, 8])
         return Evaluation(agent.suite.names, np.array(accuracies[agent.step]), counts, np.zeros_like(counts))
 
