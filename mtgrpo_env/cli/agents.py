@@ -187,20 +187,19 @@ class _Checkpoint(Agent):
 
     def _load(self, source: str) -> LanguageModelPolicy:
         import torch
+        import transformers
 
         from mtgrpo_env.agents.llm.policy import load_model
 
+        transformers.utils.logging.disable_progress_bar()  # it would draw over ours
         model = load_model(source)
         torch.nn.Module.to(model, self._options.device)
         return self._with(model, source)
 
     def _with(self, model: Any, source: str) -> LanguageModelPolicy:
-        import transformers
-
         from mtgrpo_env.agents.llm.engines import Decoding
         from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, load_tokenizer
 
-        transformers.utils.logging.disable_progress_bar()  # it would draw over ours
         return LanguageModelPolicy(model, load_tokenizer(source), decoding=Decoding(), seed=self._options.seed)
 
 

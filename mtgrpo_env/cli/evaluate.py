@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 import time
@@ -26,6 +27,8 @@ from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import response_rows
 from mtgrpo_env.problem_sets import ProblemSet
 from mtgrpo_env.types import Group
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,12 +108,20 @@ class _Watched:
         self._scorer = Scorer(problem_set.suite.names)
         self._progress = progress
         self._heard = 0
+        self._differing = 0
         self._bar: TaskID = progress.add_task(self._described(), total=len(problem_set.problems))
 
     def play(self, rollouts: int) -> Cell:
         started = time.perf_counter()
         self._agent.play(self._problem_set, self._add, self._hear)
         seconds = time.perf_counter() - started
+        if rollouts > 1 and self._heard and not self._differing:
+            _LOG.warning(
+                "%s gave the same response in all %d rollouts of every problem: avg@n and pass@k are those of one. "
+                "Does it draw tokens at all?",
+                self._name,
+                rollouts,
+            )
         problem_set, scores = self._problem_set, self._scorer.scores()
         return Cell(self._name, problem_set.name, problem_set.fingerprint(), rollouts, seconds, scores)
 
@@ -118,6 +129,8 @@ class _Watched:
         extras = (step.extras for rollout in group.rollouts for step in rollout.steps)
         spent: list[Spent] = [of_one for extra in extras if (of_one := self._agent.spent(extra)) is not None]
         self._scorer.add(group, spent)
+        if spent:
+            self._differing += len({tuple(step.action for step in rollout.steps) for rollout in group.rollouts}) > 1
         self._progress.advance(self._bar)
         if self._saved is not None:
             about = {"agent": self._name, "suite": self._problem_set.name}
