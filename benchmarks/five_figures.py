@@ -19,6 +19,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
+from matplotlib.typing import ColorType
 
 from mtgrpo_env.agents.methods import MethodConfig, named_method
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
@@ -106,7 +107,7 @@ def train(name: str, seed: int, steps: int) -> Run:
     return run
 
 
-def lock_color(k: int) -> tuple[float, ...]:
+def lock_color(k: int) -> tuple[float, float, float, float]:
     return colormaps["plasma_r"](0.18 + 0.7 * k / HARDEST)
 
 
@@ -115,12 +116,12 @@ def over_seeds(runs: Sequence[Run], values: Callable[[Run], FloatArray]) -> Floa
     return np.nanmean([smoothed(np.nan_to_num(values(run))) for run in runs], axis=0)
 
 
-def label_ends(axes: Axes, x: float, ends: Sequence[tuple[float, str, object]], *, gap: float = 0.055) -> None:
+def label_ends(axes: Axes, x: float, ends: Sequence[tuple[float, str, ColorType]], *, gap: float = 0.055) -> None:
     """Names beside the ends of lines, moved apart where they would touch."""
     lowest = -np.inf
     for y, text, of_line in sorted(ends, key=lambda end: end[0]):
         lowest = max(y, lowest + gap)
-        axes.annotate(text, (x, lowest), xytext=(6, 0), textcoords="offset points", color=of_line, va="center")  # pyright: ignore[reportArgumentType]  # any colour will do
+        axes.annotate(text, (x, lowest), xytext=(6, 0), textcoords="offset points", color=of_line, va="center")
 
 
 def plain(axes: Axes, *, title: str, xlabel: str, ylabel: str = "") -> Axes:
