@@ -16,7 +16,9 @@ REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 SERVING = ["fastapi>=0.115", "uvicorn>=0.30"]  # what `transformers serve` wants besides
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
+DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
 DEV = [
+    *DOCS,
     "build>=1.2",
     "hypothesis>=6.100",
     "pre-commit>=3.7",
@@ -51,6 +53,7 @@ setup(
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
         "test-vllm": [*TRAIN, *TEST_VLLM],
+        "docs": DOCS,
         "dev": [*TRAIN, *MATH, *ENDPOINTS, *SERVING, *DEEPSPEED, *DEV],
     },
     entry_points={"console_scripts": ["mtgrpo=mtgrpo_env.cli:main"]},
