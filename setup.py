@@ -14,6 +14,7 @@ MATH = ["sympy>=1.12"]
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
+VERIFIERS = ["verifiers>=0.4,<0.5"]  # its interface changed altogether from 0.1 to 0.4
 DEV = [
     "build>=1.2",
     "hypothesis>=6.100",
@@ -45,6 +46,7 @@ setup(
         "train": TRAIN,
         "math": MATH,
         "reasoning-gym": REASONING_GYM,
+        "verifiers": VERIFIERS,
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
         "test-vllm": [*TRAIN, *TEST_VLLM],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def test_a_process_that_is_killed_leaves_no_file_under_the_name(environment: dic
     line = [sys.executable, "-m", "mtgrpo_env", "export", "--suite", "mini", "--problems", "10000000", "--out", out]
     with subprocess.Popen(line, env=environment, stderr=subprocess.PIPE) as process:
         while process.poll() is None and not any(path.stat().st_size for path in tmp_path.iterdir()):
-            pass
+            time.sleep(0.02)
         process.kill()
     assert not out.exists()
     assert [path.name for path in tmp_path.iterdir()] == [".unfinished-train.jsonl"]
