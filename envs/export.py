@@ -1,7 +1,7 @@
 """Any suite of tasks with ground truths as data rows, which verl and TRL load and `read_rows` reads back.
 
 The columns are those of the paper's files (see `row_schema`), but the ground truth is JSON text that names its
-task: the fields differ from task to task, and a column of a parquet file has one type.
+task and level: the fields differ from task to task, and a column of a parquet file has one type.
 """
 
 from __future__ import annotations
@@ -132,12 +132,12 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
         truth = _truth(env, opening.puzzle, problem)
     except ValueError as error:
         raise ValueError(f"task {name!r} cannot be exported: {error}") from error
-    made = opening.provenance
+    made, judged_as = opening.provenance, f"{truth.task}-{truth.level}"
     return {
-        "data_source": f"{truth.task}-{truth.level}-{made.split}",
+        "data_source": f"{judged_as}-{made.split}",
         "prompt": [{"role": "user", "content": opening.prompt}],
         "ability": truth.task,
-        "reward_model": {"style": "rule", "ground_truth": json.dumps({"task": truth.task, **truth.fields})},
+        "reward_model": {"style": "rule", "ground_truth": json.dumps({**truth.fields, "task": judged_as})},
         "extra_info": {
             "index": truth.index,
             "split": made.split,

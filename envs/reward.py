@@ -21,7 +21,7 @@ Messages = Sequence[Mapping[str, Any]]
 """Of a chat: each has a "role" and a "content"."""
 
 GroundTruth = Mapping[str, Any] | str
-"""What a row says is right, or that as JSON text; exported rows also say of which "task"."""
+"""What a row says is right, or that as JSON text; in exported rows it also names its "task", like "arc-mini"."""
 
 
 def reward(
@@ -29,7 +29,7 @@ def reward(
 ) -> float:
     r"""What a completion earns: 1.0 correct, 0.1 wrong, 0.0 no answer, and NaN where the scorer itself failed.
 
-    >>> truth = {"task": "countdown", "numbers": "3,5,7", "target": 22}
+    >>> truth = {"task": "countdown-mini", "numbers": "3,5,7", "target": 22}
     >>> reward("C3,5,7=22:", r"\boxed{3*5+7}", truth), reward("C3,5,7=22:", r"\boxed{3*5-7}", truth)
     (1.0, 0.1)
 
@@ -37,7 +37,8 @@ def reward(
         prompt: what was asked; some tasks look for the answer's origin, or for the options, in it.
         completion: the response, or the messages that hold it; of a conversation, those of the assistant in order.
         ground_truth: of the row.
-        task: whose ground truth it is, where it does not say so itself.
+        task: whose ground truth it is, like "arc-mini" or "arc", where it does not say so itself; some answers are
+            written otherwise at the mini levels.
 
     Raises:
         ValueError: if the ground truth names no known task, or is malformed. No completion raises.
@@ -135,14 +136,15 @@ class _Case(NamedTuple):
 
 
 @cache
-def _judge(task: str) -> BoxedTask[Any]:
-    """Judges every level: the puzzle says all that a verdict depends on."""
-    return task_type(task, "ground truth")()
+def _judge(name: str) -> BoxedTask[Any]:
+    task, _, level = name.partition("-")
+    env_type = task_type(task, "ground truth")
+    return env_type(level) if level else env_type()
 
 
 def _task_of(data_source: str) -> str:
-    """The first part of `<task>-<level>-<split>`."""
-    return data_source.rsplit("-", 2)[0]
+    """`<task>-<level>-<split>` without the split."""
+    return data_source.rpartition("-")[0]
 
 
 def _read(ground_truth: GroundTruth) -> Mapping[str, Any]:

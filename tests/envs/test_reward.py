@@ -20,9 +20,10 @@ from mtgrpo_env.envs.worker_pool import ScorerFailure
 from mtgrpo_env.hostile import HOSTILE, judge_all
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, Verdict
 
-COUNTDOWN = {"task": "countdown", "numbers": "3,5,7", "target": 22}
+ALL_TASKS = [f"{name}-{level}" for name, task in REASON_TASKS.items() for level in task.LEVELS]
+COUNTDOWN = {"task": "countdown-mini", "numbers": "3,5,7", "target": 22}
 RIGHT, WRONG_BOX, NO_BOX = r"\boxed{3*5+7}", r"\boxed{3*5-7}", "22"
-GUESSING = {"task": "guessing", "low": 11, "high": 17, "number": 13, "guesses": 3}
+GUESSING = {"task": "guessing-easy", "low": 11, "high": 17, "number": 13, "guesses": 3}
 
 
 def said(*contents: str | None) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def said(*contents: str | None) -> list[dict[str, Any]]:
 
 def row_and_oracle(name: str) -> tuple[dict[str, Any], str, str]:
     """An exported row of a task, its oracle's answer and a guess that is wrong."""
-    suite = reason_suite([f"{name}-easy"])
+    suite = reason_suite([name])
     (problem,) = fresh_problems(suite, 1)
     (row,) = export_rows(suite, [problem])
     (task,), opening = suite.envs(0, 1), suite.opening(problem)
@@ -41,12 +42,12 @@ def row_and_oracle(name: str) -> tuple[dict[str, Any], str, str]:
     return row, right, right.replace("{", "{1")
 
 
-@pytest.mark.parametrize("name", REASON_TASKS)
+@pytest.mark.parametrize("name", ALL_TASKS)
 def test_every_signature_gives_the_verdict_of_the_env(name: str) -> None:
     row, right, wrong = row_and_oracle(name)
     truth = row["reward_model"]["ground_truth"]
     # A first guess that is wrong is no answer yet where the conversation goes on.
-    of_wrong = 0.0 if name == "guessing" else 0.1
+    of_wrong = 0.0 if name.startswith("guessing") else 0.1
     for completion, expected in ((right, 1.0), (wrong, of_wrong), ("I do not know.", 0.0)):
         assert reward(row["prompt"], completion, truth) == expected
         assert reward(row["prompt"][0]["content"], said(completion), json.loads(truth)) == expected
@@ -57,7 +58,7 @@ def test_every_signature_gives_the_verdict_of_the_env(name: str) -> None:
         assert given == [expected]
 
 
-@pytest.mark.parametrize("name", REASON_TASKS)
+@pytest.mark.parametrize("name", [f"{name}-easy" for name in REASON_TASKS])
 def test_no_hostile_completion_is_right_or_stops_the_scorer(name: str) -> None:
     row, _, _ = row_and_oracle(name)
     truth = row["reward_model"]["ground_truth"]
@@ -75,9 +76,16 @@ def test_the_question_travels_where_the_verdict_depends_on_it() -> None:
     assert compute_score("math-easy-train", r"\boxed{6*7}", truth, {"question": asked})["score"] == 0.1
 
 
+def test_the_level_decides_how_an_answer_is_written() -> None:
+    truth = {"target": "0 0 6"}
+    assert reward("", r"\boxed{006}", {**truth, "task": "arc-mini"}) == 1.0
+    assert reward("", r"\boxed{0 0 6}", {**truth, "task": "arc-easy"}) == 1.0
+    assert reward("", r"\boxed{006}", {**truth, "task": "arc-easy"}) == 0.1
+
+
 def test_the_task_may_stand_beside_a_ground_truth_that_does_not_name_it() -> None:
     bare = {key: value for key, value in COUNTDOWN.items() if key != "task"}
-    assert reward("", RIGHT, bare, task="countdown") == 1.0
+    assert reward("", RIGHT, bare, task="countdown") == reward("", RIGHT, bare, task="countdown-hard") == 1.0
     assert compute_score("countdown-very_hard-test", RIGHT, bare)["score"] == 1.0
     assert trl_reward([""], [RIGHT], reward_model=[{"ground_truth": bare}], data_source=["countdown-easy-test"]) == [
         1.0
@@ -141,6 +149,7 @@ def test_a_batch_is_handed_to_the_slow_scorers_before_the_first_verdict(monkeypa
         ("{", "expected a ground truth as JSON"),
         ("[1]", "expected a ground truth like"),
         ({"task": "chess"}, r"ground truth: task must be one of \['countdown'"),
+        ({"task": "arc-odd"}, "level of Arc must be one of"),
         ({"task": "countdown", "target": 3}, "ground truth needs 'numbers'"),
     ],
 )

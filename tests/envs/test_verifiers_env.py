@@ -24,7 +24,6 @@ vf = pytest.importorskip("verifiers.v1", reason="verifiers 0.4 is not installed"
 import mtgrpo_env  # noqa: E402
 from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS  # noqa: E402
 from mtgrpo_env.envs.reward import verdict  # noqa: E402
-from mtgrpo_env.envs.rows import task_type  # noqa: E402
 from mtgrpo_env.envs.verifiers_env import TASKSET, SuiteEnv, load_environment  # noqa: E402
 from mtgrpo_env.text_env import SCORER_ERROR  # noqa: E402
 from mtgrpo_env.types import SPLITS, Split  # noqa: E402
@@ -96,7 +95,8 @@ def oracles(env: SuiteEnv) -> Answer:
 
     def answer(messages: list[dict[str, str]]) -> str:
         prompt = messages[0]["content"]
-        task = task_type(truths[prompt]["task"], "here")()
+        name, level = truths[prompt]["task"].split("-")
+        task = REASON_TASKS[name](level)
         return task.oracle(task.from_ground_truth(truths[prompt], prompt))
 
     return answer
