@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,8 @@ def test_the_hash_knows_the_prompts_the_ground_truths_and_their_order(tmp_path: 
     ):
         path.write_text("\n".join(changed), "utf-8")
         assert content_hash(read_rows(path)) != content_hash(rows)
+    reordered = [replace(row, ground_truth=dict(sorted(row.ground_truth.items(), reverse=True))) for row in rows]
+    assert content_hash(reordered) == content_hash(rows)
 
 
 def test_what_is_exported_depends_on_the_seed_alone(tmp_path: Path) -> None:

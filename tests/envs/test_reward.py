@@ -70,10 +70,11 @@ def test_no_hostile_completion_is_right_or_stops_the_scorer(name: str) -> None:
 
 def test_the_question_travels_where_the_verdict_depends_on_it() -> None:
     """Repeating what was asked is no answer, and verl shows its scorer no prompt."""
-    asked, truth = "What is 6*7?", {"task": "math", "target": "42"}
-    assert reward(asked, r"\boxed{42}", truth) == 1.0
-    assert reward(asked, r"\boxed{6*7}", truth) == 0.1
-    assert compute_score("math-easy-train", r"\boxed{6*7}", truth, {"question": asked})["score"] == 0.1
+    pytest.importorskip("sympy")
+    asked, truth, copied = "Expand (x+1)^2.", {"task": "math-easy", "target": "x^2+2x+1"}, r"\boxed{(x+1)^2}"
+    assert reward("", copied, truth) == 1.0
+    assert reward(asked, copied, truth) == 0.1
+    assert compute_score("math-easy-train", copied, truth, {"question": asked})["score"] == 0.1
 
 
 def test_the_level_decides_how_an_answer_is_written() -> None:
