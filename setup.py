@@ -17,6 +17,7 @@ SERVING = ["fastapi>=0.115", "uvicorn>=0.30"]  # what `transformers serve` wants
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
 DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
+VERIFIERS = ["verifiers>=0.4,<0.5"]  # its interface changed altogether from 0.1 to 0.4
 DEV = [
     *DOCS,
     "build>=1.2",
@@ -50,6 +51,7 @@ setup(
         "train": TRAIN,
         "math": MATH,
         "reasoning-gym": REASONING_GYM,
+        "verifiers": VERIFIERS,
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
         "test-vllm": [*TRAIN, *TEST_VLLM],

@@ -1,4 +1,4 @@
-"""The `mtgrpo` command: `train`, `compare`, `evaluate`, `tasks`, `check`, `score`."""
+"""The `mtgrpo` command: `train`, `compare`, `evaluate`, `tasks`, `check`, `score`, `export`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _COMMANDS = {
     "tasks": "list the tasks there are",
     "check": "check tasks of your own, and data files for leaks",
     "score": "score stored responses",
+    "export": "write a suite's problems as rows that other trainers load",
 }
 
 
