@@ -137,16 +137,9 @@ def test_importing_the_package_loads_numpy_and_gymnasium_only() -> None:
 def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
     light = [name for name in SOURCES if name.startswith(("mtgrpo_env.envs", "mtgrpo_env.agents"))]
     light = [name for name in light if not name.endswith("worker")]  # these run in processes of their own
-    heavy = (
-        "llm",
-        "neural",
-        "endpoints.openai_server",
-        "reports.figure",
-        "reports.comparison_report",
-        "reports.scalars",
-    )
     light.remove("mtgrpo_env.envs.verifiers_env")
-    heavy = ("llm", "neural", "reports.figure", "reports.comparison_report", "reports.scalars")
+    reports = ("reports.figure", "reports.comparison_report", "reports.scalars")
+    heavy = ("llm", "neural", "endpoints.openai_server", *reports)
     prefixes = tuple(f"mtgrpo_env.agents.{name}" for name in heavy)
     imports = ", ".join(name for name in light if not name.startswith(prefixes))
     code = f"import {imports}, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"
