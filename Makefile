@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # DeepSpeed's operators are not needed; without this its setup looks for a compiler.
 export DS_BUILD_OPS ?= 0
 
-.PHONY: train test test-vllm check format clean
+.PHONY: train test test-vllm check docs release-check format clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -55,9 +55,17 @@ test-vllm: $(VLLM_VENV)/.vllm ## run the tests of the language model with a real
 check: $(VENV)/.dev ## check the types; pyright fetches itself from the npm registry
 	$(BIN)/pyright --level warning
 
+docs: $(VENV)/.dev ## build the documentation into site/, strictly; asks no network
+	$(BIN)/mkdocs build --strict
+
+release-check: $(VENV)/.dev ## build sdist and wheel into dist/, check what they hold, use the wheel in a new environment
+	rm -rf build dist
+	$(BIN)/python -m build
+	DIST=dist $(BIN)/pytest -q tests/test_package.py
+
 format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## delete the environment and build products, keep the runs
-	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) build dist site *.egg-info

@@ -11,10 +11,15 @@ ROWS = ["pyarrow>=18"]
 MODELS = ["torch>=2.13,<2.15", "transformers>=5.16.1,<5.24"]
 TRAIN = [*MODELS, "numpy>=2.1", "tensorboard>=2.20", "matplotlib>=3.8", *CLI, *ROWS]
 MATH = ["sympy>=1.12"]
+ENDPOINTS = ["openai>=2.0"]
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
+SERVING = ["fastapi>=0.115", "uvicorn>=0.30"]  # what `transformers serve` wants besides
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
+DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
+VERIFIERS = ["verifiers>=0.4,<0.5"]  # its interface changed altogether from 0.1 to 0.4
 DEV = [
+    *DOCS,
     "build>=1.2",
     "hypothesis>=6.100",
     "pre-commit>=3.7",
@@ -42,13 +47,16 @@ setup(
     install_requires=["numpy>=1.26", "gymnasium>=1.1"],
     extras_require={
         "cli": [*CLI, *ROWS],
+        "endpoints": [*CLI, *ENDPOINTS, *ROWS],
         "train": TRAIN,
         "math": MATH,
         "reasoning-gym": REASONING_GYM,
+        "verifiers": VERIFIERS,
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
         "test-vllm": [*TRAIN, *TEST_VLLM],
-        "dev": [*TRAIN, *MATH, *DEEPSPEED, *DEV],
+        "docs": DOCS,
+        "dev": [*TRAIN, *MATH, *ENDPOINTS, *SERVING, *DEEPSPEED, *DEV],
     },
     entry_points={"console_scripts": ["mtgrpo=mtgrpo_env.cli:main"]},
     classifiers=[

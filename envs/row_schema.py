@@ -6,6 +6,7 @@ messages) and a `ground_truth`, alone or inside `reward_model`. All else, `extra
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,15 +30,16 @@ def names(record: Record) -> tuple[str, str | None, str | None]:
 
 
 def ground_truth(record: Record) -> Mapping[str, Any]:
-    """What the task's `from_ground_truth` reads.
+    """What the task's `from_ground_truth` reads, given as an object or as its JSON text.
 
     Raises:
         ValueError: naming file, row and column, if there is none.
     """
     found = record.find("reward_model.ground_truth", "ground_truth")
-    if not isinstance(found, Mapping):
-        raise record.error("ground_truth", "an object such as {'target': ...}", found)
-    return found
+    truth = _parsed(found) if isinstance(found, str) else found
+    if not isinstance(truth, Mapping):
+        raise record.error("ground_truth", "an object such as {'target': ...}, or its JSON", found)
+    return truth
 
 
 def prompt(record: Record) -> str:
@@ -58,3 +60,11 @@ def prompt(record: Record) -> str:
             raise record.error(f"prompt[{position}]", "a chat message with a str 'content'", message)
         contents.append(content)
     return "\n\n".join(contents)
+
+
+def _parsed(text: str) -> Any:
+    """What a text is the JSON of; None if it is of nothing."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

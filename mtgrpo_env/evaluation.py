@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,7 @@ def evaluate_answers(
     answer: Answerer,
     problems: Sequence[Problem],
     *,
+    rollouts_per_problem: int = 1,
     seed: int = 0,
     on_group: GroupCallback = _ignore,
 ) -> Evaluation:
@@ -92,8 +94,29 @@ def evaluate_answers(
         env = suite.envs(problem.task_id, 1)[0].unwrapped
         if not isinstance(env, TextEnv):
             raise ValueError(f"oracle and random answers need text tasks; task {name!r} is a {type(env).__name__}")
-        tally.add(Group(problem, (_play(env, name, problem, answer, rng),)))
+        rollouts = tuple(_play(env, name, problem, answer, rng) for _ in range(rollouts_per_problem))
+        tally.add(Group(problem, rollouts))
     return tally.evaluation()
+
+
+class RandomActions:
+    """A policy that draws every action from the task's action space, uniformly where that means anything.
+
+    Args:
+        suite: the tasks.
+        seed: of the draws.
+    """
+
+    def __init__(self, suite: TaskSuite, *, seed: int = 0) -> None:
+        self._spaces = [copy.deepcopy(suite.envs(k, 1)[0].action_space) for k in range(suite.num_tasks)]
+        for k, space in enumerate(self._spaces):
+            space.seed(seed + k)
+
+    def act(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> tuple[list[Any], list[None]]:
+        """A draw for each observation."""
+        return [self._spaces[k].sample() for k in task_ids], [None] * len(task_ids)
 
 
 def oracle(env: TextEnv[Any], puzzle: Any, rng: np.random.Generator) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm.data import Completion, fold
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
@@ -181,6 +181,12 @@ def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTra
         FileNotFoundError: if `source` looks like a folder and is none.
     """
     return AutoModelForCausalLM.from_pretrained(_checked_source(source), dtype=dtype)
+
+
+def model_without_weights(source: str | Path) -> PreTrainedModel:
+    """The shape of a model whose weights another engine holds; raises as `load_model` does."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(_checked_source(source)))
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import BASE, COSTS, Budget, Comparison, Measure
-from mtgrpo_env.agents.reports.statistics import Arrival, CostRatio, Interval
+from mtgrpo_env.agents.reports.markdown import percent, table, with_interval
+from mtgrpo_env.agents.reports.statistics import Arrival, CostRatio
 from mtgrpo_env.agents.reports.summary import Summary
 from mtgrpo_env.agents.reports.task_statistics import SHARES, task_statistics
 from mtgrpo_env.types import FloatArray
@@ -78,9 +79,9 @@ def _at_equal(comparison: Comparison, summary: Summary, budget: Budget) -> Itera
         runs = comparison.chosen(method)
         tasks = np.mean([run.at(*budget) for run in runs], axis=0)  # (K,)
         worst, average, relative = (summary.scores[method, m, budget] for m in ("worst", "average", "relative"))
-        rows.append([method, _percent(worst), _percent(average), _interval(relative, "+.1f")])
+        rows.append([method, percent(worst), percent(average), with_interval(relative, "+.1f")])
         rows[-1] += [f"{100 * task:.1f}" for task in tasks]
-    yield _table(header, rows)
+    yield table(header, rows)
 
 
 def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
@@ -90,7 +91,7 @@ def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
         "Median over seeds; a seed that never arrives counts as beyond what its run spent, so a median is known "
         "only where more than half the seeds arrive."
     )
-    yield _table(
+    yield table(
         ["method", "worst task", "seeds that arrive", *COSTS],
         (_arrival_row(summary, method, threshold) for threshold in thresholds for method in comparison.tuned),
     )
@@ -107,7 +108,7 @@ def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
         for threshold in thresholds
         for method in others
     )
-    yield _table(["", "worst task", *COSTS], rows)
+    yield table(["", "worst task", *COSTS], rows)
 
 
 def _arrival_row(summary: Summary, method: str, threshold: float) -> list[str]:
@@ -133,10 +134,10 @@ def _differences(comparison: Comparison, summary: Summary) -> Iterator[str]:
     measures: tuple[Measure, ...] = ("worst", "average")
     shown = [(measure, budget) for measure in measures for budget in comparison.budgets]
     rows = [
-        [f"{comparison.first} − {other}", *(_percent(summary.differences[other, *key], "+.1f") for key in shown)]
+        [f"{comparison.first} − {other}", *(percent(summary.differences[other, *key], "+.1f") for key in shown)]
         for other in others
     ]
-    yield _table(["", *(f"{measure}, {amount:,.0f} {cost}" for measure, (cost, amount) in shown)], rows)
+    yield table(["", *(f"{measure}, {amount:,.0f} {cost}" for measure, (cost, amount) in shown)], rows)
 
 
 def _rates(comparison: Comparison) -> Iterator[str]:
@@ -150,7 +151,7 @@ def _rates(comparison: Comparison) -> Iterator[str]:
         f"at step {comparison.horizon:.0f}. In brackets the seeds that finished, where some did not."
     )
     rows = [[method, *(_rate(comparison, method, lr) for lr in settings.lrs)] for method in settings.methods]
-    yield _table(["method", *(f"{lr:g}" for lr in settings.lrs)], rows)
+    yield table(["method", *(f"{lr:g}" for lr in settings.lrs)], rows)
 
 
 def _rate(comparison: Comparison, method: str, lr: float) -> str:
@@ -170,7 +171,7 @@ def _tasks(comparison: Comparison) -> Iterator[str]:
         "without gradient, mean task weight, and the task's share of what was trained on, counted in three ways."
     )
     header = ["method", "task", "accuracy", "without gradient", "weight", *(f"share of {s}" for s in SHARES.values())]
-    yield _table(header, (row for method in comparison.tuned for row in _task_rows(comparison, method)))
+    yield table(header, (row for method in comparison.tuned for row in _task_rows(comparison, method)))
 
 
 def _task_rows(comparison: Comparison, method: str) -> Iterator[list[str]]:
@@ -190,19 +191,3 @@ def arrival_text(arrival: Arrival) -> str:
     if math.isnan(arrival.low):
         return text
     return f"{text} [{arrival.low:,.0f}, {'never' if math.isinf(arrival.high) else f'{arrival.high:,.0f}'}]"
-
-
-def _percent(interval: Interval, form: str = ".1f") -> str:
-    return _interval(Interval(100 * interval.mean, 100 * interval.low, 100 * interval.high), form)
-
-
-def _interval(interval: Interval, form: str) -> str:
-    if math.isnan(interval.mean):
-        return "-"
-    text = f"{interval.mean:{form}}"
-    return text if math.isnan(interval.low) else f"{text} [{interval.low:{form}}, {interval.high:{form}}]"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)

@@ -1,4 +1,4 @@
-"""The `mtgrpo` command: `train`, `compare`, `evaluate`, `tasks`, `check`, `score`, `report`."""
+"""The `mtgrpo` command: `train`, `compare`, `report`, `evaluate`, `tasks`, `check`, `score`, `export`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _COMMANDS = {
     "check": "check tasks of your own, and data files for leaks",
     "score": "score stored responses",
     "report": "one page of a run, of several, or of a comparison",
+    "export": "write a suite's problems as rows that other trainers load",
 }
 
 

@@ -1,150 +1,195 @@
-"""`mtgrpo evaluate`: accuracy of an agent on every task of a suite, or of a file of rows."""
+"""`mtgrpo evaluate`: agents side by side on suites of tasks, the worst task first."""
 
 from __future__ import annotations
 
 import json
+import logging
+import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import IO
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mtgrpo_env.agents.checkpoints import atomic_file
+from mtgrpo_env.agents.reports.markdown import percent
+from mtgrpo_env.agents.reports.scores import Scorer, Spent
+from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
+from mtgrpo_env.cli.agents import Agent, AgentOptions, Unplayable, check_agents, named_agent
+from mtgrpo_env.cli.problem_sets import named_problem_set, rows_problem_set
 from mtgrpo_env.envs.answers import Extraction
-from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.envs.responses import response_rows
-from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
-from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_answers, evaluate_policy, guess, oracle
-from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.types import Group, Problem
+from mtgrpo_env.problem_sets import ProblemSet
+from mtgrpo_env.types import Group
 
-_BASELINES = {"oracle": oracle, "random": guess}
+_LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Config:
-    """Play held-out problems of a suite, or the rows of a file, and print accuracy per task, worst and average."""
+@dataclass(frozen=True, kw_only=True)
+class Config(AgentOptions):
+    """Play held-out problems of suites, or the rows of files, and report the accuracy of every task."""
 
-    agent: str
-    """oracle, random, or a checkpoint: a folder or a hub id."""
-    rows: Path | None = None
-    """Rows to play, .parquet or .jsonl; one task for each task and level in them."""
-    suite: str = "mini"
-    """Suite to play where there are no rows: a name, or tasks like "countdown-easy,arc-hard"."""
+    agent: tuple[str, ...]
+    """One or more of: oracle; random; a checkpoint, a folder or a hub id, with or without "hf:" before it;
+    vllm:<checkpoint>; openai:<model>@<base url>, any server with OpenAI's protocol (its key is read from
+    OPENAI_API_KEY), or completions:<model>@<base url> for a prompt that is continued as it stands;
+    package.module:function, which makes a policy for a suite."""
+    suite: tuple[str, ...] = ()
+    """One or more of: a named suite (mini, mini-nine, easy, medium, hard, very_hard, nine); tasks like
+    "countdown-easy,arc-hard"; control, six tasks of classic control; gym:<ids>, such as gym:CartPole-v1,Taxi-v4;
+    reasoning-gym:<data sets>; package.module:function, which makes a suite. By default mini, if there are no rows."""
+    rows: tuple[Path, ...] = ()
+    """Files of rows to play, .parquet or .jsonl; one task for each task and level in them."""
     problems: int = 300
     """Held-out problems of each task of a suite."""
-    rollouts: int = 1
-    """Rollouts of each problem, for a checkpoint."""
-    max_new_tokens: int = 1024
-    """Longest response of a checkpoint, in tokens; cut to what its context leaves."""
-    temperature: float = 1.0
-    """Of a checkpoint's sampling; 0 takes the likeliest token."""
     extraction: Extraction = "last-box"
     """How the answer is found in a response."""
-    device: str = "cpu"
-    """Where a checkpoint runs."""
-    seed: int = 0
-    """Of problems, guesses and sampling."""
     save: Path | None = None
     """Write every rollout to this .jsonl file, for `mtgrpo score`."""
+    out: Path | None = None
+    """Folder for the report: benchmark.json, benchmark.md and benchmark.png."""
     json: bool = False
-    """Print one line of JSON instead of a table."""
+    """Print a line of JSON for each agent and suite instead of a table."""
 
 
 def run(config: Config) -> int:
-    """Evaluate and print; progress goes to standard error."""
-    for name, value in (("rollouts", config.rollouts), ("max_new_tokens", config.max_new_tokens)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    suite, problems = _problems(config)
+    """Evaluate and print; progress goes to standard error. 2 if nothing could be played."""
+    check_agents(config)
+    problem_sets = [
+        *(rows_problem_set(file, extraction=config.extraction) for file in config.rows),
+        *(_suite(config, name) for name in config.suite or (() if config.rows else ("mini",))),
+    ]
+    cells: list[Cell] = []
+    order = [problem_set.name for problem_set in problem_sets]
+    with ExitStack() as stack:
+        saved = None if config.save is None else stack.enter_context(config.save.open("w", encoding="utf-8"))
+        for cell in _played(config, problem_sets, saved):
+            cells.append(cell)
+            print(json.dumps(cell_json(cell))) if config.json else Console().print(_table(cell))
+            if config.out is not None:  # after each: a run that is cut off leaves what it has
+                _write_report(config, config.out, sorted(cells, key=lambda cell: order.index(cell.suite)))
+    if config.out is not None and cells:
+        print(f"report {config.out / 'benchmark.md'}", file=sys.stderr)
+    return 0 if cells else 2
+
+
+def _suite(config: Config, name: str) -> ProblemSet:
+    return named_problem_set(name, count=config.problems, seed=config.seed, extraction=config.extraction)
+
+
+def _played(config: Config, problem_sets: Sequence[ProblemSet], saved: IO[str] | None) -> Iterator[Cell]:
+    """Every agent on every problem set that it can play."""
     console = Console(stderr=True)
-    with (
-        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
-        _Saved(config) as saved,
-    ):
-        bar = progress.add_task(f"{config.agent} on {suite.num_tasks} tasks", total=len(problems))
-
-        def on_group(group: Group) -> None:
-            saved.write(suite, group)
-            progress.advance(bar)
-
-        evaluation = _evaluate(config, suite, problems, on_group)
-    if config.json:
-        print(json.dumps(_as_json(config.agent, evaluation)))
-    else:
-        Console().print(_table(config.agent, evaluation))
-    if evaluation.invalid.any():
-        print(f"{evaluation.invalid.sum()} episodes were left out: their scorer failed", file=sys.stderr)
-    return 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    for name in config.agent:
+        agent = named_agent(name, config)
+        for problem_set in problem_sets:
+            with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+                watched = _Watched(name, agent, problem_set, progress, saved)
+                try:
+                    yield watched.play(config.rollouts)
+                except Unplayable as error:
+                    console.print(f"{name}: {error}", soft_wrap=True)
 
 
-class _Saved:
-    """The file of rollouts, if one is wanted."""
+class _Watched:
+    """An agent on a problem set, with a bar that moves with every problem and a count of responses beside it."""
 
-    def __init__(self, config: Config) -> None:
-        self._file = None if config.save is None else config.save.open("w", encoding="utf-8")
+    def __init__(
+        self, name: str, agent: Agent, problem_set: ProblemSet, progress: Progress, saved: IO[str] | None
+    ) -> None:
+        self._name, self._agent, self._problem_set, self._saved = name, agent, problem_set, saved
+        self._scorer = Scorer(problem_set.suite.names)
+        self._progress = progress
+        self._heard = 0
+        self._differing = 0
+        self._bar: TaskID = progress.add_task(self._described(), total=len(problem_set.problems))
 
-    def __enter__(self) -> Self:
-        return self
+    def play(self, rollouts: int) -> Cell:
+        started = time.perf_counter()
+        self._agent.play(self._problem_set, self._add, self._hear)
+        seconds = time.perf_counter() - started
+        if rollouts > 1 and self._heard and not self._differing:
+            _LOG.warning(
+                "%s gave the same response in all %d rollouts of every problem: avg@n and pass@k are those of one. "
+                "Does it draw tokens at all?",
+                self._name,
+                rollouts,
+            )
+        problem_set, scores = self._problem_set, self._scorer.scores()
+        return Cell(self._name, problem_set.name, problem_set.fingerprint(), rollouts, seconds, scores)
 
-    def __exit__(self, *exception: object) -> None:
-        if self._file is not None:
-            self._file.close()
+    def _add(self, group: Group) -> None:
+        extras = (step.extras for rollout in group.rollouts for step in rollout.steps)
+        spent: list[Spent] = [of_one for extra in extras if (of_one := self._agent.spent(extra)) is not None]
+        self._scorer.add(group, spent)
+        if spent:
+            self._differing += len({tuple(step.action for step in rollout.steps) for rollout in group.rollouts}) > 1
+        self._progress.advance(self._bar)
+        if self._saved is not None:
+            about = {"agent": self._name, "suite": self._problem_set.name}
+            rows = response_rows(self._problem_set.suite, group)
+            self._saved.writelines(json.dumps({**about, **row}) + "\n" for row in rows)
 
-    def write(self, suite: TaskSuite, group: Group) -> None:
-        if self._file is not None:
-            self._file.writelines(json.dumps(row) + "\n" for row in response_rows(suite, group))
+    def _hear(self) -> None:
+        self._heard += 1
+        self._progress.update(self._bar, description=self._described())
 
-
-def _problems(config: Config) -> tuple[TaskSuite, list[Problem]]:
-    if config.rows is not None:
-        rows = read_rows(config.rows)
-        suite = rows_suite(rows, split="test", extraction=config.extraction)
-        return suite, rows_problems(suite, rows)
-    if config.problems < 1:
-        raise ValueError(f"problems must be at least 1, got {config.problems}")
-    suite = reason_suite(suite_tasks(config.suite), seed=config.seed, extraction=config.extraction)
-    return suite, suite.held_out(config.problems)
-
-
-def _evaluate(config: Config, suite: TaskSuite, problems: Sequence[Problem], on_group: GroupCallback) -> Evaluation:
-    if config.agent in _BASELINES:
-        return evaluate_answers(suite, _BASELINES[config.agent], problems, seed=config.seed, on_group=on_group)
-    import transformers
-
-    from mtgrpo_env.agents.llm.engines import Decoding
-    from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-
-    transformers.utils.logging.disable_progress_bar()  # it would draw over ours
-    decoding = Decoding(config.max_new_tokens, config.temperature)
-    policy = LanguageModelPolicy.from_pretrained(
-        config.agent, decoding=decoding, device=config.device, seed=config.seed
-    )
-    envs = ((suite.envs(problem.task_id, 1)[0], problem) for problem in problems)
-    prompts = [env.reset(seed=problem.seed, options=dict(problem.options))[0] for env, problem in envs]
-    longest = max(len(ids) for ids in policy.tokenizer(prompts)["input_ids"])
-    room = int(policy.model.config.max_position_embeddings) - longest
-    policy.decoding = Decoding(min(config.max_new_tokens, max(room, 1)), config.temperature)
-    return evaluate_policy(suite, policy, problems, rollouts_per_problem=config.rollouts, on_group=on_group)
+    def _described(self) -> str:
+        heard = f", {self._heard:,} responses" if self._heard else ""
+        return f"{self._name} on {self._problem_set.name}{heard}"
 
 
-def _as_json(agent: str, evaluation: Evaluation) -> dict[str, object]:
-    columns = zip(evaluation.names, evaluation.accuracies.tolist(), evaluation.counts.tolist(), strict=True)
-    tasks = {name: {"accuracy": accuracy, "count": count} for name, accuracy, count in columns if count}
-    return {"agent": agent, "worst": evaluation.worst, "average": evaluation.average, "tasks": tasks}
-
-
-def _table(agent: str, evaluation: Evaluation) -> Table:
-    table = Table(title=f"Accuracy of {agent}")
+def _table(cell: Cell) -> Table:
+    ks = sorted({k for task in cell.scores.tasks for k in task.pass_at})
+    table = Table(title=f"{cell.agent} on {cell.suite} ({cell.fingerprint})", caption=_caption(cell))
     table.add_column("task")
-    table.add_column("accuracy", justify="right")
-    table.add_column("episodes", justify="right")
-    for name, accuracy, count in zip(evaluation.names, evaluation.accuracies, evaluation.counts, strict=True):
-        table.add_row(name, f"{accuracy:.1%}", str(count))
+    for column in ("accuracy %", *(f"pass@{k} %" for k in ks), "return", "rollouts"):
+        table.add_column(column, justify="right")
+    for task in cell.scores.tasks:
+        pass_at = (f"{100 * task.pass_at[k].mean:.1f}" if k in task.pass_at else "-" for k in ks)
+        table.add_row(task.task, percent(task.accuracy), *pass_at, f"{task.reward:.3g}", f"{task.rollouts:,}")
     table.add_section()
-    table.add_row("worst task", f"{evaluation.worst:.1%}", "")
-    table.add_row("average", f"{evaluation.average:.1%}", "")
+    table.add_row("worst task", percent(cell.scores.worst))
+    table.add_row("average", percent(cell.scores.average))
     return table
+
+
+def _caption(cell: Cell) -> str | None:
+    parts: list[str] = []
+    spent, invalid = cell.scores.spent, sum(task.invalid for task in cell.scores.tasks)
+    if spent is not None:
+        parts.append(f"{spent.prompt_tokens:,} prompt tokens, {spent.completion_tokens:,} generated")
+        parts += [f"{count:,} {what}" for count, what in ((spent.cut, "cut off"), (spent.refused, "refused")) if count]
+    if invalid:
+        parts.append(f"{invalid:,} rollouts left out: their scorer failed")
+    return "; ".join(parts) or None
+
+
+def _write_report(config: Config, folder: Path, cells: Sequence[Cell]) -> None:
+    from mtgrpo_env.agents.reports.figure_scores import draw_scores
+
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_scores(cells, folder / "benchmark.png")
+    with atomic_file(folder / "benchmark.json") as file:
+        file.write_text(json.dumps([cell_json(cell) for cell in cells], indent=1))
+    with atomic_file(folder / "benchmark.md") as file:
+        file.write_text(benchmark_markdown(cells, command=_command(config), figure="benchmark.png"))
+
+
+def _command(config: Config) -> str:
+    """What to type for the same result; what is at its default is left out."""
+    words = ["mtgrpo", "evaluate"]
+    for field in sorted(fields(config), key=lambda field: field.name in AgentOptions.__dataclass_fields__):
+        value = getattr(config, field.name)
+        if value == field.default or field.name in ("out", "save", "json"):
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        words += [f"--{field.name.replace('_', '-')}", *(str(item) for item in values)]
+    return shlex.join(words)

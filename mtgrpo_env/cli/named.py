@@ -1,28 +1,37 @@
-"""Classes that a command is given by name."""
+"""Classes and functions that a command is given by name."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-def named_class(name: str, base: type[T]) -> type[T]:
-    """The class called "package.module:Class"; modules in the working directory are found too.
+def named_object(name: str) -> Any:
+    """What is called "package.module:name"; modules in the working directory are found too.
 
     Raises:
-        ValueError: if there is no such class, or it is no subclass of `base`.
+        ValueError: if there is no such thing.
     """
     module, _, attribute = name.partition(":")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"expected 'package.module:Class', got {name!r}: {error}") from error
+        raise ValueError(f"expected 'package.module:name', got {name!r}: {error}") from error
+
+
+def named_class(name: str, base: type[T]) -> type[T]:
+    """The class called "package.module:Class".
+
+    Raises:
+        ValueError: if there is no such class, or it is no subclass of `base`.
+    """
+    found = named_object(name)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ValueError(f"{name} must be a subclass of {base.__name__}, got {found!r:.80}")
     return found

@@ -1,0 +1,101 @@
+"""What a server answers, and a file of answers, so that a run that was cut off pays for none of them twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One response.
+
+    Attributes:
+        text: of the response; "" if there is none.
+        prompt_tokens: read, as the server counts them; 0 if it does not say.
+        completion_tokens: generated, likewise.
+        is_cut: whether the response ended because it might not be longer.
+        is_refused: whether the server would not answer this prompt, which may be too long for the model.
+    """
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    is_cut: bool = False
+    is_refused: bool = False
+
+
+class Server(Protocol):
+    """Whoever answers prompts."""
+
+    def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+        """What is asked for: the model, the prompt and how tokens are drawn; samples of one prompt differ by a seed."""
+        ...
+
+    def ask(self, request: Mapping[str, Any]) -> Reply:
+        """The answer to a request; called from many threads at a time."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        ...
+
+
+class CachedServer:
+    """A server whose answers are kept in a file (SQLite); what was asked before is answered from there.
+
+    Refusals are not kept: a server may be started anew with a longer context.
+
+    Args:
+        server: asked what is not in the file.
+        file: made if it is not there; several processes may use it at a time.
+    """
+
+    def __init__(self, server: Server, file: Path) -> None:
+        self._server = server
+        self.hits = 0
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()  # of the connection
+        try:
+            self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
+            with self._connection as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"expected {file} to be a file of replies, or not to be there: {error}") from error
+
+    @property
+    def url(self) -> str:
+        """Of the server."""
+        return self._server.url
+
+    def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+        """See `Server`; the number of the sample is part of it, for servers that are sent no seed."""
+        return {**self._server.request(prompt, sample, deterministic=deterministic), "sample": sample}
+
+    def ask(self, request: Mapping[str, Any]) -> Reply:
+        """See `Server`."""
+        key = self._key(request)
+        with self._lock:
+            found = self._connection.execute("SELECT reply FROM replies WHERE request = ?", (key,)).fetchone()
+            self.hits += found is not None
+        if found is not None:
+            return Reply(**json.loads(found[0]))
+        reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
+        if not reply.is_refused:
+            with self._lock, self._connection as connection:
+                connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, json.dumps(asdict(reply))))
+        return reply
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _key(self, request: Mapping[str, Any]) -> str:
+        return hashlib.sha256(json.dumps([self.url, request], sort_keys=True).encode()).hexdigest()

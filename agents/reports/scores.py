@@ -1,0 +1,202 @@
+"""What an agent scores on a problem set: avg@n and pass@k of every task, of the worst and on average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtgrpo_env.agents.reports.statistics import LEVEL, Interval
+from mtgrpo_env.types import FloatArray, Group, IntArray
+
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one response of a language model took.
+
+    Attributes:
+        prompt_tokens: read.
+        completion_tokens: generated.
+        is_cut: whether it ended because it might not be longer.
+        is_refused: whether there is none, because the server would not answer this prompt.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    is_cut: bool = False
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """What an agent scores on the P problems of a task.
+
+    Attributes:
+        task: its name.
+        accuracy: avg@n, the mean over problems of the share of correct rollouts.
+        pass_at: for some k, the chance that one of k rollouts is correct.
+        reward: mean return of a rollout.
+        problems: with a valid rollout.
+        rollouts: that are valid.
+        invalid: rollouts left out because the scorer failed.
+    """
+
+    task: str
+    accuracy: Interval
+    pass_at: Mapping[int, Interval]
+    reward: float
+    problems: int
+    rollouts: int
+    invalid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What an agent scores on a problem set.
+
+    Attributes:
+        tasks: worst first.
+        worst: accuracy of the worst task, with the interval of the minimum over resampled problems. Of tasks that are
+            close it lies low: the minimum of noisy numbers is lower than the least of them.
+        average: of the tasks' accuracies.
+        spent: over all responses, what a language model took; None for an agent that generates no tokens.
+    """
+
+    tasks: Sequence[TaskScore]
+    worst: Interval
+    average: Interval
+    spent: TotalSpent | None
+
+
+@dataclass(frozen=True, slots=True)
+class TotalSpent:
+    """Sums over responses; see `Spent`."""
+
+    responses: int
+    prompt_tokens: int
+    completion_tokens: int
+    cut: int
+    refused: int
+
+
+class Scorer:
+    """Takes the groups of a problem set as they are played, and scores them.
+
+    Args:
+        names: of the K tasks.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._correct: list[list[int]] = [[] for _ in names]  # of each problem of each task
+        self._valid: list[list[int]] = [[] for _ in names]
+        self._rewards = np.zeros(len(names))
+        self._invalid = np.zeros(len(names), dtype=np.int64)
+        self._spent: list[Spent] = []
+
+    def add(self, group: Group, spent: Sequence[Spent] = ()) -> None:
+        """A problem was played; `spent` says what each response took."""
+        k = group.task_id
+        self._spent += spent
+        self._invalid[k] += (~group.valid).sum()
+        if group.valid.any():
+            self._correct[k].append(int(group.successes[group.valid].sum()))
+            self._valid[k].append(int(group.valid.sum()))
+            self._rewards[k] += group.rewards[group.valid].sum()
+
+    def scores(self, *, seed: int = 0) -> Scores:
+        """Of what was played; intervals are over resampled problems, drawn from `seed`.
+
+        Raises:
+            ValueError: if no task has a valid rollout.
+        """
+        played = [k for k in range(len(self._names)) if self._valid[k]]
+        if not played:
+            raise ValueError("expected a valid rollout, got none: every scorer failed, or nothing was played")
+        rng = np.random.default_rng(seed)
+        tasks = [self._task(k, rng) for k in played]
+        resampled = np.array([_resampled_means(self._shares(k), rng) for k in played])  # (K, resamples)
+        means = np.array([task.accuracy.mean for task in tasks])
+        return Scores(
+            tasks=sorted(tasks, key=lambda task: task.accuracy.mean),
+            worst=_interval(float(means.min()), resampled.min(axis=0), tasks[int(means.argmin())].problems),
+            average=_interval(float(means.mean()), resampled.mean(axis=0), sum(task.problems for task in tasks)),
+            spent=self._total_spent(),
+        )
+
+    def _task(self, k: int, rng: np.random.Generator) -> TaskScore:
+        correct, valid = np.array(self._correct[k]), np.array(self._valid[k])
+        pass_at = {many: pass_at_k(correct, valid, many) for many in _powers_of_two(int(valid.min()))}
+        return TaskScore(
+            task=self._names[k],
+            accuracy=_mean_interval(self._shares(k), rng),
+            pass_at={many: _mean_interval(chances, rng) for many, chances in pass_at.items()},
+            reward=float(self._rewards[k] / valid.sum()),
+            problems=len(valid),
+            rollouts=int(valid.sum()),
+            invalid=int(self._invalid[k]),
+        )
+
+    def _shares(self, k: int) -> FloatArray:
+        """(P,) share of correct rollouts of each problem."""
+        return np.array(self._correct[k]) / np.array(self._valid[k])
+
+    def _total_spent(self) -> TotalSpent | None:
+        if not self._spent:
+            return None
+        return TotalSpent(
+            responses=len(self._spent),
+            prompt_tokens=sum(spent.prompt_tokens for spent in self._spent),
+            completion_tokens=sum(spent.completion_tokens for spent in self._spent),
+            cut=sum(spent.is_cut for spent in self._spent),
+            refused=sum(spent.is_refused for spent in self._spent),
+        )
+
+
+def pass_at_k(correct: IntArray, rollouts: IntArray, k: int) -> FloatArray:
+    """(P,) chance that one of k rollouts is correct: 1 - C(n - c, k) / C(n, k), which is unbiased.
+
+    Args:
+        correct: (P,) c, correct rollouts of each problem.
+        rollouts: (P,) n of each problem, at least k.
+        k: rollouts one would draw.
+
+    >>> pass_at_k(np.array([0, 1, 4]), np.array([4, 4, 4]), 2).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    assert (rollouts >= k).all(), "pass@k needs k rollouts of every problem"
+    drawn = np.arange(k)
+    wrong = rollouts - correct
+    # Of wrong ones, a draw is left with wrong - i of rollouts - i; nothing is left once all wrong ones are drawn.
+    left = np.maximum(wrong[:, None] - drawn, 0) / (rollouts[:, None] - drawn)  # (P, k)
+    return 1.0 - left.prod(axis=1)
+
+
+def _powers_of_two(most: int) -> Iterator[int]:
+    """2, 4, 8, … and `most` itself; pass@1 is avg@n."""
+    k = 2
+    while k < most:
+        yield k
+        k *= 2
+    if most > 1:
+        yield most
+
+
+def _mean_interval(values: FloatArray, rng: np.random.Generator) -> Interval:
+    return _interval(float(values.mean()), _resampled_means(values, rng), len(values))
+
+
+def _resampled_means(values: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """(resamples,) means of the values of as many problems, drawn with replacement."""
+    counts = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=_RESAMPLES)
+    return counts @ values / len(values)
+
+
+def _interval(mean: float, resampled: FloatArray, problems: int) -> Interval:
+    """Percentiles of resampled means; where all problems were solved, or none, the exact (Clopper-Pearson) end."""
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    room = 1 - ((1 - LEVEL) / 2) ** (1 / problems)  # what may be, when nothing was seen in as many problems
+    return Interval(mean, min(float(low), 1 - room) if mean == 1 else float(low), room if mean == 0 else float(high))

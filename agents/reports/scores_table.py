@@ -1,0 +1,136 @@
+"""Agents side by side on problem sets: as JSON, and as Markdown with the worst task first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mtgrpo_env.agents.reports.markdown import percent, table
+from mtgrpo_env.agents.reports.scores import Scores, TaskScore
+from mtgrpo_env.agents.reports.statistics import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An agent on a problem set.
+
+    Attributes:
+        agent: its name.
+        suite: name of the problem set.
+        fingerprint: of the problem set.
+        rollouts: of each problem, wanted.
+        seconds: of wall time.
+        scores: what came out.
+    """
+
+    agent: str
+    suite: str
+    fingerprint: str
+    rollouts: int
+    seconds: float
+    scores: Scores
+
+
+def cell_json(cell: Cell) -> dict[str, Any]:
+    """A cell as JSON; shares lie in 0..1, intervals are pairs of their ends."""
+    scores = cell.scores
+    return {
+        "agent": cell.agent,
+        "suite": cell.suite,
+        "fingerprint": cell.fingerprint,
+        "worst": scores.worst.mean,
+        "worst_interval": _ends(scores.worst),
+        "average": scores.average.mean,
+        "average_interval": _ends(scores.average),
+        "tasks": {task.task: _task_json(task) for task in scores.tasks},
+        "spent": asdict(scores.spent) if scores.spent else None,
+        "seconds": round(cell.seconds, 3),
+    }
+
+
+def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "") -> str:
+    """The whole report.
+
+    Args:
+        cells: in the order in which they were played.
+        command: that made them.
+        figure: file name to show, beside the report.
+    """
+    parts = [
+        "# Agents on problem sets",
+        f"`{command}`",
+        "Accuracy in per cent: avg@n, the share of correct rollouts averaged over problems. Brackets are 95 % "
+        "bootstrap intervals over problems; where all were solved, or none, the far end is the binomial's. That of the "
+        "worst task is of the minimum, which lies below the least of the tasks' own where several are close. Equal "
+        "fingerprints are equal problems, judged alike.",
+        *_worst_and_average(cells),
+        *([f"![worst task and average]({figure})"] if figure else []),
+        *(part for suite in _in_order(cell.suite for cell in cells) for part in _of_suite(cells, suite)),
+        *_spending(cells),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _worst_and_average(cells: Sequence[Cell]) -> Iterator[str]:
+    suites = _in_order(cell.suite for cell in cells)
+    by_name = {(cell.agent, cell.suite): cell for cell in cells}
+    rows: list[list[str]] = []
+    for agent in _in_order(cell.agent for cell in cells):
+        row = [f"`{agent}`"]
+        for suite in suites:
+            cell = by_name.get((agent, suite))
+            row += [percent(cell.scores.worst), percent(cell.scores.average)] if cell else ["-", "-"]
+        rows.append(row)
+    yield table(["agent", *(f"{suite}: {what}" for suite in suites for what in ("worst task", "average"))], rows)
+
+
+def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
+    of_suite = [cell for cell in cells if cell.suite == suite]
+    yield f"## {suite}"
+    yield f"Problem set `{of_suite[0].fingerprint}`; of each agent the worst task first."
+    ks = sorted({k for cell in of_suite for task in cell.scores.tasks for k in task.pass_at})
+    header = ["agent", "task", "accuracy", *(f"pass@{k}" for k in ks), "return", "problems", "rollouts", "invalid"]
+    yield table(header, (_task_row(cell, task, ks) for cell in of_suite for task in cell.scores.tasks))
+
+
+def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
+    pass_at = [percent(task.pass_at[k]) if k in task.pass_at else "-" for k in ks]
+    counts = [f"{task.problems:,}", f"{task.rollouts:,}", f"{task.invalid:,}"]
+    return [f"`{cell.agent}`", task.task, percent(task.accuracy), *pass_at, f"{task.reward:.3g}", *counts]
+
+
+def _spending(cells: Sequence[Cell]) -> Iterator[str]:
+    spending = [(cell, cell.scores.spent) for cell in cells if cell.scores.spent]
+    if not spending:
+        return
+    yield "## Tokens"
+    header = ["agent", "suite", "responses", "prompt tokens", "completion tokens", "cut off", "refused", "seconds"]
+    rows = (
+        [f"`{cell.agent}`", cell.suite, *(f"{count:,}" for count in asdict(spent).values()), f"{cell.seconds:,.1f}"]
+        for cell, spent in spending
+    )
+    yield table(header, rows)
+
+
+def _task_json(task: TaskScore) -> dict[str, Any]:
+    name, _, level = task.task.partition("-")
+    return {
+        "task": name,
+        "level": level,
+        "accuracy": task.accuracy.mean,
+        "interval": _ends(task.accuracy),
+        "pass_at": {str(k): {"mean": at.mean, "interval": _ends(at)} for k, at in task.pass_at.items()},
+        "reward": task.reward,
+        "problems": task.problems,
+        "rollouts": task.rollouts,
+        "invalid": task.invalid,
+    }
+
+
+def _ends(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
+
+
+def _in_order(names: Iterator[str]) -> list[str]:
+    return list(dict.fromkeys(names))

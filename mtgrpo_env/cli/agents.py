@@ -1,0 +1,297 @@
+"""Agents that a command is given by name: baselines, checkpoints, models behind an endpoint, policies of one's own."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtgrpo_env.agents.reports.scores import Spent
+from mtgrpo_env.cli.named import named_object
+from mtgrpo_env.evaluation import (
+    Answerer,
+    GroupCallback,
+    RandomActions,
+    evaluate_answers,
+    evaluate_policy,
+    guess,
+    oracle,
+)
+from mtgrpo_env.problem_sets import ProblemSet, plays_text
+from mtgrpo_env.rollout import Policy, StreamingPolicy
+from mtgrpo_env.suite import TaskSuite
+
+if TYPE_CHECKING:
+    from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+
+Heard = Callable[[], None]
+"""Told of every response of a language model, as it arrives."""
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """How agents respond."""
+
+    rollouts: int = 1
+    """Rollouts of each problem (n of avg@n, and the largest k of pass@k)."""
+    max_new_tokens: int = 1024
+    """Longest response of a language model, in tokens; a checkpoint's is cut to what its context leaves."""
+    temperature: float = 1.0
+    """Of a language model's sampling; 0 takes the likeliest token."""
+    device: str = "cpu"
+    """Where a checkpoint runs; vLLM knows its own."""
+    vllm_memory: float = 0.9
+    """Share of the GPU's memory for vLLM."""
+    concurrency: int = 16
+    """Requests to an endpoint that are under way at a time, at the most."""
+    retries: int = 8
+    """Of a request to an endpoint that fails for a while: time-outs, 429, 5xx, cut connections, broken answers."""
+    patience: float = 300.0
+    """Seconds until such a request is given up and tried again."""
+    request: str = "{}"
+    """JSON fields for every request; null leaves one out: '{"max_tokens": null, "max_completion_tokens": 4096}'."""
+    cache: Path = Path("runs/replies.sqlite")
+    """File in which the replies of endpoints are kept: what was asked before, by a run that was cut off say, is not
+    asked again."""
+    seed: int = 0
+    """Of problems, guesses and sampling."""
+
+
+def check_agents(options: AgentOptions) -> None:
+    """Refuse what cannot work, before anything is built.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for name in ("rollouts", "max_new_tokens", "concurrency"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(options, name)}")
+    if options.retries < 0:
+        raise ValueError(f"retries must not be negative, got {options.retries}")
+    if options.patience <= 0:
+        raise ValueError(f"patience must be above 0, got {options.patience}")
+
+
+class Unplayable(ValueError):
+    """This agent cannot play these tasks."""
+
+
+class Agent(ABC):
+    """Whoever plays problem sets."""
+
+    @abstractmethod
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+        """Play every problem.
+
+        Raises:
+            Unplayable: if the agent cannot.
+        """
+
+    def spent(self, extras: Any) -> Spent | None:
+        """What the response took that the policy gave these extras with; None if it has no tokens."""
+        return None
+
+
+def named_agent(name: str, options: AgentOptions) -> Agent:
+    """The agent of that name.
+
+    Args:
+        name: "oracle"; "random"; a folder or hub id of a checkpoint, with "hf:" before it or without; "vllm:" and
+            such a one; "openai:" or "completions:", a model, "@" and the base URL of its server; or
+            "package.module:function", which makes a `Policy` for a `TaskSuite`.
+        options: how it responds.
+
+    Raises:
+        ValueError: if there is no such agent.
+    """
+    kind, colon, rest = name.partition(":")
+    if name == "oracle":
+        return _Puzzled(oracle, 1, options.seed)
+    if name == "random":
+        return _Random(options)
+    if colon and kind in _KINDS:
+        return _KINDS[kind](rest, options)
+    return _Made(name, options) if colon else _Checkpoint(name, options)
+
+
+class _Puzzled(Agent):
+    """Answers from the puzzle itself."""
+
+    def __init__(self, answer: Answerer, rollouts: int, seed: int) -> None:
+        self._answer, self._rollouts, self._seed = answer, rollouts, seed
+
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+        _check_text(problem_set)
+        evaluate_answers(
+            problem_set.suite,
+            self._answer,
+            problem_set.problems,
+            rollouts_per_problem=self._rollouts,
+            seed=self._seed,
+            on_group=on_group,
+        )
+
+
+class _Random(Agent):
+    """Guesses where the task has a guess, and draws actions elsewhere."""
+
+    def __init__(self, options: AgentOptions) -> None:
+        self._options = options
+
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+        suite, options = problem_set.suite, self._options
+        is_text = [plays_text(suite, k) for k in range(suite.num_tasks)]
+        asked = [problem for problem in problem_set.problems if is_text[problem.task_id]]
+        acted = [problem for problem in problem_set.problems if not is_text[problem.task_id]]
+        many = {"rollouts_per_problem": options.rollouts, "on_group": on_group}
+        evaluate_answers(suite, guess, asked, seed=options.seed, **many)
+        evaluate_policy(suite, RandomActions(suite, seed=options.seed), acted, **many)
+
+
+class _Made(Agent):
+    """A policy of somebody's own."""
+
+    def __init__(self, name: str, options: AgentOptions) -> None:
+        self._make: Callable[[TaskSuite], Policy] = named_object(name)
+        self._rollouts = options.rollouts
+
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+        policy = self._make(problem_set.suite)
+        _evaluate(policy, problem_set, self._rollouts, on_group)
+
+
+class _Checkpoint(Agent):
+    """A Hugging Face checkpoint in this process."""
+
+    def __init__(self, source: str, options: AgentOptions) -> None:
+        self._options = options
+        self._policy = self._load(source)
+
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+        from mtgrpo_env.agents.llm.engines import Decoding
+
+        _check_text(problem_set)
+        policy, options = self._policy.reseeded(self._options.seed), self._options
+        prompts = [opening.prompt for p in problem_set.problems if (opening := problem_set.suite.opening(p))]
+        longest = max(len(ids) for ids in policy.tokenizer(prompts)["input_ids"])
+        room = int(policy.model.config.max_position_embeddings) - longest
+        policy.decoding = Decoding(min(options.max_new_tokens, max(room, 1)), options.temperature)
+        _evaluate(_Heard(policy, heard), problem_set, options.rollouts, on_group)
+
+    def spent(self, extras: Any) -> Spent:
+        tokens = extras.tokens
+        return Spent(len(extras.prompt), len(tokens), is_cut=not tokens or tokens[-1] != self._policy.eos_id)
+
+    def _load(self, source: str) -> LanguageModelPolicy:
+        import torch
+        import transformers
+
+        from mtgrpo_env.agents.llm.policy import load_model
+
+        transformers.utils.logging.disable_progress_bar()  # it would draw over ours
+        model = load_model(source)
+        torch.nn.Module.to(model, self._options.device)
+        return self._with(model, source)
+
+    def _with(self, model: Any, source: str) -> LanguageModelPolicy:
+        from mtgrpo_env.agents.llm.engines import Decoding
+        from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, load_tokenizer
+
+        return LanguageModelPolicy(model, load_tokenizer(source), decoding=Decoding(), seed=self._options.seed)
+
+
+class _VLLMCheckpoint(_Checkpoint):
+    """The same, generating with vLLM."""
+
+    def _load(self, source: str) -> LanguageModelPolicy:
+        from mtgrpo_env.agents.llm.policy import model_without_weights
+        from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
+        from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+
+        policy = self._with(model_without_weights(source), source)
+        memory = VLLMOptions(model=source, memory_share=self._options.vllm_memory)
+        policy.engine = VLLMRolloutEngine(memory, eos_id=policy.eos_id)
+        return policy
+
+
+class _Endpoint(Agent):
+    """A model behind an endpoint."""
+
+    def __init__(self, api: str, name: str, options: AgentOptions) -> None:
+        from mtgrpo_env.agents.endpoints.openai_server import Chat, Completions, OpenAIServer
+        from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
+        from mtgrpo_env.agents.endpoints.replies import CachedServer
+
+        model, at, url = name.partition("@")
+        if not (model and at and url):
+            raise ValueError(f"expected '{api}:<model>@<base url>', got {f'{api}:{name}'!r}")
+        server = OpenAIServer(
+            model,
+            url,
+            api=Chat() if api == "openai" else Completions(),
+            fields={"temperature": options.temperature, "max_tokens": options.max_new_tokens, **_fields(options)},
+            seed=options.seed,
+            retries=options.retries,
+            patience=options.patience,
+        )
+        self._policy = EndpointPolicy(CachedServer(server, options.cache), concurrency=options.concurrency)
+        self._rollouts = options.rollouts
+
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+        _check_text(problem_set)
+        _evaluate(_Heard(self._policy, heard), problem_set, self._rollouts, on_group)
+
+    def spent(self, extras: Any) -> Spent:
+        return Spent(extras.prompt_tokens, extras.completion_tokens, extras.is_cut, extras.is_refused)
+
+
+_KINDS: Mapping[str, Callable[[str, AgentOptions], Agent]] = {
+    "hf": _Checkpoint,
+    "vllm": _VLLMCheckpoint,
+    "openai": lambda name, options: _Endpoint("openai", name, options),
+    "completions": lambda name, options: _Endpoint("completions", name, options),
+}
+
+
+class _Heard:
+    """A policy that says when it has a response, so that people see progress long before a problem is done."""
+
+    def __init__(self, policy: StreamingPolicy, heard: Heard) -> None:
+        self._policy, self._heard = policy, heard
+
+    def act(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> tuple[Sequence[Any], Sequence[Any]]:
+        return self._policy.act(observations, task_ids, deterministic=deterministic)
+
+    def stream(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> Iterator[tuple[int, Any, Any]]:
+        for choice in self._policy.stream(observations, task_ids, deterministic=deterministic):
+            self._heard()
+            yield choice
+
+
+def _evaluate(policy: Policy, problem_set: ProblemSet, rollouts: int, on_group: GroupCallback) -> None:
+    suite, problems = problem_set.suite, problem_set.problems
+    evaluate_policy(suite, policy, problems, rollouts_per_problem=rollouts, on_group=on_group)
+
+
+def _check_text(problem_set: ProblemSet) -> None:
+    suite = problem_set.suite
+    others = [suite.names[k] for k in range(suite.num_tasks) if not plays_text(suite, k)]
+    if others:
+        raise Unplayable(f"this agent plays text tasks, but {', '.join(others)} of {problem_set.name} are none")
+
+
+def _fields(options: AgentOptions) -> dict[str, Any]:
+    try:
+        fields = json.loads(options.request)
+    except ValueError as error:
+        raise ValueError(f"request must be a JSON object, got {options.request!r:.80}: {error}") from error
+    if not isinstance(fields, dict):
+        raise ValueError(f"request must be a JSON object, got {options.request!r:.80}")
+    return fields

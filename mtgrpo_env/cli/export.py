@@ -1,0 +1,57 @@
+"""`mtgrpo export`: the problems of a suite as rows for other trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from mtgrpo_env.agents.checkpoints import atomic_file
+from mtgrpo_env.envs.export import export_rows, fresh_problems, write_rows
+from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.types import Problem, Split
+
+
+@dataclass(frozen=True)
+class Config:
+    """Write problems with their ground truths as rows that verl, TRL and this package load."""
+
+    out: Path
+    """The file to write, .parquet or .jsonl; it appears when it is complete."""
+    suite: str = "easy"
+    """Suite to export: a name, or tasks like "countdown-easy,arc-hard"."""
+    problems: int = 1000
+    """Problems of each task, all different."""
+    split: Split = "train"
+    """Where they are drawn from: no problem is in both splits."""
+    seed: int = 0
+    """Of the problem streams."""
+    rows: Path | None = None
+    """Rows to write again in this form instead, .parquet or .jsonl, such as the paper's; in their own order."""
+
+
+def run(config: Config) -> int:
+    """Write the file and print what is in it; progress goes to standard error."""
+    suite, problems, total = _problems(config)
+    console = Console(stderr=True)
+    watched = track(problems, "writing", total=total, console=console, transient=True, disable=not console.is_terminal)
+    with atomic_file(config.out) as unfinished:
+        exported = write_rows(export_rows(suite, watched), unfinished)
+    print(f"{config.out}: {exported.rows} rows of {suite.num_tasks} tasks, content hash {exported.content_hash}")
+    return 0
+
+
+def _problems(config: Config) -> tuple[TaskSuite, Iterable[Problem], int]:
+    if config.rows is not None:
+        rows = read_rows(config.rows)
+        suite = rows_suite(rows)
+        return suite, rows_problems(suite, rows), len(rows)
+    if config.problems < 1:
+        raise ValueError(f"problems must be at least 1, got {config.problems}")
+    suite = reason_suite(suite_tasks(config.suite), split=config.split, seed=config.seed)
+    return suite, fresh_problems(suite, config.problems), config.problems * suite.num_tasks

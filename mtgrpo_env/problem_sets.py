@@ -1,0 +1,61 @@
+"""Problem sets: lists of problems that never change, with a fingerprint by which people know that theirs are one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.types import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSet:
+    """What agents are compared on.
+
+    Attributes:
+        name: for people.
+        suite: the tasks.
+        problems: in the order in which they are played.
+        judged_by: what else decides how a response is judged, such as the way an answer is found in it.
+    """
+
+    name: str
+    suite: TaskSuite
+    problems: tuple[Problem, ...]
+    judged_by: str = ""
+
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that are equal for equal problems, judged alike.
+
+        They cover what a text task shows, its puzzle and its version; of any other env the task's name, the seed and
+        the options, so what its package makes of them is not covered.
+
+        Raises:
+            TaskError: if a task cannot make a puzzle.
+
+        >>> from mtgrpo_env.envs.toy import toy_suite
+        >>> suite = toy_suite(2)
+        >>> first, again = (ProblemSet("locks", suite, tuple(suite.held_out(3))) for _ in range(2))
+        >>> first.fingerprint() == again.fingerprint()
+        True
+        """
+        digest = hashlib.sha256(self.judged_by.encode())
+        for problem in self.problems:
+            digest.update(json.dumps(_identity(self.suite, problem), sort_keys=True, default=repr).encode())
+        return digest.hexdigest()[:12]
+
+
+def _identity(suite: TaskSuite, problem: Problem) -> Sequence[object]:
+    name, opening = suite.names[problem.task_id], suite.opening(problem)
+    if opening is None:
+        return name, problem.seed, dict(problem.options)
+    return name, opening.provenance.task, opening.provenance.version, opening.provenance.hash, opening.prompt
+
+
+def plays_text(suite: TaskSuite, task_id: int) -> bool:
+    """Whether a task is a `TextEnv`, so that a language model can play it."""
+    return isinstance(suite.envs(task_id, 1)[0].unwrapped, TextEnv)

@@ -1,0 +1,124 @@
+"""Scores: what is averaged over what, how sure it is, and in which order it stands."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtgrpo_env.agents.reports.scores import Scorer, Spent, pass_at_k
+from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
+from mtgrpo_env.types import Group, Problem, Rollout
+
+
+def group(task_id: int, *correct: bool, valid: tuple[bool, ...] = ()) -> Group:
+    pairs = zip(correct, valid or [True] * len(correct), strict=True)
+    return Group(Problem(task_id, 0), tuple(Rollout((), float(right), right, known) for right, known in pairs))
+
+
+def scorer_of(*groups: Group, tasks: int = 2) -> Scorer:
+    scorer = Scorer([f"task{k}-easy" for k in range(tasks)])
+    for played in groups:
+        scorer.add(played)
+    return scorer
+
+
+@given(st.integers(1, 7).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n), st.integers(1, n))))
+def test_pass_at_k_is_the_share_of_draws_with_a_correct_one(case: tuple[int, int, int]) -> None:
+    correct, rollouts, k = case
+    draws = list(combinations([True] * correct + [False] * (rollouts - correct), k))
+    share = sum(any(draw) for draw in draws) / len(draws)
+    assert pass_at_k(np.array([correct]), np.array([rollouts]), k)[0] == pytest.approx(share)
+
+
+def test_accuracy_is_averaged_over_problems_however_many_rollouts_of_each_are_valid() -> None:
+    groups = (group(0, True, True, valid=(True, False)), group(0, False, False), group(1, True))
+    (first, _) = scorer_of(*groups).scores().tasks
+    assert first.accuracy.mean == 0.5
+    assert (first.problems, first.rollouts, first.invalid) == (2, 3, 1)
+    assert first.reward == pytest.approx(1 / 3)
+
+
+def test_pass_at_k_goes_as_far_as_every_problem_has_rollouts() -> None:
+    many = group(0, *[True] * 6)
+    assert list(scorer_of(many, group(0, *[False] * 6), tasks=1).scores().tasks[0].pass_at) == [2, 4, 6]
+    cut = group(0, *[True] * 6, valid=(True, True, True, False, False, False))
+    assert list(scorer_of(many, cut, tasks=1).scores().tasks[0].pass_at) == [2, 3]
+
+
+def test_worst_and_average_are_of_the_tasks_that_were_played() -> None:
+    scores = scorer_of(group(0, True), group(0, False), group(2, True), tasks=3).scores()
+    assert [task.task for task in scores.tasks] == ["task0-easy", "task2-easy"]
+    assert (scores.worst.mean, scores.average.mean) == (0.5, 0.75)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):
+        right = rng.random(60) < 0.3
+        interval = scorer_of(*(group(0, bool(r)) for r in right), tasks=1).scores(seed=seed).tasks[0].accuracy
+        covered += interval.low <= 0.3 <= interval.high
+    assert 180 <= covered <= 199
+
+
+def test_the_interval_of_the_worst_holds_its_mean_and_lies_below_that_of_the_average() -> None:
+    rng = np.random.default_rng(1)
+    groups = [group(k, bool(rng.random() < 0.5)) for k in range(4) for _ in range(50)]
+    scores = scorer_of(*groups, tasks=4).scores()
+    assert scores.worst.low <= scores.worst.mean <= scores.worst.high
+    assert scores.worst.high < scores.average.high
+    assert scores.worst.low < scores.tasks[0].accuracy.low + 0.02
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_where_all_is_solved_or_none_the_interval_is_the_binomials_and_no_point(solved: bool) -> None:
+    scores = scorer_of(*[group(0, solved)] * 30, tasks=1).scores()
+    room = 1 - 0.025 ** (1 / 30)
+    expected = (1 - room, 1.0) if solved else (0.0, room)
+    for interval in (scores.tasks[0].accuracy, scores.worst, scores.average):
+        assert (interval.low, interval.high) == pytest.approx(expected)
+
+
+def test_equal_groups_and_seeds_give_equal_scores() -> None:
+    groups = [group(0, i % 3 == 0) for i in range(20)]
+    assert scorer_of(*groups).scores(seed=3) == scorer_of(*groups).scores(seed=3)
+
+
+def test_that_nothing_valid_was_played_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected a valid rollout, got none"):
+        scorer_of(group(0, True, valid=(False,))).scores()
+
+
+def test_tokens_are_added_up() -> None:
+    scorer = scorer_of()
+    scorer.add(group(0, True, False), [Spent(10, 5), Spent(10, 20, is_cut=True)])
+    scorer.add(group(0, False), [Spent(0, 0, is_refused=True)])
+    spent = scorer.scores().spent
+    assert spent is not None
+    assert (spent.responses, spent.prompt_tokens, spent.completion_tokens, spent.cut, spent.refused) == (
+        3,
+        20,
+        25,
+        1,
+        1,
+    )
+    assert scorer_of(group(0, True)).scores().spent is None
+
+
+def test_the_report_says_what_there_is_of_an_agent_that_could_not_play_a_suite() -> None:
+    def cell(agent: str, suite: str) -> Cell:
+        return Cell(agent, suite, "0123456789ab", 1, 2.0, scorer_of(group(0, True), group(1, False)).scores())
+
+    text = benchmark_markdown([cell("a|b", "one"), cell("c", "one"), cell("c", "two")], command="mtgrpo evaluate")
+    rows = [line for line in text.splitlines() if line.startswith(("| `a", "| `c`"))]
+    assert rows[0].startswith(r"| `a\|b` | 0.0 [0.0, 97.5] | 50.0 [")
+    assert rows[0].endswith("| - | - |")
+    assert "## Tokens" not in text
+    report = cell_json(cell("c", "two"))
+    assert not any(isinstance(value, float) and math.isnan(value) for value in report.values())
+    assert list(report["tasks"]) == ["task1-easy", "task0-easy"]

@@ -1,0 +1,169 @@
+"""The scorer as plain functions: the verdicts of the envs, in the signatures of others, whatever the completion."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtgrpo_env.envs import reward as module
+from mtgrpo_env.envs.answers import BoxedTask
+from mtgrpo_env.envs.export import export_rows, fresh_problems
+from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
+from mtgrpo_env.envs.reward import compute_score, reply, reward, trl_reward, verdict
+from mtgrpo_env.envs.symbolic.grading import submit
+from mtgrpo_env.envs.worker_pool import ScorerFailure
+from mtgrpo_env.hostile import HOSTILE, judge_all
+from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, Verdict
+
+ALL_TASKS = [f"{name}-{level}" for name, task in REASON_TASKS.items() for level in task.LEVELS]
+COUNTDOWN = {"task": "countdown-mini", "numbers": "3,5,7", "target": 22}
+RIGHT, WRONG_BOX, NO_BOX = r"\boxed{3*5+7}", r"\boxed{3*5-7}", "22"
+GUESSING = {"task": "guessing-easy", "low": 11, "high": 17, "number": 13, "guesses": 3}
+
+
+def said(*contents: str | None) -> list[dict[str, Any]]:
+    return [{"role": "assistant", "content": content} for content in contents]
+
+
+def row_and_oracle(name: str) -> tuple[dict[str, Any], str, str]:
+    """An exported row of a task, its oracle's answer and a guess that is wrong."""
+    suite = reason_suite([name])
+    (problem,) = fresh_problems(suite, 1)
+    (row,) = export_rows(suite, [problem])
+    (task,), opening = suite.envs(0, 1), suite.opening(problem)
+    assert isinstance(task, BoxedTask)
+    assert opening is not None
+    right = task.oracle(opening.puzzle)
+    return row, right, right.replace("{", "{1")
+
+
+@pytest.mark.parametrize("name", ALL_TASKS)
+def test_every_signature_gives_the_verdict_of_the_env(name: str) -> None:
+    row, right, wrong = row_and_oracle(name)
+    truth = row["reward_model"]["ground_truth"]
+    # A first guess that is wrong is no answer yet where the conversation goes on.
+    of_wrong = 0.0 if name.startswith("guessing") else 0.1
+    for completion, expected in ((right, 1.0), (wrong, of_wrong), ("I do not know.", 0.0)):
+        assert reward(row["prompt"], completion, truth) == expected
+        assert reward(row["prompt"][0]["content"], said(completion), json.loads(truth)) == expected
+        scored = compute_score(row["data_source"], completion, truth, row["extra_info"])
+        assert scored == {"score": expected, "acc": float(expected == 1), "valid": 1.0}
+        columns = {key: [value] for key, value in row.items() if key != "prompt"}
+        given = trl_reward([row["prompt"]], [said(completion)], completion_ids=[[1]], trainer_state=None, **columns)
+        assert given == [expected]
+
+
+@pytest.mark.parametrize("name", [f"{name}-easy" for name in REASON_TASKS])
+def test_no_hostile_completion_is_right_or_stops_the_scorer(name: str) -> None:
+    row, _, _ = row_and_oracle(name)
+    truth = row["reward_model"]["ground_truth"]
+    judged = judge_all(lambda completion: verdict(row["prompt"], completion, truth))
+    assert len(judged) == len(HOSTILE)
+    for hostile in HOSTILE:
+        assert isinstance(compute_score(row["data_source"], hostile.response, truth, row["extra_info"])["score"], float)
+
+
+def test_the_question_travels_where_the_verdict_depends_on_it() -> None:
+    """Repeating what was asked is no answer, and verl shows its scorer no prompt."""
+    pytest.importorskip("sympy")
+    asked, truth, copied = "Expand (x+1)^2.", {"task": "math-easy", "target": "x^2+2x+1"}, r"\boxed{(x+1)^2}"
+    assert reward("", copied, truth) == 1.0
+    assert reward(asked, copied, truth) == 0.1
+    assert compute_score("math-easy-train", copied, truth, {"question": asked})["score"] == 0.1
+
+
+def test_the_level_decides_how_an_answer_is_written() -> None:
+    truth = {"target": "0 0 6"}
+    assert reward("", r"\boxed{006}", {**truth, "task": "arc-mini"}) == 1.0
+    assert reward("", r"\boxed{0 0 6}", {**truth, "task": "arc-easy"}) == 1.0
+    assert reward("", r"\boxed{006}", {**truth, "task": "arc-easy"}) == 0.1
+
+
+def test_the_task_may_stand_beside_a_ground_truth_that_does_not_name_it() -> None:
+    bare = {key: value for key, value in COUNTDOWN.items() if key != "task"}
+    assert reward("", RIGHT, bare, task="countdown") == reward("", RIGHT, bare, task="countdown-hard") == 1.0
+    assert compute_score("countdown-very_hard-test", RIGHT, bare)["score"] == 1.0
+    assert trl_reward([""], [RIGHT], reward_model=[{"ground_truth": bare}], data_source=["countdown-easy-test"]) == [
+        1.0
+    ]
+    with pytest.raises(ValueError, match="expected a ground truth with a str 'task', or the argument task"):
+        reward("", RIGHT, bare)
+
+
+def test_of_messages_the_assistants_are_judged_and_the_last_one_decides() -> None:
+    chat = [{"role": "system", "content": RIGHT}, *said(WRONG_BOX), {"role": "user", "content": RIGHT}]
+    assert verdict("", chat, COUNTDOWN) == WRONG
+    assert verdict("", [*chat, *said(RIGHT)], COUNTDOWN) == CORRECT
+    assert verdict("", said(RIGHT, None), COUNTDOWN) == NO_ANSWER
+    assert verdict("", [], COUNTDOWN) == NO_ANSWER
+
+
+def test_a_conversation_goes_on_until_it_is_judged() -> None:
+    first, second, third = (r"\boxed{14}", r"\boxed{12}", r"\boxed{13}")
+    told = reply("", first, GUESSING)
+    assert isinstance(told, str)
+    assert "lower" in told
+    assert verdict("", said(first, second), GUESSING) == NO_ANSWER
+    assert verdict("", said(first, second, third), GUESSING) == CORRECT
+    assert isinstance(reply("", said(first, second, second), GUESSING), Verdict)
+
+
+def test_a_scorer_that_fails_gives_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NaN in the plain function, None for TRL, and for verl, which knows neither, a mark beside the zero."""
+
+    def fails(*_: object, **__: object) -> bool:
+        raise ScorerFailure("no result within 5 s")
+
+    monkeypatch.setattr("mtgrpo_env.envs.mathematics.grade", fails)
+    truth = {"task": "math", "target": r"\pi"}
+    assert verdict("?", r"\boxed{x}", truth) == SCORER_ERROR
+    assert math.isnan(reward("?", r"\boxed{x}", truth))
+    assert compute_score("math-easy-test", r"\boxed{x}", truth) == {"score": 0.0, "acc": 0.0, "valid": 0.0}
+    batch = {"reward_model": [{"ground_truth": json.dumps(truth)}] * 2, "data_source": ["math-easy-test"] * 2}
+    assert trl_reward(["?"] * 2, [r"\boxed{x}", "none"], **batch) == [None, 0.0]
+
+
+def test_a_batch_is_handed_to_the_slow_scorers_before_the_first_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sympy")
+    handed: list[str] = []
+
+    def watched(truth: str, answer: str, *, worked_out: bool = False) -> None:
+        handed.append(answer)
+        submit(truth, answer, worked_out=worked_out)
+
+    monkeypatch.setattr("mtgrpo_env.envs.mathematics.submit", watched)
+    truth = json.dumps({"task": "math", "target": r"\sqrt{2}"})
+    batch = {"reward_model": [{"ground_truth": truth}] * 3, "data_source": ["math-easy-test"] * 3}
+    answers = [r"\boxed{\frac{2}{\sqrt{2}}}", r"\boxed{\sqrt{3}}", r"\boxed{2^{1/2}}"]
+    assert trl_reward(["?"] * 3, answers, **batch) == [1.0, 0.1, 1.0]
+    assert len(handed) == 3
+
+
+@pytest.mark.parametrize(
+    ("truth", "complaint"),
+    [
+        ("{", "expected a ground truth as JSON"),
+        ("[1]", "expected a ground truth like"),
+        ({"task": "chess"}, r"ground truth: task must be one of \['countdown'"),
+        ({"task": "arc-odd"}, "level of Arc must be one of"),
+        ({"task": "countdown", "target": 3}, "ground truth needs 'numbers'"),
+    ],
+)
+def test_a_malformed_ground_truth_is_an_error_that_says_what_was_expected(truth: Any, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        reward("", RIGHT, truth)
+
+
+def test_the_file_works_where_it_is_loaded_by_its_path() -> None:
+    """As verl loads a `custom_reward_function.path`: executed, but in no table of modules."""
+    spec = importlib.util.spec_from_file_location("custom_module", Path(module.__file__))
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    assert loaded.compute_score("countdown-easy-train", RIGHT, COUNTDOWN, {})["score"] == 1.0

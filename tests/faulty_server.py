@@ -1,0 +1,111 @@
+"""A server on this machine that speaks OpenAI's protocol and misbehaves as it is told, for tests of its clients."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+Fault = Literal["silence", "too many", "too many, wait", "broken", "cut", "hang up", "no JSON", "no choices", "refuse"]
+
+
+@dataclass
+class FaultyServer:
+    """What was asked, and what is still to go wrong: the next requests meet `faults`, one each, then all goes well."""
+
+    url: str
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    most_at_once: int = 0
+    at_once: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@contextmanager
+def faulty_server(answer: Callable[[str], str], *, seconds: float = 0.0) -> Iterator[FaultyServer]:
+    """Serve `answer(prompt)` at `url`, after so many seconds."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with state.lock:
+                state.requests.append(request)
+                state.paths.append(self.path)
+                state.keys.append(self.headers["Authorization"])
+                fault = state.faults.pop(0) if state.faults else None
+                state.at_once += 1
+                state.most_at_once = max(state.most_at_once, state.at_once)
+            time.sleep(seconds)
+            with state.lock:
+                state.at_once -= 1
+            if fault is None:
+                self._send(200, json.dumps(_completion(request, answer)))
+            else:
+                self._fail(fault, request)
+
+        def _fail(self, fault: Fault, request: Mapping[str, Any]) -> None:
+            whole = json.dumps(_completion(request, answer))
+            if fault == "silence":
+                time.sleep(1.0)
+                self.close_connection = True
+            elif fault == "too many":
+                self._send(429, json.dumps({"error": {"message": "slow down"}}))
+            elif fault == "too many, wait":
+                self._send(429, "{}", {"Retry-After": "0.3"})
+            elif fault == "broken":
+                self._send(500, "oh no")
+            elif fault == "cut":
+                self._send(200, whole[: len(whole) // 2], {"Content-Length": str(len(whole))})
+                self.close_connection = True
+            elif fault == "hang up":
+                self.close_connection = True
+            elif fault == "no JSON":
+                self._send(200, whole[: len(whole) // 2])
+            elif fault == "no choices":
+                self._send(200, json.dumps({"choices": []}))
+            else:
+                self._send(400, json.dumps({"error": {"message": "this prompt is too long"}}))
+
+        def _send(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
+            content = text.encode()
+            self.send_response(status)
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(content)),
+                **(headers or {}),
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state = FaultyServer(f"http://127.0.0.1:{server.server_address[1]}/v1")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _completion(request: Mapping[str, Any], answer: Callable[[str], str]) -> dict[str, Any]:
+    prompt = request["messages"][-1]["content"] if "messages" in request else request["prompt"]
+    text = answer(prompt)
+    cut = text[: request.get("max_tokens", 10**9)]
+    said = {"message": {"role": "assistant", "content": cut}} if "messages" in request else {"text": cut}
+    choice = {"index": 0, **said, "finish_reason": "length" if len(text) > len(cut) else "stop"}
+    return {"choices": [choice], "usage": {"prompt_tokens": len(prompt), "completion_tokens": len(cut)}}
