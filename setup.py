@@ -13,6 +13,7 @@ TRAIN = [*MODELS, "numpy>=2.1", "tensorboard>=2.20", "matplotlib>=3.8", *CLI, *R
 MATH = ["sympy>=1.12"]
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
+TRL = ["trl>=1.16,<1.17"]  # brings datasets and accelerate; the trainer overrides what this series calls private
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
 DEV = [
     "build>=1.2",
@@ -47,8 +48,9 @@ setup(
         "reasoning-gym": REASONING_GYM,
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
+        "trl": [*TRAIN, *TRL],
         "test-vllm": [*TRAIN, *TEST_VLLM],
-        "dev": [*TRAIN, *MATH, *DEEPSPEED, *DEV],
+        "dev": [*TRAIN, *MATH, *DEEPSPEED, *TRL, *DEV],
     },
     entry_points={"console_scripts": ["mtgrpo=mtgrpo_env.cli:main"]},
     classifiers=[

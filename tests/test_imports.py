@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"core": ROOT / "mtgrpo_env", "envs": ROOT / "envs", "agents": ROOT / "agents"}
-HEAVY = {"torch", "transformers", "vllm", "deepspeed", "sympy", "pyarrow", "tyro", "rich", "matplotlib", "tensorboard"}
+HEAVY = {"torch", "transformers", "vllm", "deepspeed", "trl", "datasets"}
+HEAVY |= {"sympy", "pyarrow", "tyro", "rich", "matplotlib", "tensorboard"}
 
 # For each module of the core, the modules of ours that it may import.
 CORE_ORDER = [
@@ -95,6 +96,8 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
         allowed = {"tyro", "rich", "torch", "transformers"}
     elif module.startswith(("mtgrpo_env.agents.llm", "mtgrpo_env.agents.neural", "mtgrpo_env.agents.reports.scalars")):
         allowed = {"torch", "transformers"}
+    elif module.startswith("mtgrpo_env.agents.integrations.trl."):
+        allowed = {"torch", "transformers", "trl", "datasets"}
     elif module.startswith("mtgrpo_env.agents.reports.figure"):
         allowed = {"matplotlib"}
     assert roots & HEAVY <= allowed
@@ -102,7 +105,7 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
 def test_torch_is_never_imported_outside_its_folders_not_even_inside_a_function(module: str) -> None:
-    folders = ("agents.neural", "agents.llm", "agents.reports.scalars", "cli")
+    folders = ("agents.neural", "agents.llm", "agents.integrations.trl", "agents.reports.scalars", "cli")
     roots = {name.split(".")[0] for name in imported(SOURCES[module])}
     if not module.startswith(tuple(f"mtgrpo_env.{folder}" for folder in folders)):
         assert not roots & {"torch", "transformers", "tokenizers", "vllm", "deepspeed"}
@@ -132,7 +135,7 @@ def test_importing_the_package_loads_numpy_and_gymnasium_only() -> None:
 def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
     light = [name for name in SOURCES if name.startswith(("mtgrpo_env.envs", "mtgrpo_env.agents"))]
     light = [name for name in light if not name.endswith("worker")]  # these run in processes of their own
-    heavy = ("llm", "neural", "reports.figure", "reports.comparison_report", "reports.scalars")
+    heavy = ("llm", "neural", "integrations.trl", "reports.figure", "reports.comparison_report", "reports.scalars")
     prefixes = tuple(f"mtgrpo_env.agents.{name}" for name in heavy)
     imports = ", ".join(name for name in light if not name.startswith(prefixes))
     code = f"import {imports}, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"

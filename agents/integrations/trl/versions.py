@@ -1,0 +1,21 @@
+"""Which versions of TRL the trainer fits: it overrides methods that TRL calls private."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+SUPPORTED = ">=1.16,<1.17"
+_SERIES = "1.16"
+
+
+def check_version() -> None:
+    """Make sure of a TRL that fits.
+
+    Raises:
+        ImportError: if there is none, or it is of another series.
+    """
+    install = "install it by: pip install 'mtgrpo-env[trl]'"
+    try:
+        found = version("trl")
+    except PackageNotFoundError as error:
+        raise ImportError(f"MTGRPOTrainer needs trl {SUPPORTED}, found none; {install}") from error
+    if ".".join(found.split(".")[:2]) != _SERIES:
+        raise ImportError(f"MTGRPOTrainer needs trl {SUPPORTED}, found {found}; {install}")
