@@ -14,7 +14,7 @@ def check_settings(trainer: GRPOTrainer) -> None:
     """
     args = trainer.args
     if args.world_size > 1:
-        raise ValueError(f"expected one process, got {args.world_size}: groups are not shared between processes here")
+        raise ValueError(f"expected one process, got {args.world_size}: plans are not shared between processes here")
     if not isinstance(trainer.train_dataset, Dataset):
         given = type(trainer.train_dataset).__name__
         raise ValueError(f"expected a datasets.Dataset, from which rows of any task can be drawn, got {given}")
@@ -31,6 +31,9 @@ def check_settings(trainer: GRPOTrainer) -> None:
         )
     if args.pad_to_multiple_of is not None:
         raise ValueError(f"expected pad_to_multiple_of to be None, got {args.pad_to_multiple_of}")
+    num_groups = args.generation_batch_size // args.num_generations
+    if len(trainer.train_dataset) < num_groups:
+        raise ValueError(f"expected a row for each of the {num_groups} groups, got {len(trainer.train_dataset)} rows")
     images = {"image", "images"}.intersection(trainer.train_dataset.column_names)
     if images:
         raise ValueError(f"expected rows of text, got the columns {sorted(images)}")

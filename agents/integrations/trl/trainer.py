@@ -95,6 +95,7 @@ class MTGRPOTrainer(GRPOTrainer):
         self.group_filter = group_filter
         self.is_correct = is_correct or first_reward_at_least(1.0)
         self.batch: Batch | None = None
+        self._rows = self.train_dataset
         self._generated: list[Group] = []
         self._rewards = torch.empty(0)
         self._log_probs = torch.empty(0)
@@ -238,8 +239,10 @@ class MTGRPOTrainer(GRPOTrainer):
         state, own = json.loads(file.read_text()), self._state_dict()
         if state["parts"] != own["parts"]:
             raise ValueError(f"the checkpoint is of {state['parts']}, this trainer is of {own['parts']}")
-        for name in ("suite", "sampler", "task_weights", "reward_estimate"):
-            getattr(self, name).load_state_dict(state[name])
+        self.suite.load_state_dict(state["suite"])
+        self.sampler.load_state_dict(state["sampler"])
+        self.task_weights.load_state_dict(state["task_weights"])
+        self.reward_estimate.load_state_dict(state["reward_estimate"])
 
     def _check_parts(self, batch_size: int) -> None:
         for name, part in (("sampler", self.sampler), ("task_weights", self.task_weights)):
