@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import tyro
 from datasets import Dataset
 from matplotlib.figure import Figure
 from rich.console import Console
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
@@ -197,7 +198,7 @@ def measured(
     return shares, wanted, float(np.mean([entry["generated_groups"] for entry in logged])) * GROUP_SIZE
 
 
-def evaluated(source: Path, trained: PreTrainedModel | None, seed: int, config: Config) -> Evaluation:
+def evaluated(source: Path, trained: torch.nn.Module | None, seed: int, config: Config) -> Evaluation:
     """Accuracy on held-out problems, the same for all; of the start model if none was trained."""
     model, suite = AutoModelForCausalLM.from_pretrained(source), reason_suite(sorted(suite_tasks("mini")))
     if trained is not None:
@@ -222,10 +223,8 @@ def report(results: Mapping[str, Sequence[Result]], before: Sequence[Evaluation]
     rows = [head, ["---"] * len(head)]
     rows.append(["start", *["–"] * len(names), *_scores(before), "–", "–", "–"])
     for side, runs in results.items():
-        cells = [
-            f"{s:.2f} ({w:.2f})"
-            for s, w in zip(_of(runs, "shares").mean(axis=0), _of(runs, "wanted").mean(axis=0), strict=True)
-        ]
+        shares, wanted = (_of(runs, word).mean(axis=0) for word in ("shares", "wanted"))
+        cells = [f"{share:.2f} ({weight:.2f})" for share, weight in zip(shares, wanted, strict=True)]
         times = [_spread(_of(runs, word).tolist(), 2) for word in ("cpu_seconds", "seconds")]
         scores = _scores([run.held_out for run in runs])
         rows.append([side, *cells, *scores, f"{_of(runs, 'rollouts').mean():.0f}", *times])

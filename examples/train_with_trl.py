@@ -12,7 +12,7 @@ import tempfile
 import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl import GRPOConfig
+from trl.trainer.grpo_config import GRPOConfig
 
 from mtgrpo_env import TaskSuite
 from mtgrpo_env.agents.integrations.trl import MTGRPOTrainer

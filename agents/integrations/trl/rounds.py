@@ -1,4 +1,4 @@
-"""Between TRL's tensors and our groups: a round of completions comes in, a batch of whole groups goes out."""
+"""Between TRL's tensors and our groups: rounds of completions come in, a batch of whole groups and its log go out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, islice
 from typing import Any
 
+import numpy as np
 import torch
 from trl.trainer.utils import pad
 
-from mtgrpo_env.types import Batch, Group, GroupFilter, Problem, Rollout, Step
+from mtgrpo_env.shares import prompt, totals
+from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, Rollout, Step
 
 Row = Mapping[str, torch.Tensor]
 """What TRL knows of one completion, by TRL's names, without padding."""
@@ -80,6 +82,34 @@ def tensors_of(groups: Sequence[Group], loss_weights: Sequence[float], *, pad_to
     }
 
 
+def step_metrics(names: Sequence[str], batch: Batch, z: FloatArray, group_filter: GroupFilter) -> dict[str, float]:
+    """What a batch adds to TRL's log: scalars by name, those of a task as "what/task".
+
+    NaN, which TRL leaves out, for a task that was not generated. `realised_share` is of the informative groups, as
+    the loss weighs them: the others have no gradient.
+    """
+    informative = batch.part([i for i, group in enumerate(batch.groups) if group_filter(group)])
+    trained = totals(informative, prompt)
+    with np.errstate(invalid="ignore"):
+        filter_rates = 1 - batch.accepted / batch.generated
+    per_task = {
+        "task_weight": z,
+        "target_share": batch.targets / batch.targets.sum(),
+        "realised_share": trained / (trained.sum() or 1),
+        "reward": batch.rewards,
+        "train_accuracy": batch.accuracies,
+        "filter_rate": filter_rates,
+    }
+    known = batch.accuracies[~np.isnan(batch.accuracies)]
+    return {
+        **{f"{word}/{name}": float(v) for word, of in per_task.items() for name, v in zip(names, of, strict=True)},
+        "train_accuracy/worst_task": float(known.min()) if known.size else float("nan"),
+        "rounds": float(batch.rounds),
+        "generated_groups": float(batch.generated.sum()),
+        "informative_groups": float(len(informative.groups)),
+    }
+
+
 def _rollout(row: Row, reward: float, rewards: Sequence[float], is_correct: CorrectFrom) -> Rollout:
     valid = not all(map(math.isnan, rewards))
     step = Step(observation=None, action=None, reward=reward, extras=row)
@@ -91,16 +121,16 @@ def _rows(output: Mapping[str, torch.Tensor]) -> list[Row]:
     completions = output["completion_mask"].sum(dim=1).tolist()
     per_row = {key: value for key, value in output.items() if key not in _OF_ALL_ROWS}
     return [
-        {key: _cut(key, value[i], prompt, completion) for key, value in per_row.items()}
-        for i, (prompt, completion) in enumerate(zip(prompts, completions, strict=True))
+        {key: _cut(key, value[i], *lengths) for key, value in per_row.items()}
+        for i, lengths in enumerate(zip(prompts, completions, strict=True))
     ]
 
 
-def _cut(key: str, value: torch.Tensor, prompt: int, completion: int) -> torch.Tensor:
+def _cut(key: str, value: torch.Tensor, prompt_length: int, length: int) -> torch.Tensor:
     if key in _PROMPT:
-        return value[len(value) - prompt :]
+        return value[len(value) - prompt_length :]
     # A completion that TRL masks because it was truncated has an empty mask, and fills the table.
-    return value[:completion] if value.ndim and completion else value
+    return value[:length] if value.ndim and length else value
 
 
 def _stacked(key: str, values: Sequence[Any], pad_token_id: int) -> torch.Tensor:

@@ -25,11 +25,11 @@ from mtgrpo_env.agents.integrations.trl.rounds import (
     filled,
     first_reward_at_least,
     groups_of,
+    step_metrics,
     tensors_of,
 )
 from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite
 from mtgrpo_env.agents.integrations.trl.settings import check_settings, task_of_each_row
-from mtgrpo_env.agents.integrations.trl.step_metrics import step_metrics
 from mtgrpo_env.agents.signals import LatestReward, RecentAccuracy, RewardEstimate
 from mtgrpo_env.filters import lenient
 from mtgrpo_env.plans import BatchSampler
