@@ -46,10 +46,10 @@ def groups_of(
         reward_weights: (F,).
         is_correct: decides for each completion.
     """
-    totals = (rewards * reward_weights.to(rewards.device)).nansum(dim=1).tolist()
+    sums = (rewards * reward_weights.to(rewards.device)).nansum(dim=1).tolist()
     rollouts = [
         _rollout(row, total, values, is_correct)
-        for row, total, values in zip(_rows(output), totals, rewards.tolist(), strict=True)
+        for row, total, values in zip(_rows(output), sums, rewards.tolist(), strict=True)
     ]
     size = len(rollouts) // len(problems)
     return [Group(problem, tuple(rollouts[i * size : (i + 1) * size])) for i, problem in enumerate(problems)]
