@@ -15,6 +15,7 @@ ENDPOINTS = ["openai>=2.0"]
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 SERVING = ["fastapi>=0.115", "uvicorn>=0.30"]  # what `transformers serve` wants besides
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
+TRL = ["trl>=1.16,<1.17"]  # brings datasets and accelerate; the trainer overrides what this series calls private
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
 DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
 VERIFIERS = ["verifiers>=0.4,<0.5"]  # its interface changed altogether from 0.1 to 0.4
@@ -54,9 +55,10 @@ setup(
         "verifiers": VERIFIERS,
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
+        "trl": [*TRAIN, *TRL],
         "test-vllm": [*TRAIN, *TEST_VLLM],
         "docs": DOCS,
-        "dev": [*TRAIN, *MATH, *ENDPOINTS, *SERVING, *DEEPSPEED, *DEV],
+        "dev": [*TRAIN, *MATH, *ENDPOINTS, *SERVING, *DEEPSPEED, *TRL, *DEV],
     },
     entry_points={"console_scripts": ["mtgrpo=mtgrpo_env.cli:main"]},
     classifiers=[

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"core": ROOT / "mtgrpo_env", "envs": ROOT / "envs", "agents": ROOT / "agents"}
-MODELS = {"torch", "transformers", "vllm", "deepspeed"}
+MODELS = {"torch", "transformers", "vllm", "deepspeed", "trl", "datasets"}
 HEAVY = {*MODELS, "sympy", "pyarrow", "openai", "verifiers", "tyro", "rich", "matplotlib", "tensorboard"}
 
 # For each module of the core, the modules of ours that it may import.
@@ -96,6 +96,8 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
         allowed = {"tyro", "rich", "torch", "transformers"}
     elif module.startswith(("mtgrpo_env.agents.llm", "mtgrpo_env.agents.neural", "mtgrpo_env.agents.reports.scalars")):
         allowed = {"torch", "transformers"}
+    elif module.startswith("mtgrpo_env.agents.integrations.trl."):
+        allowed = {"torch", "transformers", "trl", "datasets"}
     elif module.startswith("mtgrpo_env.agents.reports.figure"):
         allowed = {"matplotlib"}
     elif module == "mtgrpo_env.agents.endpoints.openai_server":
@@ -107,7 +109,7 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
 def test_torch_is_never_imported_outside_its_folders_not_even_inside_a_function(module: str) -> None:
-    folders = ("agents.neural", "agents.llm", "agents.reports.scalars", "cli")
+    folders = ("agents.neural", "agents.llm", "agents.integrations.trl", "agents.reports.scalars", "cli")
     roots = {name.split(".")[0] for name in imported(SOURCES[module])}
     if not module.startswith(tuple(f"mtgrpo_env.{folder}" for folder in folders)):
         assert not roots & {"torch", "transformers", "tokenizers", "vllm", "deepspeed"}
@@ -139,7 +141,7 @@ def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
     light = [name for name in light if not name.endswith("worker")]  # these run in processes of their own
     light.remove("mtgrpo_env.envs.verifiers_env")
     reports = ("reports.figure", "reports.comparison_report", "reports.scalars")
-    heavy = ("llm", "neural", "endpoints.openai_server", *reports)
+    heavy = ("llm", "neural", "integrations.trl", "endpoints.openai_server", *reports)
     prefixes = tuple(f"mtgrpo_env.agents.{name}" for name in heavy)
     imports = ", ".join(name for name in light if not name.startswith(prefixes))
     code = f"import {imports}, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"

@@ -212,7 +212,8 @@ class _VLLMCheckpoint(_Checkpoint):
         from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 
         policy = self._with(model_without_weights(source), source)
-        memory = VLLMOptions(model=source, memory_share=self._options.vllm_memory)
+        dtype = str(policy.model.config.dtype).removeprefix("torch.")  # by itself vLLM would round float32
+        memory = VLLMOptions(model=source, dtype=dtype, memory_share=self._options.vllm_memory)
         policy.engine = VLLMRolloutEngine(memory, eos_id=policy.eos_id)
         return policy
 

@@ -1,0 +1,1 @@
+"""MT-GRPO inside other people's trainers."""

@@ -1,0 +1,54 @@
+"""Which settings of TRL's trainer go with task weights; the others are refused before anything is generated."""
+
+from __future__ import annotations
+
+from datasets import Dataset
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+
+def check_settings(trainer: GRPOTrainer) -> None:
+    """Make sure that batches can be put together from rounds.
+
+    Raises:
+        ValueError: naming the setting, what it should be and what it is.
+    """
+    args = trainer.args
+    if args.world_size > 1:
+        raise ValueError(f"expected one process, got {args.world_size}: plans are not shared between processes here")
+    if not isinstance(trainer.train_dataset, Dataset):
+        given = type(trainer.train_dataset).__name__
+        raise ValueError(f"expected a datasets.Dataset, from which rows of any task can be drawn, got {given}")
+    if args.scale_rewards not in ("group", "none"):
+        expected = "expected scale_rewards to be 'group' or 'none'"
+        raise ValueError(f"{expected}, got {args.scale_rewards!r}: a round is no batch to scale by")
+    if args.multi_objective_aggregation != "sum_then_normalize":
+        expected = "expected multi_objective_aggregation to be 'sum_then_normalize'"
+        raise ValueError(f"{expected}, got {args.multi_objective_aggregation!r}: a round is no batch to normalize by")
+    if args.steps_per_generation % args.gradient_accumulation_steps:
+        raise ValueError(
+            f"expected steps_per_generation to be a multiple of gradient_accumulation_steps, "
+            f"{args.gradient_accumulation_steps}, got {args.steps_per_generation}: weights move between optimiser steps"
+        )
+    if args.pad_to_multiple_of is not None:
+        raise ValueError(f"expected pad_to_multiple_of to be None, got {args.pad_to_multiple_of}")
+    num_groups = args.generation_batch_size // args.num_generations
+    if len(trainer.train_dataset) < num_groups:
+        raise ValueError(f"expected a row for each of the {num_groups} groups, got {len(trainer.train_dataset)} rows")
+    images = {"image", "images"}.intersection(trainer.train_dataset.column_names)
+    if images:
+        raise ValueError(f"expected rows of text, got the columns {sorted(images)}")
+
+
+def task_of_each_row(dataset: Dataset, column: str) -> list[str]:
+    """The column that names the tasks.
+
+    Raises:
+        ValueError: if there is none, or a row has no name in it.
+    """
+    if column not in dataset.column_names:
+        raise ValueError(f"expected a column {column!r} that names the task of each row, got {dataset.column_names}")
+    names = list(dataset[column])
+    for i, name in enumerate(names):
+        if not isinstance(name, str):
+            raise ValueError(f"expected the name of a task in column {column!r}, got {name!r} in row {i}")
+    return names

@@ -1,0 +1,66 @@
+"""What TRL's trainer with task weights refuses: settings, checkpoints, versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+from trl_runs import NUM_GROUPS, make_trainer, rows
+
+from mtgrpo_env.agents.integrations.trl import check_version
+from mtgrpo_env.quota_sampler import QuotaSampler
+from mtgrpo_env.task_weights import UniformWeights
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "message"),
+    [
+        ({"scale_rewards": "batch"}, {}, "expected scale_rewards to be 'group' or 'none', got 'batch'"),
+        ({"multi_objective_aggregation": "normalize_then_sum"}, {}, "got 'normalize_then_sum'"),
+        ({"gradient_accumulation_steps": 2, "steps_per_generation": 1}, {}, "multiple of gradient_acc.*, 2, got 1"),
+        ({"pad_to_multiple_of": 8}, {}, "expected pad_to_multiple_of to be None, got 8"),
+        ({}, {"task_column": "kind"}, r"expected a column 'kind' .* got \['prompt', 'task'\]"),
+        ({}, {"data": Dataset.from_list([{"prompt": "a", "task": None}] * 8)}, "got None in row 0"),
+        ({}, {"data": rows().to_iterable_dataset()}, "expected a datasets.Dataset.* got IterableDataset"),
+        ({}, {"data": rows(of_each=2)}, "expected a row for each of the 8 groups, got 6 rows"),
+        ({}, {"sampler": QuotaSampler(3, 4)}, r"32 / 4 = 8 groups, got one of 4"),
+        ({}, {"sampler": QuotaSampler(2, NUM_GROUPS)}, r"3 tasks.*the sampler expects 2"),
+        ({}, {"task_weights": UniformWeights(4)}, "the task_weights expects 4"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    tmp_path: Path, settings: dict[str, Any], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_trainer(tmp_path, settings=settings, **options)
+
+
+def test_a_checkpoint_of_another_trainer_or_of_other_parts_is_refused(tmp_path: Path) -> None:
+    saving = {"max_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    make_trainer(tmp_path, settings=saving).train()
+    checkpoint = tmp_path / "checkpoint-1"
+    other = make_trainer(tmp_path, settings={"max_steps": 2}, task_weights=UniformWeights(3))
+    with pytest.raises(ValueError, match=r"DisparityWeights.*UniformWeights"):
+        other.train(resume_from_checkpoint=str(checkpoint))
+    (checkpoint / "mtgrpo.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no mtgrpo\.json"):
+        make_trainer(tmp_path, settings={"max_steps": 2}).train(resume_from_checkpoint=str(checkpoint))
+
+
+@pytest.mark.parametrize("found", ["1.15.2", "1.17.0", "2.16.0"])
+def test_other_versions_of_trl_are_named(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtgrpo_env.agents.integrations.trl.version", lambda package: found)
+    with pytest.raises(ImportError, match=rf"needs trl >=1\.16,<1\.17, found {found}"):
+        check_version()
+
+
+def test_where_trl_is_missing_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(package: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr("mtgrpo_env.agents.integrations.trl.version", missing)
+    with pytest.raises(ImportError, match=r"found none; install it by: pip install 'mtgrpo-env\[trl\]'"):
+        check_version()
