@@ -94,7 +94,7 @@ def make_mt_reason(
     extraction: Extraction = "last-box",
     render_mode: str | None = None,
 ) -> MultiTaskEnv:
-    """The env behind `gymnasium.make("MTReason-v0")`; its batches are drawn by Algorithm 2.
+    """The env behind `gymnasium.make("MTReason-v0")`; its batches are drawn by quotas.
 
     Args:
         tasks: see `reason_suite`.

@@ -46,7 +46,10 @@ def test_every_pin_lies_in_the_range_that_is_declared(name: str, declared: dict[
     assert not outside
 
 
-@pytest.mark.parametrize(("name", "extras"), [("constraints.txt", ("", "train", "deepspeed")), (FILES[1], ("", "gpu"))])
+@pytest.mark.parametrize(
+    ("name", "extras"),
+    [(FILES[0], ("", "train", "deepspeed", "trl", "endpoints", "docs")), (FILES[1], ("", "gpu"))],
+)
 def test_all_that_an_extra_names_is_pinned_for_it(
     name: str, extras: tuple[str, ...], declared: dict[str, list[Requirement]]
 ) -> None:
