@@ -1,4 +1,4 @@
-"""The `mtgrpo` command: `train`, `compare`, `report`, `evaluate`, `tasks`, `check`, `score`, `export`."""
+"""The `mtgrpo` command and its subcommands, a module each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
     "compare": "methods and seeds side by side, at equal steps, rollouts and seconds",
-    "evaluate": "accuracy of an agent on every task of a suite or of a file of rows",
+    "report": "one page of a run, of several, or of a comparison",
+    "evaluate": "agents side by side on suites of tasks or on rows, the worst task first",
     "tasks": "list the tasks there are",
     "check": "check tasks of your own, and data files for leaks",
     "score": "score stored responses",
-    "report": "one page of a run, of several, or of a comparison",
     "export": "write a suite's problems as rows that other trainers load",
 }
 

@@ -14,7 +14,7 @@ import pytest
 RunCommand = Callable[..., Any]
 StartProcess = Callable[[Sequence[object]], subprocess.Popen[str]]
 
-COMMANDS = ("train", "compare", "evaluate", "tasks", "check", "score", "report")
+COMMANDS = ("train", "compare", "evaluate", "tasks", "check", "score", "report", "export")
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
