@@ -12,8 +12,8 @@ import tyro
 
 from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.reports.comparison import Comparison
-from mtgrpo_env.agents.reports.page import write_page
-from mtgrpo_env.agents.reports.page_content import PageContent, content_of_comparison, content_of_runs, read_run
+from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
+from mtgrpo_env.agents.reports.page.document import write_page
 from mtgrpo_env.agents.reports.samples import StoredSample
 from mtgrpo_env.envs.mtreason import suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_suite, task_type

@@ -11,10 +11,10 @@ import pytest
 from comparisons import TASKS, make_comparison
 from pages import CONFIG, HOSTILE, Parsed, parsed, write_run, write_samples
 
-from mtgrpo_env.agents.reports.page import page, write_page
-from mtgrpo_env.agents.reports.page_chart import Chart, Line, draw, style_of, value_range
-from mtgrpo_env.agents.reports.page_content import PageContent, content_of_comparison, content_of_runs, read_run
-from mtgrpo_env.agents.reports.page_html import safe
+from mtgrpo_env.agents.reports.page.chart import Chart, Line, draw, style_of, value_range
+from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
+from mtgrpo_env.agents.reports.page.document import page, write_page
+from mtgrpo_env.agents.reports.page.markup import safe
 
 ADDRESS = re.compile(r"https?:|//|@import|url\(", re.IGNORECASE)
 NAMESPACE = "http://www.w3.org/2000/svg"

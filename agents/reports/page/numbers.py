@@ -9,10 +9,10 @@ import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import COSTS, Budget
 from mtgrpo_env.agents.reports.comparison_table import arrival_text
-from mtgrpo_env.agents.reports.page_chart import style_of
-from mtgrpo_env.agents.reports.page_content import PageContent, Series
-from mtgrpo_env.agents.reports.page_curves import Accuracy, average, interval, of_task, resampling, scores, worst
-from mtgrpo_env.agents.reports.page_html import Html, cell, element, joined, safe, section, table
+from mtgrpo_env.agents.reports.page.chart import style_of
+from mtgrpo_env.agents.reports.page.content import PageContent, Series
+from mtgrpo_env.agents.reports.page.curves import Accuracy, average, interval, of_task, resampling, scores, worst
+from mtgrpo_env.agents.reports.page.markup import Html, cell, element, joined, safe, section, table
 from mtgrpo_env.agents.reports.statistics import Arrival, Interval, arrival
 from mtgrpo_env.agents.reports.task_statistics import SHARES, TaskStatistics, task_statistics
 from mtgrpo_env.types import FloatArray

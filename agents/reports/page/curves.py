@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import Budget, Cost, Run, per_step
-from mtgrpo_env.agents.reports.page_content import Series
+from mtgrpo_env.agents.reports.page.content import Series
 from mtgrpo_env.agents.reports.statistics import Interval, at_budget, bootstrap_interval, mean_band
 from mtgrpo_env.agents.reports.task_statistics import in_the_loss, rejected_shares, shares, smoothed
 from mtgrpo_env.types import FloatArray

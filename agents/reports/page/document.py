@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 from mtgrpo_env.agents.checkpoints import atomic_file
-from mtgrpo_env.agents.reports.page_charts import accuracy, every_task, filters, steps, weights
-from mtgrpo_env.agents.reports.page_content import PageContent
-from mtgrpo_env.agents.reports.page_html import Html, cell, element, safe, section, table
-from mtgrpo_env.agents.reports.page_numbers import equal_budgets, glance, tasks, thresholds
-from mtgrpo_env.agents.reports.page_samples import samples
-from mtgrpo_env.agents.reports.page_style import SCRIPT, STYLE
+from mtgrpo_env.agents.reports.page.charts import accuracy, every_task, filters, steps, weights
+from mtgrpo_env.agents.reports.page.content import PageContent
+from mtgrpo_env.agents.reports.page.markup import Html, cell, element, safe, section, table
+from mtgrpo_env.agents.reports.page.numbers import equal_budgets, glance, tasks, thresholds
+from mtgrpo_env.agents.reports.page.samples import samples
+from mtgrpo_env.agents.reports.page.style import SCRIPT, STYLE
 
 
 def write_page(content: PageContent, file: Path) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import COSTS, Cost
-from mtgrpo_env.agents.reports.page_chart import Chart, Form, Line, draw, style_of, value_range
-from mtgrpo_env.agents.reports.page_content import PageContent, Series
-from mtgrpo_env.agents.reports.page_curves import (
+from mtgrpo_env.agents.reports.page.chart import Chart, Form, Line, draw, style_of, value_range
+from mtgrpo_env.agents.reports.page.content import PageContent, Series
+from mtgrpo_env.agents.reports.page.curves import (
     Accuracy,
     accuracy_curve,
     average,
@@ -23,8 +23,8 @@ from mtgrpo_env.agents.reports.page_curves import (
     weight_curves,
     worst,
 )
-from mtgrpo_env.agents.reports.page_html import Html, element, safe, section
-from mtgrpo_env.agents.reports.page_numbers import said_of_seeds
+from mtgrpo_env.agents.reports.page.markup import Html, element, safe, section
+from mtgrpo_env.agents.reports.page.numbers import said_of_seeds
 from mtgrpo_env.agents.reports.task_statistics import SHARES, SMOOTHING
 from mtgrpo_env.types import FloatArray
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.page_content import PageContent
-from mtgrpo_env.agents.reports.page_html import Html, element, safe, section, shortened
+from mtgrpo_env.agents.reports.page.content import PageContent
+from mtgrpo_env.agents.reports.page.markup import Html, element, safe, section, shortened
 from mtgrpo_env.agents.reports.samples import PER_VERDICT, StoredSample
 
 _LONGEST = 4_000  # characters of a text that are shown

@@ -1,6 +1,6 @@
 """Line charts as inline SVG: complete without a script, which only adds what a pointer shows.
 
-Colours and dashes are classes; `page_style` says what they look like on paper, in light and in dark.
+Colours and dashes are classes; `style` says what they look like on paper, in light and in dark.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.page_html import Html, element, safe
+from mtgrpo_env.agents.reports.page.markup import Html, element, safe
 from mtgrpo_env.types import FloatArray
 
 Form = Literal["percent", "number"]
