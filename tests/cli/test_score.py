@@ -83,7 +83,7 @@ def test_another_verifier_judges_if_one_is_named(
     result = command("score", "--rows", file, "--json", "--verifier", "lenient_verifier:Lenient")
     assert [json.loads(line)["is_success"] for line in result.out.splitlines()] == [True, True, False]
     assert "subclass of BoxedTask" in refused("score", "--rows", file, "--verifier", "pathlib:Path")
-    assert "expected 'package.module:Class'" in refused("score", "--rows", file, "--verifier", "no_such_module:X")
+    assert "expected 'package.module:name'" in refused("score", "--rows", file, "--verifier", "no_such_module:X")
 
 
 @pytest.mark.parametrize("agent", ["oracle", "random"])

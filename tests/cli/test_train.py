@@ -107,7 +107,7 @@ def test_a_trained_checkpoint_can_be_evaluated(command: RunCommand, finished: Pa
     agent = newest_checkpoint(finished)
     result = command("evaluate", "--agent", agent, "--suite", "zebra-mini", "--problems", 5, "--json")
     assert result.code == 0, result.err
-    assert json.loads(result.out)["tasks"]["zebra-mini"]["count"] == 5
+    assert json.loads(result.out)["tasks"]["zebra-mini"]["rollouts"] == 5
 
 
 def test_a_finished_run_is_said_to_be_done_and_stays_as_it_is(
