@@ -11,7 +11,7 @@ ROWS = ["pyarrow>=18"]
 MODELS = ["torch>=2.13,<2.15", "transformers>=5.16.1,<5.24"]
 TRAIN = [*MODELS, "numpy>=2.1", "tensorboard>=2.20", "matplotlib>=3.8", *CLI, *ROWS]
 MATH = ["sympy>=1.12"]
-ENDPOINTS = ["openai>=2.0"]
+ENDPOINTS = ["openai>=2.0", "matplotlib>=3.8"]  # with the report's figure
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 SERVING = ["fastapi>=0.115", "uvicorn>=0.30"]  # what `transformers serve` wants besides
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate

@@ -41,7 +41,8 @@ def reward(
             written otherwise at the mini levels.
 
     Raises:
-        ValueError: if the ground truth names no known task, or is malformed. No completion raises.
+        ValueError: if the ground truth names no known task, or is malformed, or the messages are none of a chat. No
+            text raises.
     """
     judged = verdict(prompt, completion, ground_truth, task=task)
     return judged.reward if judged.valid else math.nan
@@ -168,14 +169,18 @@ def _responses(completion: str | Messages) -> tuple[str, ...]:
     """One for each turn of the assistant; an empty one where it said nothing."""
     if isinstance(completion, str):
         return (completion,)
-    return tuple(_content(message) for message in completion if message.get("role") == "assistant") or ("",)
+    said = [message for message in completion if message.get("role") == "assistant"]
+    return tuple(map(_content, said)) or ("",)
 
 
 def _content(message: Mapping[str, Any]) -> str:
-    """The text of a message; one that only calls tools has none."""
-    content = message.get("content")
-    if content is None:
-        return ""
-    if not isinstance(content, str):
-        raise ValueError(f"expected messages with a str 'content', got {content!r:.80}")
-    return content
+    """The text of a message, or of its parts; one that only calls tools has none.
+
+    Raises:
+        ValueError: if it is no message of a chat.
+    """
+    content = message.get("content") or ""
+    try:
+        return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"expected a message with text as its 'content', got {content!r:.80}") from error

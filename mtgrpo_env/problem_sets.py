@@ -48,6 +48,16 @@ class ProblemSet:
             digest.update(json.dumps(_identity(self.suite, problem), sort_keys=True, default=repr).encode())
         return digest.hexdigest()[:12]
 
+    def levels(self) -> dict[str, str]:
+        """The level of every text task that has one, by the task's name.
+
+        Raises:
+            TaskError: if a task cannot make a puzzle.
+        """
+        first = {problem.task_id: problem for problem in reversed(self.problems)}
+        openings = {k: self.suite.opening(problem) for k, problem in sorted(first.items())}
+        return {self.suite.names[k]: o.provenance.level for k, o in openings.items() if o and o.provenance.level}
+
 
 def _identity(suite: TaskSuite, problem: Problem) -> Sequence[object]:
     name, opening = suite.names[problem.task_id], suite.opening(problem)

@@ -29,8 +29,10 @@ class FaultyServer:
 
 
 @contextmanager
-def faulty_server(answer: Callable[[str], str], *, seconds: float = 0.0) -> Iterator[FaultyServer]:
-    """Serve `answer(prompt)` at `url`, after so many seconds."""
+def faulty_server(
+    answer: Callable[[str], str], *, seconds: float = 0.0, usage: object = "counted"
+) -> Iterator[FaultyServer]:
+    """Serve `answer(prompt)` at `url`, after so many seconds, with another `usage` than is true if one is given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -48,12 +50,12 @@ def faulty_server(answer: Callable[[str], str], *, seconds: float = 0.0) -> Iter
             with state.lock:
                 state.at_once -= 1
             if fault is None:
-                self._send(200, json.dumps(_completion(request, answer)))
+                self._send(200, json.dumps(_completion(request, answer, usage)))
             else:
                 self._fail(fault, request)
 
         def _fail(self, fault: Fault, request: Mapping[str, Any]) -> None:
-            whole = json.dumps(_completion(request, answer))
+            whole = json.dumps(_completion(request, answer, usage))
             if fault == "silence":
                 time.sleep(1.0)
                 self.close_connection = True
@@ -102,10 +104,11 @@ def faulty_server(answer: Callable[[str], str], *, seconds: float = 0.0) -> Iter
         server.server_close()
 
 
-def _completion(request: Mapping[str, Any], answer: Callable[[str], str]) -> dict[str, Any]:
+def _completion(request: Mapping[str, Any], answer: Callable[[str], str], usage: object) -> dict[str, Any]:
     prompt = request["messages"][-1]["content"] if "messages" in request else request["prompt"]
     text = answer(prompt)
     cut = text[: request.get("max_tokens", 10**9)]
     said = {"message": {"role": "assistant", "content": cut}} if "messages" in request else {"text": cut}
     choice = {"index": 0, **said, "finish_reason": "length" if len(text) > len(cut) else "stop"}
-    return {"choices": [choice], "usage": {"prompt_tokens": len(prompt), "completion_tokens": len(cut)}}
+    counted = {"prompt_tokens": len(prompt), "completion_tokens": len(cut)}
+    return {"choices": [choice], "usage": counted if usage == "counted" else usage}

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import openai
 
@@ -32,8 +33,8 @@ class Api(Protocol):
         """Send a request; the text of what comes back."""
         ...
 
-    def text(self, choice: Mapping[str, Any]) -> str | None:
-        """The response in a choice; None where the model said nothing."""
+    def text(self, choice: Mapping[str, Any]) -> str:
+        """The response in a choice; "" where the model said nothing."""
         ...
 
 
@@ -49,8 +50,9 @@ class Chat:
             model=request["model"], messages=request["messages"], extra_body=rest
         ).text
 
-    def text(self, choice: Mapping[str, Any]) -> str | None:
-        return choice["message"]["content"]
+    def text(self, choice: Mapping[str, Any]) -> str:
+        content = choice["message"].get("content") or ""  # there is none where the model calls a tool
+        return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 class Completions:
@@ -65,7 +67,7 @@ class Completions:
             model=request["model"], prompt=request["prompt"], extra_body=rest
         ).text
 
-    def text(self, choice: Mapping[str, Any]) -> str | None:
+    def text(self, choice: Mapping[str, Any]) -> str:
         return choice["text"]
 
 
@@ -96,12 +98,10 @@ class OpenAIServer:
         retries: int = 8,
         patience: float = 600.0,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError(f"expected a URL like http://127.0.0.1:8000/v1, got {url!r}")
-        self.url = url.rstrip("/")
+        self.url = _checked_url(url)
         self._model, self._api, self._fields, self._seed = model, api, dict(fields), seed
         self._retries = retries
-        key = os.environ.get("OPENAI_API_KEY", "none")  # servers of one's own ask for none
+        key = os.environ.get("OPENAI_API_KEY", "").strip() or "none"  # servers of one's own ask for none
         self._client = openai.OpenAI(base_url=self.url, api_key=key, max_retries=retries, timeout=patience)
 
     def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
@@ -128,24 +128,38 @@ class OpenAIServer:
                 raise self._error(f"did not answer in {self._retries + 1} tries ({_cause(error)})") from error
             try:
                 return self._reply(json.loads(answer))
-            except (ValueError, LookupError, TypeError, AttributeError):
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 continue
         raise self._error(f"sent {self._retries + 1} answers that are no completions, lastly {answer!r:.{_EXCERPT}}")
 
     def _reply(self, answer: Any) -> Reply:
         (choice,) = answer["choices"]
         text = self._api.text(choice)
-        if not isinstance(text, str | None):
-            raise TypeError(f"expected a str, got {text!r:.80}")
-        usage = answer.get("usage") or {}
-        counts = (int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
-        sendable = (text or "").encode(errors="replace").decode()  # half a surrogate pair could not be sent back
+        sendable = text.encode(errors="replace").decode()  # half a surrogate pair could not be sent back
+        counts = (_count(answer.get("usage"), name) for name in ("prompt_tokens", "completion_tokens"))
         return Reply(sendable, *counts, is_cut=choice.get("finish_reason") == "length")
 
     def _error(self, what: str) -> EndpointError:
         return EndpointError(
             f"the server at {self.url} {what}. Replies that came are kept: once it works, the same command goes on"
         )
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ValueError(f"expected a URL like http://127.0.0.1:8000/v1, got {url!r}")
+    return url.rstrip("/")
+
+
+def _count(usage: Any, name: str) -> int:
+    """Tokens; 0 where the server says nothing sensible, since the response is good all the same."""
+    count = usage.get(name) if isinstance(usage, Mapping) else None
+    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _seed(seed: int, prompt: str, sample: int) -> int:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from typing import Any
 
 from mtgrpo_env.agents.endpoints.replies import Reply, Server
 from mtgrpo_env.spaces import TEXT
+
+_Asked = tuple[int, Mapping[str, Any]]
+_Answered = tuple[int, Reply] | Exception
 
 
 class EndpointPolicy:
     """Asks a server for every response, many at a time.
 
     A conversation of several turns is sent as one text, as the task shows it. A prompt that the server refuses is
-    answered with nothing, which is wrong, and counted; that every prompt is refused is an error.
+    answered with nothing, which is wrong, and counted; that it refuses whatever it is asked is an error.
 
     Args:
         server: answers.
@@ -30,7 +35,8 @@ class EndpointPolicy:
             raise ValueError(f"concurrency must be at least 1, got {concurrency}")
         self._server = server
         self._concurrency = concurrency
-        self._answered = 0
+        self._has_answered = False
+        self._refused: set[str] = set()  # prompts, before the first answer
 
     def act(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
@@ -45,25 +51,53 @@ class EndpointPolicy:
         """What `act` returns, as it arrives. Equal prompts are samples 0, 1, 2, … of one prompt.
 
         Raises:
-            ValueError: if the server has refused every prompt so far.
+            ValueError: if the server has answered nothing, and refused different prompts.
         """
-        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="endpoint")
-        requests = self._requests(observations, deterministic=deterministic)
-        places = {pool.submit(self._server.ask, request): i for i, request in enumerate(requests)}
-        refusal = ""
-        try:
-            for future in as_completed(places):
-                reply = future.result()
-                self._answered += not reply.is_refused
-                refusal = reply.text if reply.is_refused else refusal
-                yield places[future], "" if reply.is_refused else reply.text[-TEXT.max_length :], reply
-        finally:
-            pool.shutdown(cancel_futures=True)
-        if not self._answered:
-            raise ValueError(f"the server at {self._server.url} refused all {len(places)} prompts: {refusal:.300}")
+        requests = list(enumerate(self._requests(observations, deterministic=deterministic)))
+        with self._asked(requests) as answers:
+            for _ in requests:
+                answer = answers.get()
+                if isinstance(answer, Exception):
+                    raise answer
+                place, reply = answer
+                self._watch_refusals(observations[place], reply)
+                yield place, "" if reply.is_refused else reply.text[-TEXT.max_length :], reply
 
-    def _requests(self, observations: Sequence[Any], *, deterministic: bool) -> Iterator[Any]:
+    def _requests(self, observations: Sequence[Any], *, deterministic: bool) -> Iterator[Mapping[str, Any]]:
         seen: Counter[str] = Counter()
         for prompt in observations:
             yield self._server.request(prompt, seen[prompt], deterministic=deterministic)
             seen[prompt] += 1
+
+    @contextmanager
+    def _asked(self, requests: Sequence[_Asked]) -> Iterator[SimpleQueue[_Answered]]:
+        """Answers come into the queue. What is under way on leaving is left to itself, or an interrupt would wait."""
+        waiting: SimpleQueue[_Asked] = SimpleQueue()
+        for request in requests:
+            waiting.put(request)
+        answers: SimpleQueue[_Answered] = SimpleQueue()
+        is_over = Event()
+        for _ in range(min(self._concurrency, len(requests))):
+            Thread(target=self._ask, args=(waiting, answers, is_over), daemon=True).start()
+        try:
+            yield answers
+        finally:
+            is_over.set()
+
+    def _ask(self, waiting: SimpleQueue[_Asked], answers: SimpleQueue[_Answered], is_over: Event) -> None:
+        while not is_over.is_set():
+            try:
+                place, request = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                answers.put((place, self._server.ask(request)))
+            except Exception as error:
+                answers.put(error)
+
+    def _watch_refusals(self, prompt: str, reply: Reply) -> None:
+        self._has_answered |= not reply.is_refused
+        if not self._has_answered:
+            self._refused.add(prompt)
+            if len(self._refused) > 1:
+                raise ValueError(f"the server at {self._server.url} refuses whatever it is asked: {reply.text:.300}")

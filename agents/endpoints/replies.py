@@ -62,13 +62,11 @@ class CachedServer:
         self._server = server
         self.hits = 0
         file.parent.mkdir(parents=True, exist_ok=True)
+        self._file = file
         self._lock = threading.Lock()  # of the connection
-        try:
-            self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
-            with self._connection as connection:
-                connection.execute("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"expected {file} to be a file of replies, or not to be there: {error}") from error
+        self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
+        self._run("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+        self._run("SELECT reply FROM replies WHERE request = ?", "")
 
     @property
     def url(self) -> str:
@@ -82,20 +80,25 @@ class CachedServer:
     def ask(self, request: Mapping[str, Any]) -> Reply:
         """See `Server`."""
         key = self._key(request)
-        with self._lock:
-            found = self._connection.execute("SELECT reply FROM replies WHERE request = ?", (key,)).fetchone()
-            self.hits += found is not None
-        if found is not None:
-            return Reply(**json.loads(found[0]))
+        found = self._run("SELECT reply FROM replies WHERE request = ?", key)
+        if found:
+            self.hits += 1
+            return Reply(**json.loads(found[0][0]))
         reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
         if not reply.is_refused:
-            with self._lock, self._connection as connection:
-                connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, json.dumps(asdict(reply))))
+            self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(asdict(reply)))
         return reply
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _run(self, statement: str, *values: str) -> list[tuple[str]]:
+        try:
+            with self._lock, self._connection as connection:
+                return connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise ValueError(f"expected {self._file} to be a file of replies, or not to be there: {error}") from error
 
     def _key(self, request: Mapping[str, Any]) -> str:
         return hashlib.sha256(json.dumps([self.url, request], sort_keys=True).encode()).hexdigest()

@@ -180,21 +180,26 @@ def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTra
     Raises:
         FileNotFoundError: if `source` looks like a folder and is none.
     """
-    return AutoModelForCausalLM.from_pretrained(_checked_source(source), dtype=dtype)
+    return AutoModelForCausalLM.from_pretrained(checked_source(source), dtype=dtype)
 
 
 def model_without_weights(source: str | Path) -> PreTrainedModel:
     """The shape of a model whose weights another engine holds; raises as `load_model` does."""
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(_checked_source(source)))
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(checked_source(source)))
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model; raises as `load_model` does."""
-    return AutoTokenizer.from_pretrained(_checked_source(source))
+    return AutoTokenizer.from_pretrained(checked_source(source))
 
 
-def _checked_source(source: str | Path) -> str | Path:
+def checked_source(source: str | Path) -> str | Path:
+    """A folder that is there, or a hub id.
+
+    Raises:
+        FileNotFoundError: if it is neither.
+    """
     parts = Path(source).parts
     is_written_as_path = len(parts) != 2 or str(source).startswith((".", "/", "~"))
     looks_like_folder = is_written_as_path or Path(parts[0]).is_dir()

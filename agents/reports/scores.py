@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from mtgrpo_env.agents.reports.statistics import LEVEL, Interval
 from mtgrpo_env.types import FloatArray, Group, IntArray
 
 _RESAMPLES = 2000
+_UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Scores:
     """What an agent scores on a problem set.
 
     Attributes:
-        tasks: worst first.
+        tasks: worst first, before them those without a valid rollout, whose accuracy is NaN.
         worst: accuracy of the worst task, with the interval of the minimum over resampled problems. Of tasks that are
             close it lies low: the minimum of noisy numbers is lower than the least of them.
         average: of the tasks' accuracies.
@@ -108,20 +110,17 @@ class Scorer:
             self._rewards[k] += group.rewards[group.valid].sum()
 
     def scores(self, *, seed: int = 0) -> Scores:
-        """Of what was played; intervals are over resampled problems, drawn from `seed`.
-
-        Raises:
-            ValueError: if no task has a valid rollout.
-        """
-        played = [k for k in range(len(self._names)) if self._valid[k]]
-        if not played:
-            raise ValueError("expected a valid rollout, got none: every scorer failed, or nothing was played")
+        """Of what was played; intervals are over resampled problems, drawn from `seed`. NaN where nothing is known."""
         rng = np.random.default_rng(seed)
+        played = [k for k in range(len(self._names)) if self._valid[k]]
         tasks = [self._task(k, rng) for k in played]
+        unknown = [self._unknown_task(k) for k in np.flatnonzero(self._invalid).tolist() if not self._valid[k]]
+        if not played:
+            return Scores(unknown, _UNKNOWN, _UNKNOWN, self._total_spent())
         resampled = np.array([_resampled_means(self._shares(k), rng) for k in played])  # (K, resamples)
         means = np.array([task.accuracy.mean for task in tasks])
         return Scores(
-            tasks=sorted(tasks, key=lambda task: task.accuracy.mean),
+            tasks=[*unknown, *sorted(tasks, key=lambda task: task.accuracy.mean)],
             worst=_interval(float(means.min()), resampled.min(axis=0), tasks[int(means.argmin())].problems),
             average=_interval(float(means.mean()), resampled.mean(axis=0), sum(task.problems for task in tasks)),
             spent=self._total_spent(),
@@ -139,6 +138,9 @@ class Scorer:
             rollouts=int(valid.sum()),
             invalid=int(self._invalid[k]),
         )
+
+    def _unknown_task(self, k: int) -> TaskScore:
+        return TaskScore(self._names[k], _UNKNOWN, {}, math.nan, 0, 0, int(self._invalid[k]))
 
     def _shares(self, k: int) -> FloatArray:
         """(P,) share of correct rollouts of each problem."""

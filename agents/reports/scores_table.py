@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ class Cell:
         rollouts: of each problem, wanted.
         seconds: of wall time.
         scores: what came out.
+        levels: of the tasks that have one.
     """
 
     agent: str
@@ -30,20 +32,22 @@ class Cell:
     rollouts: int
     seconds: float
     scores: Scores
+    levels: Mapping[str, str]
 
 
 def cell_json(cell: Cell) -> dict[str, Any]:
-    """A cell as JSON; shares lie in 0..1, intervals are pairs of their ends."""
+    """A cell as JSON; shares lie in 0..1, intervals are pairs of their ends, what is not known or finite is null."""
     scores = cell.scores
     return {
         "agent": cell.agent,
         "suite": cell.suite,
         "fingerprint": cell.fingerprint,
-        "worst": scores.worst.mean,
+        "rollouts": cell.rollouts,
+        "worst": _finite(scores.worst.mean),
         "worst_interval": _ends(scores.worst),
-        "average": scores.average.mean,
+        "average": _finite(scores.average.mean),
         "average_interval": _ends(scores.average),
-        "tasks": {task.task: _task_json(task) for task in scores.tasks},
+        "tasks": {task.task: _task_json(task, cell.levels.get(task.task, "")) for task in scores.tasks},
         "spent": asdict(scores.spent) if scores.spent else None,
         "seconds": round(cell.seconds, 3),
     }
@@ -96,8 +100,9 @@ def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
 
 def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
     pass_at = [percent(task.pass_at[k]) if k in task.pass_at else "-" for k in ks]
+    reward = f"{task.reward:.3g}" if math.isfinite(task.reward) else "-"
     counts = [f"{task.problems:,}", f"{task.rollouts:,}", f"{task.invalid:,}"]
-    return [f"`{cell.agent}`", task.task, percent(task.accuracy), *pass_at, f"{task.reward:.3g}", *counts]
+    return [f"`{cell.agent}`", task.task, percent(task.accuracy), *pass_at, reward, *counts]
 
 
 def _spending(cells: Sequence[Cell]) -> Iterator[str]:
@@ -113,23 +118,26 @@ def _spending(cells: Sequence[Cell]) -> Iterator[str]:
     yield table(header, rows)
 
 
-def _task_json(task: TaskScore) -> dict[str, Any]:
-    name, _, level = task.task.partition("-")
+def _task_json(task: TaskScore, level: str) -> dict[str, Any]:
     return {
-        "task": name,
+        "task": task.task.removesuffix(f"-{level}"),
         "level": level,
-        "accuracy": task.accuracy.mean,
+        "accuracy": _finite(task.accuracy.mean),
         "interval": _ends(task.accuracy),
         "pass_at": {str(k): {"mean": at.mean, "interval": _ends(at)} for k, at in task.pass_at.items()},
-        "reward": task.reward,
+        "reward": _finite(task.reward),
         "problems": task.problems,
         "rollouts": task.rollouts,
         "invalid": task.invalid,
     }
 
 
-def _ends(interval: Interval) -> list[float]:
-    return [interval.low, interval.high]
+def _ends(interval: Interval) -> list[float | None]:
+    return [_finite(interval.low), _finite(interval.high)]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _in_order(names: Iterator[str]) -> list[str]:

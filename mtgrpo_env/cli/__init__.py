@@ -18,6 +18,9 @@ _COMMANDS = {
     "export": "write a suite's problems as rows that other trainers load",
 }
 
+_EXTRAS = {"openai": "endpoints", "vllm": "gpu", "deepspeed": "deepspeed", "peft": "deepspeed", "sympy": "math"}
+"""Which extra brings a package; all others come with "train"."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can mend are printed without a traceback and exit with 2."""
@@ -33,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
         return module.run(config)
     except ImportError as error:
-        print(f"mtgrpo {command}: {error}. Try: pip install 'mtgrpo-env[train]'", file=sys.stderr)
+        extra = _EXTRAS.get(error.name or "", "train")
+        print(f"mtgrpo {command}: {error}. Try: pip install 'mtgrpo-env[{extra}]'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"mtgrpo {command}: interrupted", file=sys.stderr)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mtgrpo_env.agents.reports.scores import Spent
+from mtgrpo_env.cli.agent_options import AgentOptions
 from mtgrpo_env.cli.named import named_object
 from mtgrpo_env.evaluation import (
     Answerer,
@@ -27,52 +28,9 @@ from mtgrpo_env.suite import TaskSuite
 if TYPE_CHECKING:
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 
+_OF_THE_PROMPT = frozenset({"model", "messages", "prompt"})
 Heard = Callable[[], None]
 """Told of every response of a language model, as it arrives."""
-
-
-@dataclass(frozen=True)
-class AgentOptions:
-    """How agents respond."""
-
-    rollouts: int = 1
-    """Rollouts of each problem (n of avg@n, and the largest k of pass@k)."""
-    max_new_tokens: int = 1024
-    """Longest response of a language model, in tokens; a checkpoint's is cut to what its context leaves."""
-    temperature: float = 1.0
-    """Of a language model's sampling; 0 takes the likeliest token."""
-    device: str = "cpu"
-    """Where a checkpoint runs; vLLM knows its own."""
-    vllm_memory: float = 0.9
-    """Share of the GPU's memory for vLLM."""
-    concurrency: int = 16
-    """Requests to an endpoint that are under way at a time, at the most."""
-    retries: int = 8
-    """Of a request to an endpoint that fails for a while: time-outs, 429, 5xx, cut connections, broken answers."""
-    patience: float = 300.0
-    """Seconds until such a request is given up and tried again."""
-    request: str = "{}"
-    """JSON fields for every request; null leaves one out: '{"max_tokens": null, "max_completion_tokens": 4096}'."""
-    cache: Path = Path("runs/replies.sqlite")
-    """File in which the replies of endpoints are kept: what was asked before, by a run that was cut off say, is not
-    asked again."""
-    seed: int = 0
-    """Of problems, guesses and sampling."""
-
-
-def check_agents(options: AgentOptions) -> None:
-    """Refuse what cannot work, before anything is built.
-
-    Raises:
-        ValueError: naming the option.
-    """
-    for name in ("rollouts", "max_new_tokens", "concurrency"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(options, name)}")
-    if options.retries < 0:
-        raise ValueError(f"retries must not be negative, got {options.retries}")
-    if options.patience <= 0:
-        raise ValueError(f"patience must be above 0, got {options.patience}")
 
 
 class Unplayable(ValueError):
@@ -155,20 +113,28 @@ class _Made(Agent):
     """A policy of somebody's own."""
 
     def __init__(self, name: str, options: AgentOptions) -> None:
+        self._name = name
         self._make: Callable[[TaskSuite], Policy] = named_object(name)
         self._rollouts = options.rollouts
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
         policy = self._make(problem_set.suite)
+        if not hasattr(policy, "act"):
+            raise ValueError(f"{self._name} must make a policy with a method act, got {policy!r:.80}")
         _evaluate(policy, problem_set, self._rollouts, on_group)
 
 
 class _Checkpoint(Agent):
-    """A Hugging Face checkpoint in this process."""
+    """A Hugging Face checkpoint in this process, loaded when it first plays."""
 
     def __init__(self, source: str, options: AgentOptions) -> None:
-        self._options = options
-        self._policy = self._load(source)
+        from mtgrpo_env.agents.llm.policy import checked_source
+
+        self._source, self._options = str(checked_source(source)), options
+
+    @cached_property
+    def _policy(self) -> LanguageModelPolicy:
+        return self._load(self._source)
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
         from mtgrpo_env.agents.llm.engines import Decoding
@@ -193,7 +159,10 @@ class _Checkpoint(Agent):
 
         transformers.utils.logging.disable_progress_bar()  # it would draw over ours
         model = load_model(source)
-        torch.nn.Module.to(model, self._options.device)
+        try:
+            torch.nn.Module.to(model, self._options.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device {self._options.device!r} cannot be used: {error}") from error
         return self._with(model, source)
 
     def _with(self, model: Any, source: str) -> LanguageModelPolicy:
@@ -226,12 +195,12 @@ class _Endpoint(Agent):
         from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
         from mtgrpo_env.agents.endpoints.replies import CachedServer
 
-        model, at, url = name.partition("@")
-        if not (model and at and url):
+        parts = re.fullmatch(r"(.+?)@(https?://.+)", name, flags=re.IGNORECASE)
+        if parts is None:
             raise ValueError(f"expected '{api}:<model>@<base url>', got {f'{api}:{name}'!r}")
         server = OpenAIServer(
-            model,
-            url,
+            parts[1],
+            parts[2],
             api=Chat() if api == "openai" else Completions(),
             fields={"temperature": options.temperature, "max_tokens": options.max_new_tokens, **_fields(options)},
             seed=options.seed,
@@ -276,6 +245,11 @@ class _Heard:
             yield choice
 
 
+def shown_name(name: str) -> str:
+    """An agent's name without the password that a URL may hold."""
+    return re.sub(r"//[^/@]*@", "//", name)
+
+
 def _evaluate(policy: Policy, problem_set: ProblemSet, rollouts: int, on_group: GroupCallback) -> None:
     suite, problems = problem_set.suite, problem_set.problems
     evaluate_policy(suite, policy, problems, rollouts_per_problem=rollouts, on_group=on_group)
@@ -295,4 +269,6 @@ def _fields(options: AgentOptions) -> dict[str, Any]:
         raise ValueError(f"request must be a JSON object, got {options.request!r:.80}: {error}") from error
     if not isinstance(fields, dict):
         raise ValueError(f"request must be a JSON object, got {options.request!r:.80}")
+    if fixed := _OF_THE_PROMPT.intersection(fields):
+        raise ValueError(f"request must leave model and prompt alone, got {sorted(fixed)}")
     return fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shlex
 import sys
 import time
@@ -21,7 +22,8 @@ from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.markdown import percent
 from mtgrpo_env.agents.reports.scores import Scorer, Spent
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
-from mtgrpo_env.cli.agents import Agent, AgentOptions, Unplayable, check_agents, named_agent
+from mtgrpo_env.cli.agent_options import AgentOptions, check_agents
+from mtgrpo_env.cli.agents import Agent, Unplayable, named_agent, shown_name
 from mtgrpo_env.cli.problem_sets import named_problem_set, rows_problem_set
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import response_rows
@@ -61,17 +63,21 @@ class Config(AgentOptions):
 def run(config: Config) -> int:
     """Evaluate and print; progress goes to standard error. 2 if nothing could be played."""
     check_agents(config)
+    if config.out is not None:
+        config.out.mkdir(parents=True, exist_ok=True)  # or a mistake would show when all has been played
+    agents = {name: named_agent(name, config) for name in config.agent}
+    suites = dict.fromkeys(config.suite or (() if config.rows else ("mini",)))
     problem_sets = [
-        *(rows_problem_set(file, extraction=config.extraction) for file in config.rows),
-        *(_suite(config, name) for name in config.suite or (() if config.rows else ("mini",))),
+        *(rows_problem_set(file, extraction=config.extraction) for file in dict.fromkeys(config.rows)),
+        *(_suite(config, name) for name in suites),
     ]
     cells: list[Cell] = []
     order = [problem_set.name for problem_set in problem_sets]
     with ExitStack() as stack:
         saved = None if config.save is None else stack.enter_context(config.save.open("w", encoding="utf-8"))
-        for cell in _played(config, problem_sets, saved):
+        for cell in _played(agents, problem_sets, config.rollouts, saved):
             cells.append(cell)
-            print(json.dumps(cell_json(cell))) if config.json else Console().print(_table(cell))
+            print(_line(cell)) if config.json else Console().print(_table(cell))
             if config.out is not None:  # after each: a run that is cut off leaves what it has
                 _write_report(config, config.out, sorted(cells, key=lambda cell: order.index(cell.suite)))
     if config.out is not None and cells:
@@ -83,19 +89,21 @@ def _suite(config: Config, name: str) -> ProblemSet:
     return named_problem_set(name, count=config.problems, seed=config.seed, extraction=config.extraction)
 
 
-def _played(config: Config, problem_sets: Sequence[ProblemSet], saved: IO[str] | None) -> Iterator[Cell]:
-    """Every agent on every problem set that it can play."""
+def _played(
+    agents: dict[str, Agent], problem_sets: Sequence[ProblemSet], rollouts: int, saved: IO[str] | None
+) -> Iterator[Cell]:
+    """Every agent on every problem set that it can play; an agent is let go of when it has played."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    for name in config.agent:
-        agent = named_agent(name, config)
+    for name in list(agents):
+        agent = agents.pop(name)
         for problem_set in problem_sets:
             with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-                watched = _Watched(name, agent, problem_set, progress, saved)
+                watched = _Watched(shown_name(name), agent, problem_set, progress, saved)
                 try:
-                    yield watched.play(config.rollouts)
+                    yield watched.play(rollouts)
                 except Unplayable as error:
-                    console.print(f"{name}: {error}", soft_wrap=True)
+                    console.print(f"{shown_name(name)}: {error}", soft_wrap=True)
 
 
 class _Watched:
@@ -123,7 +131,8 @@ class _Watched:
                 rollouts,
             )
         problem_set, scores = self._problem_set, self._scorer.scores()
-        return Cell(self._name, problem_set.name, problem_set.fingerprint(), rollouts, seconds, scores)
+        fingerprint, levels = problem_set.fingerprint(), problem_set.levels()
+        return Cell(self._name, problem_set.name, fingerprint, rollouts, seconds, scores, levels)
 
     def _add(self, group: Group) -> None:
         extras = (step.extras for rollout in group.rollouts for step in rollout.steps)
@@ -133,9 +142,17 @@ class _Watched:
             self._differing += len({tuple(step.action for step in rollout.steps) for rollout in group.rollouts}) > 1
         self._progress.advance(self._bar)
         if self._saved is not None:
-            about = {"agent": self._name, "suite": self._problem_set.name}
-            rows = response_rows(self._problem_set.suite, group)
-            self._saved.writelines(json.dumps({**about, **row}) + "\n" for row in rows)
+            self._save(group, self._saved)
+
+    def _save(self, group: Group, file: IO[str]) -> None:
+        about = {"agent": self._name, "suite": self._problem_set.name}
+        try:
+            rows = list(response_rows(self._problem_set.suite, group))
+        except ValueError as error:
+            _LOG.warning("%s: %s", self._problem_set.name, error)
+            self._saved = None
+            return
+        file.writelines(json.dumps({**about, **row}) + "\n" for row in rows)
 
     def _hear(self) -> None:
         self._heard += 1
@@ -146,6 +163,10 @@ class _Watched:
         return f"{self._name} on {self._problem_set.name}{heard}"
 
 
+def _line(cell: Cell) -> str:
+    return json.dumps(cell_json(cell), allow_nan=False)
+
+
 def _table(cell: Cell) -> Table:
     ks = sorted({k for task in cell.scores.tasks for k in task.pass_at})
     table = Table(title=f"{cell.agent} on {cell.suite} ({cell.fingerprint})", caption=_caption(cell))
@@ -154,7 +175,8 @@ def _table(cell: Cell) -> Table:
         table.add_column(column, justify="right")
     for task in cell.scores.tasks:
         pass_at = (f"{100 * task.pass_at[k].mean:.1f}" if k in task.pass_at else "-" for k in ks)
-        table.add_row(task.task, percent(task.accuracy), *pass_at, f"{task.reward:.3g}", f"{task.rollouts:,}")
+        reward = "-" if math.isnan(task.reward) else f"{task.reward:.3g}"
+        table.add_row(task.task, percent(task.accuracy), *pass_at, reward, f"{task.rollouts:,}")
     table.add_section()
     table.add_row("worst task", percent(cell.scores.worst))
     table.add_row("average", percent(cell.scores.average))
@@ -173,14 +195,14 @@ def _caption(cell: Cell) -> str | None:
 
 
 def _write_report(config: Config, folder: Path, cells: Sequence[Cell]) -> None:
-    from mtgrpo_env.agents.reports.figure_scores import draw_scores
-
-    folder.mkdir(parents=True, exist_ok=True)
-    draw_scores(cells, folder / "benchmark.png")
+    report = {"command": _command(config), "cells": [cell_json(cell) for cell in cells]}
     with atomic_file(folder / "benchmark.json") as file:
-        file.write_text(json.dumps([cell_json(cell) for cell in cells], indent=1))
+        file.write_text(json.dumps(report, indent=1, allow_nan=False))
     with atomic_file(folder / "benchmark.md") as file:
         file.write_text(benchmark_markdown(cells, command=_command(config), figure="benchmark.png"))
+    from mtgrpo_env.agents.reports.figure_scores import draw_scores
+
+    draw_scores(cells, folder / "benchmark.png")
 
 
 def _command(config: Config) -> str:
@@ -191,5 +213,5 @@ def _command(config: Config) -> str:
         if value == field.default or field.name in ("out", "save", "json"):
             continue
         values = value if isinstance(value, tuple) else (value,)
-        words += [f"--{field.name.replace('_', '-')}", *(str(item) for item in values)]
+        words += [f"--{field.name.replace('_', '-')}", *(shown_name(str(item)) for item in values)]
     return shlex.join(words)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mtgrpo_env.cli.named import named_object
 from mtgrpo_env.envs.answers import Extraction
+from mtgrpo_env.envs.export import content_hash
 from mtgrpo_env.envs.gymnasium_tasks import SUCCESS_THRESHOLDS, control_suite, gymnasium_tasks
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
@@ -49,7 +50,9 @@ def rows_problem_set(file: Path, *, extraction: Extraction) -> ProblemSet:
     """
     rows = read_rows(file)
     suite = rows_suite(rows, split="test", extraction=extraction)
-    return ProblemSet(file.name, suite, tuple(rows_problems(suite, rows)), judged_by=extraction)
+    # What is right stands in the rows, and is no part of every puzzle's key.
+    judged_by = f"{extraction} {content_hash(rows)}"
+    return ProblemSet(str(file), suite, tuple(rows_problems(suite, rows)), judged_by=judged_by)
 
 
 def _gymnasium_task(env_id: str) -> Task:

@@ -45,14 +45,13 @@ def run(config: Config) -> int:
 def _content(config: Config) -> PageContent:
     if not config.runs:
         raise ValueError("expected the folder of a run, of several, or of a comparison, got none")
-    comparisons = [folder for folder in config.runs if (folder / _COMPARISON).is_file()]
+    runs = list({folder.resolve(): folder for folder in config.runs}.values())
+    comparisons = [folder for folder in runs if (folder / _COMPARISON).is_file()]
     if not comparisons:
-        folders = [read_run(folder, _task_names) for folder in config.runs]
+        folders = [read_run(folder, _task_names) for folder in runs]
         return content_of_runs(folders, thresholds=config.thresholds, answer_of=_answer)
-    if len(config.runs) > 1:
-        raise ValueError(
-            f"{comparisons[0]} is a comparison, which has a page to itself: got {len(config.runs)} folders"
-        )
+    if len(runs) > 1:
+        raise ValueError(f"{comparisons[0]} is a comparison, which has a page to itself: got {len(runs)} folders")
     return content_of_comparison(_comparison(comparisons[0]))
 
 

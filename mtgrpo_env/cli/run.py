@@ -159,6 +159,7 @@ class Run:
         self.console.print(result_table(self.names, *self._first_and_latest(), rollouts=self.agent.rollouts))
         out = self.config.out
         lines = [f"figure {out / 'progress.png'}", f"scalars: tensorboard --logdir {out / 'tensorboard'}"]
+        lines.append(f"page: mtgrpo report {out}")
         if checkpoint := newest_checkpoint(out):
             lines.append(f"model  {checkpoint}")
         best, checkpoint = self.history.best_evaluation(), checkpoint_folder(out, self._best_step)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,7 @@ def test_json_is_one_line_in_the_documented_format(command: RunCommand) -> None:
     assert (result.code, result.err) == (0, "")
     report = only_line(result.out)
     assert re.fullmatch("[0-9a-f]{12}", report.pop("fingerprint"))
-    assert report == {"agent": "oracle", "suite": "mini", **solved(problems=20)}
+    assert report == {"agent": "oracle", "suite": "mini", "rollouts": 1, **solved(problems=20)}
 
 
 def test_a_baseline_needs_no_torch_and_a_process_of_its_own_prints_json_alone(environment: dict[str, str]) -> None:
@@ -214,7 +216,8 @@ def test_several_agents_play_several_suites_and_one_report_holds_them_all(comman
     assert reports[3]["tasks"]["cartpole"]["reward"] > 5
     in_order = sorted(reports, key=lambda report: suites.index(report["suite"]))
     written = json.loads((out / "benchmark.json").read_text())
-    assert [cell | {"seconds": 0} for cell in written] == [cell | {"seconds": 0} for cell in in_order]
+    assert written["command"].startswith("mtgrpo evaluate --agent oracle random --suite")
+    assert [cell | {"seconds": 0} for cell in written["cells"]] == [cell | {"seconds": 0} for cell in in_order]
     assert (out / "benchmark.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "benchmark.md").read_text()
     assert f"mtgrpo evaluate {' '.join(arguments)} --problems 5 --rollouts 4" in page
@@ -334,3 +337,81 @@ def test_what_a_checkpoint_reads_and_writes_is_counted(command: RunCommand, mode
     assert named == spent(model_folder)
     assert named["responses"] == 15
     assert named["completion_tokens"] >= 15
+
+
+def test_names_that_are_given_twice_are_played_once(command: RunCommand) -> None:
+    line = ("--agent", "random", "random", "--suite", "zebra-mini", "zebra-mini", "--problems", 3, "--json")
+    assert len(lines_of(command("evaluate", *line).out)) == 1
+
+
+def test_files_of_one_name_stay_apart_and_another_right_answer_is_another_problem(
+    command: RunCommand, tmp_path: Path
+) -> None:
+    row = {"data_source": "zebra-easy-test", "prompt": "Who?", "ground_truth": {"target": "alice"}}
+    files = []
+    for name, target in (("a", "alice"), ("b", "bob")):
+        (tmp_path / name).mkdir()
+        files.append(write_rows(tmp_path / name, {**row, "ground_truth": {"target": target}}))
+    out = tmp_path / "report"
+    first, second = lines_of(command("evaluate", "--agent", "oracle", "--rows", *files, "--json", "--out", out).out)
+    assert [first["suite"], second["suite"]] == [str(file) for file in files]
+    assert first["fingerprint"] != second["fingerprint"]
+    assert (out / "benchmark.md").read_text().count("Problem set `") == 2
+
+
+def test_suites_that_cannot_be_saved_are_played_all_the_same(
+    command: RunCommand, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved = tmp_path / "rollouts.jsonl"
+    line = ("--agent", "random", "--suite", "control", "zebra-mini", "--problems", 2, "--save", saved, "--json")
+    assert len(lines_of(command("evaluate", *line).out)) == 2
+    assert {json.loads(row)["suite"] for row in saved.read_text().splitlines()} == {"zebra-mini"}
+    assert "control: only tasks with a ground truth can be stored" in caplog.text
+
+
+def test_mistakes_in_any_agent_or_in_out_are_found_before_anything_is_played(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    assert "<model>@<base url>" in refused("evaluate", "--agent", "random", "openai:bad", "--problems", 1)
+    assert "./none" in refused("evaluate", "--agent", "random", "hf:./none", "--problems", 1)
+    (tmp_path / "file").write_text("")
+    assert "file" in refused("evaluate", "--agent", "random", "--problems", 1, "--out", tmp_path / "file")
+
+
+@pytest.mark.parametrize("field", ["model", "messages", "prompt"])
+def test_a_request_keeps_its_model_and_prompt(refused: Callable[..., str], field: str) -> None:
+    line = ("--agent", "openai:tiny@http://127.0.0.1:1/v1", "--problems", 1, "--request", json.dumps({field: "x"}))
+    assert f"leave model and prompt alone, got ['{field}']" in refused("evaluate", *line)
+
+
+def test_a_model_may_have_signs_in_its_name_and_a_password_is_not_shown(command: RunCommand, tmp_path: Path) -> None:
+    with faulty_server(str.upper) as served:
+        agent = f"openai:org/model@v2@{served.url.replace('//', '//user:secret@')}"
+        line = ("--agent", agent, "--suite", "zebra-mini", "--problems", 1, "--json", "--out", tmp_path / "out")
+        result = command("evaluate", *line, "--cache", tmp_path / "replies.sqlite")
+    assert served.requests[0]["model"] == "org/model@v2"
+    assert only_line(result.out)["agent"] == f"openai:org/model@v2@{served.url}"
+    assert not any("secret" in file.read_text() for file in (tmp_path / "out").glob("*.[mj]*"))
+
+
+def test_a_function_that_makes_no_policy_is_refused(refused: Callable[..., str]) -> None:
+    assert "builtins:repr must make a policy" in refused("evaluate", "--agent", "builtins:repr", "--problems", 1)
+
+
+def test_a_device_that_is_not_there_is_refused(refused: Callable[..., str], model_folder: Path) -> None:
+    line = ("--agent", model_folder, "--suite", "zebra-mini", "--problems", 1, "--device", "nowhere")
+    assert "device 'nowhere' cannot be used" in refused("evaluate", *line)
+
+
+def test_an_interrupt_ends_at_once_although_a_server_is_silent(tmp_path: Path, environment: dict[str, str]) -> None:
+    with faulty_server(str.upper, seconds=20.0) as served:
+        agent = f"openai:tiny@{served.url}"
+        line = [sys.executable, "-m", "mtgrpo_env", "evaluate", "--agent", agent, "--suite", "zebra-mini"]
+        kept = ["--cache", str(tmp_path / "replies.sqlite")]
+        process = subprocess.Popen([*line, *kept], env=environment, stderr=subprocess.PIPE, text=True)
+        while not served.requests and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert "interrupted" in said

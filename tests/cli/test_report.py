@@ -44,6 +44,14 @@ def test_a_run_a_pair_and_a_comparison_have_pages(command: RunCommand, tmp_path:
         assert parsed(page.read_text()).of("svg", "chart")
 
 
+def test_a_run_that_is_named_twice_is_shown_once(command: RunCommand, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", seed=0)
+    pages = [tmp_path / "once.html", tmp_path / "twice.html"]
+    for page, folders in zip(pages, ([run], [run, run / ".." / "run"]), strict=True):
+        assert command("report", *folders, "--out", page).code == 0
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
 def test_the_tasks_of_rows_are_those_of_the_checkpoint(command: RunCommand, tmp_path: Path) -> None:
     """The files may have gone."""
     run = write_run(tmp_path / "run", rows=["gone.parquet"])

@@ -85,8 +85,8 @@ def tensors_of(groups: Sequence[Group], loss_weights: Sequence[float], *, pad_to
 def step_metrics(names: Sequence[str], batch: Batch, z: FloatArray, group_filter: GroupFilter) -> dict[str, float]:
     """What a batch adds to TRL's log: scalars by name, those of a task as "what/task".
 
-    NaN, which TRL leaves out, for a task that was not generated. `realised_share` is of the informative groups, as
-    the loss weighs them: the others have no gradient.
+    NaN, which TRL leaves out of its means, for a task that was not generated. `realised_share` is of the informative
+    groups, as the loss weighs them: the others have no gradient.
     """
     informative = batch.part([i for i, group in enumerate(batch.groups) if group_filter(group)])
     trained = totals(informative, prompt)

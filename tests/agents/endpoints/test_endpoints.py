@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,9 +86,38 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
         asked(server_at(served, retries=0), "hello")
 
 
-def test_a_url_must_be_one() -> None:
-    with pytest.raises(ValueError, match=r"expected a URL .* got 'localhost:8000'"):
-        OpenAIServer("tiny", "localhost:8000", api=Chat(), fields={})
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "http://localhost:80x0/v1", "http://[::1/v1", "http://", "ftp://a/v1"]
+)
+def test_a_url_must_be_one(url: str) -> None:
+    with pytest.raises(ValueError, match=f"expected a URL .* got {re.escape(repr(url))}"):
+        OpenAIServer("tiny", url, api=Chat(), fields={})
+
+
+def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", " ")
+    with faulty_server(str.upper) as served:
+        assert asked(server_at(served), "hello").text == "HELLO"
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": None}, ""),
+        ({"tool_calls": []}, ""),
+        ({"content": [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]}, "ab"),
+    ],
+)
+def test_a_message_may_have_no_text_or_several(message: dict[str, Any], text: str) -> None:
+    assert Chat().text({"message": message}) == text
+
+
+@pytest.mark.parametrize(
+    "usage", [None, [1], {"prompt_tokens": "many"}, {"prompt_tokens": -3}, {"prompt_tokens": 1e400}]
+)
+def test_a_response_is_good_whatever_the_server_says_of_tokens(usage: object) -> None:
+    with faulty_server(str.upper, usage=usage) as served:
+        assert asked(server_at(served), "hello") == Reply("HELLO", 0, 0)
 
 
 def test_half_a_surrogate_pair_becomes_something_that_can_be_sent_back() -> None:
@@ -145,6 +175,14 @@ def test_a_file_of_something_else_is_an_error(tmp_path: Path) -> None:
         CachedServer(server_at(served), file)
 
 
+def test_a_data_base_of_something_else_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "other.sqlite"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE replies (id INTEGER)")
+    with faulty_server(str.upper) as served, pytest.raises(ValueError, match=r"other\.sqlite to be a file of replies"):
+        CachedServer(server_at(served), file)
+
+
 def test_the_file_holds_no_prompt_and_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     file = tmp_path / "replies.sqlite"
@@ -182,16 +220,49 @@ def test_a_prompt_that_is_refused_is_answered_with_nothing() -> None:
     assert [reply.is_refused for reply in replies] == [True, False]
 
 
+def test_one_prompt_that_is_refused_is_not_every_prompt_however_many_rollouts_it_has() -> None:
+    with faulty_server(str.upper) as served:
+        served.faults = ["refuse"] * 3
+        policy = EndpointPolicy(server_at(served), concurrency=1)
+        assert policy.act(["a"] * 3, [0] * 3)[0] == ["", "", ""]
+        assert policy.act(["b"], [0])[0] == ["B"]
+
+
+def test_an_error_does_not_wait_for_the_requests_beside_it() -> None:
+    """A regression lock: what is under way used to be waited for, with all its retries."""
+    with faulty_server(str.upper, seconds=1.0) as served:
+        policy = EndpointPolicy(FailsAt(server_at(served), "b"), concurrency=2)
+        with pytest.raises(EndpointError, match="no b here"):
+            policy.act(["a", "b", "c"], [0] * 3)
+        assert len(served.requests) <= 1, "c is no longer asked"
+
+
 def test_that_every_prompt_is_refused_is_an_error() -> None:
     with faulty_server(str.upper) as served:
         served.faults = ["refuse"] * 2
-        with pytest.raises(ValueError, match=r"refused all 2 prompts: .*too long"):
+        with pytest.raises(ValueError, match=r"refuses whatever it is asked: .*too long"):
             EndpointPolicy(server_at(served)).act(["a", "b"], [0, 0])
 
 
 def test_concurrency_must_be_positive() -> None:
     with pytest.raises(ValueError, match="concurrency must be at least 1, got 0"):
         EndpointPolicy(Unused(), concurrency=0)
+
+
+class FailsAt:
+    """A server that cannot be used for one prompt."""
+
+    def __init__(self, server: OpenAIServer, prompt: str) -> None:
+        self.url = server.url
+        self._server, self._prompt = server, prompt
+
+    def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+        return self._server.request(prompt, sample, deterministic=deterministic)
+
+    def ask(self, request: Mapping[str, Any]) -> Reply:
+        if request["messages"][0]["content"] == self._prompt:
+            raise EndpointError(f"no {self._prompt} here")
+        return self._server.ask(request)
 
 
 class Unused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import combinations
 
@@ -89,9 +90,34 @@ def test_equal_groups_and_seeds_give_equal_scores() -> None:
     assert scorer_of(*groups).scores(seed=3) == scorer_of(*groups).scores(seed=3)
 
 
-def test_that_nothing_valid_was_played_is_an_error() -> None:
-    with pytest.raises(ValueError, match="expected a valid rollout, got none"):
-        scorer_of(group(0, True, valid=(False,))).scores()
+def test_a_task_whose_scorer_always_failed_is_named_and_counts_for_nothing() -> None:
+    scores = scorer_of(group(0, False, valid=(False,)), group(1, True)).scores()
+    assert [task.task for task in scores.tasks] == ["task0-easy", "task1-easy"]
+    assert math.isnan(scores.tasks[0].accuracy.mean)
+    assert scores.tasks[0].invalid == 1
+    assert (scores.worst.mean, scores.average.mean) == (1.0, 1.0)
+
+
+def test_where_every_scorer_failed_nothing_is_known() -> None:
+    scores = scorer_of(group(0, True, valid=(False,))).scores()
+    assert math.isnan(scores.worst.mean)
+    assert math.isnan(scores.average.mean)
+    report = cell_json(Cell("a", "s", "f", 1, 0.0, scores, {}))
+    assert (report["worst"], report["worst_interval"]) == (None, [None, None])
+    assert json.loads(json.dumps(report, allow_nan=False))["tasks"]["task0-easy"]["invalid"] == 1
+    assert "| `a` | - | - |" in benchmark_markdown([Cell("a", "s", "f", 1, 0.0, scores, {})], command="")
+
+
+def test_a_reward_that_is_not_finite_is_null_in_json() -> None:
+    endless = Group(Problem(0, 0), (Rollout((), math.inf, True),))
+    task = cell_json(Cell("a", "s", "f", 1, 0.0, scorer_of(endless).scores(), {}))["tasks"]["task0-easy"]
+    assert (task["reward"], task["accuracy"]) == (None, 1.0)
+
+
+def test_a_level_is_what_the_task_says_and_no_part_of_a_name() -> None:
+    cell = Cell("a", "s", "f", 1, 0.0, scorer_of(group(0, True), group(1, True)).scores(), {"task0-easy": "easy"})
+    tasks = cell_json(cell)["tasks"]
+    assert [(task["task"], task["level"]) for task in tasks.values()] == [("task0", "easy"), ("task1-easy", "")]
 
 
 def test_tokens_are_added_up() -> None:
@@ -112,7 +138,8 @@ def test_tokens_are_added_up() -> None:
 
 def test_the_report_says_what_there_is_of_an_agent_that_could_not_play_a_suite() -> None:
     def cell(agent: str, suite: str) -> Cell:
-        return Cell(agent, suite, "0123456789ab", 1, 2.0, scorer_of(group(0, True), group(1, False)).scores())
+        scores = scorer_of(group(0, True), group(1, False)).scores()
+        return Cell(agent, suite, "0123456789ab", 1, 2.0, scores, {})
 
     text = benchmark_markdown([cell("a|b", "one"), cell("c", "one"), cell("c", "two")], command="mtgrpo evaluate")
     rows = [line for line in text.splitlines() if line.startswith(("| `a", "| `c`"))]
