@@ -45,7 +45,10 @@ def run(config: Config) -> int:
 def _content(config: Config) -> PageContent:
     if not config.runs:
         raise ValueError("expected the folder of a run, of several, or of a comparison, got none")
-    runs = list({folder.resolve(): folder for folder in config.runs}.values())
+    named: dict[Path, Path] = {}
+    for folder in config.runs:
+        named.setdefault(folder.resolve(), folder)
+    runs = list(named.values())
     comparisons = [folder for folder in runs if (folder / _COMPARISON).is_file()]
     if not comparisons:
         folders = [read_run(folder, _task_names) for folder in runs]
