@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mtgrpo_env.agents.reports.scores import Spent
 from mtgrpo_env.cli.agent_options import AgentOptions
 from mtgrpo_env.cli.named import named_object
-from mtgrpo_env.evaluation import (
-    Answerer,
-    GroupCallback,
-    RandomActions,
-    evaluate_answers,
-    evaluate_policy,
-    guess,
-    oracle,
-)
+from mtgrpo_env.evaluation import GroupCallback, RandomActions, evaluate_answers, evaluate_policy, guess, oracle
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
@@ -67,7 +59,7 @@ def named_agent(name: str, options: AgentOptions) -> Agent:
     """
     kind, colon, rest = name.partition(":")
     if name == "oracle":
-        return _Puzzled(oracle, 1, options.seed)
+        return _Oracle()
     if name == "random":
         return _Random(options)
     if colon and kind in _KINDS:
@@ -75,22 +67,12 @@ def named_agent(name: str, options: AgentOptions) -> Agent:
     return _Made(name, options) if colon else _Checkpoint(name, options)
 
 
-class _Puzzled(Agent):
-    """Answers from the puzzle itself."""
-
-    def __init__(self, answer: Answerer, rollouts: int, seed: int) -> None:
-        self._answer, self._rollouts, self._seed = answer, rollouts, seed
+class _Oracle(Agent):
+    """The tasks' own solutions, once each: they do not differ."""
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
         _check_text(problem_set)
-        evaluate_answers(
-            problem_set.suite,
-            self._answer,
-            problem_set.problems,
-            rollouts_per_problem=self._rollouts,
-            seed=self._seed,
-            on_group=on_group,
-        )
+        evaluate_answers(problem_set.suite, oracle, problem_set.problems, on_group=on_group)
 
 
 class _Random(Agent):

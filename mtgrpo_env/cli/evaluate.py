@@ -101,9 +101,11 @@ def _played(
             with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
                 watched = _Watched(shown_name(name), agent, problem_set, progress, saved)
                 try:
-                    yield watched.play(rollouts)
+                    cell = watched.play(rollouts)
                 except Unplayable as error:
                     console.print(f"{shown_name(name)}: {error}", soft_wrap=True)
+                    continue
+            yield cell
 
 
 class _Watched:
