@@ -93,6 +93,7 @@ class EndpointPolicy:
             try:
                 answers.put((place, self._server.ask(request)))
             except Exception as error:
+                is_over.set()  # first: nothing more is to be asked
                 answers.put(error)
 
     def _watch_refusals(self, prompt: str, reply: Reply) -> None:

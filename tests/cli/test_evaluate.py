@@ -312,8 +312,7 @@ def test_a_run_that_an_endpoint_cut_off_goes_on_where_it_was(
         report = only_line(command(*line, "--json").out)
     assert before.code == 0
     assert report["tasks"]["zebra-mini"]["rollouts"] == 10
-    assert 5 <= asked <= 6  # the next may be under way already
-    assert 11 <= len(served.requests) <= 12  # and may be asked for again before its answer has come
+    assert (asked, len(served.requests)) == (5, 11)
 
 
 @pytest.mark.parametrize("agent", ["openai:tiny", "openai:@http://127.0.0.1:1/v1", "completions:tiny@"])
