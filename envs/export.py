@@ -15,10 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mtgrpo_env.envs.answers import BoxedTask
 from mtgrpo_env.envs.fields import bare_question
-from mtgrpo_env.envs.rows import Row, RowsEnv, task_named
+from mtgrpo_env.envs.rows import Row, RowsEnv, ground_truth_of
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.text_env import Opening
 from mtgrpo_env.types import Problem
 
 _CHUNK = 4096  # rows in memory at a time
@@ -129,7 +129,7 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
     if opening is None:
         raise ValueError(f"task {name!r} cannot be exported: a {type(env).__name__} shows no text")
     try:
-        truth = _truth(env, opening.puzzle, problem)
+        truth = _truth(env, opening, problem)
     except ValueError as error:
         raise ValueError(f"task {name!r} cannot be exported: {error}") from error
     made, judged_as = opening.provenance, f"{truth.task}-{truth.level}"
@@ -149,15 +149,15 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
     }
 
 
-def _truth(env: object, puzzle: Any, problem: Problem) -> _Truth:
-    if isinstance(env, BoxedTask):
-        return _Truth(task_named(env), env.level_name, env.ground_truth(puzzle), problem.index)
-    if isinstance(env, RowsEnv):
-        row: Row = puzzle.row
-        if row.level is None:
-            raise ValueError(f"{row.source}, column level: expected a str, got nothing")
-        return _Truth(row.task, row.level, row.ground_truth, row.index)
-    raise ValueError(f"a {type(env).__name__} has no ground truth: only the env itself can judge")
+def _truth(env: object, opening: Opening, problem: Problem) -> _Truth:
+    puzzle, provenance = opening.puzzle, opening.provenance
+    task, fields = ground_truth_of(env, puzzle)
+    if not isinstance(env, RowsEnv):
+        return _Truth(task, provenance.level, fields, problem.index)
+    row: Row = puzzle.row
+    if row.level is None:
+        raise ValueError(f"{row.source}, column level: expected a str, got nothing")
+    return _Truth(task, row.level, fields, row.index)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 from mtgrpo_env.envs import row_schema
 from mtgrpo_env.envs.answers import BoxedTask
 from mtgrpo_env.envs.records import Record, read_records
-from mtgrpo_env.envs.rows import RowsEnv, task_named
+from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, Verdict
 from mtgrpo_env.types import Group
@@ -86,21 +86,24 @@ def response_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
     env = suite.envs(problem.task_id, 1)[0]
     prompt, info = env.reset(seed=problem.seed, options=dict(problem.options) or None)
     text_env = env.unwrapped
-    if isinstance(text_env, RowsEnv):
-        row = text_env.puzzle.row
-        task, ground_truth = row.task, dict(row.ground_truth)
-    elif isinstance(text_env, BoxedTask):
-        task, ground_truth = task_named(text_env), text_env.ground_truth(text_env.puzzle)
-    else:
+    if not isinstance(text_env, RowsEnv | BoxedTask):
         name = suite.names[problem.task_id]
         raise ValueError(f"only tasks with a ground truth can be stored; {name!r} is a {type(text_env).__name__}")
+    task, ground_truth = ground_truth_of(text_env, text_env.puzzle)
     provenance = {**info["provenance"], "index": problem.index}
     about = {"task": task, "level": provenance["level"], "split": provenance["split"]}
     for rollout in group.rollouts:
         responses = [step.action for step in rollout.steps]
         said = {"response": responses[0]} if len(responses) == 1 else {"responses": responses}
         judged = {"reward": rollout.reward, "is_success": rollout.is_success, "outcome": rollout.outcome}
-        yield {**about, "prompt": prompt, "ground_truth": ground_truth, **said, **judged, "provenance": provenance}
+        yield {
+            **about,
+            "prompt": prompt,
+            "ground_truth": dict(ground_truth),
+            **said,
+            **judged,
+            "provenance": provenance,
+        }
 
 
 def _responses(record: Record) -> tuple[str, ...]:

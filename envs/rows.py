@@ -222,6 +222,19 @@ def task_named(task: BoxedTask[Any]) -> str:
     raise ValueError(f"task must be one of {[env.__name__ for env in REASON_TASKS.values()]}, got {task!r}")
 
 
+def ground_truth_of(env: object, puzzle: Any) -> tuple[str, Mapping[str, Any]]:
+    """By what another process could judge a puzzle: the name of its task in `REASON_TASKS`, and its ground truth.
+
+    Raises:
+        ValueError: if the env is neither a `BoxedTask` with such a name nor a `RowsEnv`.
+    """
+    if isinstance(env, RowsEnv):
+        return puzzle.row.task, puzzle.row.ground_truth
+    if isinstance(env, BoxedTask):
+        return task_named(env), env.ground_truth(puzzle)
+    raise ValueError(f"a {type(env).__name__} has no ground truth: only the env itself can judge")
+
+
 def _rows_env(rows: Sequence[Row], extraction: Extraction) -> Callable[[], RowsEnv]:
     task = task_type(rows[0].task, rows[0].source)(rows[0].level or "easy", extraction=extraction)
     return partial(RowsEnv, task, rows)
