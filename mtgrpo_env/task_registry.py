@@ -100,6 +100,7 @@ def tasks_of(
 
     Raises:
         ValueError: naming what is known, if a spec stands for nothing.
+        ImportError: if a task's package is not installed.
 
     >>> tasks_of("countdown-mini, CartPole-v1")
     (Task('countdown-mini'), Task('CartPole-v1', success_threshold=475.0))
@@ -142,8 +143,10 @@ def tasks_from(name: str) -> Collection[Task]:
 def _parts(specs: Iterable[TaskSpec]) -> Iterator[TaskSpec]:
     """The specs, with lists in strings and named suites taken apart."""
     for spec in specs:
-        if not isinstance(spec, str):
+        if isinstance(spec, type | Task):
             yield spec
+        elif not isinstance(spec, str):
+            raise ValueError(f"a task must be a name, a class or a Task, got {spec!r:.80}")
         elif (prefix := _prefix(spec)) in _PREFIXES:
             yield from (f"{prefix}:{name.strip()}" for name in spec.partition(":")[2].split(","))
         elif "," in spec:
