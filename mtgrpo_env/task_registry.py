@@ -182,7 +182,8 @@ def _registered(name: str, level: str, extraction: str) -> Task:
         return Task.from_text(name, partial(env_type, render_mode="ansi"))
     if level not in env_type.LEVELS:
         raise ValueError(f"level of task {name!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
-    return Task.from_text(f"{name}-{level}", partial(env_type, level, extraction=extraction, render_mode="ansi"))
+    make: Callable[..., AnyEnv] = env_type
+    return Task.from_text(f"{name}-{level}", partial(make, level, extraction=extraction, render_mode="ansi"))
 
 
 def _reasoning_gym_task(name: str) -> Task:

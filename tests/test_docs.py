@@ -17,6 +17,7 @@ import pytest
 from public_names import NOT_YET
 
 import mtgrpo_env
+from mtgrpo_env import task_registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -39,13 +40,15 @@ def test_every_python_block_of_a_page_runs(name: str) -> None:
     if any("agents.neural" in block or "agents.llm" in block for block in PYTHON[name]):
         pytest.importorskip("torch")
     namespace: dict[str, object] = {"__name__": "page"}
-    registered = dict(gym.registry)
+    registered, tasks = dict(gym.registry), dict(task_registry._TASKS)
     try:
         for block in PYTHON[name]:
             exec(compile(block, name, "exec", dont_inherit=True), namespace)  # not this file's future
     finally:
         gym.registry.clear()
         gym.registry.update(registered)
+        task_registry._TASKS.clear()
+        task_registry._TASKS.update(tasks)
 
 
 def test_there_are_blocks_to_run() -> None:

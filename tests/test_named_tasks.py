@@ -47,9 +47,10 @@ def registry() -> Iterator[None]:
     """Tasks and ids that a test registers are gone after it."""
     tasks, ids = dict(task_registry._TASKS), dict(gym.registry)
     yield
-    for own, before in ((task_registry._TASKS, tasks), (gym.registry, ids)):
-        own.clear()
-        own.update(before)
+    task_registry._TASKS.clear()
+    task_registry._TASKS.update(tasks)
+    gym.registry.clear()
+    gym.registry.update(ids)
 
 
 def write_rows(file: Path, *rows: dict[str, Any]) -> str:
