@@ -77,6 +77,16 @@ def task_names() -> tuple[str, ...]:
     return tuple(_TASKS)
 
 
+def is_registered(names: str) -> bool:
+    """Whether a string names registered tasks, suites and ids only, so that it imports no code but theirs.
+
+    >>> is_registered("countdown-easy, CartPole-v1"), is_registered("my_module:MyEnv")
+    (True, False)
+    """
+    parts = [part.strip() for part in names.split(",")]
+    return all(part.partition("-")[0] in _TASKS or part in SUITES or part in gym.registry for part in parts)
+
+
 def task_class(name: str) -> type[TextEnv[Any]]:
     """The class of a registered task.
 
