@@ -27,6 +27,7 @@ from mtgrpo_env.agents.reports.figure_style import color, write
 from mtgrpo_env.agents.reports.statistics import bootstrap_interval
 from mtgrpo_env.agents.reports.task_statistics import smoothed
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.batch_metrics import TrainMetrics, task_numbers
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.metrics import cost_to_threshold
 from mtgrpo_env.types import FloatArray
@@ -70,15 +71,12 @@ class Run:
     @property
     def shares(self) -> FloatArray:
         """(steps, K) of the loss."""
-        counted = np.array([report.kept * report.loss_weights for report in self.reports])
-        return counted / np.maximum(counted.sum(axis=1, keepdims=True), 1e-9)
+        return np.array([task_numbers(metrics.record)["prompt_share"] for metrics in self.reports])
 
     @property
     def filter_rates(self) -> FloatArray:
         """(steps, K) share of the generated groups that have no gradient; NaN where none was generated."""
-        generated = np.array([report.generated for report in self.reports], dtype=np.float64)
-        accepted = np.array([report.accepted for report in self.reports])
-        return 1 - accepted / np.where(generated > 0, generated, np.nan)
+        return np.array([task_numbers(metrics.record)["filter_rate"] for metrics in self.reports])
 
 
 Runs = Mapping[str, Sequence[Run]]
