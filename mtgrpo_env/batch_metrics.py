@@ -134,7 +134,7 @@ _SHARE_OF = {
     "advantage_share": "abs_advantages",
 }
 _IN_THE_LOSS = ("kept", "actions", "abs_advantages")
-_AMOUNTS = ("targets", "accepted", "generated", *_IN_THE_LOSS)
+_AMOUNTS = (*_SHARE_OF.values(), "accepted", "generated")
 _AS_RECORDED = {
     "task_weight": "probabilities",
     "reward": "rewards",

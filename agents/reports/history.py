@@ -79,7 +79,8 @@ def read_history(file: Path) -> list[Record]:
 
 def read_record(line: str) -> Record:
     """A record by the names that its fields have today."""
-    return {_RENAMED.get(name, name): value for name, value in json.loads(line).items()}
+    record: Record = json.loads(line)
+    return {_RENAMED.get(name, name): value for name, value in record.items()}
 
 
 def _played(evaluation: Record) -> list[float]:
