@@ -12,12 +12,15 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.mtreason import make_mt_reason, reason_suite
 from mtgrpo_env.envs.toy import toy_suite
+from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.rollout import rollout_groups
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler
 from mtgrpo_env.schedule import Schedule
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
+from mtgrpo_env.task_weights import UniformWeights
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, TextEnv, Verdict
 from mtgrpo_env.types import Problem
 from mtgrpo_env.vector import TextVectorEnv, make_text_vec
@@ -82,7 +85,13 @@ def text_suite() -> TaskSuite:
 
 
 def text_vec(num_envs: int = 6, *, group_size: int = 2, **options: Any) -> TextVectorEnv:
-    return TextVectorEnv(Schedule(text_suite(), MultinomialSampler(2, 4), group_size=group_size), num_envs, **options)
+    return TextVectorEnv(scheduled(text_suite(), MultinomialSampler(2, 4), group_size), num_envs, **options)
+
+
+def scheduled(suite: TaskSuite, sampler: BatchSampler[Any], group_size: int = 1) -> Schedule:
+    """Of a curriculum whose weights stay equal."""
+    uniform = UniformWeights(suite.num_tasks)
+    return Schedule(Curriculum(suite, sampler=sampler, task_weights=uniform), group_size=group_size)
 
 
 def responses(rng: np.random.Generator, count: int) -> list[str]:
@@ -283,7 +292,7 @@ def test_infos_come_apart_slot_by_slot() -> None:
 def test_a_batch_names_the_groups_to_train_on() -> None:
     """With DAPO: the first B informative ones, and groups are informative if one of two rollouts is right."""
     suite = TaskSuite([Task.from_text("sum", Sum)])
-    envs = TextVectorEnv(Schedule(suite, DynamicSampler(1, 3, oversampling=2), group_size=2), 4)
+    envs = TextVectorEnv(scheduled(suite, DynamicSampler(1, 3, oversampling=2), 2), 4)
     prompts, infos = envs.reset(seed=0)
     informative: dict[int, bool] = {}
     final: dict[str, Any] = {}
@@ -427,12 +436,12 @@ class Overriding(Sum):
 def test_tasks_that_need_an_env_for_every_slot_are_refused(make: Callable[[], gym.Env[Any, Any]]) -> None:
     suite = TaskSuite([Task.from_text("odd", make)])
     with pytest.raises(ValueError, match=r"task 'odd' must.*use gymnasium\.vector\.SyncVectorEnv"):
-        TextVectorEnv(Schedule(suite, MultinomialSampler(1, 2)), 2)
+        TextVectorEnv(scheduled(suite, MultinomialSampler(1, 2)), 2)
 
 
 def test_wrappers_that_change_nothing_are_looked_through() -> None:
     suite = TaskSuite([Task.from_text("sum", lambda: OrderEnforcing(PassiveEnvChecker(Sum())))])
-    envs = TextVectorEnv(Schedule(suite, MultinomialSampler(1, 2)), 2)
+    envs = TextVectorEnv(scheduled(suite, MultinomialSampler(1, 2)), 2)
     envs.reset(seed=0)
     assert envs.step(["", "1"])[1].tolist() == [0.0, 0.1]
 
@@ -447,7 +456,7 @@ def test_misuse_is_named() -> None:
     with pytest.raises(ValueError, match="render_mode must be None or 'ansi', got 'human'"):
         text_vec(render_mode="human")
     with pytest.raises(ValueError, match="task 'lock-0-length-1' must be a bare TextEnv"):
-        TextVectorEnv(Schedule(toy_suite(2), MultinomialSampler(2, 2)), 2)
+        TextVectorEnv(scheduled(toy_suite(2), MultinomialSampler(2, 2)), 2)
     with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
         make_text_vec(Sum, num_envs=2, group_size=0)
     with pytest.raises(TypeError, match="colour"):
