@@ -195,7 +195,7 @@ def test_a_batch_in_which_nothing_was_informative_completes_empty() -> None:
         last, episodes = play(env)[2], episodes + 1
     assert episodes == 2 * sampler.round_size * 2
     assert last["selected_groups"] == []
-    assert last["group_weights"].shape == (0,)
+    assert last["group_weights"] == []
     assert (sampler.filter_rates > 0).all()
     assert play(env)[1]["group"] == 0
 
@@ -322,7 +322,7 @@ def test_misuse_is_named() -> None:
     for weights in ([0.5, 0.5], [0.5, 0.6, 0.1], [1.2, -0.1, -0.1], [np.nan, 0.5, 0.5]):
         with pytest.raises(ValueError, match="task weights"):
             env.set_task_weights(weights)
-    with pytest.raises(ValueError, match="3 tasks, the sampler expects 2"):
+    with pytest.raises(ValueError, match=r"there are 3 tasks, \[.*\], the sampler expects 2"):
         Curriculum(toy_suite(3), sampler=RatioPreservingSampler(2, 6))
     with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
         toy_env(group_size=0)

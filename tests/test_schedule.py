@@ -240,9 +240,9 @@ def test_a_seed_starts_everything_anew_wherever_the_schedule_stands(sampler_type
 def test_progress_says_only_what_there_is_to_say() -> None:
     assert Progress().info == {"batch_complete": False}
     assert Progress(group_informative=True).info == {"batch_complete": False, "group_informative": True}
-    info = Progress(True, Selection([0, 2], np.ones(2), [(3, 1)], np.full(1, 0.5), np.full(2, 0.5))).info
-    assert (info["batch_complete"], info["selected_groups"], info["group_weights"].tolist()) == (True, [0, 2], [1, 1])
-    assert (info["replayed_groups"], info["replay_weights"].tolist()) == ([(3, 1)], [0.5])
+    info = Progress(True, Selection([0, 2], [1.0, 1.0], [(3, 1)], [0.5], np.full(2, 0.5))).info
+    assert (info["batch_complete"], info["selected_groups"], info["group_weights"]) == (True, [0, 2], [1, 1])
+    assert (info["replayed_groups"], info["replay_weights"]) == ([(3, 1)], [0.5])
     assert info["task_weights"].tolist() == [0.5, 0.5]
 
 
@@ -268,7 +268,7 @@ def test_a_finished_batch_leaves_nothing_behind() -> None:
 
 
 def test_misuse_is_named() -> None:
-    with pytest.raises(ValueError, match="3 tasks, the sampler expects 2"):
+    with pytest.raises(ValueError, match=r"there are 3 tasks, \[.*\], the sampler expects 2"):
         Curriculum(toy_suite(3), sampler=MultinomialSampler(2, 6))
     with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
         Schedule(Curriculum(toy_suite(2)), group_size=0)

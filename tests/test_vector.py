@@ -108,6 +108,7 @@ def assert_infos_hold(infos: dict[str, Any], expected: dict[str, Any]) -> None:
             np.testing.assert_array_equal(infos[name], value, err_msg=name)
 
 
+@pytest.mark.filterwarnings("ignore::mtgrpo_env.curriculum.StarvedTaskWarning")  # random responses are never right
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("weights", [[1, 0], [0, 1]])
 def test_it_returns_what_a_sync_vector_env_returns_on_the_same_problems(
@@ -170,10 +171,7 @@ def test_one_slot_is_a_multi_task_env(mode: AutoresetMode) -> None:
         assert step[0] == sync_step[0]
         assert step[1] == sync_step[1]
         infos, expected = step[-1], sync_step[-1]
-        last, expected_last = (i.get("final_info", i) for i in (infos, expected))
-        if expected_last["batch_complete"][0]:
-            complete += 1
-            assert last["group_weights"][0].tolist() == expected_last.pop("group_weights")[0].tolist()
+        complete += int(expected.get("final_info", expected)["batch_complete"][0])
         assert_infos_hold(infos, expected)
         if mode is AutoresetMode.DISABLED:
             assert ours.reset()[0] == sync.reset()[0]
@@ -306,7 +304,7 @@ def test_a_batch_names_the_groups_to_train_on() -> None:
         assert final["batch_complete"].tolist() == [False, False, False, i == 2]
     assert informative == {0: True, 1: False, 2: True, 3: True, 4: True, 5: True}
     assert final["selected_groups"].tolist() == [None, None, None, [0, 2, 3]]
-    assert final["group_weights"][3].tolist() == [1, 1, 1]
+    assert final["group_weights"][3] == [1, 1, 1]
     assert infos["batch"].tolist() == [1] * 4
 
 
