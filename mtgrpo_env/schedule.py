@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.drafts import BatchDraft
 from mtgrpo_env.filters import every_group, strict
@@ -37,8 +39,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to train on, once a batch is complete. What differs in length from batch to batch is a list, since
-    Gymnasium's vector envs take arrays in `info` to be of one shape.
+    """What to train on, once a batch is complete.
+
+    What differs in length from batch to batch is a list: Gymnasium's vector envs take arrays in `info` to be of one
+    shape.
 
     Attributes:
         selected_groups: indices of the batch's own groups.
@@ -207,7 +211,8 @@ class Schedule:
     def _selection(self, batch: _OpenBatch) -> Selection:
         draft, places = batch.draft, batch.replayed
         finished = draft.finish()
-        self.curriculum.update(finished)
+        unmeasured = np.zeros((0, finished.num_tasks)) if self.curriculum.task_weights.uses_improvements else None
+        self.curriculum.update(finished, unmeasured)
         weighted = list(zip(draft.selected or [], finished.loss_weights.tolist(), strict=True))
         own = [(i - len(places), weight) for i, weight in weighted if i >= len(places)]
         replayed = [(places[i], weight) for i, weight in weighted if i < len(places)]

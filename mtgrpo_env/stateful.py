@@ -167,7 +167,8 @@ def _restored(name: str, own: Any, saved: Any) -> Any:
     if isinstance(own, np.ndarray):
         return _restored_array(name, own, saved)
     try:
-        return copy.deepcopy(saved) if own is None else type(own)(saved)
+        copied = copy.deepcopy(saved)
+        return copied if own is None else type(own)(copied)
     except (TypeError, ValueError):
         raise ValueError(f"expected {name} as {type(own).__name__}, got {saved!r:.80}") from None
 
