@@ -47,6 +47,8 @@ def agent_of(tasks: list[Task], *, num_actions: int = 4) -> MTGRPOAgent:
 class FixedOnce(UniformWeights):
     """Weights that are given and stay."""
 
+    hyperparameter_names = ("num_tasks", "z")
+
     def __init__(self, z: FloatArray) -> None:
         super().__init__(len(z))
         self.z = z
