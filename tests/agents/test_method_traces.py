@@ -7,7 +7,8 @@ The world has three tasks whose rollouts are correct, or wrong but well-formed, 
 learner that improves each task by a fixed amount, so that every number in a trace can be worked out.
 Checked against the paper's formulas, from the J, I and |A| that the traces show: `mt-grpo` (Subroutine 1 by
 AdamW), `mt-grpo@released` (four updates a step by Adam with coupled decay, on sums), `sec-dapo` and
-`sec-grpo@released` (Q and its softmax), `reg-1e-2` (Subroutine 2), and the order of the sequential ones. The tests at the end of this file are those checks.
+`sec-grpo@released` (Q and its softmax), `reg-1e-2` (Subroutine 2), and the order of the sequential ones.
+The tests at the end of this file are those checks.
 """
 
 from __future__ import annotations

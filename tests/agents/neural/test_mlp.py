@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from batches import drawn_batch
 from gymnasium import spaces
 
 from mtgrpo_env.agents.base import Objectives
@@ -18,10 +19,10 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.mlp import MLPPolicy
 from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
 from mtgrpo_env.agents.neural.spaces import ActionWriter, ObservationReader
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.gymnasium_tasks import control_tasks
 from mtgrpo_env.envs.toy import LockEnv
 from mtgrpo_env.filters import lenient
-from mtgrpo_env.rollout import sample_batch
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.task_weights import UniformWeights
@@ -53,7 +54,7 @@ def mixed_suite() -> TaskSuite:
 
 def some_batch(policy: MLPPolicy, probabilities: FloatArray | None = None) -> Batch:
     z = np.array([0.5, 0.5]) if probabilities is None else probabilities
-    return sample_batch(mixed_suite(), policy, MultinomialSampler(2, 12), z, group_size=6, group_filter=lenient)
+    return drawn_batch(mixed_suite(), policy, MultinomialSampler(2, 12), z, group_size=6, group_filter=lenient)
 
 
 def trained_a_little(seed: int = 0) -> tuple[MLPPolicy, MLPLearner, Batch]:
@@ -179,7 +180,7 @@ def test_a_loss_weight_of_zero_leaves_the_network_alone() -> None:
     policy, _, batch = trained_a_little()
     before = {name: value.clone() for name, value in policy.network.state_dict().items()}
     learner = MLPLearner(policy)
-    learner.update(replace(batch, weights=np.zeros(len(batch.groups))))
+    learner.update(replace(batch, loss_weights=np.zeros(len(batch.groups))))
     assert all(torch.equal(value, before[name]) for name, value in policy.network.state_dict().items())
 
 
@@ -230,7 +231,8 @@ def returns_while_training(suite: TaskSuite, num_steps: int, *, lr: float) -> li
     policy = MLPPolicy.for_suite(suite)
     sampler = MultinomialSampler(1, batch_size=8)
     learner = MLPLearner(policy, lr=lr)
-    agent = MTGRPOAgent(suite, policy, learner, sampler, UniformWeights(1), group_size=8, group_filter=lenient)
+    curriculum = Curriculum(suite, sampler=sampler, task_weights=UniformWeights(1), group_filter=lenient)
+    agent = MTGRPOAgent(suite, policy, learner, curriculum=curriculum, group_size=8)
     return [float(agent.train_step().rewards[0]) for _ in range(num_steps)]
 
 
