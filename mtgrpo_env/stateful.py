@@ -77,7 +77,7 @@ def plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
-    return getattr(value, "__name__", value)
+    return getattr(value, "__name__", type(value).__name__) if callable(value) else value
 
 
 def plain_state(value: Any) -> Any:

@@ -63,7 +63,10 @@ def named_method(name: str) -> Recipe:
     if ":" in name:
         from mtgrpo_env.named_tasks import named_object
 
-        return named_object(name)
+        recipe: Recipe = named_object(name)
+        if not callable(recipe):
+            raise ValueError(f"method {name!r} must be a function that makes a Method, got {recipe!r:.80}")
+        return recipe
     if name in RECIPES:
         return RECIPES[name]
     method, at, source = name.partition("@")
