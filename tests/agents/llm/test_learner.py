@@ -16,12 +16,21 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.base import Objectives
+from mtgrpo_env.agents.improvement import (
+    MakeImprovementSignal,
+    MinibatchImprovement,
+    NoImprovement,
+    SampledImprovement,
+    StepImprovement,
+    TrendImprovement,
+)
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import (
+    GSPO_CLIPS,
     LOSSES,
     Objective,
     TokenWeights,
@@ -30,6 +39,7 @@ from mtgrpo_env.agents.neural.losses import (
     sequence_mean,
     token_mean,
 )
+from mtgrpo_env.agents.recipes import RECIPES, RunFacts, make_method
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
@@ -353,6 +363,41 @@ def test_the_clip_is_the_learners(policy: LanguageModelPolicy, sample: Sample) -
         objective = learner_of(policy, objective=Objective(clip_high=clip_high)).objectives(batch)[group.task_id]
         expected = np.where(advantages > 0, gain, 2.0) @ advantages / len(advantages)
         assert objective == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_clip_of_a_method_reaches_the_objective_and_ones_own_stays(
+    policy: LanguageModelPolicy, parity_suite: TaskSuite
+) -> None:
+    shared = learner_of(policy)
+    for name in RECIPES:
+        method = make_method(name, RunFacts(2, 8, num_steps=4))
+        own = learner_of(policy, objective=Objective(clip_high=0.5))
+        gspo = learner_of(policy, objective=named_objective("gspo", max_tokens=8))
+        for learner, expected in ((shared, method.clip_high), (own, 0.5), (gspo, GSPO_CLIPS["clip_high"])):
+            MTGRPOAgent(parity_suite, policy, learner, method=method)
+            assert learner.objective.clip_high == learner.clip_high == expected
+        assert gspo.objective.clip_low == gspo.clip_low == GSPO_CLIPS["clip_low"]
+
+
+@pytest.mark.parametrize(
+    "make", [NoImprovement, StepImprovement, MinibatchImprovement, SampledImprovement, TrendImprovement]
+)
+def test_a_signal_observes_and_never_trains(
+    make: MakeImprovementSignal, make_policy: MakePolicy, sample: Sample
+) -> None:
+    batch = sample(make_policy())
+    parameters: list[torch.Tensor] = []
+    for is_observed in (False, True):
+        policy = make_policy()
+        learner = learner_of(policy, num_minibatches=3)
+        if is_observed:
+            signal = make(learner, batch)
+            learner.update(batch, signal.on_minibatch)
+            signal.end()
+        else:
+            learner.update(batch)
+        parameters.append(parameters_of(policy))
+    assert torch.equal(*parameters)
 
 
 def test_a_gradient_that_is_not_finite_is_refused_and_leaves_everything_as_it_was(

@@ -19,6 +19,7 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.mlp import MLPPolicy
 from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
 from mtgrpo_env.agents.neural.spaces import ActionWriter, ObservationReader
+from mtgrpo_env.agents.recipes import RECIPES, RunFacts, make_method
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.gymnasium_tasks import control_tasks
 from mtgrpo_env.envs.toy import LockEnv
@@ -224,6 +225,17 @@ class Switches(LockEnv):
 def test_a_suite_with_another_space_is_refused_by_the_name_of_the_task() -> None:
     with pytest.raises(ValueError, match=r"task 'switches': the observation space must be a Box or Discrete"):
         MLPPolicy.for_suite(TaskSuite([Task("aim", Aim), Task("switches", Switches)]))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_clip_of_a_method_reaches_the_learner_and_ones_own_stays(name: str) -> None:
+    suite = mixed_suite()
+    method = make_method(name, RunFacts(2, 8, num_steps=4))
+    policy = MLPPolicy.for_suite(suite, hidden_size=4)
+    for own, expected in ((None, method.clip_high), (0.5, 0.5)):
+        learner = MLPLearner(policy, clip_high=own)
+        MTGRPOAgent(suite, policy, learner, method=method)
+        assert learner.clip_high == expected
 
 
 def returns_while_training(suite: TaskSuite, num_steps: int, *, lr: float) -> list[float]:
