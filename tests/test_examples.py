@@ -9,7 +9,6 @@ import pytest
 
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.recipes import RunFacts, make_method
-from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.types import TaskStats
 
@@ -61,11 +60,7 @@ def test_a_method_of_ones_own_is_made_by_name_and_comes_back_from_a_checkpoint(
     assert method.task_weights.hyperparameters["exploration"] == 0.3
     assert (np.abs(method.sampler.plan(z).targets - 8 * z) < 1).all()
 
-    def agent() -> MTGRPOAgent:
-        suite, policy = toy_suite(3), TabularPolicy(3, 16, 4)
-        return MTGRPOAgent(suite, policy, TabularLearner(policy), method=name, batch_size=8)
-
-    first, again = agent(), agent()
+    first, again = (MTGRPOAgent(toy_suite(3), policy="tabular", method=name, batch_size=8) for _ in range(2))
     first.train(2)
     first.save(tmp_path / "a")
     again.restore(tmp_path / "a")
