@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -13,12 +12,110 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from mtgrpo_env.agents.callbacks import TrainerCallback
+from mtgrpo_env.agents.llm.plan import memory_of
+from mtgrpo_env.agents.llm.warm_start import Lesson
 from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.evaluation import Evaluation
 
+if TYPE_CHECKING:
+    from mtgrpo_env.agents.trainer import Trainer
 
-class RunDisplay:
-    """A live panel on a terminal, a line for each evaluation elsewhere.
+
+class Display(TrainerCallback):
+    """A live panel on a terminal, a line for each evaluation elsewhere, and a table at the end.
+
+    Args:
+        console: where to; by default the standard output.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._lesson: _LessonProgress | None = None
+        self._run: _RunPanel | None = None
+
+    def on_lesson_step(self, trainer: Trainer, lesson: Lesson, step: int, loss: float) -> None:
+        if self._lesson is None:
+            self._lesson = _LessonProgress(self.console, lesson)
+        self._lesson.show(step, loss)
+        if step >= lesson.steps:
+            self._lesson.close()
+            self._lesson = None
+
+    def on_build(self, trainer: Trainer, source: str) -> None:
+        config, ranks = trainer.config, trainer.ranks.size
+        among = f" on {ranks} ranks" if ranks > 1 else ""
+        tasks = ", ".join(trainer.suite.names)
+        named = f"{config.method} on {tasks}; starting model {source}; run {trainer.folder}{among}"
+        self.console.print(named, soft_wrap=True)
+        self.console.print(memory_of(config, trainer.suite, source, ranks=ranks), soft_wrap=True)
+
+    def on_start(self, trainer: Trainer) -> None:
+        step, num_steps = trainer.agent.step, trainer.config.steps
+        if trainer.folder.newest_checkpoint:
+            done = step >= num_steps
+            self.console.print(f"all {num_steps} steps are done" if done else f"going on after step {step}")
+        self._run = _RunPanel(self.console, trainer.suite.names, step=step, num_steps=num_steps)
+
+    def on_step(self, trainer: Trainer, metrics: StepReport) -> None:
+        assert self._run is not None
+        self._run.show_step(metrics)
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        assert self._run is not None
+        first = trainer.evaluation_of(trainer.history.of("evaluation")[0])
+        self._run.show_evaluation(trainer.agent.step, first, evaluation)
+
+    def on_end(self, trainer: Trainer) -> None:
+        self.close()
+        history, folder, step = trainer.history, trainer.folder, trainer.agent.step
+        first, latest = (trainer.evaluation_of(history.of("evaluation")[at]) for at in (0, -1))
+        self.console.print(result_table(trainer.suite.names, first, latest, rollouts=trainer.agent.rollouts))
+        lines = [f"figure {folder.figure}", f"scalars: tensorboard --logdir {folder.tensorboard}"]
+        lines.append(f"page: mtgrpo report {folder}")
+        if folder.newest_checkpoint:
+            lines.append(f"model  {folder.newest_checkpoint}")
+        best, checkpoint = history.best_evaluation(), folder.checkpoint(trainer.best_step)
+        if best and checkpoint.is_dir():
+            evaluation = trainer.evaluation_of(best)
+            lines.append(f"best   {checkpoint} (worst task {evaluation.worst:.1%}, average {evaluation.average:.1%})")
+        self.console.print("\n".join(lines), soft_wrap=True)
+        if step < trainer.config.steps:
+            self.console.print(
+                f"Stopped after step {step} of {trainer.config.steps}; nothing is lost. Run the same command to resume."
+            )
+
+    def close(self) -> None:
+        if self._lesson is not None:
+            self._lesson.close()
+        if self._run is not None:
+            self._run.close()
+
+
+class _LessonProgress:
+    """A bar on a terminal, ten lines elsewhere."""
+
+    def __init__(self, console: Console, lesson: Lesson) -> None:
+        self._title = f"warm start: {lesson.title}"
+        self._steps = lesson.steps
+        columns = (TextColumn(self._title), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task(self._title, total=lesson.steps, loss=float("nan"))
+        self._bar.start()
+
+    def show(self, step: int, loss: float) -> None:
+        """A step was taken."""
+        self._bar.update(self._task, completed=step, loss=loss)
+        if not self._bar.console.is_terminal and step % max(1, self._steps // 10) == 0:
+            self._bar.console.print(f"{self._title}: step {step} of {self._steps}, loss {loss:.3f}", soft_wrap=True)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.stop()
+
+
+class _RunPanel:
+    """Steps and accuracies of a run that goes on.
 
     Args:
         console: where to.
@@ -38,15 +135,11 @@ class RunDisplay:
         self._report: StepReport | None = None
         self._rate = _Rate()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
-
-    def __enter__(self) -> Self:
-        if self.console.is_terminal:
+        if console.is_terminal:
             self._live.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Remove the panel."""
         self._live.stop()
 
     def show_step(self, report: StepReport) -> None:
