@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.samples import RolloutSample, SampleFile
 from mtgrpo_env.agents.reports.scalars import ScalarWriter
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.types import Group
@@ -33,7 +33,7 @@ class TrainerCallback:
     def on_start(self, trainer: Trainer) -> None:
         """Training is about to start, or to be resumed at `trainer.agent.step`."""
 
-    def on_step(self, trainer: Trainer, metrics: StepReport) -> None:
+    def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
         """A training step was taken."""
 
     def on_group(self, trainer: Trainer, group: Group) -> None:
@@ -62,7 +62,7 @@ class Scalars(TrainerCallback):
         folder, names = trainer.folder.tensorboard, trainer.suite.names
         self._writer = ScalarWriter(folder, names, first_step=trainer.agent.step + 1)
 
-    def on_step(self, trainer: Trainer, metrics: StepReport) -> None:
+    def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
         assert self._writer is not None
         self._writer.add_step(metrics)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
+from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.files import atomic_file
 
 
@@ -42,7 +43,7 @@ class RunOptions:
 class MethodOptions:
     """How tasks are weighted and batches composed."""
 
-    method: str = "mt-grpo"
+    method: str = DEFAULT_METHOD
     """A recipe by name, or "package.module:function" for one of your own."""
     tolerance: float | None = None
     """How far a task's accuracy may be below the average before it is given more of the batch; 0.05 are five points.
@@ -175,6 +176,10 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         self._check_engines()
+        takes = options_of(named_method(self.method))
+        for name in self.method_options:
+            if name not in takes:
+                raise ValueError(f"{name} is no option of the method {self.method!r}, which takes {sorted(takes)}")
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.changed.items())

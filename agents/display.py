@@ -15,7 +15,7 @@ from rich.table import Table
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.plan import memory_of
 from mtgrpo_env.agents.llm.warm_start import Lesson
-from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Display(TrainerCallback):
             self.console.print(f"all {num_steps} steps are done" if done else f"going on after step {step}")
         self._run = _RunPanel(self.console, trainer.suite.names, step=step, num_steps=num_steps)
 
-    def on_step(self, trainer: Trainer, metrics: StepReport) -> None:
+    def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
         assert self._run is not None
         self._run.show_step(metrics)
 
@@ -132,7 +132,7 @@ class _RunPanel:
         self._bar = self._progress.add_task("train", total=num_steps, completed=step)
         self._start: Evaluation | None = None
         self._latest: Evaluation | None = None
-        self._report: StepReport | None = None
+        self._report: TrainMetrics | None = None
         self._rate = _Rate()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
         if console.is_terminal:
@@ -142,7 +142,7 @@ class _RunPanel:
         """Remove the panel."""
         self._live.stop()
 
-    def show_step(self, report: StepReport) -> None:
+    def show_step(self, report: TrainMetrics) -> None:
         """A training step was taken."""
         self._report = report
         self._rate.add(report.rollouts)

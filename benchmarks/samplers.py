@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from mtgrpo_env.carry_over import CarryOver
 from rich.console import Console
 
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.cli.train import Config, build_agent
 from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.plans import BatchPlan, BatchSampler

@@ -8,6 +8,7 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.arc import Arc
 from mtgrpo_env.envs.countdown import Countdown
@@ -16,7 +17,6 @@ from mtgrpo_env.envs.number_guessing import NumberGuessing
 from mtgrpo_env.envs.science import Science
 from mtgrpo_env.envs.zebra import Zebra
 from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.types import Split
 from mtgrpo_env.vector import TextVectorEnv, make_text_vec
@@ -94,14 +94,14 @@ def make_mt_reason(
     extraction: Extraction = "last-box",
     render_mode: str | None = None,
 ) -> MultiTaskEnv:
-    """The env behind `gymnasium.make("MTReason-v0")`; its batches are drawn by quotas.
+    """The env behind `gymnasium.make("MTReason-v0")`: the default curriculum on reasoning tasks.
 
     Args:
         tasks: see `reason_suite`.
         level: see `reason_suite`.
         group_size: N, episodes of each problem.
         batch_size: B, groups of a batch.
-        task_weights: (K,) ratio of the tasks; uniform by default, and `set_task_weights` changes it.
+        task_weights: (K,) fixed ratio of the tasks; by default they move, so that no task is left behind.
         split: "train" or "test".
         seed: of problems and plans, until `reset(seed=...)` names another.
         extraction: see `reason_suite`.
@@ -113,11 +113,9 @@ def make_mt_reason(
     suite = reason_suite(tasks, level=level, split=split, seed=seed, extraction=extraction)
     if batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {batch_size}")
-    sampler = QuotaSampler(suite.num_tasks, batch_size, seed=seed)
-    env = MultiTaskEnv(suite, sampler, group_size=group_size, render_mode=render_mode)
-    if task_weights is not None:
-        env.set_task_weights(task_weights)
-    return env
+    curriculum = Curriculum(suite, batch_size=batch_size, seed=seed)
+    curriculum.set_task_weights(task_weights)
+    return MultiTaskEnv(curriculum, group_size=group_size, render_mode=render_mode)
 
 
 def make_mt_reason_vec(

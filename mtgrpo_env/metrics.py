@@ -10,8 +10,9 @@ from mtgrpo_env.types import FloatArray
 
 
 def worst_task(accuracies: FloatArray) -> float:
-    """min_k Acc_k."""
-    return float(np.min(accuracies))
+    """min_k Acc_k over the tasks that are known; NaN if none is."""
+    known = accuracies[~np.isnan(accuracies)]
+    return float(np.min(known)) if known.size else float("nan")
 
 
 def average(accuracies: FloatArray) -> float:

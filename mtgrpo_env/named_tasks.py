@@ -25,7 +25,9 @@ def read_tasks(tasks: Any, *, split: Any = "train", seed: int = 0, extraction: A
         read_rows = named_object("mtgrpo_env.envs.rows:read_rows")
         from pathlib import Path
 
-        return named_object("mtgrpo_env.envs.rows:rows_suite")([r for t in tasks for r in read_rows(Path(t))], seed=seed)
+        return named_object("mtgrpo_env.envs.rows:rows_suite")(
+            [r for t in tasks for r in read_rows(Path(t))], seed=seed
+        )
     found: list[Task] = []
     for task in tasks:
         if isinstance(task, str):
@@ -36,3 +38,10 @@ def read_tasks(tasks: Any, *, split: Any = "train", seed: int = 0, extraction: A
         else:
             found.append(Task.from_text(task.__name__, task))
     return TaskSuite(found, split=split, seed=seed)
+
+
+TaskSpec = Any
+
+
+def registered_names() -> Any:
+    return ()

@@ -23,17 +23,25 @@ from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.llm.weight_sync import CheckedEngine, trainer_log_probs
 from mtgrpo_env.agents.llm.weights import WeightsOf, plain_weights
 from mtgrpo_env.agents.llm.zero.config import ZeroConfig
-from mtgrpo_env.agents.methods import Method, MethodConfig, named_method
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective, named_importance, named_objective
 from mtgrpo_env.agents.ranks import OneRank, Ranks
-from mtgrpo_env.shares import Amount, absolute_advantage, prompt
+from mtgrpo_env.agents.recipes import Method, RunFacts, make_method
+from mtgrpo_env.shares import GroupMeasure, absolute_advantage, count_groups
 from mtgrpo_env.suite import TaskSuite
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.llm.learner import LogProbs
 
-SHARED_BY: Mapping[str, Amount] = {"prompts": prompt, "tokens": num_tokens, "advantages": absolute_advantage}
+SHARED_BY: Mapping[str, GroupMeasure] = {
+    "prompts": count_groups,
+    "tokens": num_tokens,
+    "advantages": absolute_advantage,
+}
+    "prompts": count_groups,
+    "tokens": num_tokens,
+    "advantages": absolute_advantage,
+}
 _TOLERANCES = {"float32": 1e-3, "bfloat16": 0.3}  # of log-probabilities of one model in two engines
 
 
@@ -57,22 +65,29 @@ def build_agent(config: TrainConfig, suite: TaskSuite, source: str, ranks: Ranks
     learner = LanguageModelLearner(
         policy,
         engine,
-        objective=build_objective(config, method),
+        objective=build_objective(config),
         reference=_reference(config, source, str(policy.model.device)) if config.kl_coef else None,
         num_minibatches=config.minibatches,
         tokens_per_forward=config.tokens_per_forward,
         log_probs=log_probs_of(config),
         seed=config.seed,
     )
-    share_by = SHARED_BY[config.share_by]
-    return method.agent(suite, policy, learner, group_size=config.group_size, share_by=share_by, ranks=ranks)
+    return MTGRPOAgent(
+        suite,
+        policy,
+        learner,
+        method=method,
+        group_size=config.group_size,
+        share_by=SHARED_BY[config.share_by],
+        ranks=ranks,
+        seed=config.seed,
+    )
 
 
-def build_objective(config: TrainConfig, method: Method) -> Objective:
-    """What the config's learner maximises, with the clip of its method."""
-    numbers = {"max_tokens": config.max_new_tokens, "clip_high": method.clip_high, "kl_coef": config.kl_coef}
-    importance = named_importance(config.importance, config.importance_cap)
-    return replace(named_objective(config.loss, **numbers), importance=importance)
+def build_objective(config: TrainConfig) -> Objective:
+    """What the config's learner maximises; the clip of the method is added by the agent."""
+    objective = named_objective(config.loss, max_tokens=config.max_new_tokens, kl_coef=config.kl_coef)
+    return replace(objective, importance=named_importance(config.importance, config.importance_cap))
 
 
 def build_method(config: TrainConfig, suite: TaskSuite) -> Method:
@@ -85,16 +100,15 @@ def build_method(config: TrainConfig, suite: TaskSuite) -> Method:
     """
     kinds = [name.partition("-")[0] for name in suite.names]
     families = tuple(tuple(k for k, own in enumerate(kinds) if own == kind) for kind in dict.fromkeys(kinds))
-    method_config = MethodConfig(
+    facts = RunFacts(
         suite.num_tasks,
         config.batch_size,
         config.seed,
         num_steps=config.steps,
         families=families,
         policy_lr=config.lr,
-        **config.method_options,
     )
-    return named_method(config.method)(method_config)
+    return make_method(config.method, facts, **config.method_options)
 
 
 def device_of(config: TrainConfig) -> str:

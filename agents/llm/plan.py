@@ -18,7 +18,7 @@ from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, check
 from mtgrpo_env.agents.llm.policy import load_tokenizer
 from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
-from mtgrpo_env.agents.methods import Method
+from mtgrpo_env.agents.recipes import Method
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.suite import TaskSuite
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.files import atomic_file
 
@@ -37,7 +37,7 @@ class RunHistory:
             with atomic_file(self.file) as rewritten:
                 rewritten.write_text("".join(_line(record) for record in self.records))
 
-    def add_step(self, report: StepReport) -> None:
+    def add_step(self, report: TrainMetrics) -> None:
         """Record a training step."""
         self._add("step", {field.name: getattr(report, field.name) for field in fields(report)})
 

@@ -12,10 +12,10 @@ from tyro.conf import OmitArgPrefixes, arg
 
 from mtgrpo_env.agents import config as options
 from mtgrpo_env.agents.config import TrainConfig
-from mtgrpo_env.agents.methods import METHODS
+from mtgrpo_env.agents.recipes import RECIPES
 
 Tasks = Annotated[tuple[str, ...], arg(aliases=("--suite", "--rows"))]
-MethodName = Annotated[str, arg(help=f"""{", ".join(METHODS)}, or "package.module:function" for one of your own""")]
+MethodName = Annotated[str, arg(help=f"""{", ".join(RECIPES)}, or "package.module:function" for one of your own""")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,11 +26,8 @@ def configs() -> st.SearchStrategy[TrainConfig]:
             "out": TEXTS.map(Path),
             "tasks": st.lists(TEXTS, min_size=1, max_size=3).map(tuple),
             "model": st.none() | TEXTS,
-            "method": TEXTS,
             "device": TEXTS,
             "lr": NUMBERS,
-            "tolerance": st.none() | NUMBERS,
-            "weight_optimizer": st.sampled_from([None, "adam", "adamw", "gradient-descent"]),
             "share_by": st.sampled_from(["prompts", "tokens", "advantages"]),
             "steps": counts,
             "seed": st.integers(),
@@ -46,7 +43,16 @@ def configs() -> st.SearchStrategy[TrainConfig]:
             {"importance": "token", "importance_cap": 3.5},
         ]
     )
-    return st.tuples(free, engines).map(lambda drawn: TrainConfig(**drawn[0], **drawn[1]))
+    methods = st.sampled_from(
+        [
+            {},
+            {"method": "dapo"},
+            {"method": "quota-mt-grpo", "tolerance": 0.05},
+            {"method": "mt-grpo-0.9@released", "weight_lr": 4},
+            {"method": "quota-iwu", "weight_optimizer": "gradient-descent", "reward_coef": 1e-7},
+        ]
+    )
+    return st.tuples(free, engines, methods).map(lambda drawn: TrainConfig(**{**drawn[0], **drawn[1], **drawn[2]}))
 
 
 @given(config=configs())
@@ -135,6 +141,10 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"importance": "token", "importance_cap": 0.5}, "importance_cap must be at least 1, got 0.5"),
         ({"model": "m", "start": "rare"}, "start needs the tiny model"),
         ({"zero_stage": True}, "zero_stage must be one of [0, 2, 3], got True"),
+        ({"method": "ppo"}, "method must be one of ['quota-mt-grpo', 'mt-grpo', 'grpo', 'dapo'"),
+        ({"method": "dapo", "tolerance": 0.1}, "tolerance is no option of the method 'dapo', which takes []"),
+        ({"method": "mt-grpo-0.9", "reward_coef": 0.1}, "reward_coef is no option of the method 'mt-grpo-0.9'"),
+        ({"weight_lr": 0.1}, "weight_lr is no option of the method 'quota-mt-grpo', which takes ['tolerance']"),
         ({"tasks": ()}, "tasks must be a string, or at least one in a list, got ()"),
     ],
 )
