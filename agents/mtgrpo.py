@@ -22,7 +22,7 @@ from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.batch_metrics import BatchMetrics, TrainMetrics
 from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
 from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy
-from mtgrpo_env.named_tasks import TaskSpec, read_tasks, registered_names
+from mtgrpo_env.named_tasks import TaskSpec, is_registered, read_tasks
 from mtgrpo_env.rollout import RollOut, rollout_groups
 from mtgrpo_env.shares import GroupMeasure, count_groups
 from mtgrpo_env.stateful import Stateful, refuse_other_hyperparameters
@@ -209,11 +209,11 @@ class MTGRPOAgent:
             raise ValueError(f"the agent in {folder} was made of parts without names: make it again and call restore")
         if ":" in named["method"]:
             raise ValueError(f"the method {named['method']!r} is code of your own: make the agent and call restore")
-        tasks = named["tasks"] if tasks is None else tasks
-        unknown = [name for name in tasks or () if isinstance(name, str) and name not in registered_names()]
-        if tasks is None or (isinstance(tasks, list) and unknown):
-            raise ValueError(f"the tasks {unknown or 'of this agent'} are not registered here: give them as `tasks`")
-        agent = cls(**{**named, "tasks": tasks})
+        if tasks is None and not (named["tasks"] and all(map(is_registered, named["tasks"]))):
+            raise ValueError(
+                f"the tasks {named['tasks'] or 'of the agent'} are not registered here: give them as `tasks`"
+            )
+        agent = cls(**{**named, "tasks": named["tasks"] if tasks is None else tasks})
         agent.restore(folder)
         return agent
 

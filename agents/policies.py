@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+import numpy as np
 from gymnasium import spaces
 
 from mtgrpo_env.agents.base import Learner, TrainablePolicy
@@ -28,6 +29,8 @@ def named_policy(name: str, suite: TaskSuite, *, seed: int) -> tuple[TrainablePo
     if name == "tabular":
         sizes = [_discrete_sizes(suite, k) for k in range(suite.num_tasks)]
         table = TabularPolicy(suite.num_tasks, *map(max, zip(*sizes, strict=True)), seed=seed)
+        for task_id, (_, num_actions) in enumerate(sizes):
+            table.logits[task_id, :, num_actions:] = -np.inf  # actions that the task does not have
         return table, TabularLearner(table, seed=seed)
     if name == "mlp":
         from mtgrpo_env.agents.neural.mlp import MLPPolicy

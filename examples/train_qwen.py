@@ -33,7 +33,8 @@ from mtgrpo_env.agents.neural.losses import Objective, sequence_mean
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
 from mtgrpo_env.cli.dry_run import Plan, print_plan, prompt_tokens, sampled
-from mtgrpo_env.envs.mtreason import SUITES, reason_suite
+from mtgrpo_env.envs.mtreason import reason_suite
+from mtgrpo_env.named_tasks import SUITES
 from mtgrpo_env.suite import TaskSuite
 
 QWEN = "Qwen/Qwen2.5-3B"

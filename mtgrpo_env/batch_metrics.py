@@ -1,7 +1,7 @@
 """The per-task numbers of a training step, each defined once.
 
-A step's *amounts* are counts and sums of each task; its *numbers* (shares, rates) follow from them. History, TensorBoard,
-TRL's log, figures and pages read the amounts and use these definitions.
+A step's *amounts* are counts and sums of each task; its *numbers* (shares, rates) follow from them. History,
+TensorBoard, TRL's log, figures and pages read the amounts and use these definitions.
 """
 
 from __future__ import annotations

@@ -229,9 +229,7 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         """
         if self.task_weights.uses_improvements and self._fixed is None:
             rule = type(self.task_weights).__name__
-            raise ValueError(
-                f"{rule} looks at improvements, got none: give them, set the weights, or choose another rule"
-            )
+            raise ValueError(f"{rule} looks at improvements, got none: give them, set the weights or take another rule")
 
     def metrics(self) -> dict[str, float]:
         """Scalars of the last batch for a log: "number/task" and numbers of the batch; {} before the first."""
@@ -335,17 +333,14 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
     def _check(self, batch_size: int | None) -> None:
         for name, part in (("sampler", self.sampler), ("task_weights", self.task_weights)):
             if part.num_tasks != self.num_tasks:
-                raise ValueError(
-                    f"there are {self.num_tasks} tasks, {list(self.names)}, the {name} expects {part.num_tasks}"
-                )
+                tasks = f"{self.num_tasks} tasks, {list(self.names)}"
+                raise ValueError(f"there are {tasks}, the {name} expects {part.num_tasks}")
         if batch_size not in (None, self.sampler.batch_size):
             raise ValueError(f"batch_size must be that of the sampler, {self.sampler.batch_size}, got {batch_size}")
 
 
 def _checked_groups(problems: Sequence[Problem], groups: Sequence[Group]) -> Sequence[Group]:
     if [group.problem for group in groups] != list(problems):
-        given = (
-            f"{len(groups)} groups" if len(groups) != len(problems) else "groups of other problems, or in another order"
-        )
+        given = f"{len(groups)} groups" if len(groups) != len(problems) else "groups of others, or in another order"
         raise ValueError(f"expected a group of each of the {len(problems)} problems, in their order, got {given}")
     return groups

@@ -1,4 +1,4 @@
-"""`BatchDraft`: a batch while its groups come in. A plan decides; the draft holds what the plan never sees, the groups."""
+"""`BatchDraft`: a batch while its groups come in. The plan decides; the draft holds the groups, which it never sees."""
 
 from __future__ import annotations
 

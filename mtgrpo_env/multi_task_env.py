@@ -104,9 +104,7 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         """
         super().reset(seed=seed)
         if other := sorted(set(options or {}) - {"task_weights"}):
-            raise ValueError(
-                f"MultiTaskEnv takes the reset option 'task_weights', got {other}: the plan chooses problems"
-            )
+            raise ValueError(f"the only reset option is 'task_weights', got {other}: the plan chooses problems")
         if options:
             self.set_task_weights(options["task_weights"])
         self._is_running = False

@@ -35,9 +35,9 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
     same autoreset mode. `infos` says where each slot stands (`task`, `task_id`, `batch`, `group`,
     `rollout`) and where a new puzzle comes from (`provenance`). Of an episode that ended, the last
     info (in `final_info` if it was followed by a reset in the same step) holds `is_success`,
-    `outcome`, `valid` and `batch_complete`; at the end of a group, `group_informative`; at the end of
-    a batch, what `MultiTaskEnv` says of it (`selected_groups`, `group_weights` and so on). `episode` holds its return "r" and its length "l",
-    so Gymnasium's `RecordEpisodeStatistics` is not needed.
+    `outcome`, `valid` and `batch_complete`; at the end of a group, `group_informative`; at the end of a batch, what
+    `MultiTaskEnv` says of it (`selected_groups`, `group_weights` and so on). `episode` holds its return "r" and its
+    length "l", so Gymnasium's `RecordEpisodeStatistics` is not needed.
 
     Args:
         schedule: which episodes; all its tasks must be `TextEnv`s.

@@ -38,10 +38,6 @@ SHARED_BY: Mapping[str, GroupMeasure] = {
     "tokens": num_tokens,
     "advantages": absolute_advantage,
 }
-    "prompts": count_groups,
-    "tokens": num_tokens,
-    "advantages": absolute_advantage,
-}
 _TOLERANCES = {"float32": 1e-3, "bfloat16": 0.3}  # of log-probabilities of one model in two engines
 
 

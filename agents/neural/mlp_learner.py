@@ -106,11 +106,8 @@ def _flatten(batch: Batch) -> _Steps:
             lengths.append(len(rollout.steps))
     sizes = [len(group.rollouts) for group in batch.groups]
     advantages = np.concatenate([group_advantages(group) for group in batch.groups])
-    of_rollouts = (
-        advantages.astype(np.float32),
-        np.repeat(batch.loss_weights, sizes),
-        np.repeat(batch.task_ids, sizes),
-    )
+    of_groups = (np.repeat(values, sizes) for values in (batch.loss_weights, batch.task_ids))
+    of_rollouts = (advantages.astype(np.float32), *of_groups)
     of_steps = (torch.as_tensor(np.repeat(values, lengths)) for values in (*of_rollouts, np.arange(len(lengths))))
     of_advantages, weights, task_ids, rollouts = of_steps
     return _Steps(

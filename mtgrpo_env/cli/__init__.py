@@ -7,6 +7,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from mtgrpo_env.extras import extra_of
+
 _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
     "compare": "methods and seeds side by side, at equal steps, rollouts and seconds",
@@ -20,9 +22,6 @@ _COMMANDS = {
 
 _READ_FILES = {"train"}
 """Commands whose options may stand in a file: these have a function `parse`."""
-
-_EXTRAS = {"openai": "endpoints", "vllm": "gpu", "deepspeed": "deepspeed", "peft": "deepspeed", "sympy": "math"}
-"""Which extra brings a package; all others come with "train"."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
         return module.run(config)
     except ImportError as error:
-        extra = _EXTRAS.get(error.name or "", "train")
+        extra = extra_of(error.name)
         print(f"mtgrpo {command}: {error}. Try: pip install 'mtgrpo-env[{extra}]'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

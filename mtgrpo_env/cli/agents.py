@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mtgrpo_env.agents.reports.scores import Spent
 from mtgrpo_env.cli.agent_options import AgentOptions
-from mtgrpo_env.cli.named import named_object
 from mtgrpo_env.evaluation import GroupCallback, RandomActions, evaluate_answers, evaluate_policy, guess, oracle
+from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite

@@ -12,9 +12,9 @@ from pathlib import Path
 import gymnasium as gym
 
 from mtgrpo_env.checker import TaskCheckError, check_task
-from mtgrpo_env.cli.named import named_class
 from mtgrpo_env.envs.rows import Row, read_rows, rows_problems, rows_suite, shared_problems
 from mtgrpo_env.evaluation import evaluate_answers, oracle
+from mtgrpo_env.named_tasks import named_class
 from mtgrpo_env.suite import Task, TaskError
 from mtgrpo_env.text_env import TextEnv
 

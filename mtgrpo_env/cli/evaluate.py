@@ -23,11 +23,10 @@ from mtgrpo_env.agents.reports.scores import Scorer, Spent
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
 from mtgrpo_env.cli.agent_options import AgentOptions, check_agents
 from mtgrpo_env.cli.agents import Agent, Unplayable, named_agent, shown_name
-from mtgrpo_env.cli.problem_sets import named_problem_set, rows_problem_set
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import response_rows
 from mtgrpo_env.files import atomic_file
-from mtgrpo_env.problem_sets import ProblemSet
+from mtgrpo_env.problem_sets import ProblemSet, named_problem_set, rows_problem_set
 from mtgrpo_env.types import Group
 
 _LOG = logging.getLogger(__name__)

@@ -70,7 +70,7 @@ def _comparison(folder: Path) -> Comparison:
 def _task_names(run: RunFolder, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Of a run's tasks; they are in its checkpoints, as files of rows may have gone."""
     if checkpoint := run.newest_checkpoint:
-        return tuple(json.loads((checkpoint / "agent.json").read_text())["suite"]["names"])
+        return tuple(json.loads((checkpoint / "agent.json").read_text())["hyperparameters"]["tasks"])
     return read_tasks(tuple(config["tasks"])).names
 
 

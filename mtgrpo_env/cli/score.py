@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.cli.named import named_class
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.responses import StoredResponse, judge, read_responses
 from mtgrpo_env.envs.rows import task_type
+from mtgrpo_env.named_tasks import named_class
 
 _SAME_REWARD = 1e-6  # rewards closer than this differ by the digits they were stored with
 
