@@ -11,16 +11,16 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training_runs import STEPS, TASKS, history_of
+from training_runs import TASKS, history_of
 
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
 from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.reports.samples import read_samples
 from mtgrpo_env.agents.trainer import Trainer, TrainingError
 from mtgrpo_env.batch_metrics import TrainMetrics
-from mtgrpo_env.envs.countdown import Countdown
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.suite import Task, TaskError
-from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.text_env import CORRECT, WRONG, TextEnv, Verdict
 from mtgrpo_env.types import Group
 
 CONFIG = TrainConfig(
@@ -28,11 +28,20 @@ CONFIG = TrainConfig(
 )
 
 
-class MiniCountdown(Countdown):
-    """A task of one's own."""
+class Echo(TextEnv[int]):
+    """A task of one's own: right is what has an odd number of letters."""
 
-    def __init__(self) -> None:
-        super().__init__("mini")
+    def generate(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(1000))
+
+    def prompt(self, puzzle: int) -> str:
+        return str(puzzle)
+
+    def verify(self, puzzle: int, response: str) -> Verdict:
+        return CORRECT if len(response) % 2 else WRONG
+
+    def oracle(self, puzzle: int) -> str:
+        return "1"
 
 
 class Record(TrainerCallback):
@@ -102,35 +111,11 @@ def test_an_evaluation_is_printed_as_a_table_with_the_worst_task_first(model_fol
 
 
 def test_tasks_may_be_classes_and_another_run_is_told_by_their_names(model_folder: Path, tmp_path: Path) -> None:
-    own = trainer(model_folder, tmp_path, *report_callbacks(), tasks=["zebra-mini", MiniCountdown], steps=1)
-    own.train()
-    name = f"{MiniCountdown.__module__}:MiniCountdown"
-    assert TrainConfig.read(tmp_path / "config.yaml").tasks == ("zebra-mini", name)
-    with pytest.raises(ValueError, match="holds another run .tasks was"):
+    trainer(model_folder, tmp_path, *report_callbacks(), tasks=["zebra-mini", Echo], steps=1).train()
+    assert TrainConfig.read(tmp_path / "config.yaml").tasks == ("zebra-mini", f"{Echo.__module__}:Echo")
+    assert {sample.suite_task for sample in read_samples(tmp_path / "samples.jsonl")} == {"zebra-mini", "Echo"}
+    with pytest.raises(ValueError, match="holds another run"):
         _ = trainer(model_folder, tmp_path).agent
-
-
-def test_tasks_without_a_stored_ground_truth_are_sampled_too(model_folder: Path, tmp_path: Path) -> None:
-    class Echo(TextEnv[int]):
-        """Says a number, wants anything."""
-
-        def generate(self, rng: np.random.Generator) -> int:
-            return int(rng.integers(1000))
-
-        def prompt(self, puzzle: int) -> str:
-            return str(puzzle)
-
-        def verify(self, puzzle: int, response: str) -> Any:
-            from mtgrpo_env.text_env import CORRECT, WRONG
-
-            return CORRECT if len(response) % 2 else WRONG
-
-        def oracle(self, puzzle: int) -> str:
-            return "1"
-
-    own = trainer(model_folder, tmp_path, *report_callbacks(), tasks=[Task.from_text("echo", Echo)], steps=0)
-    own.train()
-    assert (tmp_path / "samples.jsonl").read_text()
 
 
 def test_what_a_language_model_cannot_play_is_refused_by_name(model_folder: Path, tmp_path: Path) -> None:
@@ -149,7 +134,3 @@ def test_a_failed_step_is_one_error_with_the_newest_checkpoint(
         own.train()
     assert record.calls[-1] == "close"
     assert "end" not in record.calls
-
-
-def test_the_shape_of_the_runs_of_the_command_line_is_known() -> None:
-    assert STEPS == 7
