@@ -15,8 +15,6 @@ import pytest
 import mtgrpo_env
 from mtgrpo_env.cli import main
 
-TASKS = ("zebra-mini", "countdown-mini")
-
 
 @dataclass(frozen=True)
 class Result:
