@@ -1,8 +1,8 @@
 """The paper's two experiments with Qwen2.5-3B, on one GPU.
 
-    python examples/train_qwen.py --dry-run                               # prints the plan, builds no model
+    python examples/train_qwen.py --dry-run                                 # prints the plan, builds no model
     python examples/train_qwen.py --experiment three --method mt-grpo-0.25  # 3 tasks, 32 prompts x 72 rollouts a step
-    python examples/train_qwen.py --experiment nine --method mt-grpo-1.2    # 9 tasks, 256 prompts x 8 rollouts a step
+    python examples/train_qwen.py --experiment nine --method mt-grpo-1.2     # 9 tasks, 256 prompts x 8 rollouts a step
 
 The plan says how much memory it takes; with a shorter `--max-new-tokens` it fits 80 GB. The same command resumes a run.
 """
@@ -40,8 +40,7 @@ def main() -> None:
     parser.add_argument("--experiment", choices=tuple(EXPERIMENTS), default="three")
     parser.add_argument("--dry-run", action="store_true", help="print the plan")
     for name in ("method", "model", "out", "device", "steps", "max-new-tokens", "eval-problems", "seed"):
-        kind = type(getattr(BOTH, name.replace("-", "_")))
-        parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS)
+        parser.add_argument(f"--{name}", type=type(getattr(BOTH, name.replace("-", "_"))), default=argparse.SUPPRESS)
     options = vars(parser.parse_args())
     is_planned = options.pop("dry_run")
     trainer = Trainer(config=replace(EXPERIMENTS[options.pop("experiment")], **options))

@@ -64,7 +64,7 @@ def test_the_tasks_of_rows_are_those_of_the_checkpoint(command: RunCommand, tmp_
 
 
 def test_what_is_no_run_is_refused(refused: Refused, tmp_path: Path) -> None:
-    assert "is no run: expected config.json and history.jsonl" in refused("report", tmp_path)
+    assert "is no run: expected config.yaml and history.jsonl" in refused("report", tmp_path)
     assert "got none" in refused("report")
 
 

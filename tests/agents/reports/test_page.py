@@ -223,7 +223,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_never_evaluated_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG))
     (tmp_path / "history.jsonl").write_text("")
     with pytest.raises(ValueError, match="has not been evaluated yet"):
         read_run(tmp_path, lambda _, __: TASKS)
