@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtgrpo_env.agents.reports.statistics import LEVEL, Interval
+from mtgrpo_env.metrics import average, averages, worst_task, worst_tasks
 from mtgrpo_env.types import FloatArray, Group, IntArray
 
 _RESAMPLES = 2000
@@ -117,12 +118,12 @@ class Scorer:
         unknown = [self._unknown_task(k) for k in np.flatnonzero(self._invalid).tolist() if not self._valid[k]]
         if not played:
             return Scores(unknown, _UNKNOWN, _UNKNOWN, self._total_spent())
-        resampled = np.array([_resampled_means(self._shares(k), rng) for k in played])  # (K, resamples)
+        resampled = np.stack([_resampled_means(self._shares(k), rng) for k in played], axis=1)  # (resamples, K)
         means = np.array([task.accuracy.mean for task in tasks])
         return Scores(
             tasks=[*unknown, *sorted(tasks, key=lambda task: task.accuracy.mean)],
-            worst=_interval(float(means.min()), resampled.min(axis=0), tasks[int(means.argmin())].problems),
-            average=_interval(float(means.mean()), resampled.mean(axis=0), sum(task.problems for task in tasks)),
+            worst=_interval(worst_task(means), worst_tasks(resampled), tasks[int(means.argmin())].problems),
+            average=_interval(average(means), averages(resampled), sum(task.problems for task in tasks)),
             spent=self._total_spent(),
         )
 
