@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mtgrpo_env.cli.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
+from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
 
 ENDLESS = ("evaluate", "--agent", "oracle", "--problems", "10000000")
 LOCK_ELSEWHERE = """
 import sys, time
 from pathlib import Path
-from mtgrpo_env.cli.jobs import sole_use
+from mtgrpo_env.experiments.jobs import sole_use
 with sole_use(Path(sys.argv[1]), say=print):
     print("locked", flush=True)
     time.sleep(float(sys.argv[2]))

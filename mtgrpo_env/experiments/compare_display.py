@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mtgrpo_env.agents.reports.history import Record, read_history
 from mtgrpo_env.cli import train
-from mtgrpo_env.cli.jobs import Job
+from mtgrpo_env.experiments.jobs import Job
 from mtgrpo_env.metrics import worst_task
 
 _REFRESH_SECONDS = 1.0
