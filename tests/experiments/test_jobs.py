@@ -67,7 +67,7 @@ def test_jobs_are_run_at_most_so_many_at_a_time_and_their_logs_say_what_was_run(
             ended, most = poll_until_idle(runner)
     assert set(ended) == set(jobs)
     assert most == 2
-    assert tail(jobs[0].log, num_lines=30).startswith("$ mtgrpo nonsense\nusage: mtgrpo COMMAND")
+    assert tail(jobs[0].log, num_lines=30).startswith("$ mtgrpo nonsense\nmtgrpo: there is no command")
     assert len(tail(jobs[0].log, num_lines=1).splitlines()) == 1
     assert tail(tmp_path / "none.log") == ""
 
