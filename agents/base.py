@@ -61,7 +61,11 @@ class Learner(Protocol):
         ...
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
-        """Optimiser steps on the GRPO objective of the batch; returns scalars worth logging."""
+        """Optimiser steps on the GRPO objective of the batch; returns scalars worth logging, none of an empty batch."""
+        ...
+
+    def use_clip(self, clip_high: float) -> None:
+        """Take a method's ε_high, unless the learner was made with one of its own."""
         ...
 
     def objectives(self, batch: Batch) -> FloatArray:

@@ -10,29 +10,46 @@ from pathlib import Path
 import numpy as np
 
 from mtgrpo_env.agents.base import Objectives, OnMinibatch
+from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Batch
 
 _RNG_FILE = "learner_rng.json"
 
 
-class MinibatchLearner(ABC):
+class MinibatchLearner(Stateful, ABC):
     """The loop over minibatches, and the generator that shuffles them.
 
     Args:
         num_minibatches: optimiser steps for each batch; fewer if it has fewer groups.
         seed: of the shuffle.
+        clip_low: ε_low.
+        clip_high: ε_high; None for the method's.
     """
 
-    def __init__(self, *, num_minibatches: int, seed: int) -> None:
+    hyperparameter_names = ("num_minibatches", "clip_low", "clip_high")
+    state_names = ("rng",)
+
+    def __init__(
+        self, *, num_minibatches: int, seed: int, clip_low: float = 0.2, clip_high: float | None = None
+    ) -> None:
         self.num_minibatches = num_minibatches
+        self.clip_low, self.clip_high = clip_low, 0.28 if clip_high is None else clip_high
+        self._has_own_clip = clip_high is not None
         self.rng = np.random.default_rng(seed)
 
     def prepare(self, batch: Batch) -> Batch:
         """See `Learner.prepare`: nothing."""
         return batch
 
+    def use_clip(self, clip_high: float) -> None:
+        """See `Learner.use_clip`."""
+        if not self._has_own_clip:
+            self.clip_high = clip_high
+
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         """See `Learner.update`; the scalars are means over the minibatches."""
+        if not batch.groups:
+            return {}
         order = self.rng.permutation(len(batch.groups))
         steps: list[Mapping[str, float]] = []
         for indices in np.array_split(order, min(self.num_minibatches, len(order))):
@@ -45,11 +62,11 @@ class MinibatchLearner(ABC):
 
     def save(self, folder: Path) -> None:
         """Write the generator's state into `folder`."""
-        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
+        (folder / _RNG_FILE).write_text(json.dumps(self.state_dict()["rng"]))
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
+        self.load_state_dict({"rng": json.loads((folder / _RNG_FILE).read_text())})
 
     @abstractmethod
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:

@@ -1,221 +1,162 @@
-"""MT-GRPO (Algorithm 1): sample a batch in the ratio of the task weights, learn from it, move the weights.
+"""MT-GRPO (Algorithm 1): draw a batch in the ratio of the task weights, learn from it, move the weights.
 
-The method is a composition: a rule for the task weights and what it is told, a sampler, a filter and a
-learner. GRPO, DAPO and the other methods of the paper are compositions of such parts too; see `methods`.
+What the next batch holds is decided by a `Curriculum`, how the policy learns by a learner, what the weights see of that
+by an improvement signal. GRPO, DAPO and the other methods of the paper are compositions of such parts too (`recipes`).
 """
 
 from __future__ import annotations
 
 import json
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Self
 
 from mtgrpo_env.agents.base import Learner, TrainablePolicy
+from mtgrpo_env.agents.improvement import MakeImprovementSignal, NoImprovement, improvement_for
+from mtgrpo_env.agents.policies import named_policy
 from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, shared_folder
+from mtgrpo_env.agents.recipes import DEFAULT_METHOD, Method, RunFacts, make_method
+from mtgrpo_env.agents.recipes.method import CLIP_HIGHER
 from mtgrpo_env.agents.sharded import ShardedRollouts
-from mtgrpo_env.agents.signals import Improve, LatestReward, RecentAccuracy, RewardEstimate, improve_for
-from mtgrpo_env.carry_over import CarryOver
+from mtgrpo_env.batch_metrics import BatchMetrics, TrainMetrics
+from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
 from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy
-from mtgrpo_env.filters import strict
-from mtgrpo_env.plans import BatchSampler
-from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
-from mtgrpo_env.rollout import RollOut, rollout_groups, sample_batch
-from mtgrpo_env.shares import Amount, absolute_advantage, matched, prompt, totals
+from mtgrpo_env.named_tasks import TaskSpec, is_registered, read_tasks
+from mtgrpo_env.rollout import RollOut, rollout_groups
+from mtgrpo_env.shares import GroupMeasure, count_groups
+from mtgrpo_env.stateful import Stateful, refuse_other_hyperparameters
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.task_weights import DisparityWeights, TaskWeights
-from mtgrpo_env.types import Batch, FloatArray, GroupFilter, IntArray, Problem, TaskStats
+from mtgrpo_env.types import Group, Problem
 
 _STATE_FILE = "agent.json"
-_BATCH_SIZE = 32
-_PATIENCE = 10  # steps without an informative group before a task is called starved
+_HELD_OUT = 100  # problems of each task that `evaluate` plays where none are named
 
-
-class StarvedTaskWarning(UserWarning):
-    """A task gives no informative groups: it is solved, or out of reach, and takes no part in training."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What happened in one training step; arrays are (K,).
-
-    Attributes:
-        step: 1 for the first.
-        probabilities: z the batch was sampled with.
-        targets: groups wanted.
-        kept: groups trained on.
-        accepted: informative groups generated.
-        generated: groups generated.
-        rewards: J_k as the weight rule saw it.
-        accuracies: share of correct rollouts among those generated; NaN for an absent task.
-        improvements: I_k, summed if the weight rule was told of several.
-        loss_weights: mean loss weight of the groups trained on; 0 where there is none.
-        actions: tokens, or env steps, trained on.
-        abs_advantages: Σ |A| over the rollouts trained on. Times `loss_weights`, each of this, `actions` and `kept`
-            says what share of the batch a task has.
-        rounds: generation rounds.
-        carried: groups trained on that were generated for earlier batches.
-        rollouts: episodes generated in this step.
-        rollout_seconds: time spent generating and verifying.
-        update_seconds: time spent learning and measuring the improvement.
-        learner: the learner's own scalars.
-    """
-
-    step: int
-    probabilities: FloatArray
-    targets: IntArray
-    kept: IntArray
-    accepted: IntArray
-    generated: IntArray
-    rewards: FloatArray
-    accuracies: FloatArray
-    improvements: FloatArray
-    loss_weights: FloatArray
-    actions: IntArray
-    abs_advantages: FloatArray
-    rounds: int
-    carried: int
-    rollouts: int
-    rollout_seconds: float
-    update_seconds: float
-    learner: Mapping[str, float]
-
-
-Callback = Callable[["MTGRPOAgent", StepReport], None]
+Callback = Callable[["MTGRPOAgent", TrainMetrics], None]
 
 
 class MTGRPOAgent:
     """Trains one policy on K tasks.
 
     Args:
-        suite: the tasks and their problem streams.
-        policy: acts.
-        learner: improves the policy.
-        sampler: draws batches; by default quotas for 32 groups, filled with what is carried over.
-        task_weights: decides the ratio of tasks; by default no task far below the average accuracy.
+        tasks: a suite, or whatever `read_tasks` makes one of: names, Gymnasium ids, classes, a list of them.
+        policy: acts: one of your own, or by name "mlp" or "tabular".
+        learner: improves the policy; that of a policy by name comes with it.
+        method: the parts, or a recipe's name; by default `quota-mt-grpo`.
+        curriculum: decides the batches, in the place of a method's; its problems must be the suite.
         group_size: N, rollouts of each problem.
-        group_filter: which groups are informative.
-        reward_estimate: J; for task weights that are given, by default the latest mean reward of each task.
-        improve: trains on a batch and measures the improvements that the task weights are told; by default those
-            of the step, if the task weights look at any.
-        carry_over: keeps informative groups for the batches after their own; those of a sampler that is given are
-            by default thrown away.
+        batch_size: B, groups of a batch, where the method is a name.
+        improvement: what the task weights see of an update; by default the method's, or what the weights look at.
         share_by: what the tasks' shares of the loss are counted by; by default groups, as the sampler does it.
         ranks: the processes that train together, each with an agent like this one; by default this one alone.
+        seed: of tasks, policy and sampler, where they are given by name.
 
     Raises:
-        ValueError: if the parts differ in the number of tasks.
+        ValueError: if a name is unknown, a policy comes without a learner, or the parts differ in the tasks.
+
+    >>> agent = MTGRPOAgent(["FrozenLake-v1"], policy="tabular", batch_size=2)
+    >>> agent.train(num_steps=1)
+    >>> agent
+    MTGRPOAgent(FrozenLake-v1; TabularPolicy, DisparityWeights, QuotaSampler; step 1)
     """
 
     def __init__(
         self,
-        suite: TaskSuite,
-        policy: TrainablePolicy,
-        learner: Learner,
-        sampler: BatchSampler[Any] | None = None,
-        task_weights: TaskWeights | None = None,
+        tasks: str | Sequence[TaskSpec] | TaskSuite,
+        policy: TrainablePolicy | str = "mlp",
+        learner: Learner | None = None,
         *,
+        method: Method | str | None = None,
+        curriculum: Curriculum | None = None,
         group_size: int = 8,
-        group_filter: GroupFilter = strict,
-        reward_estimate: RewardEstimate | None = None,
-        improve: Improve | None = None,
-        carry_over: CarryOver | None = None,
-        share_by: Amount = prompt,
+        batch_size: int = BATCH_SIZE,
+        improvement: MakeImprovementSignal | None = None,
+        share_by: GroupMeasure = count_groups,
         ranks: Ranks | None = None,
+        seed: int = 0,
     ) -> None:
-        if sampler is None:
-            sampler = QuotaSampler(suite.num_tasks, _BATCH_SIZE, max_generated=BUDGET_WITH_CARRY_OVER)
-            carry_over = CarryOver() if carry_over is None else carry_over  # an empty one is false
-        if task_weights is None:
-            task_weights = DisparityWeights(suite.num_tasks)
-            reward_estimate = reward_estimate or RecentAccuracy(suite.num_tasks)
-        for name, part in (("sampler", sampler), ("task_weights", task_weights)):
-            if part.num_tasks != suite.num_tasks:
-                raise ValueError(f"the suite has {suite.num_tasks} tasks, the {name} expects {part.num_tasks}")
-        self.suite = suite
-        self.policy = policy
-        self.learner = learner
-        self.sampler = sampler
-        self.task_weights = task_weights
+        self.suite = read_tasks(tasks, seed=seed)
+        named = {"tasks": tasks, "policy": policy, "method": method or DEFAULT_METHOD, "group_size": group_size}
+        self._recipe = {**named, "batch_size": batch_size, "seed": seed} if curriculum is None else {}
+        if isinstance(policy, str):
+            policy, learner = named_policy(policy, self.suite, seed=seed)
+        if learner is None:
+            raise ValueError(f"a policy of your own needs a learner, got none for {policy!r:.80}")
+        if curriculum is None:
+            facts = RunFacts(self.suite.num_tasks, batch_size, seed)
+            method = method if isinstance(method, Method) else make_method(method or DEFAULT_METHOD, facts)
+            curriculum = method.curriculum(self.suite, share_by=share_by)
+            improvement = improvement or method.improvement
+        elif curriculum.problems is not self.suite:
+            raise ValueError(f"the curriculum must draw from the agent's suite, got one on {list(curriculum.names)}")
+        learner.use_clip(method.clip_high if isinstance(method, Method) else CLIP_HIGHER)
+        self.policy, self.learner, self.curriculum = policy, learner, curriculum
+        self.improvement = improvement or improvement_for(curriculum.task_weights)
         self.group_size = group_size
-        self.group_filter = group_filter
-        self.reward_estimate = reward_estimate if reward_estimate is not None else LatestReward(suite.num_tasks)
-        self.improve = improve or improve_for(task_weights)
-        self.carry_over = carry_over
-        self.share_by = share_by
         self.ranks = ranks or OneRank()
-        self.roll_out: RollOut = rollout_groups if ranks is None else ShardedRollouts(ranks)
+        self._roll_out: RollOut = rollout_groups if ranks is None else ShardedRollouts(ranks)
         self.step = 0
         self.rollouts = 0
-        self._starved_for = np.zeros(suite.num_tasks, dtype=np.int64)
 
-    def train_step(self) -> StepReport:
+    def train_step(self) -> TrainMetrics:
         """Algorithm 1, one step."""
         started = time.perf_counter()
-        z = self.task_weights.probabilities
-        batch = self._sample(z)  # 1. batch ← sampler(z, B, N, ρ)
+        with self.policy.generating():
+            batch = self.curriculum.draw(self.roll_out)  # 1. batch ← sampler(z, B, N, ρ)
         sampled = time.perf_counter()
-        scalars, improvements = self._learn(batch)  # 2. θ ← optimiser steps on it; 3. I_k ← Ĵ_k(θ') - Ĵ_k(θ)
-        rewards = self.reward_estimate.observe(batch)  # J
-        for improvement in improvements:
-            stats = TaskStats(rewards, improvement, batch.mean_abs_advantages)
-            self.task_weights.update(stats)  # 4. z ← weight update (I, J)
+        batch = self.learner.prepare(batch)
+        observe = self.improvement if batch.groups else NoImprovement  # there is nothing to learn from
+        signal = observe(self.learner, batch)
+        scalars = self.learner.update(batch, signal.on_minibatch)  # 2. θ ← optimiser steps on it
+        improvements = signal.end()  # 3. I_k ← Ĵ_k(θ') - Ĵ_k(θ)
+        self.curriculum.update(batch, improvements)  # 4. z ← weight update (I, J)
         self.step += 1
         self.rollouts += batch.num_rollouts
-        self._watch_starvation(batch)
-        return StepReport(
+        return TrainMetrics(
+            **BatchMetrics.of(batch).amounts,
             step=self.step,
-            probabilities=z,
-            targets=batch.targets,
-            kept=batch.kept,
-            accepted=batch.accepted,
-            generated=batch.generated,
-            rewards=rewards,
-            accuracies=batch.accuracies,
-            improvements=np.sum(improvements, axis=0),
-            loss_weights=totals(batch, prompt) / np.maximum(batch.kept, 1),
+            rewards=self.curriculum.rewards,
+            improvements=improvements.sum(axis=0),
             actions=self.learner.action_counts(batch),
-            abs_advantages=totals(replace(batch, weights=np.ones(len(batch.groups))), absolute_advantage),
-            rounds=batch.rounds,
-            carried=batch.carried,
-            rollouts=batch.num_rollouts,
             rollout_seconds=sampled - started,
             update_seconds=time.perf_counter() - sampled,
             learner=scalars,
         )
 
     def train(self, num_steps: int, callbacks: Sequence[Callback] = ()) -> None:
-        """Take `num_steps` more steps, telling every callback about each."""
+        """Take `num_steps` more steps, and call every callback after each."""
         for _ in range(num_steps):
-            report = self.train_step()
+            metrics = self.train_step()
             for callback in callbacks:
-                callback(self, report)
+                callback(self, metrics)
+
+    def roll_out(self, problems: Sequence[Problem]) -> list[Group]:
+        """A group of N rollouts of each problem."""
+        return self._roll_out(self.suite, self.policy, problems, self.group_size)
 
     def evaluate(
         self,
-        problems: Sequence[Problem],
+        problems: Sequence[Problem] | None = None,
         *,
         rollouts_per_problem: int = 1,
         deterministic: bool = False,
         seed: int = 0,
         on_group: GroupCallback = lambda _: None,
     ) -> Evaluation:
-        """Accuracy on fixed problems; draws from a generator of its own, so training is not disturbed."""
+        """Accuracy on fixed problems, by default 100 held-out ones a task.
+
+        Draws from a generator of its own, so training is not disturbed.
+        """
         policy = self.policy.reseeded(seed)
         with policy.generating():
             return evaluate_policy(
                 self.suite,
                 policy,
-                problems,
+                self.suite.held_out(_HELD_OUT) if problems is None else problems,
                 rollouts_per_problem=rollouts_per_problem,
                 deterministic=deterministic,
                 on_group=on_group,
-                roll_out=self.roll_out,
+                roll_out=self._roll_out,
             )
 
     def act(
@@ -224,85 +165,85 @@ class MTGRPOAgent:
         """Actions of the trained policy."""
         return self.policy.act(observations, task_ids, deterministic=deterministic)[0]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write everything a later process needs to go on exactly here; the folder appears whole or not at all."""
-        with shared_folder(folder, self.ranks) as unfinished:
+        with shared_folder(Path(folder), self.ranks) as unfinished:
             for part in (self.policy, self.learner):
                 with agreement(self.ranks):  # or the others would wait in the next for one that cannot write
                     part.save(unfinished)
             if self.ranks.rank == 0:
-                if self.carry_over is not None:
-                    self.carry_over.save(unfinished)
-                (unfinished / _STATE_FILE).write_text(json.dumps(self._state_dict(), indent=1))
+                self.curriculum.save(unfinished)
+                state = {"agent": self._named_parts(), "hyperparameters": self.hyperparameters}
+                state |= {"step": self.step, "rollouts": self.rollouts}
+                (unfinished / _STATE_FILE).write_text(json.dumps(state, indent=1))
 
-    def restore(self, folder: Path) -> None:
-        """Go on from a checkpoint that an agent of the same composition saved.
+    def restore(self, folder: str | Path) -> None:
+        """Continue from a checkpoint that an agent of the same composition saved.
 
         Raises:
             FileNotFoundError: if `folder` holds no checkpoint.
-            ValueError: naming what differs between the checkpoint and this agent.
+            ValueError: naming every hyper-parameter that differs between the checkpoint and this agent.
         """
-        file = Path(folder) / _STATE_FILE
-        if not file.is_file():
-            raise FileNotFoundError(f"{folder} is no agent checkpoint: it has no {_STATE_FILE}")
-        state = json.loads(file.read_text())
-        own = self._state_dict()
-        if state["parts"] != own["parts"]:
-            raise ValueError(f"the checkpoint is of {state['parts']}, this agent is of {own['parts']}")
-        self.suite.load_state_dict(state["suite"])
-        self.sampler.load_state_dict(state["sampler"])
-        self.task_weights.load_state_dict(state["task_weights"])
+        state = _state_of(Path(folder))
+        refuse_other_hyperparameters(f"{folder} is a checkpoint", state["hyperparameters"], self.hyperparameters)
+        self.curriculum.load(folder)
         self.policy.load(Path(folder))
         self.learner.load(Path(folder))
-        if self.carry_over is not None:
-            self.carry_over.load(Path(folder))
         self.step, self.rollouts = int(state["step"]), int(state["rollouts"])
-        self.reward_estimate.load_state_dict(state["reward_estimate"])
-        self._starved_for = np.asarray(state["starved_for"], dtype=np.int64)
 
-    def _sample(self, z: FloatArray) -> Batch:
-        with self.policy.generating():
-            batch = sample_batch(
-                self.suite,
-                self.policy,
-                self.sampler,
-                z,
-                group_size=self.group_size,
-                group_filter=self.group_filter,
-                roll_out=self.roll_out,
-                carry_over=self.carry_over,
+    @classmethod
+    def load(cls, folder: str | Path, tasks: str | Sequence[TaskSpec] | TaskSuite | None = None) -> Self:
+        """The agent that a checkpoint holds, if it was made of parts with names.
+
+        Args:
+            folder: of the checkpoint.
+            tasks: as the agent was given them; by default by the names in the checkpoint, which must be registered:
+                no code is imported because a checkpoint names it.
+
+        Raises:
+            FileNotFoundError: if `folder` holds no checkpoint.
+            ValueError: if its agent was made of parts without names, or its tasks are not known here.
+        """
+        named = _state_of(Path(folder))["agent"]
+        if not named:
+            raise ValueError(f"the agent in {folder} was made of parts without names: make it again and call restore")
+        if ":" in named["method"]:
+            raise ValueError(f"the method {named['method']!r} is code of your own: make the agent and call restore")
+        if tasks is None and not (named["tasks"] and all(map(is_registered, named["tasks"]))):
+            raise ValueError(
+                f"the tasks {named['tasks'] or 'of the agent'} are not registered here: give them as `tasks`"
             )
-        return batch if self.share_by is prompt else matched(batch, self.share_by)
+        agent = cls(**{**named, "tasks": named["tasks"] if tasks is None else tasks})
+        agent.restore(folder)
+        return agent
 
-    def _learn(self, batch: Batch) -> tuple[Mapping[str, float], list[FloatArray]]:
-        if not batch.groups:  # nothing was informative: the weights still learn from the rewards
-            return {}, [np.zeros(self.suite.num_tasks)]
-        return self.improve(self.learner, self.learner.prepare(batch))
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Of the agent and its parts: what a checkpoint must agree in."""
+        of_learner = self.learner.hyperparameters if isinstance(self.learner, Stateful) else type(self.learner).__name__
+        own = {"policy": type(self.policy).__name__, "learner": of_learner, "group_size": self.group_size}
+        return {**own, **self.curriculum.hyperparameters}
 
-    def _watch_starvation(self, batch: Batch) -> None:
-        starved = (batch.generated > 0) & (batch.accepted == 0)
-        self._starved_for = np.where(batch.accepted > 0, 0, self._starved_for + starved)
-        for k in np.flatnonzero(starved & (self._starved_for == _PATIENCE)):
-            warnings.warn(
-                f"task {self.suite.names[k]!r} gave no informative group in {_PATIENCE} steps "
-                f"(accuracy {batch.accuracies[k]:.2f}): it is solved or out of reach, and is not being trained",
-                StarvedTaskWarning,
-                stacklevel=3,
-            )
+    def __repr__(self) -> str:
+        parts = (self.policy, self.curriculum.task_weights, self.curriculum.sampler)
+        names = ", ".join(type(part).__name__ for part in parts)
+        return f"{type(self).__name__}({', '.join(self.suite.names)}; {names}; step {self.step})"
 
-    def _state_dict(self) -> dict[str, Any]:
-        parts = [self.policy, self.learner, self.sampler, self.task_weights, self.reward_estimate, self.carry_over]
-        return {
-            "parts": {
-                "types": [type(part).__name__ for part in parts],
-                "batch_size": self.sampler.batch_size,
-                "group_size": self.group_size,
-            },
-            "step": self.step,
-            "rollouts": self.rollouts,
-            "reward_estimate": self.reward_estimate.state_dict(),
-            "starved_for": self._starved_for.tolist(),
-            "suite": self.suite.state_dict(),
-            "sampler": self.sampler.state_dict(),
-            "task_weights": self.task_weights.state_dict(),
-        }
+    def _named_parts(self) -> Mapping[str, Any] | None:
+        """What `load` makes the agent of; None if a part has no name. Tasks without names are None in it."""
+        if not self._recipe or not all(isinstance(self._recipe[name], str) for name in ("policy", "method")):
+            return None
+        tasks = self._recipe["tasks"]
+        tasks = [tasks] if isinstance(tasks, str) else tasks
+        are_named = not isinstance(tasks, TaskSuite) and all(isinstance(task, str) for task in tasks)
+        return {**self._recipe, "tasks": list(tasks) if are_named else None}
+
+
+def _state_of(folder: Path) -> dict[str, Any]:
+    file = folder / _STATE_FILE
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder} is no agent checkpoint: it has no {_STATE_FILE}")
+    state = json.loads(file.read_text())
+    if "hyperparameters" not in state:
+        raise ValueError(f"{folder} was written by an older version of this package, which this one cannot continue")
+    return state

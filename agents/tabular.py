@@ -90,9 +90,11 @@ class TabularLearner(MinibatchLearner):
         lr: step size of plain gradient ascent.
         num_minibatches: optimiser steps for each batch.
         clip_low: ε_low.
-        clip_high: ε_high.
+        clip_high: ε_high; None for the method's.
         seed: of the minibatch shuffle.
     """
+
+    hyperparameter_names = ("lr", *MinibatchLearner.hyperparameter_names)
 
     def __init__(
         self,
@@ -101,28 +103,27 @@ class TabularLearner(MinibatchLearner):
         lr: float = 2.0,
         num_minibatches: int = 4,
         clip_low: float = 0.2,
-        clip_high: float = 0.28,
+        clip_high: float | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(num_minibatches=num_minibatches, seed=seed)
+        super().__init__(num_minibatches=num_minibatches, seed=seed, clip_low=clip_low, clip_high=clip_high)
         self.policy = policy
         self.lr = lr
-        self.clip_low, self.clip_high = clip_low, clip_high
 
     def objectives(self, batch: Batch) -> FloatArray:
-        steps = _flatten(batch.groups, batch.weights)
+        steps = _flatten(batch.groups, batch.loss_weights)
         surrogate, _ = self._surrogate(steps)
         return _per_task(steps, surrogate, batch.num_tasks)
 
     def sampled_objectives(self, batch: Batch) -> FloatArray:
-        steps = _flatten(batch.groups, batch.weights)
+        steps = _flatten(batch.groups, batch.loss_weights)
         return per_task_mean(steps.advantages, steps.rollout_tasks, batch.num_tasks)
 
     def action_counts(self, batch: Batch) -> IntArray:
         return env_step_counts(batch)
 
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
-        steps = _flatten(minibatch.groups, minibatch.weights)
+        steps = _flatten(minibatch.groups, minibatch.loss_weights)
         surrogate, slope = self._surrogate(steps)
         gradient = self._gradient(steps, slope)
         self.policy.logits = self.policy.logits + self.lr * gradient

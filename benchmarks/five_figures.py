@@ -20,8 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 from matplotlib.typing import ColorType
-
 from mtgrpo_env.agents.methods import MethodConfig, named_method
+
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
 from mtgrpo_env.agents.reports.figure_style import color, write
 from mtgrpo_env.agents.reports.statistics import bootstrap_interval

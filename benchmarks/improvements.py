@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mtgrpo_env.agents.signals import Improve, in_passing, on_some_groups, once_per_step, unmeasured
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -25,10 +26,9 @@ from rich.progress import track
 from mtgrpo_env.agents.base import Learner
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.agents.signals import Improve, in_passing, on_some_groups, once_per_step, unmeasured
 from mtgrpo_env.cli.start import curriculum_for, starting_model
 from mtgrpo_env.cli.train import Config, build_agent
-from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.types import Batch, FloatArray
 
 REPORT = Path(__file__).parent / "results" / "improvements.md"
@@ -65,7 +65,7 @@ class Bench:
 def trained(bench: Bench, *, steps: int, seed: int) -> tuple[MTGRPOAgent, float]:
     """The agent after its training, and the mean CPU seconds of generating a batch."""
     config = Config(method="mt-grpo@paper", seed=seed, device="cpu")
-    suite = reason_suite(suite_tasks(config.suite), seed=seed)
+    suite = read_tasks(config.suite, seed=seed)
     folder = RUNS / f"seed-{seed}"
     start = starting_model(folder, suite, curriculum_for(suite.names), seed=seed, console=Console())
     agent = build_agent(config, suite, str(start), OneRank())

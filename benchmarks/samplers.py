@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from mtgrpo_env.carry_over import CarryOver
 from rich.console import Console
 
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.cli.train import Config, build_agent
-from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
@@ -167,7 +167,7 @@ def seconds_of_planning(num_tasks: int, make: Make, task_weights: TaskWeights, *
 def seconds_of_a_step(*, steps: int = 5) -> float:
     """CPU time of the cheapest train step there is: plain GRPO, the embedded model of 160k parameters, one thread."""
     torch.set_num_threads(1)
-    suite = reason_suite(suite_tasks("mini"), seed=0)
+    suite = read_tasks("mini", seed=0)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = tiny_tokenizer()
         tiny_model(tokenizer, TinyModelConfig(), seed=0).save_pretrained(folder)

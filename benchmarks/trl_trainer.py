@@ -35,8 +35,9 @@ from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.reports.figure_style import color, write
 from mtgrpo_env.cli.start import curriculum_for, starting_model
-from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
+from mtgrpo_env.named_tasks import SUITES, read_tasks
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import FloatArray
@@ -163,7 +164,7 @@ SIDES: Mapping[str, Callable[[Sequence[str], Mapping[str, Any]], CountingGRPOTra
 
 def run(side: str, seed: int, config: Config) -> Result:
     """Train one side from the start model of a seed, and evaluate it."""
-    suite = reason_suite(suite_tasks("mini"), seed=seed)
+    suite = read_tasks("mini", seed=seed)
     data, source = suite_rows(suite, config.rows), start(seed)
     with tempfile.TemporaryDirectory() as folder:
         steps = config.batches * MINIBATCHES
@@ -200,7 +201,7 @@ def measured(
 
 def evaluated(source: Path, trained: torch.nn.Module | None, seed: int, config: Config) -> Evaluation:
     """Accuracy on held-out problems, the same for all; of the start model if none was trained."""
-    model, suite = AutoModelForCausalLM.from_pretrained(source), reason_suite(sorted(suite_tasks("mini")))
+    model, suite = AutoModelForCausalLM.from_pretrained(source), reason_suite(sorted(SUITES["mini"]))
     if trained is not None:
         model.load_state_dict(trained.state_dict())
     tokenizer = AutoTokenizer.from_pretrained(source)
@@ -210,7 +211,7 @@ def evaluated(source: Path, trained: torch.nn.Module | None, seed: int, config: 
 
 def start(seed: int) -> Path:
     """The tiny model that was taught the three tasks unequally; made on first use."""
-    suite = reason_suite(suite_tasks("mini"))
+    suite = read_tasks("mini")
     curriculum = curriculum_for(suite.names)
     return starting_model(RUNS / f"seed-{seed}", suite, curriculum, seed=seed, console=Console())
 

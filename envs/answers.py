@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Literal
 
+from mtgrpo_env.task_registry import task_class, task_names
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, PuzzleT, TextEnv, Verdict
 from mtgrpo_env.types import Split
 
@@ -141,6 +142,12 @@ class BoxedTask(TextEnv[PuzzleT]):
         if answer is None:
             return NO_ANSWER
         return CORRECT if self.is_correct(puzzle, answer) else WRONG
+
+
+def reason_tasks() -> dict[str, type[BoxedTask[Any]]]:
+    """Every registered task with an answer in a box, by its name."""
+    classes = {name: task_class(name) for name in task_names()}
+    return {name: env_type for name, env_type in classes.items() if issubclass(env_type, BoxedTask)}
 
 
 PREAMBLE = (

@@ -2,72 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
-from mtgrpo_env.envs.answers import BoxedTask, Extraction
-from mtgrpo_env.envs.arc import Arc
-from mtgrpo_env.envs.countdown import Countdown
-from mtgrpo_env.envs.mathematics import Mathematics
-from mtgrpo_env.envs.number_guessing import NumberGuessing
-from mtgrpo_env.envs.science import Science
-from mtgrpo_env.envs.zebra import Zebra
+from mtgrpo_env.curriculum import Curriculum
+from mtgrpo_env.envs.answers import BoxedTask, Extraction, reason_tasks
 from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.quota_sampler import QuotaSampler
-from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.named_tasks import DEFAULT_LEVEL, TaskSpec, read_tasks
+from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Split
-from mtgrpo_env.vector import TextVectorEnv, make_text_vec
+from mtgrpo_env.vector import TextVectorEnv
 
-REASON_TASKS: Mapping[str, type[BoxedTask[Any]]] = {
-    "countdown": Countdown,
-    "zebra": Zebra,
-    "arc": Arc,
-    "math": Mathematics,
-    "science": Science,
-    "guessing": NumberGuessing,
-}
-"""Every task by the name that suites and data rows call it."""
+REASON_TASKS: Mapping[str, type[BoxedTask[Any]]] = reason_tasks()
+"""Every task with an answer in a box that is registered when this module is imported, by its name."""
 
 PAPER_TASKS = ("countdown", "zebra", "arc")
 
-SUITES: Mapping[str, tuple[str, ...]] = {
-    **{level: tuple(f"{name}-{level}" for name in PAPER_TASKS) for level in Countdown.LEVELS},
-    "nine": tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("easy", "medium", "hard")),
-    "mini-nine": tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("mini", "mini_medium", "mini_hard")),
-}
-"""Named suites: the paper's three tasks at one level, and its nine tasks, in full and in mini size."""
-
-
-def suite_tasks(name: str) -> tuple[str, ...]:
-    """The tasks of a named suite, or of a list like "countdown-easy,arc-hard".
-
-    Raises:
-        ValueError: if `name` is neither.
-
-    >>> suite_tasks("countdown-easy, arc-hard")
-    ('countdown-easy', 'arc-hard')
-    """
-    tasks = SUITES[name] if name in SUITES else tuple(part.strip() for part in name.split(","))
-    if len(tasks) == 1 and tasks[0].partition("-")[0] not in REASON_TASKS:
-        raise ValueError(f"suite must be one of {list(SUITES)}, or tasks like 'countdown-easy,arc-hard', got {name!r}")
-    return tasks
-
 
 def reason_suite(
-    tasks: Sequence[str] = PAPER_TASKS,
+    tasks: TaskSpec | Iterable[TaskSpec] = PAPER_TASKS,
     *,
-    level: str = "medium",
+    level: str = DEFAULT_LEVEL,
     split: Split = "train",
     seed: int = 0,
     extraction: Extraction = "last-box",
 ) -> TaskSuite:
-    """A suite of reasoning tasks.
+    """The paper's three tasks at a level, or any others.
 
     Args:
-        tasks: names like "countdown", or with a level of their own like "countdown-hard".
+        tasks: names like "countdown", or with a level of their own like "countdown-hard"; see `TaskSpec`.
         level: of the tasks that name none.
         split: of the problem streams.
         seed: names the problem streams.
@@ -79,13 +44,13 @@ def reason_suite(
     >>> reason_suite(["countdown-mini", "zebra"], level="easy").names
     ('countdown-mini', 'zebra-easy')
     """
-    return TaskSuite([_task(name, level, extraction) for name in tasks], split=split, seed=seed)
+    return read_tasks(tasks, level=level, split=split, seed=seed, extraction=extraction)
 
 
 def make_mt_reason(
     *,
-    tasks: Sequence[str] = PAPER_TASKS,
-    level: str = "medium",
+    tasks: TaskSpec | Iterable[TaskSpec] = PAPER_TASKS,
+    level: str = DEFAULT_LEVEL,
     group_size: int = 8,
     batch_size: int = 32,
     task_weights: Sequence[float] | None = None,
@@ -94,14 +59,14 @@ def make_mt_reason(
     extraction: Extraction = "last-box",
     render_mode: str | None = None,
 ) -> MultiTaskEnv:
-    """The env behind `gymnasium.make("MTReason-v0")`; its batches are drawn by quotas.
+    """The env behind `gymnasium.make("MTReason-v0")`: the default curriculum on reasoning tasks.
 
     Args:
         tasks: see `reason_suite`.
         level: see `reason_suite`.
         group_size: N, episodes of each problem.
         batch_size: B, groups of a batch.
-        task_weights: (K,) ratio of the tasks; uniform by default, and `set_task_weights` changes it.
+        task_weights: (K,) fixed ratio of the tasks; by default they move, so that no task is left behind.
         split: "train" or "test".
         seed: of problems and plans, until `reset(seed=...)` names another.
         extraction: see `reason_suite`.
@@ -113,11 +78,9 @@ def make_mt_reason(
     suite = reason_suite(tasks, level=level, split=split, seed=seed, extraction=extraction)
     if batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {batch_size}")
-    sampler = QuotaSampler(suite.num_tasks, batch_size, seed=seed)
-    env = MultiTaskEnv(suite, sampler, group_size=group_size, render_mode=render_mode)
-    if task_weights is not None:
-        env.set_task_weights(task_weights)
-    return env
+    curriculum = Curriculum(suite, batch_size=batch_size, seed=seed)
+    curriculum.set_task_weights(task_weights)
+    return MultiTaskEnv(curriculum, group_size=group_size, render_mode=render_mode)
 
 
 def make_mt_reason_vec(
@@ -135,22 +98,3 @@ def make_mt_reason_vec(
     """
     single = make_mt_reason(**options)
     return TextVectorEnv(single.schedule, num_envs, autoreset_mode=autoreset_mode, render_mode=single.render_mode)
-
-
-make_countdown_vec = partial(make_text_vec, Countdown)
-make_zebra_vec = partial(make_text_vec, Zebra)
-make_arc_vec = partial(make_text_vec, Arc)
-make_mathematics_vec = partial(make_text_vec, Mathematics)
-make_science_vec = partial(make_text_vec, Science)
-make_number_guessing_vec = partial(make_text_vec, NumberGuessing)
-
-
-def _task(name: str, default_level: str, extraction: Extraction) -> Task:
-    base, _, level = name.partition("-")
-    level = level or default_level
-    if base not in REASON_TASKS:
-        raise ValueError(f"task must be one of {list(REASON_TASKS)}, or like 'arc-easy' with a level, got {name!r}")
-    env_type = REASON_TASKS[base]
-    if level not in env_type.LEVELS:
-        raise ValueError(f"level of task {base!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
-    return Task.from_text(f"{base}-{level}", partial(env_type, level, extraction=extraction, render_mode="ansi"))

@@ -25,7 +25,7 @@ class StoredResponse:
     """A response somebody generated earlier, with what it takes to judge it.
 
     Attributes:
-        task: the name it goes by in `REASON_TASKS`.
+        task: the name it is registered by.
         level: of the task; None if unknown.
         ground_truth: what the task's `from_ground_truth` reads.
         prompt: what the policy was shown; "" if unknown.

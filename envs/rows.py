@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.envs import row_schema
-from mtgrpo_env.envs.answers import BoxedTask, Extraction
-from mtgrpo_env.envs.mtreason import REASON_TASKS
+from mtgrpo_env.envs.answers import BoxedTask, Extraction, reason_tasks
 from mtgrpo_env.envs.records import Record, read_records
 from mtgrpo_env.envs.science import sciknoweval_row
-from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task import Task
 from mtgrpo_env.text_env import Provenance, TextEnv, Verdict, split_of
 from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
 
@@ -205,9 +205,10 @@ def task_type(name: str, source: str) -> type[BoxedTask[Any]]:
     Raises:
         ValueError: naming `source`, if there is none.
     """
-    if name not in REASON_TASKS:
-        raise ValueError(f"{source}: task must be one of {list(REASON_TASKS)}, got {name!r}")
-    return REASON_TASKS[name]
+    known = reason_tasks()
+    if name not in known:
+        raise ValueError(f"{source}: task must be one of {list(known)}, got {name!r}")
+    return known[name]
 
 
 def task_named(task: BoxedTask[Any]) -> str:
@@ -216,14 +217,15 @@ def task_named(task: BoxedTask[Any]) -> str:
     Raises:
         ValueError: if it has none.
     """
-    for name, env_type in REASON_TASKS.items():
+    known = reason_tasks()
+    for name, env_type in known.items():
         if isinstance(task, env_type):
             return name
-    raise ValueError(f"task must be one of {[env.__name__ for env in REASON_TASKS.values()]}, got {task!r}")
+    raise ValueError(f"task must be one of {[env.__name__ for env in known.values()]}, got {task!r}")
 
 
 def ground_truth_of(env: object, puzzle: Any) -> tuple[str, Mapping[str, Any]]:
-    """By what another process could judge a puzzle: the name of its task in `REASON_TASKS`, and its ground truth.
+    """By what another process could judge a puzzle: the name of its registered task, and its ground truth.
 
     Raises:
         ValueError: if the env is neither a `BoxedTask` with such a name nor a `RowsEnv`.
@@ -253,7 +255,7 @@ def _from_sciknoweval(record: Record) -> Record:
 
 
 def _problem(task: BoxedTask[Any], row: Row) -> Any:
-    owner = REASON_TASKS.get(row.task)
+    owner = reason_tasks().get(row.task)
     if owner is not None and not isinstance(task, owner):
         raise ValueError(f"{row.source}: expected a row of {type(task).__name__}, got one of {row.task!r}")
     try:

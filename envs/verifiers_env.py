@@ -18,9 +18,9 @@ from openai import APIError, AsyncOpenAI
 from verifiers.v1.dialects.chat import message_to_wire  # pyright: ignore[reportMissingImports]
 
 from mtgrpo_env.envs.export import export_rows, fresh_problems
-from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.envs.reward import reply, verdict
 from mtgrpo_env.envs.worker_pool import ScorerFailure
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.text_env import Verdict
 from mtgrpo_env.types import Split
 
@@ -92,7 +92,7 @@ class SuiteTaskset(vf.Taskset[SuiteTask, SuiteConfig]):
 
     def load(self) -> Iterator[SuiteTask]:
         config = self.config
-        suite = reason_suite(suite_tasks(config.suite), split=config.split, seed=config.seed)
+        suite = read_tasks(config.suite, split=config.split, seed=config.seed)
         for row in export_rows(suite, fresh_problems(suite, config.problems)):
             data = SuiteData(
                 id=row["extra_info"]["hash"],

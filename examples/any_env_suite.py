@@ -6,6 +6,7 @@ Compares three methods at equal steps; takes some seconds and needs numpy only.
 """
 
 from mtgrpo_env.agents.methods import METHODS, MethodConfig
+
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import toy_suite
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
-
 from mtgrpo_env.agents.method_parts import WEIGHT_OPTIMIZERS
 from mtgrpo_env.agents.methods import METHODS, Method, MethodConfig, named_method
+
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning
 from mtgrpo_env.agents.reports.statistics import bootstrap_interval
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy

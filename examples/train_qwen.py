@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
 from rich.console import Console
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Qwen2Config
 
@@ -27,13 +28,13 @@ from mtgrpo_env.agents.llm.memory import ModelSize, Setup
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
-from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective, sequence_mean
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
 from mtgrpo_env.cli.dry_run import Plan, print_plan, prompt_tokens, sampled
-from mtgrpo_env.envs.mtreason import SUITES, reason_suite
+from mtgrpo_env.envs.mtreason import reason_suite
+from mtgrpo_env.named_tasks import SUITES
 from mtgrpo_env.suite import TaskSuite
 
 QWEN = "Qwen/Qwen2.5-3B"

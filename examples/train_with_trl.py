@@ -18,7 +18,7 @@ from mtgrpo_env import TaskSuite
 from mtgrpo_env.agents.integrations.trl import MTGRPOTrainer
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
 from mtgrpo_env.envs.demonstrators import Demonstrators
-from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
+from mtgrpo_env.named_tasks import read_tasks
 
 LESSON = 60  # optimiser steps; enough to write in the right form
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--model")
     args = parser.parse_args()
-    suite = reason_suite(suite_tasks("mini"))
+    suite = read_tasks("mini")
 
     def reward(completions: list[str], task: list[str], seed: list[str], **columns: object) -> list[float]:
         rewards = []

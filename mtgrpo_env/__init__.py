@@ -1,34 +1,40 @@
 """Multi-Task GRPO: reasoning tasks as Gymnasium envs, a sampler that keeps their ratio, an agent that keeps the worst.
 
 Importing this package registers `MTReason-v0` and one id for each task, and costs numpy and
-gymnasium only. Agents stand in `mtgrpo_env.agents`, tasks in `mtgrpo_env.envs`.
+gymnasium only: the names below are imported when they are first used. Agents stand in
+`mtgrpo_env.agents`, tasks in `mtgrpo_env.envs`, and what is not listed here in its module.
 """
 
+from __future__ import annotations
+
+import importlib
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 from gymnasium.envs.registration import register
 
-from mtgrpo_env.carry_over import CarryOver
-from mtgrpo_env.checker import TaskCheckError, check_task
-from mtgrpo_env.evaluation import Evaluation, evaluate_policy
-from mtgrpo_env.filters import every_group, lenient, strict
-from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.quota_sampler import QuotaSampler
-from mtgrpo_env.rollout import Policy, rollout_groups, sample_batch
-from mtgrpo_env.samplers import (
-    BatchPlan,
-    BatchSampler,
-    DynamicSampler,
-    MultinomialSampler,
-    RatioPreservingSampler,
-)
-from mtgrpo_env.schedule import Schedule
-from mtgrpo_env.suite import Task, TaskError, TaskSuite
-from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights, UniformWeights
-from mtgrpo_env.task_weights_baselines import RegularizedWeights, SelfEvolvingWeights, SequentialWeights
-from mtgrpo_env.text_env import Provenance, TextEnv, Verdict
-from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step, TaskStats
-from mtgrpo_env.vector import TextVectorEnv
+import mtgrpo_env.task_registry  # noqa: F401  # registers the tasks' ids
+from mtgrpo_env.extras import extra_of
+
+if TYPE_CHECKING:
+    from mtgrpo_env.agents.config import TrainConfig
+    from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+    from mtgrpo_env.agents.trainer import Trainer
+    from mtgrpo_env.checker import check_task
+    from mtgrpo_env.curriculum import Curriculum
+    from mtgrpo_env.evaluation import Evaluation, evaluate_policy
+    from mtgrpo_env.experiments.benchmark import benchmark
+    from mtgrpo_env.multi_task_env import MultiTaskEnv
+    from mtgrpo_env.plans import BatchSampler
+    from mtgrpo_env.quota_sampler import QuotaSampler
+    from mtgrpo_env.rollout import Policy
+    from mtgrpo_env.samplers import RatioPreservingSampler
+    from mtgrpo_env.suite import TaskSuite
+    from mtgrpo_env.task import Task
+    from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights
+    from mtgrpo_env.text_env import TextEnv, Verdict
+    from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step
+    from mtgrpo_env.vector import TextVectorEnv
 
 try:
     __version__ = version("mtgrpo-env")
@@ -37,61 +43,83 @@ except PackageNotFoundError:  # running from a checkout that was never installed
 
 __all__ = [
     "Batch",
-    "BatchPlan",
     "BatchSampler",
-    "CarryOver",
+    "Curriculum",
     "DisparityWeights",
-    "DynamicSampler",
     "Evaluation",
     "Group",
     "ImprovementAwareWeights",
+    "MTGRPOAgent",
     "MultiTaskEnv",
-    "MultinomialSampler",
     "Policy",
     "Problem",
-    "Provenance",
     "QuotaSampler",
     "RatioPreservingSampler",
-    "RegularizedWeights",
     "Rollout",
-    "Schedule",
-    "SelfEvolvingWeights",
-    "SequentialWeights",
     "Step",
     "Task",
-    "TaskCheckError",
-    "TaskError",
-    "TaskStats",
     "TaskSuite",
     "TaskWeights",
     "TextEnv",
     "TextVectorEnv",
-    "UniformWeights",
+    "TrainConfig",
+    "Trainer",
     "Verdict",
+    "benchmark",
     "check_task",
     "evaluate_policy",
-    "every_group",
-    "lenient",
-    "rollout_groups",
-    "sample_batch",
-    "strict",
 ]
+
+_MODULES = {
+    "Batch": "types",
+    "BatchSampler": "plans",
+    "Curriculum": "curriculum",
+    "DisparityWeights": "task_weights",
+    "Evaluation": "evaluation",
+    "Group": "types",
+    "ImprovementAwareWeights": "task_weights",
+    "MTGRPOAgent": "agents.mtgrpo",
+    "MultiTaskEnv": "multi_task_env",
+    "Policy": "rollout",
+    "Problem": "types",
+    "QuotaSampler": "quota_sampler",
+    "RatioPreservingSampler": "samplers",
+    "Rollout": "types",
+    "Step": "types",
+    "Task": "task",
+    "TaskSuite": "suite",
+    "TaskWeights": "task_weights",
+    "TextEnv": "text_env",
+    "TextVectorEnv": "vector",
+    "TrainConfig": "agents.config",
+    "Trainer": "agents.trainer",
+    "Verdict": "text_env",
+    "benchmark": "experiments.benchmark",
+    "check_task": "checker",
+    "evaluate_policy": "evaluation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] == __name__:
+            raise
+        install = f"pip install 'mtgrpo-env[{extra_of(error.name)}]'"
+        raise ImportError(f"{name} needs {error.name}: {install}", name=error.name) from error
+    globals()[name] = getattr(module, name)  # so that this is not called again
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 register(
     "MTReason-v0",
     entry_point="mtgrpo_env.envs.mtreason:make_mt_reason",
     vector_entry_point="mtgrpo_env.envs.mtreason:make_mt_reason_vec",
 )
-for _class, _module in {
-    "Countdown": "countdown",
-    "Zebra": "zebra",
-    "Arc": "arc",
-    "Mathematics": "mathematics",
-    "Science": "science",
-    "NumberGuessing": "number_guessing",
-}.items():
-    register(
-        f"MTReason/{_class}-v0",
-        entry_point=f"mtgrpo_env.envs.{_module}:{_class}",
-        vector_entry_point=f"mtgrpo_env.envs.mtreason:make_{_module}_vec",
-    )

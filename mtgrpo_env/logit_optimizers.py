@@ -12,23 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.stateful import Stateful, plain_state
 from mtgrpo_env.types import FloatArray
 
 
-class LogitOptimizer(ABC):
+class LogitOptimizer(Stateful, ABC):
     """Turns a gradient into the next logits; keeps its own moments."""
 
     @abstractmethod
     def step(self, logits: FloatArray, gradient: FloatArray) -> FloatArray:
         """(K,) logits after one descent step."""
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Moments and step count."""
-
-    @abstractmethod
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from saved moments."""
 
 
 class GradientDescent(LogitOptimizer):
@@ -39,18 +32,14 @@ class GradientDescent(LogitOptimizer):
         l2: η.
     """
 
+    hyperparameter_names = ("lr", "l2")
+
     def __init__(self, lr: float = 0.025, *, l2: float = 0.0) -> None:
         self.lr = lr
         self.l2 = l2
 
     def step(self, logits: FloatArray, gradient: FloatArray) -> FloatArray:
         return logits - self.lr * (gradient + self.l2 * logits)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        pass
 
 
 class Adam(LogitOptimizer):
@@ -62,6 +51,8 @@ class Adam(LogitOptimizer):
         betas: decay of the first and the second moment.
         eps: keeps a vanishing gradient from being blown up.
     """
+
+    hyperparameter_names = ("lr", "l2", "betas", "eps")
 
     def __init__(
         self, lr: float = 0.025, *, l2: float = 1e-5, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
@@ -84,8 +75,7 @@ class Adam(LogitOptimizer):
         return mean / (np.sqrt(square) + self.eps)
 
     def state_dict(self) -> dict[str, Any]:
-        mean, square = np.asarray(self._mean).tolist(), np.asarray(self._square).tolist()
-        return {"steps": self._steps, "mean": mean, "square": square}
+        return {"steps": self._steps, "mean": plain_state(self._mean), "square": plain_state(self._square)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._steps = int(state["steps"])

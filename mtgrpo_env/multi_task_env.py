@@ -1,65 +1,70 @@
-"""`MultiTaskEnv`: a sampler's plan driven by a plain `reset`/`step` loop."""
+"""`MultiTaskEnv`: a curriculum driven by a plain `reset`/`step` loop."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 from gymnasium import spaces
 from numpy.typing import ArrayLike
 
+from mtgrpo_env.curriculum import Curriculum
+from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.rollout import success_of
-from mtgrpo_env.samplers import BatchSampler
 from mtgrpo_env.schedule import Assignment, Schedule
 from mtgrpo_env.suite import AnyEnv, TaskSuite
-from mtgrpo_env.types import GroupFilter, Rollout
+from mtgrpo_env.types import FloatArray, Rollout
 
 
 class MultiTaskEnv(gym.Env[Any, Any]):
-    """Episodes of K tasks in the order of a sampler's plan.
+    """Episodes of K tasks in the order of a curriculum.
 
-    Each problem is played `group_size` times, then the plan names the next one. So a loop that knows
-    nothing of groups gets tasks in the ratio of the task weights, also after the groups that the
-    filter drops. The plan is the one `sample_batch` follows: equal seeds give equal problems.
+    Each problem is played `group_size` times, then the plan of the batch names the next one. So a loop that knows
+    nothing of groups gets tasks in the ratio of the task weights, also after the groups that the filter drops, and
+    the weights move with every batch, until they are set. Equal seeds give equal problems.
 
-    `info` holds `task`, `task_id`, `group` and `rollout` (their indices within the batch); after an
-    episode's last step also `is_success`; after a group's last, `group_informative`; after a batch's
-    last, `batch_complete` is True and `selected_groups` says which groups to train on, and
-    `group_weights` with what weight in the loss.
+    `info` holds `task`, `task_id`, `batch`, `group` and `rollout` (indices within the batch); after an episode's last
+    step also `is_success`; after a group's last, `group_informative`; after a batch's last, `batch_complete` is True,
+    `selected_groups` are the groups to train on with the loss weights `group_weights`, `replayed_groups` are (batch,
+    group) pairs that fill the batch, with `replay_weights`, and `task_weights` is z from here on.
 
     If all tasks agree on their spaces these are the env's own. Otherwise observations are `OneOf`
     pairs (task_id, observation), and an action is a tuple with one slot for each task, of which the
     active task's is played.
 
     Args:
-        suite: the tasks.
-        sampler: draws the plans.
+        curriculum: draws the batches; or tasks as `read_tasks` takes them, for the default curriculum on these.
         group_size: N.
-        group_filter: says which groups are informative; see `Schedule`.
         render_mode: None or "ansi"; the tasks' own envs do the rendering.
 
     Raises:
-        ValueError: if suite and sampler differ in the number of tasks, `group_size` is below 1, or
-            `render_mode` is unknown.
+        ValueError: if `group_size` is below 1, or `render_mode` or a task is unknown.
+
+    >>> env = MultiTaskEnv(["FrozenLake-v1", "Taxi-v4"], group_size=4)
+    >>> _, info = env.reset(seed=0, options={"task_weights": [0, 1]})
+    >>> info["task"]
+    'Taxi-v4'
     """
 
     metadata = {"render_modes": ["ansi"], "render_fps": 4}
 
     def __init__(
         self,
-        suite: TaskSuite,
-        sampler: BatchSampler[Any],
+        curriculum: Curriculum | TaskSuite | str | Sequence[TaskSpec],
         *,
         group_size: int = 1,
-        group_filter: GroupFilter | None = None,
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, "ansi"):
             raise ValueError(f"render_mode must be None or 'ansi', got {render_mode!r}")
-        self.schedule = Schedule(suite, sampler, group_size=group_size, group_filter=group_filter)
-        self.suite = suite
+        if not isinstance(curriculum, Curriculum):
+            curriculum = Curriculum(read_tasks(curriculum))
+        self.schedule = Schedule(curriculum, group_size=group_size)
+        self.curriculum = curriculum
+        self.suite = self.schedule.suite
         self.render_mode = render_mode
-        self._envs = [suite.envs(k, 1)[0] for k in range(suite.num_tasks)]
+        self._envs = [self.suite.envs(k, 1)[0] for k in range(self.suite.num_tasks)]
         self._mixed = not _all_agree(self._envs)
         self.observation_space = self._common_space([env.observation_space for env in self._envs], spaces.OneOf)
         self.action_space = self._common_space([env.action_space for env in self._envs], spaces.Tuple)
@@ -68,25 +73,40 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         self._active_task = 0
         self._return = 0.0
 
-    def set_task_weights(self, probabilities: ArrayLike) -> None:
-        """Steer the ratio of tasks, (K,) on the simplex; takes effect with the next batch.
+    @property
+    def task_weights(self) -> FloatArray:
+        """(K,) z; also set through wrappers, by `env.set_wrapper_attr("task_weights", z)`."""
+        return self.curriculum.probabilities
+
+    @task_weights.setter
+    def task_weights(self, probabilities: ArrayLike | None) -> None:
+        self.set_task_weights(probabilities)
+
+    def set_task_weights(self, probabilities: ArrayLike | None) -> None:
+        """Steer the ratio of tasks, (K,) on the simplex, from the next batch on; None lets them move again.
 
         Raises:
             ValueError: if `probabilities` is not on the simplex.
         """
-        self.schedule.set_task_weights(probabilities)
+        self.curriculum.set_task_weights(probabilities)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start the next episode; with a seed, start everything anew.
 
         An episode left before its end is played again.
 
+        Args:
+            seed: of everything.
+            options: None, or `task_weights`, as for `set_task_weights`.
+
         Raises:
-            ValueError: if there are any `options`: the plan alone chooses problems.
+            ValueError: if there are other options: the plan alone chooses problems.
         """
         super().reset(seed=seed)
+        if other := sorted(set(options or {}) - {"task_weights"}):
+            raise ValueError(f"the only reset option is 'task_weights', got {other}: the plan chooses problems")
         if options:
-            raise ValueError(f"MultiTaskEnv takes no reset options, got {sorted(options)}")
+            self.set_task_weights(options["task_weights"])
         self._is_running = False
         if seed is not None:
             self.schedule.reseed(seed)
@@ -132,7 +152,7 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         return {"is_success": is_success, **progress.info}
 
     def _position(self, episode: Assignment) -> dict[str, Any]:
-        where = {"group": episode.group, "rollout": episode.rollout}
+        where = {"batch": episode.batch, "group": episode.group, "rollout": episode.rollout}
         return {"task": self.suite.names[episode.task_id], "task_id": episode.task_id, **where}
 
     def _tagged(self, observation: Any) -> Any:

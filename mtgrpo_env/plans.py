@@ -1,20 +1,23 @@
 """Plans and samplers: which task to generate next, and which groups to train on, so that a batch comes out.
 
-A sampler draws one *plan* per batch. The plan is a conversation: it proposes task ids, the caller
-rolls out one group for each and reports which were informative, until nothing more is proposed;
-then it selects. It never sees rollouts, so the same plan can be driven by a batched generator, by a
-plain `reset`/`step` loop (`MultiTaskEnv`), or by many machines at once.
+A sampler draws one *plan* per batch. The plan proposes task ids, the caller rolls out one group for each and
+reports which were informative, until nothing more is proposed; then it selects. It never sees rollouts, so the same
+plan can be driven by a batched generator, by a plain `reset`/`step` loop (`MultiTaskEnv`), or by many machines at once.
+
+A sampler of one's own implements `plan`, most simply by one of the plans of `samplers` with targets of its own; a
+plan of one's own implements `next_round` and `select`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray, IntArray
 
 PlanT = TypeVar("PlanT", bound="BatchPlan")
@@ -26,7 +29,9 @@ class BatchPlan(ABC):
     Attributes:
         targets: (K,) groups wanted of each task (n).
         batch_size: B.
-        carried: groups offered from earlier batches.
+        replayed: groups offered from earlier batches.
+        spares: indices of those among them that were trained on before.
+        task_ids: of the groups offered, then of those reported.
         rounds: rounds proposed so far.
         history: per finished round, (K,) groups generated and (K,) groups filtered.
     """
@@ -34,12 +39,12 @@ class BatchPlan(ABC):
     def __init__(self, targets: IntArray, batch_size: int) -> None:
         self.targets = targets
         self.batch_size = batch_size
-        self.carried = 0
+        self.replayed = 0
         self.rounds = 0
         self.history: list[tuple[IntArray, IntArray]] = []
-        self._task_ids: list[int] = []  # of the groups offered, then of those reported
+        self.task_ids: list[int] = []  # of the groups offered, then of those reported
         self._informative: list[bool] = []
-        self._spares: list[int] = []  # of the groups offered, those trained on before
+        self.spares: list[int] = []  # of the groups offered, those trained on before
         self._proposed = 0
 
     @property
@@ -54,17 +59,17 @@ class BatchPlan(ABC):
     @property
     def generated(self) -> IntArray:
         """(K,) groups reported."""
-        return self._count(self._task_ids[self.carried :])
+        return self._count(self.task_ids[self.replayed :])
 
     @property
     def filtered(self) -> IntArray:
         """(K,) groups reported that were not informative."""
-        return self._count([k for k, kept in zip(self._task_ids, self._informative, strict=True) if not kept])
+        return self._count([k for k, kept in zip(self.task_ids, self._informative, strict=True) if not kept])
 
     @property
     def accepted(self) -> IntArray:
         """(K,) informative groups, offered or reported, that were not trained on before (c)."""
-        return self._count([self._task_ids[i] for i in self._informative_ids()])
+        return self._count([self.task_ids[i] for i in self.fresh])
 
     def offer(self, task_ids: Sequence[int], *, spares: Sequence[int] = ()) -> None:
         """Say which informative groups are at hand from earlier batches: before the first round, if at all.
@@ -74,11 +79,11 @@ class BatchPlan(ABC):
             spares: indices of those that were trained on before. They stand in for no new group; a plan may fill
                 with them what is lacking in the end.
         """
-        assert not any((self.rounds, self._task_ids)), "groups are offered once, before any is proposed"
-        self._spares = list(spares)
-        self._task_ids = [int(task_id) for task_id in task_ids]
-        self._informative = [True] * len(self._task_ids)
-        self.carried = self._proposed = len(self._task_ids)
+        assert not any((self.rounds, self.task_ids)), "groups are offered once, before any is proposed"
+        self.spares = list(spares)
+        self.task_ids = [int(task_id) for task_id in task_ids]
+        self._informative = [True] * len(self.task_ids)
+        self.replayed = self._proposed = len(self.task_ids)
 
     def propose(self) -> list[int]:
         """Task ids of the next round, one group each; [] when the plan is done.
@@ -86,22 +91,22 @@ class BatchPlan(ABC):
         Raises:
             RuntimeError: if groups of the last round have not been reported.
         """
-        missing = self._proposed - len(self._task_ids)
+        missing = self._proposed - len(self.task_ids)
         if missing:
             raise RuntimeError(f"report the {missing} groups still outstanding before asking for more")
-        proposal = self._next_round()
+        proposal = self.next_round()
         self._proposed += len(proposal)
         self.rounds += bool(proposal)
         return proposal
 
     def report(self, task_ids: Sequence[int], informative: Sequence[bool]) -> None:
         """Say which of the proposed groups, in the order proposed, were informative; in one call or many."""
-        assert len(self._task_ids) + len(task_ids) <= self._proposed, "more groups reported than proposed"
-        self._task_ids.extend(int(task_id) for task_id in task_ids)
+        assert len(self.task_ids) + len(task_ids) <= self._proposed, "more groups reported than proposed"
+        self.task_ids.extend(int(task_id) for task_id in task_ids)
         self._informative.extend(bool(kept) for kept in informative)
-        if len(self._task_ids) == self._proposed:
-            before = self.carried + sum(int(generated.sum()) for generated, _ in self.history)
-            of_round = list(zip(self._task_ids[before:], self._informative[before:], strict=True))
+        if len(self.task_ids) == self._proposed:
+            before = self.replayed + sum(int(generated.sum()) for generated, _ in self.history)
+            of_round = list(zip(self.task_ids[before:], self._informative[before:], strict=True))
             filtered = [task_id for task_id, kept in of_round if not kept]
             self.history.append((self._count([task_id for task_id, _ in of_round]), self._count(filtered)))
 
@@ -110,18 +115,21 @@ class BatchPlan(ABC):
         """Which groups to train on, and the loss weight of each: indices into those offered, then those reported."""
 
     @abstractmethod
-    def _next_round(self) -> list[int]: ...
+    def next_round(self) -> list[int]:
+        """Task ids to generate a group each of next, given what was reported so far; [] to end the plan."""
 
-    def _informative_ids(self) -> list[int]:
-        spares = set(self._spares)
+    @property
+    def fresh(self) -> list[int]:
+        """Indices of the informative groups that were not trained on before."""
+        spares = set(self.spares)
         return [i for i, kept in enumerate(self._informative) if kept and i not in spares]
 
-    def _split_at_targets(self, candidates: Sequence[int]) -> tuple[list[int], list[int]]:
+    def split_at_targets(self, candidates: Sequence[int]) -> tuple[list[int], list[int]]:
         """The first n_k of each task, in the order given, and the surplus."""
         kept, surplus = [], []
         taken = np.zeros(self.num_tasks, dtype=np.int64)
         for i in candidates:
-            task_id = self._task_ids[i]
+            task_id = self.task_ids[i]
             within = taken[task_id] < self.targets[task_id]
             (kept if within else surplus).append(i)
             taken[task_id] += within
@@ -131,7 +139,7 @@ class BatchPlan(ABC):
         return np.bincount(np.asarray(task_ids, dtype=np.int64), minlength=self.num_tasks).astype(np.int64)
 
 
-class BatchSampler(ABC, Generic[PlanT]):
+class BatchSampler(Stateful, ABC, Generic[PlanT]):
     """Draws plans for batches of B groups.
 
     Args:
@@ -142,6 +150,9 @@ class BatchSampler(ABC, Generic[PlanT]):
     Raises:
         ValueError: if `num_tasks` or `batch_size` is below 1.
     """
+
+    hyperparameter_names = ("num_tasks", "batch_size")
+    state_names = ("rng",)
 
     def __init__(self, num_tasks: int, batch_size: int, *, seed: int = 0) -> None:
         for name, value in (("num_tasks", num_tasks), ("batch_size", batch_size)):
@@ -165,14 +176,6 @@ class BatchSampler(ABC, Generic[PlanT]):
     def reseed(self, seed: int) -> None:
         """Start anew: forget everything learned, draw from `seed`."""
         self.rng = np.random.default_rng(seed)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The generator and whatever was learned."""
-        return {"rng": self.rng.bit_generator.state}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a saved state."""
-        self.rng.bit_generator.state = state["rng"]
 
 
 def checked_probabilities(probabilities: ArrayLike, num_tasks: int) -> FloatArray:

@@ -6,7 +6,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from mtgrpo_env.named_objects import named_object
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Problem
@@ -57,6 +60,38 @@ class ProblemSet:
         first = {problem.task_id: problem for problem in reversed(self.problems)}
         openings = {k: self.suite.opening(problem) for k, problem in sorted(first.items())}
         return {self.suite.names[k]: o.provenance.level for k, o in openings.items() if o and o.provenance.level}
+
+
+def named_problem_set(name: str, *, count: int, seed: int = 0, extraction: str = "last-box") -> ProblemSet:
+    """The first `count` held-out problems of every task.
+
+    Args:
+        name: of a suite or of tasks, as `read_tasks` reads it, and of the problem set.
+        count: of each task.
+        seed: of the suite.
+        extraction: how an answer is found in a response.
+
+    Raises:
+        ValueError: if there is no such suite, or `count` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"problems must be at least 1, got {count}")
+    suite = read_tasks(name, seed=seed, extraction=extraction)
+    return ProblemSet(name, suite, tuple(suite.held_out(count)), judged_by=extraction)
+
+
+def rows_problem_set(file: Path, *, extraction: str = "last-box") -> ProblemSet:
+    """Every row of a file, one task for each task and level in it.
+
+    Raises:
+        ValueError: naming file, row and column, if a row cannot be read.
+    """
+    rows = named_object("mtgrpo_env.envs.rows:read_rows")(file)
+    suite = named_object("mtgrpo_env.envs.rows:rows_suite")(rows, split="test", extraction=extraction)
+    problems = named_object("mtgrpo_env.envs.rows:rows_problems")(suite, rows)
+    # What is right stands in the rows, and is no part of every puzzle's key.
+    judged_by = f"{extraction} {named_object('mtgrpo_env.envs.export:content_hash')(rows)}"
+    return ProblemSet(str(file), suite, tuple(problems), judged_by=judged_by)
 
 
 def _identity(suite: TaskSuite, problem: Problem) -> Sequence[object]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
@@ -13,8 +11,8 @@ from mtgrpo_env.recent_shares import RecentShares
 from mtgrpo_env.shares import share_weights
 from mtgrpo_env.types import FloatArray, IntArray
 
-BUDGET_WITH_CARRY_OVER = 1.5
-"""In multiples of B: what a task still lacks is then filled with groups that were carried over."""
+BUDGET_WITH_REPLAY = 1.5
+"""In multiples of B: what a task still lacks is then filled with replayed groups."""
 
 _WITHOUT_BOUND = 1e9  # times a deficit: still an integer
 
@@ -39,7 +37,7 @@ class QuotaPlan(BatchPlan):
         """(K,) informative groups each task still lacks: def_k = max(n_k - c_k, 0)."""
         return np.maximum(self.targets - self.accepted, 0)
 
-    def _next_round(self) -> list[int]:
+    def next_round(self) -> list[int]:
         deficits = self.deficits
         if self.rounds >= self._sampler.max_rounds or not deficits.any():
             return []
@@ -64,9 +62,9 @@ class QuotaPlan(BatchPlan):
 
     def select(self) -> tuple[list[int], FloatArray]:
         """At most n_k groups of each task, spares last; its weights add up to its share, but for the clip."""
-        newest_first = self._spares[::-1]
-        kept, _ = self._split_at_targets(self._informative_ids() + newest_first)
-        task_ids = np.asarray(self._task_ids, dtype=np.int64)[kept]
+        newest_first = self.spares[::-1]
+        kept, _ = self.split_at_targets(self.fresh + newest_first)
+        task_ids = np.asarray(self.task_ids, dtype=np.int64)[kept]
         weights = share_weights(task_ids, self.shares, clip=self._sampler.weight_clip)
         return kept, weights
 
@@ -78,18 +76,18 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
 
     - rounds B z without bias and with the least variance: |n_k - B z_k| < 1;
     - generates of each task what it lacks, over its acceptance rate, at a given confidence;
-    - stops at a budget; what a task still lacks is filled with groups that `CarryOver` has kept, and the loss weighs
+    - stops at a budget; what a task still lacks is filled with groups that `ReplayBuffer` has kept, and the loss weighs
       each group by what is wanted of its task over what there is.
 
     With a budget of B and one round it restores the ratio by weighting alone; with none and more rounds, by
-    sampling alone. Groups that are not needed are left for `CarryOver`.
+    sampling alone. Groups that are not needed are left for `ReplayBuffer`.
 
     Args:
         num_tasks: K.
         batch_size: B.
         seed: of the sampler's generator.
-        max_generated: budget of a batch, in multiples of B; infinite for none. Where `CarryOver` fills what is
-            lacking, `BUDGET_WITH_CARRY_OVER` is enough.
+        max_generated: budget of a batch, in multiples of B; infinite for none. Where `ReplayBuffer` fills what is
+            lacking, `BUDGET_WITH_REPLAY` is enough.
         max_rounds: rounds of a batch.
         confidence: with which a round should fill a task's quota, in (0, 1).
         max_inflation: groups generated in a round for each that a task lacks, at most.
@@ -106,6 +104,13 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
     >>> plan.targets
     array([3, 1])
     """
+
+    hyperparameter_names = (
+        *BatchSampler.hyperparameter_names,
+        *("max_generated", "max_rounds", "confidence", "max_inflation", "weight_clip"),
+        "acceptance",
+    )
+    state_names = ("rng", "acceptance")
 
     def __init__(
         self,
@@ -127,6 +132,7 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+        self.max_generated = max_generated
         self.max_groups = float(np.floor(max_generated * batch_size))
         self.max_rounds = max_rounds
         self.confidence = confidence
@@ -145,13 +151,6 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
     def reseed(self, seed: int) -> None:
         super().reseed(seed)
         self.acceptance.forget()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "acceptance": self.acceptance.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.acceptance.load_state_dict(state["acceptance"])
 
 
 def groups_to_generate(wanted: IntArray, acceptance: FloatArray, *, confidence: float) -> IntArray:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray
 
 
-class RecentShares:
+class RecentShares(Stateful):
     """Each task's share of hits among its last trials, whenever these were.
 
     What was seen before fades with every new trial of the *task*, not with time: the estimate follows a task
@@ -32,6 +30,9 @@ class RecentShares:
     array([0.26, 0.3 ])
     """
 
+    hyperparameter_names = ("num_tasks", "memory", "prior_trials")
+    state_names = ("trials", "hits")
+
     def __init__(self, num_tasks: int, *, memory: float, prior_trials: float) -> None:
         for name, value in (("memory", memory), ("prior_trials", prior_trials)):
             if not value > 0:
@@ -44,26 +45,17 @@ class RecentShares:
     @property
     def estimates(self) -> FloatArray:
         """(K,) in (0, 1)."""
-        of_all = (self._hits.sum() + 0.5) / (self._trials.sum() + 1)
-        return (self._hits + self.prior_trials * of_all) / (self._trials + self.prior_trials)
+        of_all = (self.hits.sum() + 0.5) / (self.trials.sum() + 1)
+        return (self.hits + self.prior_trials * of_all) / (self.trials + self.prior_trials)
 
     def observe(self, trials: ArrayLike, hits: ArrayLike) -> None:
         """Learn from (K,) trials and how many of them, or how much, were hits."""
         trials = np.asarray(trials, dtype=np.float64)
         kept = np.exp(-trials / self.memory)
-        self._trials = kept * self._trials + trials
-        self._hits = kept * self._hits + np.asarray(hits, dtype=np.float64)
+        self.trials = kept * self.trials + trials
+        self.hits = kept * self.hits + np.asarray(hits, dtype=np.float64)
 
     def forget(self) -> None:
         """Start anew."""
-        self._trials = np.zeros(self.num_tasks)
-        self._hits = np.zeros(self.num_tasks)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What was seen."""
-        return {"trials": self._trials.tolist(), "hits": self._hits.tolist()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a saved state."""
-        self._trials = np.asarray(state["trials"], dtype=np.float64)
-        self._hits = np.asarray(state["hits"], dtype=np.float64)
+        self.trials = np.zeros(self.num_tasks)
+        self.hits = np.zeros(self.num_tasks)

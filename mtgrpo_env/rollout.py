@@ -1,4 +1,4 @@
-"""Running episodes: groups in lock-step, and whole batches by a sampler's plan."""
+"""Running episodes: groups in lock-step."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from mtgrpo_env.advantages import group_advantages
-from mtgrpo_env.carry_over import CarryOver
-from mtgrpo_env.filters import strict
-from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
-from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, Rollout, Step, per_task_mean
+from mtgrpo_env.types import Group, Problem, Rollout, Step
 
 
 class Policy(Protocol):
@@ -83,34 +78,6 @@ def rollout_groups(
     return [Group(p, tuple(rollouts[i * group_size : (i + 1) * group_size])) for i, p in enumerate(problems)]
 
 
-def sample_batch(
-    suite: TaskSuite,
-    policy: Policy,
-    sampler: BatchSampler[Any],
-    probabilities: FloatArray,
-    *,
-    group_size: int,
-    group_filter: GroupFilter = strict,
-    roll_out: RollOut = rollout_groups,
-    carry_over: CarryOver | None = None,
-) -> Batch:
-    """Generate one batch: follow the sampler's plan for z, (K,) `probabilities`, and teach it what was filtered.
-
-    With `carry_over` the plan begins with the groups that earlier batches left, and leaves its own surplus there.
-    """
-    plan = sampler.plan(probabilities)
-    groups = [] if carry_over is None else carry_over.offer(plan)
-    while proposal := plan.propose():
-        round_groups = roll_out(suite, policy, [suite.next_problem(k) for k in proposal], group_size)
-        plan.report(proposal, [group_filter(group) for group in round_groups])
-        groups += round_groups
-    sampler.update(plan)
-    selected, weights = plan.select()
-    if carry_over is not None:
-        carry_over.keep(plan, groups, selected)
-    return _batch(plan, groups, selected, weights, group_size)
-
-
 def success_of(task: Task, info: dict[str, Any], total_reward: float) -> bool:
     """Whether a finished episode was correct: what the env says, else its threshold, else any reward."""
     if "is_success" in info:
@@ -174,49 +141,3 @@ def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], group_size: i
         for problem in problems
         for _ in range(group_size)
     ]
-
-
-def _batch(
-    plan: BatchPlan, groups: list[Group], selected: Sequence[int], weights: FloatArray, group_size: int
-) -> Batch:
-    num_tasks, generated = plan.num_tasks, groups[plan.carried :]
-    return Batch(
-        groups=tuple(groups[i] for i in selected),
-        weights=weights,
-        targets=plan.targets,
-        accepted=plan.generated - plan.filtered,
-        generated=plan.generated,
-        rewards=_mean_per_task(generated, [group.rewards for group in generated], num_tasks),
-        accuracies=_accuracies(generated, num_tasks),
-        mean_abs_advantages=_mean_per_task(generated, _abs_advantages(plan, generated), num_tasks),
-        round_accuracies=_round_accuracies(plan, generated),
-        rounds=plan.rounds,
-        group_size=group_size,
-        carried=sum(i < plan.carried for i in selected),
-    )
-
-
-def _round_accuracies(plan: BatchPlan, generated: list[Group]) -> FloatArray:
-    """(rounds, K) of the groups of each generation round."""
-    ends = np.cumsum([of_round.sum() for of_round, _ in plan.history], dtype=np.int64)
-    rounds = [generated[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=False)]
-    return np.array([_accuracies(groups, plan.num_tasks) for groups in rounds]).reshape(-1, plan.num_tasks)
-
-
-def _accuracies(groups: Sequence[Group], num_tasks: int) -> FloatArray:
-    return _mean_per_task(groups, [group.successes for group in groups], num_tasks)
-
-
-def _abs_advantages(plan: BatchPlan, groups: Sequence[Group]) -> list[FloatArray]:
-    """(N,) |A| of each group, 0 throughout unless it is informative."""
-    pairs = zip(groups, plan.informative[plan.carried :], strict=True)
-    return [np.abs(group_advantages(g)) if informative else np.zeros(len(g.rollouts)) for g, informative in pairs]
-
-
-def _mean_per_task(groups: Sequence[Group], values: Sequence[ArrayLike], num_tasks: int) -> FloatArray:
-    """(K,) mean over each task's valid rollouts, given (N,) values of each group; NaN where there is none."""
-    if not groups:
-        return np.full(num_tasks, np.nan)
-    task_ids = [np.full(group.valid.sum(), group.task_id) for group in groups]
-    valid_values = [np.asarray(of_group)[group.valid] for group, of_group in zip(groups, values, strict=True)]
-    return per_task_mean(np.concatenate(valid_values), np.concatenate(task_ids), num_tasks)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from mtgrpo_env.plans import BatchPlan, BatchSampler, checked_probabilities, multinomial, round_size_of, shuffled_tasks
@@ -18,11 +15,11 @@ class MultinomialPlan(BatchPlan):
         super().__init__(targets, batch_size)
         self._rng = rng
 
-    def _next_round(self) -> list[int]:
+    def next_round(self) -> list[int]:
         return shuffled_tasks(self._rng, self.targets) if self.rounds == 0 else []
 
     def select(self) -> tuple[list[int], FloatArray]:
-        return list(range(len(self._task_ids))), np.ones(len(self._task_ids))
+        return list(range(len(self.task_ids))), np.ones(len(self.task_ids))
 
 
 class MultinomialSampler(BatchSampler[MultinomialPlan]):
@@ -43,13 +40,13 @@ class DynamicPlan(BatchPlan):
         self._round_size = sampler.round_size
         self._max_rounds = sampler.max_rounds
 
-    def _next_round(self) -> list[int]:
+    def next_round(self) -> list[int]:
         if self.accepted.sum() >= self.batch_size or self.rounds >= self._max_rounds:
             return []
         return shuffled_tasks(self._rng, multinomial(self._rng, self._round_size, self._z))
 
     def select(self) -> tuple[list[int], FloatArray]:
-        kept = self._informative_ids()[: self.batch_size]
+        kept = self.fresh[: self.batch_size]
         return kept, np.ones(len(kept))
 
 
@@ -68,6 +65,8 @@ class DynamicSampler(BatchSampler[DynamicPlan]):
     Raises:
         ValueError: if an argument is out of its range.
     """
+
+    hyperparameter_names = ("num_tasks", "batch_size", "round_size", "max_rounds")
 
     def __init__(
         self, num_tasks: int, batch_size: int, *, seed: int = 0, oversampling: float = 3.0, max_rounds: int = 10
@@ -98,7 +97,7 @@ class RatioPreservingPlan(BatchPlan):
         """(K,) informative groups each task still lacks: def_k = max(n_k - c_k, 0)."""
         return np.maximum(self.targets - self.accepted, 0)
 
-    def _next_round(self) -> list[int]:
+    def next_round(self) -> list[int]:
         if self.rounds == 0:
             demand = self._z * self._inflation  # ẑ ∝ z ∘ m
         elif self.deficits.any() and self.rounds <= self._max_resamples:
@@ -108,14 +107,14 @@ class RatioPreservingPlan(BatchPlan):
         return shuffled_tasks(self._rng, multinomial(self._rng, self._round_size, demand / demand.sum()))
 
     def select(self) -> tuple[list[int], FloatArray]:
-        kept = self._informative_ids()
+        kept = self.fresh
         if len(kept) > self.batch_size:
             kept = self._at_most_targets(kept)
         return kept, np.ones(len(kept))
 
     def _at_most_targets(self, candidates: list[int]) -> list[int]:
         """At most n_k of each task, then up to B at random from the surplus."""
-        kept, surplus = self._split_at_targets(candidates)
+        kept, surplus = self.split_at_targets(candidates)
         fill = self._rng.permutation(len(surplus))[: self.batch_size - len(kept)]
         return sorted(kept + [surplus[i] for i in fill])
 
@@ -135,6 +134,9 @@ class RatioPreservingSampler(BatchSampler[RatioPreservingPlan]):
     Raises:
         ValueError: if an argument is out of its range.
     """
+
+    hyperparameter_names = ("num_tasks", "batch_size", "round_size", "max_inflation", "max_resamples", "rate_decay")
+    state_names = ("rng", "filter_rates")
 
     def __init__(
         self,
@@ -174,10 +176,3 @@ class RatioPreservingSampler(BatchSampler[RatioPreservingPlan]):
     def reseed(self, seed: int) -> None:
         super().reseed(seed)
         self.filter_rates = np.zeros(self.num_tasks)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "filter_rates": self.filter_rates.tolist()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.filter_rates = np.asarray(state["filter_rates"], dtype=np.float64)

@@ -5,7 +5,6 @@ Both end their rounds in another way than those of `samplers`: see `RoundBudget`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +51,7 @@ class ReleasedDynamicPlan(DynamicPlan):
         super().__init__(sampler, z)
         self._budget = sampler.budget
 
-    def _next_round(self) -> list[int]:
+    def next_round(self) -> list[int]:
         if self.accepted.sum() >= self.batch_size or not self._budget.allows_another_round(self):
             return []
         return shuffled_tasks(self._rng, multinomial(self._rng, self._round_size, self._z))
@@ -71,6 +70,8 @@ class ReleasedDynamicSampler(DynamicSampler):
     Raises:
         ValueError: if an argument is out of its range.
     """
+
+    hyperparameter_names = ("num_tasks", "batch_size", "round_size", "budget")
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class ReleasedRatioPreservingPlan(RatioPreservingPlan):
         self._is_inflated = bool((self._inflation > 1).any())
         self._budget = sampler.budget
 
-    def _next_round(self) -> list[int]:
+    def next_round(self) -> list[int]:
         if self.rounds == 0 and not self._is_inflated:
             return shuffled_tasks(self._rng, self._draw)
         lacks_groups = self.accepted.sum() < self.batch_size
@@ -114,7 +115,7 @@ class ReleasedRatioPreservingPlan(RatioPreservingPlan):
 
     def _at_most_targets(self, candidates: list[int]) -> list[int]:
         """At most n_k of each task, the first that were reported."""
-        kept, _ = self._split_at_targets(candidates)
+        kept, _ = self.split_at_targets(candidates)
         return kept
 
 
@@ -133,6 +134,8 @@ class ReleasedRatioPreservingSampler(RatioPreservingSampler):
     Raises:
         ValueError: if an argument is out of its range.
     """
+
+    hyperparameter_names = ("num_tasks", "batch_size", "round_size", "max_inflation", "rate_decay", "budget")
 
     def __init__(
         self,
@@ -172,6 +175,9 @@ class DelayedSampler(BatchSampler[BatchPlan]):
         ValueError: if the two differ in the number of tasks or in the batch size.
     """
 
+    hyperparameter_names = ("early", "late", "first_step")
+    state_names = ("plans", "early", "late")
+
     def __init__(self, early: BatchSampler[Any], late: BatchSampler[Any], *, first_step: int) -> None:
         if (early.num_tasks, early.batch_size) != (late.num_tasks, late.batch_size):
             sizes = f"{early.num_tasks} tasks, {early.batch_size} groups and {late.num_tasks}, {late.batch_size}"
@@ -179,11 +185,11 @@ class DelayedSampler(BatchSampler[BatchPlan]):
         super().__init__(late.num_tasks, late.batch_size)
         self.early, self.late = early, late
         self.first_step = first_step
-        self._plans = 0
+        self.plans = 0
 
     def plan(self, probabilities: FloatArray) -> BatchPlan:
-        self._plans += 1
-        return (self.early if self._plans < self.first_step else self.late).plan(probabilities)
+        self.plans += 1
+        return (self.early if self.plans < self.first_step else self.late).plan(probabilities)
 
     def update(self, plan: BatchPlan) -> None:
         """Let the late sampler learn: its filter rates are known when its turn comes."""
@@ -192,12 +198,4 @@ class DelayedSampler(BatchSampler[BatchPlan]):
     def reseed(self, seed: int) -> None:
         self.early.reseed(seed)
         self.late.reseed(seed)
-        self._plans = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"plans": self._plans, "early": self.early.state_dict(), "late": self.late.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._plans = int(state["plans"])
-        self.early.load_state_dict(state["early"])
-        self.late.load_state_dict(state["late"])
+        self.plans = 0

@@ -1,4 +1,4 @@
-"""The order of episodes: a sampler's plans handed out one episode at a time, to any number of slots."""
+"""The order of episodes: a curriculum's batches handed out one episode at a time, to any number of slots."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from mtgrpo_env.curriculum import Curriculum
+from mtgrpo_env.drafts import BatchDraft
 from mtgrpo_env.filters import every_group, strict
-from mtgrpo_env.samplers import BatchPlan, BatchSampler, checked_probabilities
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.types import FloatArray, Group, GroupFilter, Problem, Rollout
+from mtgrpo_env.types import FloatArray, Group, Problem, Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,44 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """What to train on, once a batch is complete.
+
+    Attributes:
+        selected_groups: indices of the batch's own groups.
+        group_weights: their loss weights.
+        replayed_groups: (batch, group) of groups of earlier batches that fill it, for trainers that kept those.
+        replay_weights: their loss weights.
+        task_weights: (K,) z that the next batch is drawn with.
+    """
+
+    selected_groups: list[int]
+    group_weights: FloatArray
+    replayed_groups: list[tuple[int, int]]
+    replay_weights: FloatArray
+    task_weights: FloatArray
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """By the names of the attributes."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What the end of one episode completed.
 
     Attributes:
         group_informative: whether its group was, if this was the group's last rollout; else None.
-        selected_groups: which groups of its batch to train on, if this completed the batch; else None.
-        group_weights: with what weight in the loss, likewise.
+        selection: what to train on, if this completed the batch; else None.
     """
 
     group_informative: bool | None = None
-    selected_groups: list[int] | None = None
-    group_weights: FloatArray | None = None
+    selection: Selection | None = None
 
     @property
     def batch_complete(self) -> bool:
-        return self.selected_groups is not None
+        return self.selection is not None
 
     @property
     def info(self) -> dict[str, Any]:
@@ -61,9 +83,15 @@ class Progress:
         info: dict[str, Any] = {"batch_complete": self.batch_complete}
         if self.group_informative is not None:
             info["group_informative"] = self.group_informative
-        if self.batch_complete:
-            info |= {"selected_groups": self.selected_groups, "group_weights": self.group_weights}
-        return info
+        return info if self.selection is None else info | self.selection.info
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedGroup(Group):
+    """A group, and where it was played."""
+
+    batch: int
+    index: int
 
 
 _MID_GROUP = Progress()
@@ -72,73 +100,60 @@ _MID_GROUP = Progress()
 class Schedule:
     """Which episode comes next, for drivers that play one or many at a time.
 
-    Each problem is handed out `group_size` times before the next one. Slots may finish in any order:
-    a plan is told of a round once all of it is finished, in the order proposed. A slot that asks when
-    the whole round is handed out but not finished is given work from the next plan, which is opened
-    for it with the task weights of that moment. With one slot this never happens, and problems and
-    selections are those of `sample_batch`.
+    Each problem is handed out `group_size` times before the next one. Slots may finish in any order: a round is
+    reported to the plan once all of it is finished, in the order proposed. A slot that asks when the whole round is
+    handed out but not finished is given work from the next batch, which is opened for it with the task weights of
+    that moment. With one slot this never happens, and problems and selections are those of `Curriculum.draw`.
 
-    An assignment stays good until it is finished: who leaves an episode halfway plays it again.
+    When a batch is complete the curriculum is updated with it, so its weights move by themselves, unless they were set
+    or look at improvements, which only a learner can measure.
+
+    An assignment stays good until it is finished: an episode left halfway is played again.
 
     Args:
-        suite: the tasks.
-        sampler: draws the plans.
-        group_size: N.
-        group_filter: says which groups are informative; by default `strict`, or `every_group` if N is 1.
+        curriculum: draws the batches; its problems must be a suite.
+        group_size: N. With groups of one, which have nothing to differ from, every group is informative, unless the
+            curriculum has another filter than its default.
 
     Raises:
-        ValueError: if suite and sampler differ in the number of tasks, or `group_size` is below 1.
+        ValueError: if the problems are no suite, or `group_size` is below 1.
 
     >>> from mtgrpo_env.envs.toy import toy_suite
     >>> from mtgrpo_env.samplers import MultinomialSampler
-    >>> schedule = Schedule(toy_suite(2), MultinomialSampler(2, 1), group_size=2)
+    >>> schedule = Schedule(Curriculum(toy_suite(2), sampler=MultinomialSampler(2, 1)), group_size=2)
     >>> first, second = schedule.next_episode(), schedule.next_episode()
     >>> first.problem == second.problem, (first.rollout, second.rollout)
     (True, (0, 1))
     >>> schedule.finish(second, Rollout((), reward=0.0, is_success=False)).batch_complete
     False
-    >>> schedule.finish(first, Rollout((), reward=1.0, is_success=True)).info
-    {'batch_complete': True, 'group_informative': True, 'selected_groups': [0], 'group_weights': array([1.])}
+    >>> done = schedule.finish(first, Rollout((), reward=1.0, is_success=True)).info
+    >>> done["selected_groups"], done["group_weights"]
+    ([0], array([1.]))
     """
 
-    def __init__(
-        self,
-        suite: TaskSuite,
-        sampler: BatchSampler[Any],
-        *,
-        group_size: int = 1,
-        group_filter: GroupFilter | None = None,
-    ) -> None:
-        if suite.num_tasks != sampler.num_tasks:
-            raise ValueError(f"the suite has {suite.num_tasks} tasks, the sampler expects {sampler.num_tasks}")
+    def __init__(self, curriculum: Curriculum, *, group_size: int = 1) -> None:
+        if not isinstance(curriculum.problems, TaskSuite):
+            raise ValueError(f"episodes need the problems of a TaskSuite, got {curriculum.problems!r:.80}")
         if group_size < 1:
             raise ValueError(f"group_size must be at least 1, got {group_size}")
-        self.suite = suite
-        self.sampler = sampler
+        self.curriculum = curriculum
+        self.suite: TaskSuite = curriculum.problems
         self.group_size = group_size
-        self.group_filter = group_filter or (strict if group_size > 1 else every_group)
-        self.task_weights = np.full(suite.num_tasks, 1 / suite.num_tasks)
+        alone = group_size == 1 and curriculum.group_filter is strict
+        self.group_filter = every_group if alone else curriculum.group_filter
         self._forget_batches()
 
-    def set_task_weights(self, probabilities: ArrayLike) -> None:
-        """Steer the ratio of tasks, (K,) on the simplex; takes effect with the next plan.
-
-        Raises:
-            ValueError: if `probabilities` is not on the simplex.
-        """
-        self.task_weights = checked_probabilities(probabilities, self.suite.num_tasks)
-
     def reseed(self, seed: int) -> None:
-        """Start anew: no assignment made so far may be finished any more. The task weights stay."""
-        self.suite.reseed(seed)
-        self.sampler.reseed(seed)
+        """Start anew: no assignment made so far may be finished any more. Task weights that were set stay."""
+        self.curriculum.reseed(seed)
         self._forget_batches()
 
     def next_episode(self) -> Assignment:
-        """An episode that nobody was given yet, of the oldest batch that has one.
+        """An episode that was not handed out yet, of the oldest batch that has one.
 
         Raises:
             TaskError: if a text task cannot make its next puzzle; asking again tries again.
+            ValueError: if the task weights look at improvements and were not set.
         """
         if not self._with_work:
             self._open_batch()
@@ -163,9 +178,10 @@ class Schedule:
         if group.unfinished:
             return _MID_GROUP
         rollouts = tuple(rollout for rollout in group.rollouts if rollout is not None)
-        group.informative = self.group_filter(Group(group.problem, rollouts))
+        group.played = PlayedGroup(group.problem, rollouts, batch.number, assignment.group)
+        informative = self.group_filter(group.played)
         batch.unfinished -= 1
-        return Progress(group.informative) if batch.unfinished else self._end_round(batch, group.informative)
+        return Progress(informative) if batch.unfinished else self._end_round(batch, informative)
 
     def _forget_batches(self) -> None:
         self._batches: dict[int, _OpenBatch] = {}
@@ -173,8 +189,9 @@ class Schedule:
         self._num_batches = 0
 
     def _open_batch(self) -> None:
+        self.curriculum.check_measurable()
         number = self._num_batches
-        self._batches[number] = _OpenBatch(number, self.sampler.plan(self.task_weights), self.group_size)
+        self._batches[number] = _OpenBatch(number, self.curriculum.draft(self.group_filter), self.group_size)
         self._num_batches += 1
         heapq.heappush(self._with_work, number)
 
@@ -184,10 +201,23 @@ class Schedule:
         if batch.has_work:
             heapq.heappush(self._with_work, batch.number)
             return Progress(informative)
-        selected, weights = batch.plan.select()
-        self.sampler.update(batch.plan)
         del self._batches[batch.number]
-        return Progress(informative, selected, weights)
+        return Progress(informative, self._selection(batch))
+
+    def _selection(self, batch: _OpenBatch) -> Selection:
+        finished = batch.draft.finish()
+        if not self.curriculum.task_weights.uses_improvements:
+            self.curriculum.update(finished)
+        weighted = list(zip(finished.groups, finished.loss_weights.tolist(), strict=True))
+        own = [(g.index, w) for g, w in weighted if isinstance(g, PlayedGroup) and g.batch == batch.number]
+        old = [((g.batch, g.index), w) for g, w in weighted if isinstance(g, PlayedGroup) and g.batch != batch.number]
+        return Selection(
+            selected_groups=[index for index, _ in own],
+            group_weights=np.array([weight for _, weight in own]),
+            replayed_groups=[place for place, _ in old],
+            replay_weights=np.array([weight for _, weight in old]),
+            task_weights=self.curriculum.probabilities,
+        )
 
 
 class _OpenGroup:
@@ -197,15 +227,15 @@ class _OpenGroup:
         self.problem = problem
         self.rollouts: list[Rollout | None] = [None] * group_size
         self.unfinished = group_size
-        self.informative = False
+        self.played: PlayedGroup | None = None
 
 
 class _OpenBatch:
-    """A plan, and its groups in the order proposed."""
+    """A draft, and its groups in the order proposed."""
 
-    def __init__(self, number: int, plan: BatchPlan, group_size: int) -> None:
+    def __init__(self, number: int, draft: BatchDraft, group_size: int) -> None:
         self.number = number
-        self.plan = plan
+        self.draft = draft
         self.groups: list[_OpenGroup] = []
         self.unfinished = 0  # groups of this round
         self._group_size = group_size
@@ -237,10 +267,9 @@ class _OpenBatch:
         return group if is_running else None
 
     def report(self) -> None:
-        of_round = self.groups[self._reported :]
-        self.plan.report([group.problem.task_id for group in of_round], [group.informative for group in of_round])
+        self.draft.report([group.played for group in self.groups[self._reported :] if group.played is not None])
         self._reported = len(self.groups)
 
     def propose(self) -> None:
-        self._proposal = deque(self.plan.propose())
+        self._proposal = deque(self.draft.propose())
         self.unfinished = len(self._proposal)

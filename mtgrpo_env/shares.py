@@ -15,11 +15,11 @@ import numpy as np
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray
 
-Amount = Callable[[Group], float]
+GroupMeasure = Callable[[Group], float]
 """How much a group counts."""
 
 
-def prompt(group: Group) -> float:
+def count_groups(group: Group) -> float:
     """Every group alike."""
     return 1.0
 
@@ -29,18 +29,18 @@ def absolute_advantage(group: Group) -> float:
     return float(np.abs(group_advantages(group)).sum())
 
 
-def totals(batch: Batch, amount: Amount) -> FloatArray:
-    """(K,) what the batch holds of each task, each group counted by its amount and its loss weight."""
-    amounts = batch.weights * np.array([amount(group) for group in batch.groups])
+def totals(batch: Batch, measure: GroupMeasure) -> FloatArray:
+    """(K,) what the batch holds of each task, each group counted by the measure times its loss weight."""
+    amounts = batch.loss_weights * np.array([measure(group) for group in batch.groups])
     return np.bincount(batch.task_ids, weights=amounts, minlength=batch.num_tasks).astype(np.float64)
 
 
-def matched(batch: Batch, amount: Amount, *, clip: float = 3.0) -> Batch:
-    """The batch with loss weights that give each task by `amount` the share it had by prompts.
+def reweight_to_target_shares(batch: Batch, measure: GroupMeasure, *, clip: float = 3.0) -> Batch:
+    """The batch with loss weights that give each task by `measure` the share it had by groups.
 
     Args:
         batch: weighted as its sampler has it.
-        amount: by which shares shall be right.
+        measure: by which shares shall be right.
         clip: no task's weights are changed by more than this factor.
 
     Raises:
@@ -48,10 +48,10 @@ def matched(batch: Batch, amount: Amount, *, clip: float = 3.0) -> Batch:
     """
     if not clip >= 1:
         raise ValueError(f"clip must be at least 1, got {clip}")
-    by_prompt, by_amount = totals(batch, prompt), totals(batch, amount)
-    per_prompt = by_amount.sum() / max(by_prompt.sum(), 1e-12)
-    factors = np.clip(per_prompt * by_prompt / np.maximum(by_amount, 1e-12), 1 / clip, clip)
-    return replace(batch, weights=batch.weights * factors[batch.task_ids])
+    by_groups, measured = totals(batch, count_groups), totals(batch, measure)
+    per_group = measured.sum() / max(by_groups.sum(), 1e-12)
+    factors = np.clip(per_group * by_groups / np.maximum(measured, 1e-12), 1 / clip, clip)
+    return replace(batch, loss_weights=batch.loss_weights * factors[batch.task_ids])
 
 
 def share_weights(task_ids: IntArray, shares: FloatArray, *, clip: float) -> FloatArray:

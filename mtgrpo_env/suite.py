@@ -1,74 +1,20 @@
-"""Tasks, and suites of tasks with leak-free streams of problems."""
+"""Suites of tasks with leak-free streams of problems."""
 
 from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
+from mtgrpo_env.task import AnyEnv, Task, TaskError
+from mtgrpo_env.task_registry import DEFAULT_LEVEL, TaskSpec, tasks_of
 from mtgrpo_env.text_env import Opening, TextEnv
 from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
 
-AnyEnv = gym.Env[Any, Any]
-
 _MAX_REPEATS = 100  # in a row, before a task's puzzles count as used up
-
-
-class TaskError(RuntimeError):
-    """A task's env raised; says which task, on which problem."""
-
-    @classmethod
-    def of(cls, task: Task, problem: Problem, call: str, error: Exception) -> TaskError:
-        """What to raise when `call` raised `error`."""
-        where = f"seed {problem.seed}, options {dict(problem.options)}"
-        return cls(f"task {task.name!r} raised in {call} on the problem of {where}: {error!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A name and a way to make its env.
-
-    Attributes:
-        name: unique within a suite.
-        make: makes one env; called once for every rollout that runs at the same time.
-        options: the `reset` options that select a split, for envs that know of splits. Without
-            them the splits differ by their seeds alone.
-        success_threshold: return from which an episode counts as correct, for envs whose last
-            `info` has no "is_success".
-    """
-
-    name: str
-    make: Callable[[], AnyEnv]
-    options: Mapping[Split, Mapping[str, Any]] = field(default_factory=dict)
-    success_threshold: float | None = None
-
-    @classmethod
-    def from_id(
-        cls,
-        env_id: str,
-        *,
-        name: str | None = None,
-        env_options: Mapping[str, Any] | None = None,
-        success_threshold: float | None = None,
-    ) -> Task:
-        """A task from any registered Gymnasium id; unless told otherwise, its reward threshold decides success.
-
-        >>> Task.from_id("CartPole-v1").success_threshold
-        475.0
-        """
-        threshold = gym.spec(env_id).reward_threshold if success_threshold is None else success_threshold
-        return cls(name or env_id, partial(gym.make, env_id, **(env_options or {})), success_threshold=threshold)
-
-    @classmethod
-    def from_text(cls, name: str, make: Callable[[], AnyEnv]) -> Task:
-        """A task from a `TextEnv`, whose splits are selected by the `split` option of `reset`."""
-        return cls(name, make, options={split: {"split": split} for split in SPLITS})
 
 
 class TaskSuite:
@@ -80,21 +26,34 @@ class TaskSuite:
     before (nearly) all of them have come.
 
     Args:
-        tasks: the K tasks.
+        tasks: the K tasks: names, Gymnasium ids, classes and `Task`s in any mixture; see `TaskSpec`.
         split: where `next_problem` draws from.
         seed: names all the streams.
+        level: of the tasks by name that name none.
+        extraction: how an answer is found in a response to a task by name: "last-box" or "released".
 
     Raises:
-        ValueError: if there is no task, or two have one name.
+        ValueError: if there is no task, two have one name, or one is unknown.
 
-    >>> from mtgrpo_env.envs.toy import toy_suite
-    >>> suite = toy_suite(2)
+    >>> suite = TaskSuite(["countdown-easy", "CartPole-v1"])
+    >>> suite
+    TaskSuite(['countdown-easy', 'CartPole-v1'], split='train', seed=0)
+    >>> len(suite), suite["CartPole-v1"]
+    (2, Task('CartPole-v1', success_threshold=475.0))
     >>> suite.next_problem(0) == suite.next_problem(0)
     False
     """
 
-    def __init__(self, tasks: Sequence[Task], *, split: Split = "train", seed: int = 0) -> None:
-        self.tasks = tuple(tasks)
+    def __init__(
+        self,
+        tasks: TaskSpec | Iterable[TaskSpec],
+        *,
+        split: Split = "train",
+        seed: int = 0,
+        level: str = DEFAULT_LEVEL,
+        extraction: str = "last-box",
+    ) -> None:
+        self.tasks = tasks_of(tasks, level=level, extraction=extraction)
         self.names = tuple(task.name for task in self.tasks)
         if not self.tasks:
             raise ValueError("a suite needs at least one task, got none")
@@ -109,6 +68,23 @@ class TaskSuite:
     @property
     def num_tasks(self) -> int:
         return len(self.tasks)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Task:
+        if name not in self.names:
+            raise ValueError(f"task must be one of {list(self.names)}, got {name!r}")
+        return self.tasks[self.names.index(name)]
+
+    def __repr__(self) -> str:
+        return f"TaskSuite({list(self.names)}, split={self.split!r}, seed={self.seed})"
 
     def reseed(self, seed: int) -> None:
         """Start all streams anew, under another name."""

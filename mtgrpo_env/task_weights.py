@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from mtgrpo_env.logit_optimizers import Adam, LogitOptimizer
+from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray, TaskStats
 
 
-class TaskWeights(ABC):
+class TaskWeights(Stateful, ABC):
     """A distribution over tasks that may learn from each step's statistics.
+
+    A rule of one's own is these two methods, and the names of what it saves (`Stateful`).
 
     Attributes:
         num_tasks: K.
@@ -32,14 +33,6 @@ class TaskWeights(ABC):
     def update(self, stats: TaskStats) -> None:
         """Learn from one step."""
 
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to continue."""
-
-    @abstractmethod
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a saved state."""
-
 
 class UniformWeights(TaskWeights):
     """z_k = 1/K for ever (GRPO, DAPO, RPS only).
@@ -49,6 +42,7 @@ class UniformWeights(TaskWeights):
     """
 
     uses_improvements = False
+    hyperparameter_names = ("num_tasks",)
 
     def __init__(self, num_tasks: int) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
@@ -58,12 +52,6 @@ class UniformWeights(TaskWeights):
         return np.full(self.num_tasks, 1 / self.num_tasks)
 
     def update(self, stats: TaskStats) -> None:
-        pass
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         pass
 
 
@@ -89,6 +77,9 @@ class ImprovementAwareWeights(TaskWeights):
     >>> bool(weights.probabilities[1] > weights.probabilities[0])
     True
     """
+
+    hyperparameter_names = ("num_tasks", "reward_coef", "improvement_clip", "optimizer")
+    state_names = ("logits", "optimizer")
 
     def __init__(
         self,
@@ -117,15 +108,6 @@ class ImprovementAwareWeights(TaskWeights):
         z = self.probabilities
         gradient = z * (standing - z @ standing)  # g_k
         self.logits = self.optimizer.step(self.logits, gradient)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"logits": self.logits.tolist(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if len(state["logits"]) != self.num_tasks:
-            raise ValueError(f"expected the logits of {self.num_tasks} tasks, got {len(state['logits'])}")
-        self.logits = np.asarray(state["logits"], dtype=np.float64)
-        self.optimizer.load_state_dict(state["optimizer"])
 
 
 class DisparityWeights(TaskWeights):
@@ -156,6 +138,8 @@ class DisparityWeights(TaskWeights):
     """
 
     uses_improvements = False
+    hyperparameter_names = ("num_tasks", "tolerance", "strength", "floor")
+    state_names = ("pulls",)
 
     def __init__(self, num_tasks: int, *, tolerance: float = 0.0, strength: float = 2.0, floor: float = 0.25) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
@@ -167,24 +151,18 @@ class DisparityWeights(TaskWeights):
         self.tolerance = tolerance
         self.strength = strength
         self.floor = floor
-        self._pulls = np.zeros(self.num_tasks)  # κ v
+        self.pulls = np.zeros(self.num_tasks)  # κ v
 
     @property
     def probabilities(self) -> FloatArray:
-        moved = self._pulls.sum()  # M
-        pulls = self._pulls * min(1.0, (1 - self.floor) / moved) if moved else self._pulls
+        moved = self.pulls.sum()  # M
+        pulls = self.pulls * min(1.0, (1 - self.floor) / moved) if moved else self.pulls
         return (1 - pulls.sum()) / self.num_tasks + pulls
 
     def update(self, stats: TaskStats) -> None:
         rewards = checked_signal("rewards", stats.rewards, self.num_tasks)
         behind = rewards.mean() - self.tolerance - rewards
-        self._pulls = self.strength * np.maximum(behind, 0)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"pulls": self._pulls.tolist()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._pulls = checked_signal("pulls", np.asarray(state["pulls"], dtype=np.float64), self.num_tasks)
+        self.pulls = self.strength * np.maximum(behind, 0)
 
 
 def softmax(logits: FloatArray) -> FloatArray:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, checke
 from mtgrpo_env.types import FloatArray, TaskStats
 
 
-class RegularizedWeights(TaskWeights):
+class RegularizedWeights(ImprovementAwareWeights):
     """Subroutine 2 ("REG"): only rewards count, and a decay η of the logits holds z near uniform.
 
     It is Subroutine 1 without the improvement, s_k = c J_k; η is the decay of the optimiser.
@@ -31,21 +30,10 @@ class RegularizedWeights(TaskWeights):
 
     def __init__(self, num_tasks: int, *, reward_coef: float = 1.0, optimizer: LogitOptimizer | None = None) -> None:
         optimizer = optimizer if optimizer is not None else GradientDescent(l2=5e-4)
-        self._rule = ImprovementAwareWeights(num_tasks, reward_coef=reward_coef, optimizer=optimizer)
-        self.num_tasks = num_tasks
-
-    @property
-    def probabilities(self) -> FloatArray:
-        return self._rule.probabilities
+        super().__init__(num_tasks, reward_coef=reward_coef, optimizer=optimizer)
 
     def update(self, stats: TaskStats) -> None:
-        self._rule.update(replace(stats, improvements=np.zeros_like(stats.rewards)))
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._rule.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._rule.load_state_dict(state)
+        super().update(replace(stats, improvements=np.zeros_like(stats.rewards)))
 
 
 class SelfEvolvingWeights(TaskWeights):
@@ -70,6 +58,8 @@ class SelfEvolvingWeights(TaskWeights):
     """
 
     uses_improvements = False
+    hyperparameter_names = ("num_tasks", "lr", "temperature")
+    state_names = ("values",)
 
     def __init__(self, num_tasks: int, *, lr: float = 0.5, temperature: float = 0.2) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
@@ -90,14 +80,6 @@ class SelfEvolvingWeights(TaskWeights):
         if pay.shape != (self.num_tasks,) or np.isinf(pay).any():
             raise ValueError(f"mean_abs_advantages must be {self.num_tasks} numbers or NaN, got {pay}")
         self.values = np.where(np.isnan(pay), self.values, (1 - self.lr) * self.values + self.lr * pay)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"values": self.values.tolist()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if len(state["values"]) != self.num_tasks:
-            raise ValueError(f"expected the values of {self.num_tasks} tasks, got {len(state['values'])}")
-        self.values = np.asarray(state["values"], dtype=np.float64)
 
 
 class ForgettingSelfEvolvingWeights(SelfEvolvingWeights):
@@ -123,6 +105,8 @@ class SequentialWeights(TaskWeights):
     """
 
     uses_improvements = False
+    hyperparameter_names = ("groups", "num_steps")
+    state_names = ("step",)
 
     def __init__(self, groups: Sequence[Sequence[int]], *, num_steps: int) -> None:
         task_ids = sorted(task_id for group in groups for task_id in group)
@@ -133,20 +117,14 @@ class SequentialWeights(TaskWeights):
             raise ValueError(f"num_steps must be at least the number of groups, {len(groups)}, got {num_steps}")
         self.groups = tuple(tuple(group) for group in groups)
         self.num_steps = num_steps
-        self._step = 0
+        self.step = 0
 
     @property
     def probabilities(self) -> FloatArray:
-        place = min(self._step * len(self.groups) // self.num_steps, len(self.groups) - 1)
+        place = min(self.step * len(self.groups) // self.num_steps, len(self.groups) - 1)
         z = np.zeros(self.num_tasks)
         z[list(self.groups[place])] = 1 / len(self.groups[place])
         return z
 
     def update(self, stats: TaskStats) -> None:
-        self._step += 1
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"step": self._step}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._step = int(state["step"])
+        self.step += 1

@@ -132,6 +132,8 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
     option_names: frozenset[str] = frozenset({"split"})
     version: ClassVar[int] = 1
     """Of the task: raise it when the same seed would give another puzzle, or the same response another verdict."""
+    LEVELS: ClassVar[Mapping[str, Hashable]] = {}
+    """What can be given as `level`, by name; empty for a task without named levels."""
 
     def __init__(self, *, level: Hashable = None, split: Split = "train", render_mode: str | None = None) -> None:
         if render_mode not in (None, "ansi"):

@@ -109,7 +109,8 @@ class Batch:
 
     Attributes:
         groups: the P groups trained on.
-        weights: (P,) loss weight of each; all ones unless the sampler restores ratios by weighting.
+        loss_weights: (P,) of each; all ones unless the sampler restores ratios by weighting.
+        task_weights: (K,) z the batch was drawn with.
         targets: (K,) groups wanted of each task.
         accepted: (K,) informative groups among those that were generated.
         generated: (K,) groups generated, kept or not.
@@ -119,12 +120,13 @@ class Batch:
             counted as 0; NaN where there was none.
         round_accuracies: (rounds, K) mean correctness in each generation round; NaN where there was none.
         rounds: generation rounds the plan took.
-        carried: how many of `groups` were generated for earlier batches.
-        group_size: N.
+        num_rollouts: episodes generated for this batch: the cost that generation is charged by.
+        replayed: how many of `groups` were generated for earlier batches.
     """
 
     groups: tuple[Group, ...]
-    weights: FloatArray
+    loss_weights: FloatArray
+    task_weights: FloatArray
     targets: IntArray
     accepted: IntArray
     generated: IntArray
@@ -133,8 +135,8 @@ class Batch:
     mean_abs_advantages: FloatArray
     round_accuracies: FloatArray
     rounds: int
-    group_size: int
-    carried: int = 0
+    num_rollouts: int
+    replayed: int = 0
 
     @property
     def num_tasks(self) -> int:
@@ -151,14 +153,15 @@ class Batch:
         return np.bincount(self.task_ids, minlength=self.num_tasks).astype(np.int64)
 
     @property
-    def num_rollouts(self) -> int:
-        """Episodes generated for this batch: the cost that generation is charged by."""
-        return int(self.generated.sum()) * self.group_size
+    def kept_rollouts(self) -> IntArray:
+        """(K,) rollouts trained on."""
+        sizes = [len(group.rollouts) for group in self.groups]
+        return np.bincount(self.task_ids, weights=sizes, minlength=self.num_tasks).astype(np.int64)
 
     def part(self, indices: Sequence[int] | IntArray) -> Self:
         """A minibatch: the same batch with these of its groups alone to train on."""
         groups = tuple(self.groups[i] for i in indices)
-        return replace(self, groups=groups, weights=self.weights[np.asarray(indices, dtype=np.int64)])
+        return replace(self, groups=groups, loss_weights=self.loss_weights[np.asarray(indices, dtype=np.int64)])
 
 
 @dataclass(frozen=True, slots=True)

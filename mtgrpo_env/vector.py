@@ -13,13 +13,14 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from mtgrpo_env.conversations import Conversation, Table
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.episode_statistics import EpisodeStatistics, EpisodeTally
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.schedule import Assignment, Progress, Schedule
 from mtgrpo_env.spaces import TEXT
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.text_env import TextEnv, Verdict
-from mtgrpo_env.types import IntArray, Rollout, Split
+from mtgrpo_env.types import FloatArray, IntArray, Rollout, Split
 from mtgrpo_env.vector_infos import InfoLayout
 
 
@@ -34,9 +35,9 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
     same autoreset mode. `infos` says where each slot stands (`task`, `task_id`, `batch`, `group`,
     `rollout`) and where a new puzzle comes from (`provenance`). Of an episode that ended, the last
     info (in `final_info` if it was followed by a reset in the same step) holds `is_success`,
-    `outcome`, `valid` and `batch_complete`; at the end of a group, `group_informative`; at the end of
-    a batch, `selected_groups` and `group_weights`. `episode` holds its return "r" and its length "l",
-    so Gymnasium's `RecordEpisodeStatistics` is not needed.
+    `outcome`, `valid` and `batch_complete`; at the end of a group, `group_informative`; at the end of a batch, what
+    `MultiTaskEnv` says of it (`selected_groups`, `group_weights` and so on). `episode` holds its return "r" and its
+    length "l", so Gymnasium's `RecordEpisodeStatistics` is not needed.
 
     Args:
         schedule: which episodes; all its tasks must be `TextEnv`s.
@@ -92,13 +93,22 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         """Count from zero again; nothing else does, not even `reset`."""
         self._tally = EpisodeTally(self.schedule.suite.num_tasks)
 
-    def set_task_weights(self, probabilities: ArrayLike) -> None:
-        """Steer the ratio of tasks, (K,) on the simplex; takes effect with the next plan.
+    @property
+    def task_weights(self) -> FloatArray:
+        """(K,) z."""
+        return self.schedule.curriculum.probabilities
+
+    @task_weights.setter
+    def task_weights(self, probabilities: ArrayLike | None) -> None:
+        self.set_task_weights(probabilities)
+
+    def set_task_weights(self, probabilities: ArrayLike | None) -> None:
+        """Steer the ratio of tasks, (K,) on the simplex, from the next plan on; None lets them move again.
 
         Raises:
             ValueError: if `probabilities` is not on the simplex.
         """
-        self.schedule.set_task_weights(probabilities)
+        self.schedule.curriculum.set_task_weights(probabilities)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -109,7 +119,8 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
 
         Args:
             seed: starts the whole schedule anew.
-            options: None, or a "reset_mask": a bool array of shape (num_envs,), with a True in it.
+            options: None; or `task_weights`, as for `set_task_weights`; or a "reset_mask", a bool array of shape
+                (num_envs,) with a True in it; or both.
 
         Raises:
             ValueError: if `seed` is not one int, there are other options, or the mask is not like that.
@@ -121,8 +132,12 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
                 f"seed must be None or one int, got {seed!r:.80}: it names the whole plan, which chooses the problem "
                 "of each slot; to play one problem in N slots use group_size=N"
             )
+        options = dict(options or {})
+        weights = {name: options.pop(name) for name in ("task_weights",) if name in options}
         slots = self._slots_to_reset(seed, options)
         super().reset(seed=seed)
+        if weights:
+            self.set_task_weights(weights["task_weights"])
         if seed is not None:
             self.schedule.reseed(seed)
             self._assignments, self._conversations = [], []
@@ -196,7 +211,7 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
             return np.arange(self.num_envs)
         if set(options) != {"reset_mask"}:
             raise ValueError(
-                f"options must be None or a 'reset_mask', got {sorted(options)}: the plan chooses problems"
+                f"options must be 'task_weights' and a 'reset_mask', got {sorted(options)}: the plan chooses problems"
             )
         if seed is not None:
             raise ValueError("a seed starts all slots anew: give a seed or a 'reset_mask', got both")
@@ -279,7 +294,7 @@ def make_text_vec(
     task = Task.from_text(env_type.__name__, partial(env_type, **env_options))
     suite = TaskSuite([task], split=split, seed=seed)
     sampler = MultinomialSampler(1, max(num_envs // max(group_size, 1), 1), seed=seed)
-    schedule = Schedule(suite, sampler, group_size=group_size)
+    schedule = Schedule(Curriculum(suite, sampler=sampler), group_size=group_size)
     return TextVectorEnv(schedule, num_envs, autoreset_mode=autoreset_mode, render_mode=render_mode)
 
 

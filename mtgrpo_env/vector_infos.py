@@ -63,14 +63,10 @@ class InfoLayout:
         fields = _transposed([verdict.info for verdict in verdicts])
         fields["batch_complete"] = [done.batch_complete for done in progress]
         of_group = [i for i, done in enumerate(progress) if done.group_informative is not None]
-        of_batch = [i for i in of_group if progress[i].batch_complete]
+        selections = {i: done.selection.info for i, done in enumerate(progress) if done.selection is not None}
         infos = self.columns(slots, fields)
         infos |= self.columns(slots[of_group], {"group_informative": [progress[i].group_informative for i in of_group]})
-        selection = {
-            "selected_groups": [progress[i].selected_groups for i in of_batch],
-            "group_weights": [progress[i].group_weights for i in of_batch],
-        }
-        return infos | self.columns(slots[of_batch], selection)
+        return infos | self.columns(slots[list(selections)], _transposed(list(selections.values())))
 
     def episodes(self, slots: IntArray, returns: Sequence[float], lengths: Sequence[int]) -> dict[str, Any]:
         """As Gymnasium's `RecordEpisodeStatistics` has it, without the times."""
@@ -94,4 +90,4 @@ class InfoLayout:
 
 
 def _transposed(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

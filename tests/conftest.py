@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import mtgrpo_env
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate-golden", action="store_true", help="write the transcripts of tests/golden anew")
@@ -30,3 +32,11 @@ def paper_tasks() -> Path:
     if not folder.is_dir():
         pytest.skip("the paper's data is not here: set MTGRPO_PAPER_TASKS to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """Environment variables of another process that imports what this one does, on one thread."""
+    root = str(Path(mtgrpo_env.__file__).parents[1])
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import ScriptedPolicy, group_of, guess_suite
-
 from mtgrpo_env.carry_over import CarryOver
+
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import QuotaSampler

@@ -9,11 +9,13 @@ from gymnasium.utils.env_checker import check_env
 
 import mtgrpo_env
 from mtgrpo_env import check_task
-from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS, SUITES, reason_suite
+from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS, reason_suite
 from mtgrpo_env.envs.toy import toy_suite
+from mtgrpo_env.named_tasks import SUITES
 from mtgrpo_env.vector import TextVectorEnv
 
 IDS = sorted(env_id for env_id in gym.registry if env_id.startswith("MTReason/"))
+ALIASES = {"MTReason/Mathematics-v0": "math", "MTReason/NumberGuessing-v0": "guessing"}
 LEVELS = ["mini", "easy", "medium", "hard", "very_hard"]
 MINI_LEVELS = ["mini", "mini_medium", "mini_hard"]  # the last two of the paper's tasks alone
 
@@ -23,6 +25,12 @@ def test_an_id_that_names_the_package_needs_no_import() -> None:
     root = Path(mtgrpo_env.__file__).resolve().parents[1]
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert printed.stdout.strip().endswith("-medium")
+
+
+def test_mt_reason_takes_one_task_as_a_string_at_the_default_level() -> None:
+    assert gym.make("MTReason-v0", tasks="arc").reset(seed=0)[1]["task"] == "arc-medium"
+    names = gym.make("MTReason-v0", tasks="arc-mini,zebra").unwrapped.schedule.suite.names  # pyright: ignore
+    assert names == ("arc-mini", "zebra-medium")
 
 
 def test_mt_reason_takes_tasks_levels_and_sizes() -> None:
@@ -43,7 +51,19 @@ def test_every_task_at_every_level_passes_gymnasiums_own_check(env_id: str, leve
 
 
 def test_every_task_has_an_id() -> None:
-    assert len(IDS) == len(REASON_TASKS) == 6
+    assert set(IDS) == {f"MTReason/{name.title()}-v0" for name in REASON_TASKS} | set(ALIASES)
+    assert len(REASON_TASKS) == 6
+
+
+@pytest.mark.parametrize("env_id", ALIASES)
+def test_a_former_id_makes_the_same_env(env_id: str) -> None:
+    known = gym.make(f"MTReason/{ALIASES[env_id].title()}-v0")
+    former = gym.make(env_id)
+    assert former.reset(seed=5) == known.reset(seed=5)
+
+
+def test_a_spec_of_ours_is_json() -> None:
+    assert gym.spec("MTReason/Math-v0").to_json()
 
 
 @pytest.mark.parametrize("name", REASON_TASKS)
@@ -107,4 +127,4 @@ def test_a_sync_vector_env_with_one_seed_is_a_group() -> None:
 def test_every_suite_has_its_tasks() -> None:
     assert SUITES["nine"] == tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("easy", "medium", "hard"))
     assert SUITES["mini-nine"] == tuple(f"{task}-{level}" for task in PAPER_TASKS for level in MINI_LEVELS)
-    assert set(SUITES) == {*LEVELS, *MINI_LEVELS, "nine", "mini-nine"}
+    assert set(SUITES) == {*LEVELS, *MINI_LEVELS, "nine", "mini-nine", "control"}

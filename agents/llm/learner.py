@@ -43,6 +43,8 @@ class LanguageModelLearner(MinibatchLearner):
         ValueError: if there is a reference without a weight, or a weight without a reference.
     """
 
+    hyperparameter_names = ("num_minibatches", "objective")
+
     def __init__(
         self,
         policy: LanguageModelPolicy,
@@ -66,8 +68,15 @@ class LanguageModelLearner(MinibatchLearner):
         self.tokens_per_forward = tokens_per_forward
         self.log_probs = log_probs
 
+    def use_clip(self, clip_high: float) -> None:
+        """See `Learner.use_clip`; the clip is part of the objective."""
+        if self.objective.clip_high is None:
+            self.objective = replace(self.objective, clip_high=clip_high)
+
     def prepare(self, batch: Batch) -> Batch:
         """What the reference, and the model where the objective corrects the engine's, say of every completion."""
+        if not batch.groups:
+            return batch
         columns: dict[str, list[tuple[float, ...]]] = {}
         if self.objective.importance is not None:
             columns["old_log_probs"] = self._rescored(batch, self.policy.model)
@@ -80,6 +89,8 @@ class LanguageModelLearner(MinibatchLearner):
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         """See `Learner.update`; afterwards the policy generates with the new parameters."""
+        if not batch.groups:
+            return {}
         scalars = super().update(batch, on_minibatch)
         self.policy.publish()
         return {**scalars, **self._engine_gap(batch)}
@@ -108,7 +119,7 @@ class LanguageModelLearner(MinibatchLearner):
 
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
         loss, sampled, current = 0.0, _TaskMeans(minibatch.num_tasks), _TaskMeans(minibatch.num_tasks)
-        parts = self._parts(minibatch.groups, minibatch.weights)
+        parts = self._parts(minibatch.groups, minibatch.loss_weights)
         for n, (part, token_weights) in enumerate(parts, start=1):
             surrogate = self._surrogate(part)
             part_loss = -(token_weights * part.weights[:, None] * surrogate).sum()
@@ -155,14 +166,14 @@ class LanguageModelLearner(MinibatchLearner):
     def _per_task(self, batch: Batch, surrogate: Callable[[PackedGroups], torch.Tensor]) -> FloatArray:
         """(K,) weighted mean of a (R, T) surrogate over each task's tokens."""
         objectives = _TaskMeans(batch.num_tasks)
-        for part, token_weights in self._parts(batch.groups, batch.weights):
+        for part, token_weights in self._parts(batch.groups, batch.loss_weights):
             objectives.add(part, token_weights, surrogate(part))
         return objectives.over(self.policy.ranks)
 
     @torch.no_grad()
     def _rescored(self, batch: Batch, model: PreTrainedModel) -> list[tuple[float, ...]]:
         """The log-probabilities that a model gives to every completion of the batch, in their order."""
-        packed = self._packed(batch.groups, batch.weights)
+        packed = self._packed(batch.groups, batch.loss_weights)
         own: dict[int, tuple[float, ...]] = {}
         for micro_batch in self._micro_batches(packed):
             part = packed.rows(micro_batch.rows).to(model.device)
@@ -176,7 +187,7 @@ class LanguageModelLearner(MinibatchLearner):
         """How far the log-probabilities of the engine that drew the tokens are from the model's own."""
         if self.objective.importance is None:
             return {}
-        packed = self._packed(batch.groups, batch.weights)
+        packed = self._packed(batch.groups, batch.loss_weights)
         gap = packed.old_log_probs - packed.drawn_log_probs
         ratios = self.objective.importance(gap, packed.layout)[packed.mask > 0]
         sizes = gap.abs()[packed.mask > 0]

@@ -113,7 +113,7 @@ class Objective:
         ratios: of single tokens or of sequences.
         advantages: (N,) of a group.
         clip_low: ε_low.
-        clip_high: ε_high.
+        clip_high: ε_high; None for the method's, 0.28 without one.
         kl_coef: β, weight of the divergence from a reference policy.
         importance: corrects for an engine that does not draw from quite the policy that is trained, if it is to.
 
@@ -125,13 +125,13 @@ class Objective:
     ratios: Ratios = token_ratios
     advantages: Callable[[Group], FloatArray] = group_advantages
     clip_low: float = 0.2
-    clip_high: float = 0.28
+    clip_high: float | None = None
     kl_coef: float = 0.0
     importance: Importance | None = None
 
     def __post_init__(self) -> None:
         for name in ("clip_low", "clip_high", "kl_coef"):
-            if not getattr(self, name) >= 0:
+            if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 
     def surrogate(
@@ -144,7 +144,8 @@ class Objective:
     ) -> torch.Tensor:
         """(R, T) the clipped surrogate of every token, less β times its divergence from the reference."""
         ratios = self.ratios(log_probs - old_log_probs, layout)
-        value = clipped_surrogate(ratios, advantages, clip_low=self.clip_low, clip_high=self.clip_high)
+        clip_high = 0.28 if self.clip_high is None else self.clip_high
+        value = clipped_surrogate(ratios, advantages, clip_low=self.clip_low, clip_high=clip_high)
         if reference_log_probs is None:
             return value
         return value - self.kl_coef * divergence(log_probs, reference_log_probs)
@@ -184,8 +185,8 @@ def named_importance(name: str, cap: float) -> Importance | None:
     return IMPORTANCE[name](cap)
 
 
-def named_objective(name: str, *, max_tokens: int, clip_high: float, kl_coef: float = 0.0) -> Objective:
-    """An objective of `LOSSES`; `clip_high` is for ratios of tokens.
+def named_objective(name: str, *, max_tokens: int, clip_high: float | None = None, kl_coef: float = 0.0) -> Objective:
+    """An objective of `LOSSES`; `clip_high` is for ratios of tokens, and by default the method's.
 
     Raises:
         ValueError: if there is no such objective, or a number is negative.

@@ -39,9 +39,11 @@ class MLPLearner(MinibatchLearner):
         lr: learning rate.
         num_minibatches: optimiser steps for each batch.
         clip_low: ε_low.
-        clip_high: ε_high.
+        clip_high: ε_high; None for the method's.
         seed: of the minibatch shuffle.
     """
+
+    hyperparameter_names = ("lr", *MinibatchLearner.hyperparameter_names)
 
     def __init__(
         self,
@@ -50,13 +52,12 @@ class MLPLearner(MinibatchLearner):
         lr: float = 3e-3,
         num_minibatches: int = 4,
         clip_low: float = 0.2,
-        clip_high: float = 0.28,
+        clip_high: float | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(num_minibatches=num_minibatches, seed=seed)
-        self.policy = policy
+        super().__init__(num_minibatches=num_minibatches, seed=seed, clip_low=clip_low, clip_high=clip_high)
+        self.policy, self.lr = policy, lr
         self.engine = TorchTrainEngine(policy.network, lr=lr)
-        self.clip_low, self.clip_high = clip_low, clip_high
 
     @torch.no_grad()
     def objectives(self, batch: Batch) -> FloatArray:
@@ -105,7 +106,8 @@ def _flatten(batch: Batch) -> _Steps:
             lengths.append(len(rollout.steps))
     sizes = [len(group.rollouts) for group in batch.groups]
     advantages = np.concatenate([group_advantages(group) for group in batch.groups])
-    of_rollouts = (advantages.astype(np.float32), np.repeat(batch.weights, sizes), np.repeat(batch.task_ids, sizes))
+    of_groups = (np.repeat(values, sizes) for values in (batch.loss_weights, batch.task_ids))
+    of_rollouts = (advantages.astype(np.float32), *of_groups)
     of_steps = (torch.as_tensor(np.repeat(values, lengths)) for values in (*of_rollouts, np.arange(len(lengths))))
     of_advantages, weights, task_ids, rollouts = of_steps
     return _Steps(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mtgrpo_env.agents.checkpoints import atomic_file
-from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.metrics import worst_task
 
@@ -38,7 +38,7 @@ class RunHistory:
             with atomic_file(self.file) as rewritten:
                 rewritten.write_text("".join(_line(record) for record in self.records))
 
-    def add_step(self, report: StepReport) -> None:
+    def add_step(self, report: TrainMetrics) -> None:
         """Record a training step."""
         self._add("step", {field.name: getattr(report, field.name) for field in fields(report)})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter  # noqa: TID253  # this module is what needs it
 
-from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.types import FloatArray
 
@@ -43,7 +43,7 @@ class ScalarWriter:
             self._writer.add_custom_scalars(layout(names))
             self._writer.flush()
 
-    def add_step(self, report: StepReport) -> None:
+    def add_step(self, report: TrainMetrics) -> None:
         """Weights, shares, rewards and filter rates of every task, and the learner's scalars."""
         filtered = [1 - a / g if g else math.nan for a, g in zip(report.accepted, report.generated, strict=True)]
         for tag, values in {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from mtgrpo_env.agents.signals import Improve, once_per_step
 
 from mtgrpo_env.agents.base import Learner
 from mtgrpo_env.agents.llm.engines import Decoding
@@ -13,7 +14,6 @@ from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective
-from mtgrpo_env.agents.signals import Improve, once_per_step
 from mtgrpo_env.filters import every_group
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import Task, TaskSuite

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from mtgrpo_env import __version__
+from mtgrpo_env.extras import extra_of
 
 _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
@@ -19,9 +20,6 @@ _COMMANDS = {
     "score": "score stored responses",
     "export": "write a suite's problems as rows that other trainers load",
 }
-
-_EXTRAS = {"openai": "endpoints", "vllm": "gpu", "deepspeed": "deepspeed", "peft": "deepspeed", "sympy": "math"}
-"""Which extra brings a package; all others come with "train"."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
         return module.run(config)
     except ImportError as error:
-        extra = _EXTRAS.get(error.name or "", "train")
+        extra = extra_of(error.name)
         print(f"mtgrpo {command}: {error}. Try: pip install 'mtgrpo-env[{extra}]'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -9,7 +9,8 @@ from itertools import combinations
 from pathlib import Path
 
 from mtgrpo_env.envs.rows import Row, read_rows, shared_problems
-from mtgrpo_env.experiments.row_checks import checked_task, named_task, rows_judged_wrong
+from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.suite import Task
 
 _MAX_SHOWN = 5
@@ -20,7 +21,8 @@ class Config:
     """Check tasks by playing them (`check_task`), and data files for problems that two of them share."""
 
     tasks: tuple[str, ...] = ()
-    """Registered env ids like "MTReason/Zebra-v0", or classes of your own, "package.module:Class"."""
+    """Tasks and suites by name, such as mini or zebra-easy; registered env ids like "CartPole-v1"; or classes of your
+    own, "package.module:Class"."""
     rows: tuple[Path, ...] = ()
     """Files of rows, .parquet or .jsonl: each row's own answer must be judged correct, and no two files share one."""
     problems: int = 20
@@ -32,7 +34,7 @@ def run(config: Config) -> int:
     if not (config.tasks or config.rows):
         raise ValueError("expected --tasks or --rows, got neither")
     rows = {path: read_rows(path) for path in config.rows}
-    tasks = [named_task(name) for name in config.tasks]
+    tasks = read_tasks(config.tasks).tasks if config.tasks else ()
     is_good = [_print_task(task, config.problems) for task in tasks]
     is_good += [_print_rows(path, rows[path]) for path in rows]
     is_good += [_print_leaks(first, second, rows[first], rows[second]) for first, second in combinations(rows, 2)]

@@ -18,10 +18,10 @@ from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_
 from mtgrpo_env.agents.reports.comparison_report import REPORT, write_report
 from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.cli import train
-from mtgrpo_env.envs.mtreason import suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_suite
 from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
+from mtgrpo_env.named_tasks import read_tasks
 
 _POLL_SECONDS = 0.2
 _MAY_CHANGE = train.MAY_CHANGE - {"eval_every"}  # curves are compared point by point
@@ -247,5 +247,5 @@ def _horizon(config: Config, steps: int) -> int:
 
 def _task_names(config: Config) -> tuple[str, ...]:
     if not config.rows:
-        return suite_tasks(config.suite)
+        return read_tasks(config.suite).names
     return rows_suite([row for path in config.rows for row in read_rows(path)], seed=0).names

@@ -11,8 +11,8 @@ from rich.progress import track
 
 from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.envs.export import export_rows, fresh_problems, write_rows
-from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem, Split
 
@@ -53,5 +53,5 @@ def _problems(config: Config) -> tuple[TaskSuite, Iterable[Problem], int]:
         return suite, rows_problems(suite, rows), len(rows)
     if config.problems < 1:
         raise ValueError(f"problems must be at least 1, got {config.problems}")
-    suite = reason_suite(suite_tasks(config.suite), split=config.split, seed=config.seed)
+    suite = read_tasks(config.suite, split=config.split, seed=config.seed)
     return suite, fresh_problems(suite, config.problems), config.problems * suite.num_tasks

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtgrpo_env.cli.named import named_class
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.responses import Verifiers, judge, read_responses
+from mtgrpo_env.named_tasks import named_class
 
 _SAME_REWARD = 1e-6  # rewards closer than this differ by the digits they were stored with
 

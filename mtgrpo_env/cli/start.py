@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from mtgrpo_env.agents.checkpoints import atomic_folder
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
 from mtgrpo_env.envs.demonstrators import Demonstrators
-from mtgrpo_env.envs.mtreason import SUITES
+from mtgrpo_env.named_tasks import SUITES
 from mtgrpo_env.suite import TaskSuite
 
 _VERSION = 1  # of the recipe below: raise it when the same numbers would give another model

@@ -33,8 +33,8 @@ from mtgrpo_env.cli.engines import (
 )
 from mtgrpo_env.cli.run import Run
 from mtgrpo_env.cli.start import curriculum_for, starting_model
-from mtgrpo_env.envs.mtreason import reason_suite, suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_suite
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.shares import Amount, absolute_advantage, prompt
 from mtgrpo_env.suite import TaskSuite
 
@@ -159,7 +159,7 @@ def _suite(config: Config) -> TaskSuite:
     if config.rows:
         suite = rows_suite([row for path in config.rows for row in read_rows(path)], seed=config.seed)
     else:
-        suite = reason_suite(suite_tasks(config.suite), seed=config.seed)
+        suite = read_tasks(config.suite, seed=config.seed)
     if config.batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {config.batch_size}")
     return suite

@@ -13,22 +13,23 @@ from typing import IO, TypeVar
 
 from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage
 from mtgrpo_env.agents.reports.scores_table import Cell
-from mtgrpo_env.cli.problem_sets import named_problem_set, rows_problem_set
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import response_rows
 from mtgrpo_env.experiments.agent_options import AgentOptions, EndpointOptions
 from mtgrpo_env.experiments.benchmark_agents import Agent, AgentSpec, Unplayable, make_agent, spec_name
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
-from mtgrpo_env.problem_sets import ProblemSet
+from mtgrpo_env.named_tasks import TaskSpec, read_tasks
+from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task import Task
+from mtgrpo_env.task_registry import ROW_FILES
 from mtgrpo_env.types import Group
 
 _LOG = logging.getLogger(__name__)
-_ROW_FILES = (".jsonl", ".parquet")
 _LONGEST_NAME = 60
 
-SuiteSpec = str | Path | TaskSuite | ProblemSet
-"""A suite by name or by the file of its rows, a suite of which held-out problems are played, or the problems."""
+SuiteSpec = TaskSpec | Path | TaskSuite | ProblemSet
+"""What `read_tasks` reads, of which held-out problems are played; a file of rows, which are all played; or problems."""
 
 T = TypeVar("T")
 
@@ -75,8 +76,8 @@ def benchmark(
     Args:
         agents: one or several, by name as in `named_agent`, as a policy, or as what makes a policy for a suite; a
             mapping gives them names of its own.
-        suites: one or several, likewise: by name, such as "easy", "gym:Taxi-v4", "reasoning-gym:zebra_puzzles" or
-            "package.module:function"; a file of rows; a `TaskSuite`; or a `ProblemSet`.
+        suites: one or several, likewise: what `read_tasks` reads, such as "easy", "gym:Taxi-v4" or a class of one's
+            own; a file of rows; a `TaskSuite`; or a `ProblemSet`.
         problems: held-out problems of each task of a suite.
         rollouts: of each problem (n of avg@n, and the largest k of pass@k).
         seed: of problems, guesses and sampling.
@@ -208,18 +209,20 @@ class _Player:
 def _problem_set(name: str, spec: SuiteSpec, *, count: int, seed: int, extraction: Extraction) -> ProblemSet:
     if isinstance(spec, ProblemSet):
         return replace(spec, name=name)
-    if isinstance(spec, TaskSuite):
-        return ProblemSet(name, spec, tuple(spec.held_out(count)))
-    if isinstance(spec, Path) or spec.endswith(_ROW_FILES):
+    if isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(ROW_FILES)):
         return replace(rows_problem_set(Path(spec), extraction=extraction), name=name)
-    return replace(named_problem_set(spec, count=count, seed=seed, extraction=extraction), name=name)
+    suite = read_tasks(spec, seed=seed, extraction=extraction)
+    judged_by = "" if isinstance(spec, TaskSuite) else extraction
+    return ProblemSet(name, suite, tuple(suite.held_out(count)), judged_by=judged_by)
 
 
 def _suite_name(spec: SuiteSpec) -> str:
     if isinstance(spec, TaskSuite):
         names = ",".join(spec.names)
         return names if len(names) <= _LONGEST_NAME else f"{spec.names[0]} and {spec.num_tasks - 1} more"
-    return spec.name if isinstance(spec, ProblemSet) else str(spec)
+    if isinstance(spec, ProblemSet | Task):
+        return spec.name
+    return spec.__name__ if isinstance(spec, type) else str(spec)
 
 
 def _named(specs: T | Sequence[T] | Mapping[str, T], name_of: Callable[[T], str]) -> dict[str, T]:

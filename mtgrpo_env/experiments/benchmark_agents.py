@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mtgrpo_env.agents.reports.scores import TokenUsage
-from mtgrpo_env.cli.named import named_object
 from mtgrpo_env.evaluation import GroupCallback, RandomActions, evaluate_answers, evaluate_policy, guess, oracle
 from mtgrpo_env.experiments.agent_options import AgentOptions
+from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite

@@ -6,14 +6,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import gymnasium as gym
-
 from mtgrpo_env.checker import TaskCheckError, check_task
-from mtgrpo_env.cli.named import named_class
 from mtgrpo_env.envs.rows import Row, rows_problems, rows_suite
 from mtgrpo_env.evaluation import evaluate_answers, oracle
 from mtgrpo_env.suite import Task, TaskError
-from mtgrpo_env.text_env import TextEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +50,3 @@ def rows_judged_wrong(rows: Sequence[Row]) -> list[Row]:
         if not is_right:
             wrong.append(row)
     return wrong
-
-
-def named_task(name: str) -> Task:
-    """The task of a registered env id, or of a `TextEnv` class called "package.module:Class".
-
-    Raises:
-        ValueError: if there is neither.
-    """
-    if name not in gym.registry and ":" in name:
-        return Task.from_text(name, named_class(name, TextEnv))
-    try:
-        env = gym.make(name)
-    except gym.error.Error as error:
-        raise ValueError(f"expected a registered id or 'package.module:Class', got {name!r}: {error}") from error
-    is_text = isinstance(env.unwrapped, TextEnv)
-    env.close()
-    return Task.from_text(name, lambda: gym.make(name)) if is_text else Task.from_id(name)

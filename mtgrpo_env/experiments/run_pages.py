@@ -11,8 +11,8 @@ from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
 from mtgrpo_env.agents.reports.samples import StoredSample
-from mtgrpo_env.envs.mtreason import suite_tasks
 from mtgrpo_env.envs.rows import read_rows, rows_suite, task_type
+from mtgrpo_env.named_tasks import read_tasks
 
 _COMPARISON = "compare.json"
 
@@ -54,7 +54,7 @@ def _comparison(folder: Path) -> Comparison:
 def _task_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Of a run's tasks; those of rows are in its checkpoints, as the files may have gone."""
     if not config.get("rows"):
-        return suite_tasks(config["suite"])
+        return read_tasks(config["suite"]).names
     if checkpoint := newest_checkpoint(folder):
         return tuple(json.loads((checkpoint / "agent.json").read_text())["suite"]["names"])
     return rows_suite([row for path in config["rows"] for row in read_rows(path)], seed=0).names

@@ -25,9 +25,9 @@ import numpy as np
 import pytest
 from fakes import ScriptedPolicy
 from gymnasium import spaces
+from mtgrpo_env.agents.methods import METHODS, PRESETS, MethodConfig
 
 from mtgrpo_env.agents.base import Objectives, OnMinibatch, env_step_counts
-from mtgrpo_env.agents.methods import METHODS, PRESETS, MethodConfig
 from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.types import Batch, FloatArray, IntArray

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig, named_method
 from mtgrpo_env.agents.signals import AverageAccuracy, LatestReward, once_per_minibatch, once_per_step, unmeasured
-from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.carry_over import CarryOver
+
+from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.filters import lenient, released_lenient, strict
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer

@@ -7,13 +7,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from mtgrpo_env.agents.methods import METHODS, MethodConfig
+from mtgrpo_env.agents.signals import once_per_step, unmeasured
+from mtgrpo_env.carry_over import CarryOver
 
 from mtgrpo_env.advantages import group_advantages
-from mtgrpo_env.agents.methods import METHODS, MethodConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
-from mtgrpo_env.agents.signals import once_per_step, unmeasured
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
-from mtgrpo_env.carry_over import CarryOver
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.filters import every_group, strict
 from mtgrpo_env.logit_optimizers import AdamW

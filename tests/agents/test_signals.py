@@ -13,8 +13,6 @@ import pytest
 from fakes import ScriptedPolicy, guess_suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from mtgrpo_env.agents.base import Objectives, OnMinibatch
 from mtgrpo_env.agents.signals import (
     AverageAccuracy,
     Improve,
@@ -29,6 +27,8 @@ from mtgrpo_env.agents.signals import (
     summed_change,
     unmeasured,
 )
+
+from mtgrpo_env.agents.base import Objectives, OnMinibatch
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.filters import every_group

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-import mtgrpo_env
 from mtgrpo_env.cli import main
 
 TASKS = ("zebra-mini", "countdown-mini")
@@ -77,14 +75,6 @@ def refused(command: RunCommand) -> Callable[..., str]:
         return line
 
     return run
-
-
-@pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
-    """Environment variables of another process that imports what this one does, on one thread."""
-    root = str(Path(mtgrpo_env.__file__).parents[1])
-    paths = [root, os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from faulty_server import faulty_server
 
-from mtgrpo_env.envs.mtreason import SUITES
+from mtgrpo_env.named_tasks import SUITES
 
 RunCommand = Callable[..., Any]
 
@@ -157,7 +157,7 @@ def test_a_prompt_that_fills_the_context_is_refused(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--suite", "mniature"), "suite must be one of ['mini', 'mini_medium'"),
+        (("--suite", "mniature"), "or a suite, one of ['mini', 'mini_medium'"),
         (("--suite", "zebra-enormous"), "level of task 'zebra' must be one of"),
         (("--suite", "zebra-easy,zebra-easy"), "task names must be unique"),
         (("--problems", "0"), "problems must be at least 1, got 0"),

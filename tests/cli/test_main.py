@@ -69,7 +69,7 @@ def test_a_package_that_is_not_installed_is_named_with_its_cure(
     monkeypatch.setitem(sys.modules, "tyro", None)
     line = refused("tasks")
     assert "tyro" in line
-    assert line.endswith("pip install 'mtgrpo-env[train]'")
+    assert line.endswith("pip install 'mtgrpo-env[cli]'")
 
 
 def test_an_interrupt_ends_a_command_with_one_line(command: RunCommand) -> None:

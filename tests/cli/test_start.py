@@ -17,7 +17,8 @@ from mtgrpo_env.cli.start import (
     starting_model_name,
 )
 from mtgrpo_env.envs.demonstrators import Demonstrators
-from mtgrpo_env.envs.mtreason import SUITES, reason_suite
+from mtgrpo_env.envs.mtreason import reason_suite
+from mtgrpo_env.named_tasks import SUITES
 
 
 def test_the_three_task_start_is_the_one_that_the_results_were_made_from() -> None:

@@ -36,8 +36,9 @@ from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.cli import main
 from mtgrpo_env.cli.train import Config, build_method
-from mtgrpo_env.envs.mtreason import SUITES, reason_suite
+from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.named_tasks import SUITES
 from mtgrpo_env.task_weights_baselines import SequentialWeights
 
 RunCommand = Callable[..., Any]

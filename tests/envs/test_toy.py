@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from mtgrpo_env.agents.methods import METHODS, MethodConfig
+
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.checker import check_task
 from mtgrpo_env.envs.toy import LockEnv, graded_suite

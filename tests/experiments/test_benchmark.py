@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import ScriptedPolicy, guess_suite
+from fakes import ScriptedPolicy, Sum, guess_suite
 
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.envs.toy import toy_suite
@@ -75,6 +75,11 @@ def test_suites_and_problem_sets_are_played_as_they_are() -> None:
     assert of_suite.suite == ",".join(suite.names)
     assert of_set.suite == "ten"
     assert of_suite.fingerprint == of_set.fingerprint
+
+
+def test_a_task_class_of_ones_own_is_a_suite() -> None:
+    result = benchmark("oracle", Sum, problems=3)
+    assert accuracies(result) == {("oracle", "Sum"): 1.0}
 
 
 def test_names_stay_apart_and_what_is_given_twice_is_played_once() -> None:
@@ -151,7 +156,7 @@ def test_a_callback_follows_responses_problems_and_results_and_nothing_is_printe
     [
         (3, "mini", {}, "an agent must be a name, a policy with a method act, or what makes one, got 3"),
         (lambda suite: None, "mini", {}, "must make a policy with a method act, got None"),
-        ("oracle", "mniature", {}, "suite must be one of"),
+        ("oracle", "mniature", {}, "task must be one of"),
         ("oracle", "mini", {"rollouts": 0}, "rollouts must be at least 1, got 0"),
         ("oracle", "mini", {"problems": 0}, "problems must be at least 1, got 0"),
         ("oracle", toy_suite(2), {"problems": 0}, "problems must be at least 1, got 0"),

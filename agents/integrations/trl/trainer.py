@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from mtgrpo_env.agents.signals import LatestReward, RecentAccuracy, RewardEstimate
 from torch.utils.data import DataLoader, Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -30,7 +31,6 @@ from mtgrpo_env.agents.integrations.trl.rounds import (
 )
 from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite
 from mtgrpo_env.agents.integrations.trl.settings import check_settings, task_of_each_row
-from mtgrpo_env.agents.signals import LatestReward, RecentAccuracy, RewardEstimate
 from mtgrpo_env.filters import lenient
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.quota_sampler import QuotaSampler

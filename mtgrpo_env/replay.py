@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.plans import BatchPlan
+from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Group
 
-_FILE = "carry_over.pkl"
+_FILE = "replay.pkl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +28,23 @@ class _Held:
     uses: int = 0
 
 
-class CarryOver:
+class ReplayBuffer(Stateful):
     """Informative groups kept for the next batches: the surplus, and those trained on, to fill what is lacking.
 
-    A group of a task that seldom has a gradient is dear. It is offered to the batches after its own as long as it is
-    young and has not been trained on too often; one that was trained on before is only a spare. Each brings the
+    A group of a task that seldom has a gradient is expensive. It is offered to the batches after its own as long as it
+    is young and has not been trained on too often; one that was trained on before is only a spare. Each brings the
     log-probabilities it was drawn with, so the importance ratio of the objective is right, and its clip at work,
     whatever the policy has become since.
 
     Args:
         max_age: batches to which a group is offered after its own.
-        max_uses: batches in which it is trained on, its own among them; 1 carries over the surplus alone.
+        max_uses: batches in which it is trained on, its own among them; 1 keeps the surplus alone.
 
     Raises:
         ValueError: if an argument is below 1.
     """
+
+    hyperparameter_names = ("max_age", "max_uses")
 
     def __init__(self, *, max_age: int = 3, max_uses: int = 3) -> None:
         for name, value in (("max_age", max_age), ("max_uses", max_uses)):
@@ -49,7 +52,7 @@ class CarryOver:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self.max_age = max_age
         self.max_uses = max_uses
-        self._held: list[_Held] = []  # oldest first
+        self._held: tuple[_Held, ...] = ()  # oldest first
 
     def __len__(self) -> int:
         return len(self._held)
@@ -62,11 +65,24 @@ class CarryOver:
 
     def keep(self, plan: BatchPlan, groups: Sequence[Group], selected: Sequence[int]) -> None:
         """Of the groups of a finished plan, those offered first, keep what can be of use to the next ones."""
-        offered = [replace(held, offers=held.offers + 1) for held in self._held]
-        at_hand = [*offered, *map(_Held, groups[len(offered) :])]
         used = set(selected)
-        held = [replace(one, uses=one.uses + (i in used)) for i, one in enumerate(at_hand) if plan.informative[i]]
-        self._held = [one for one in held if one.offers < self.max_age and one.uses < self.max_uses]
+        offered = {id(group): i in used for i, group in enumerate(groups[: plan.replayed])}
+        held = [
+            replace(one, offers=one.offers + 1, uses=one.uses + offered[id(one.group)])
+            if id(one.group) in offered
+            else one
+            for one in self._held
+        ]
+        informative = (i for i in range(plan.replayed, len(groups)) if plan.informative[i])
+        held += [_Held(groups[i], uses=int(i in used)) for i in informative]
+        self._held = tuple(one for one in held if one.offers < self.max_age and one.uses < self.max_uses)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The groups themselves, in memory; `save` writes them as data."""
+        return {"held": self._held}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._held = tuple(state["held"])
 
     def save(self, folder: Path) -> None:
         """Write the groups into `folder`.
@@ -84,7 +100,7 @@ class CarryOver:
         Raises:
             ValueError: if the file is damaged, or holds anything but numbers, text, arrays and records.
         """
-        self._held = _loaded((folder / _FILE).read_bytes())
+        self._held = tuple(_loaded((folder / _FILE).read_bytes()))
 
 
 def _dumped(value: Any) -> bytes:
@@ -92,7 +108,7 @@ def _dumped(value: Any) -> bytes:
     try:
         _PlainPickler(file).dump(value)
     except (pickle.PickleError, AttributeError, TypeError) as error:
-        raise ValueError(f"carried groups must be plain data: {error}") from error
+        raise ValueError(f"replayed groups must be plain data: {error}") from error
     return file.getvalue()
 
 
@@ -100,7 +116,7 @@ def _loaded(data: bytes) -> Any:
     try:
         return _PlainUnpickler(io.BytesIO(data)).load()
     except Exception as error:  # damaged data can raise anything
-        raise ValueError(f"carried groups must be plain data: {error}") from error
+        raise ValueError(f"replayed groups must be plain data: {error}") from error
 
 
 class _PlainPickler(pickle.Pickler):

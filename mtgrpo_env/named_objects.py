@@ -1,4 +1,4 @@
-"""Classes and functions that a command is given by name."""
+"""Python objects by name: "package.module:name", as options and registries write them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def named_object(name: str) -> Any:
-    """What is called "package.module:name"; modules in the working directory are found too.
+    """The object called "package.module:name"; modules in the working directory are found too.
 
     Raises:
-        ValueError: if there is no such thing.
+        ValueError: if there is no such object.
     """
     module, _, attribute = name.partition(":")
     if str(Path.cwd()) not in sys.path:
