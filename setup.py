@@ -23,6 +23,7 @@ DEV = [
     *DOCS,
     "build>=1.2",
     "hypothesis>=6.100",
+    "import-linter>=2.17",
     "pre-commit>=3.7",
     "pyright>=1.1.400",
     "pytest>=8",
