@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -14,7 +14,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from mtgrpo_env.agents.reports.history import Record, read_history
-from mtgrpo_env.cli import train
 from mtgrpo_env.experiments.jobs import Job
 from mtgrpo_env.metrics import worst_task
 
@@ -33,7 +32,7 @@ class Shown(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def config(self) -> train.Config: ...
+    def config(self) -> Any: ...
 
 
 @dataclass(slots=True)
