@@ -19,7 +19,6 @@ from mtgrpo_env.agents.base import Objectives
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import (
     LOSSES,
@@ -30,6 +29,7 @@ from mtgrpo_env.agents.neural.losses import (
     sequence_mean,
     token_mean,
 )
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights
