@@ -2,8 +2,8 @@
 
     python docs/package_map.py docs/images/package_map.png
 
-A box is a package, with its modules; an arrow leads from what imports to what is imported. Packages stand above all that
-they import; an arrow that others imply, as from the top to the core, is left out.
+A box is a package, with its modules; an arrow leads from what imports to what is imported. Every package is above all
+that it imports; an arrow that others imply, as from the top to the core, is left out.
 """
 
 from __future__ import annotations

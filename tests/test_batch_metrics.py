@@ -44,7 +44,9 @@ NUMBERS = {
     "filter_rate",
 }
 OF_A_BATCH = NUMBERS - {"reward", "improvement", "token_share"}
-AMOUNTS = arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 6)), elements=st.floats(0, 1e6))
+AMOUNTS = arrays(
+    np.float64, st.tuples(st.integers(1, 4), st.integers(1, 6)), elements=st.just(0.0) | st.floats(1e-6, 1e6)
+)
 COUNTS = st.lists(st.integers(0, 50), min_size=3, max_size=3)
 
 
