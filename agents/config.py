@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.files import atomic_file
+from mtgrpo_env.task_registry import ROW_FILES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +176,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         for name, least in _AT_LEAST.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        self._check_engines()
+        self._check_combinations()
         takes = options_of(named_method(self.method))
         for name in self.method_options:
             if name not in takes:
@@ -202,7 +203,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         urls = self.rollouts.split(",")
         return urls if all(url.startswith(("http://", "https://")) for url in urls) else []
 
-    def _check_engines(self) -> None:
+    def _check_combinations(self) -> None:
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
             raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {self.rollouts!r}")
         if self.engine == "torch" and self.dtype != "float32":
@@ -211,6 +212,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
         self._refuse_unless(self.model is None, "the tiny model", "start")
+        if self.model is None and any(part.endswith(ROW_FILES) for task in self.tasks for part in task.split(",")):
+            raise ValueError("rows need a model: the tiny one is warm-started on generated puzzles only")
 
     def _refuse_unless(self, is_used: bool, by: str, *names: str) -> None:
         for name in names:

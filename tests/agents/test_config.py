@@ -146,6 +146,7 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"method": "dapo", "tolerance": 0.1}, "tolerance is no option of the method 'dapo', which takes []"),
         ({"method": "mt-grpo-0.9", "reward_coef": 0.1}, "reward_coef is no option of the method 'mt-grpo-0.9'"),
         ({"weight_lr": 0.1}, "weight_lr is no option of the method 'quota-mt-grpo', which takes ['tolerance']"),
+        ({"tasks": ("mini", "a.jsonl,b.jsonl")}, "rows need a model: the tiny one is warm-started on"),
         ({"tasks": ()}, "tasks must be a string, or at least one in a list, got ()"),
     ],
 )
