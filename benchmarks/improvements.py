@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mtgrpo_env.agents.signals import Improve, in_passing, on_some_groups, once_per_step, unmeasured
+from mtgrpo_env.cli.start import curriculum_for, starting_model
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -26,7 +27,6 @@ from rich.progress import track
 from mtgrpo_env.agents.base import Learner
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.cli.start import curriculum_for, starting_model
 from mtgrpo_env.cli.train import Config, build_agent
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.types import Batch, FloatArray

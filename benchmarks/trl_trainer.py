@@ -24,6 +24,7 @@ import torch
 import tyro
 from datasets import Dataset
 from matplotlib.figure import Figure
+from mtgrpo_env.cli.start import curriculum_for, starting_model
 from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
@@ -34,7 +35,6 @@ from mtgrpo_env.agents.integrations.trl import MTGRPOTrainer
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.reports.figure_style import color, write
-from mtgrpo_env.cli.start import curriculum_for, starting_model
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
 from mtgrpo_env.named_tasks import SUITES, read_tasks

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep, newest_checkpoint, recover
 from mtgrpo_env.agents.methods import METHODS, PRESETS, Method, MethodConfig
+from mtgrpo_env.cli.dry_run import Plan, print_plan, prompt_tokens, sampled
 from rich.console import Console
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Qwen2Config
 
-from mtgrpo_env.agents.checkpoints import checkpoint_folder, keep, newest_checkpoint, recover
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.memory import ModelSize, Setup
@@ -32,7 +33,6 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective, sequence_mean
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
-from mtgrpo_env.cli.dry_run import Plan, print_plan, prompt_tokens, sampled
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.named_tasks import SUITES
 from mtgrpo_env.suite import TaskSuite

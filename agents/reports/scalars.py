@@ -22,7 +22,7 @@ _LAYOUT = {
 }
 """Categories of custom scalars, and the quantities in the chart of a task."""
 _EVENTS = "events.out.tfevents.*"
-_OF_STEP = ("rollout_seconds", "update_seconds", "rounds", "rollouts", "carried")
+_OF_STEP = ("rollout_seconds", "update_seconds", "rounds", "rollouts", "replayed")
 
 
 class ScalarWriter:

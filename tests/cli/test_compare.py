@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mtgrpo_env.cli.compare_display import CompareDisplay
+from mtgrpo_env.cli.jobs import Job
 from rich.console import Console
 
 from mtgrpo_env.agents.reports.comparison_report import FIGURES
 from mtgrpo_env.cli import compare, main
-from mtgrpo_env.cli.compare_display import CompareDisplay
-from mtgrpo_env.cli.jobs import Job
 
 RunCommand = Callable[..., Any]
 
