@@ -8,7 +8,7 @@ print(trainer.evaluate())      # a table, worst task first
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.display import Display
 from mtgrpo_env.agents.llm.build import build_agent, build_method, check_engines, init_ranks, leave_ranks
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
-from mtgrpo_env.agents.llm.warm_start import warm_start_for, warm_started_model
+from mtgrpo_env.agents.llm.warm_start import Lesson, warm_start_for, warm_started_model
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, first_before_others
@@ -30,13 +30,12 @@ from mtgrpo_env.agents.reports.history import Record, RunHistory
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.agents.stop_request import StopRequest
 from mtgrpo_env.evaluation import Evaluation
-from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
-from mtgrpo_env.types import Problem
+from mtgrpo_env.types import Group, Problem
 
 _FAILURES = (TaskError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
-TaskSpecs = str | TaskSuite | Sequence[str | type[TextEnv[Any]] | Task]
 
 
 class TrainingError(RuntimeError):
@@ -87,12 +86,14 @@ class Trainer:
         self,
         model: str | Path | None = None,
         *,
-        tasks: TaskSpecs | None = None,
+        tasks: TaskSpec | Iterable[TaskSpec] | TaskSuite | None = None,
         out: str | Path | None = None,
         config: TrainConfig | None = None,
         callbacks: Sequence[TrainerCallback] | None = None,
     ) -> None:
         config = config or TrainConfig()
+        if tasks is not None and not isinstance(tasks, TaskSuite):
+            tasks = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str) else [tasks]
         given: dict[str, Any] = {"model": model and str(model), "out": out and Path(out)}
         if tasks is not None:
             given["tasks"] = _names_of(tasks)
@@ -212,9 +213,9 @@ class Trainer:
         return agent
 
     def _warm_started(self) -> Path:
-        def on_step(*lesson_step_loss: Any) -> None:
+        def on_step(lesson: Lesson, step: int, loss: float) -> None:
             for callback in self._active:
-                callback.on_lesson_step(self, *lesson_step_loss)
+                callback.on_lesson_step(self, lesson, step, loss)
 
         names, config = self.suite.names, self.config
         warm_start = warm_start_for(names, config.start)
@@ -242,7 +243,7 @@ class Trainer:
             self._save()
 
     def _evaluate(self) -> None:
-        def on_group(group: Any) -> None:
+        def on_group(group: Group) -> None:
             for callback in self._active:
                 callback.on_group(self, group)
 
@@ -274,15 +275,12 @@ class Trainer:
         raise TrainingError(f"{what}\n{kept}") from error
 
 
-def _names_of(tasks: TaskSpecs) -> tuple[str, ...]:
+def _names_of(tasks: Sequence[TaskSpec] | TaskSuite) -> tuple[str, ...]:
     """What a run's options record of its tasks, by which another run is told from it."""
-    if isinstance(tasks, TaskSuite):
-        return tasks.names
-    parts = [tasks] if isinstance(tasks, str) or not isinstance(tasks, Sequence) else tasks
-    return tuple(map(_name_of, parts))
+    return tasks.names if isinstance(tasks, TaskSuite) else tuple(map(_name_of, tasks))
 
 
-def _name_of(task: Any) -> str:
+def _name_of(task: TaskSpec) -> str:
     if isinstance(task, Task):
         return task.name
-    return f"{task.__module__}:{task.__qualname__}" if isinstance(task, type) else str(task)
+    return f"{task.__module__}:{task.__qualname__}" if isinstance(task, type) else task

@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from mtgrpo_env.agents.signals import Improve, in_passing, on_some_groups, once_per_step, unmeasured
-from mtgrpo_env.cli.start import curriculum_for, starting_model
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
 from mtgrpo_env.agents.base import Learner
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import build_agent
+from mtgrpo_env.agents.llm.warm_start import warm_start_for, warm_started_model
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.cli.train import Config, build_agent
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.types import Batch, FloatArray
 
@@ -64,11 +64,11 @@ class Bench:
 
 def trained(bench: Bench, *, steps: int, seed: int) -> tuple[MTGRPOAgent, float]:
     """The agent after its training, and the mean CPU seconds of generating a batch."""
-    config = Config(method="mt-grpo@paper", seed=seed, device="cpu")
-    suite = read_tasks(config.suite, seed=seed)
+    config = TrainConfig(method="mt-grpo", seed=seed, device="cpu")
+    suite = read_tasks(config.tasks, seed=seed)
     folder = RUNS / f"seed-{seed}"
-    start = starting_model(folder, suite, curriculum_for(suite.names), seed=seed, console=Console())
-    agent = build_agent(config, suite, str(start), OneRank())
+    start = warm_started_model(folder, suite, warm_start_for(suite.names), seed=seed)
+    agent = build_agent(config, suite, str(start))
     agent.improve = bench
     sample, spent = agent._sample, []
 

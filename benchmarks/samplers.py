@@ -22,9 +22,9 @@ from matplotlib.figure import Figure
 from mtgrpo_env.carry_over import CarryOver
 from rich.console import Console
 
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import build_agent
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
-from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.cli.train import Config, build_agent
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
@@ -172,7 +172,7 @@ def seconds_of_a_step(*, steps: int = 5) -> float:
         tokenizer = tiny_tokenizer()
         tiny_model(tokenizer, TinyModelConfig(), seed=0).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        agent = build_agent(Config(method="grpo", batch_size=TRAINED_BATCH, device="cpu"), suite, folder, OneRank())
+        agent = build_agent(TrainConfig(method="grpo", batch_size=TRAINED_BATCH, device="cpu"), suite, folder)
     agent.train(1)
     started = time.process_time()
     agent.train(steps)

@@ -20,6 +20,7 @@ from mtgrpo_env.envs.records import Record, read_records
 from mtgrpo_env.envs.science import sciknoweval_row
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
+from mtgrpo_env.task_registry import task_class, task_names
 from mtgrpo_env.text_env import Provenance, TextEnv, Verdict, split_of
 from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
 
@@ -255,8 +256,7 @@ def _from_sciknoweval(record: Record) -> Record:
 
 
 def _problem(task: BoxedTask[Any], row: Row) -> Any:
-    owner = reason_tasks().get(row.task)
-    if owner is not None and not isinstance(task, owner):
+    if row.task in task_names() and not isinstance(task, task_class(row.task)):
         raise ValueError(f"{row.source}: expected a row of {type(task).__name__}, got one of {row.task!r}")
     try:
         # The prompt, not `row.question`: it is what the policy reads, so it is what a guess may go by.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,7 +32,7 @@ from mtgrpo_env.stateful import Stateful, plain, refuse_other_hyperparameters
 from mtgrpo_env.task_weights import DisparityWeights, TaskWeights
 from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, TaskStats
 
-GenerateGroups = Callable[[Sequence[Problem]], Sequence[Group]]
+GenerateGroups = Callable[[Sequence[Problem]], Iterable[Group]]
 """Rolls out a round of problems: a group of rollouts of each, in the order of the problems."""
 
 BATCH_SIZE = 32
@@ -339,7 +339,8 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             raise ValueError(f"batch_size must be that of the sampler, {self.sampler.batch_size}, got {batch_size}")
 
 
-def _checked_groups(problems: Sequence[Problem], groups: Sequence[Group]) -> Sequence[Group]:
+def _checked_groups(problems: Sequence[Problem], generated: Iterable[Group]) -> list[Group]:
+    groups = list(generated)
     if [group.problem for group in groups] != list(problems):
         given = f"{len(groups)} groups" if len(groups) != len(problems) else "groups of others, or in another order"
         raise ValueError(f"expected a group of each of the {len(problems)} problems, in their order, got {given}")

@@ -110,6 +110,7 @@ def tasks_of(
 
     Raises:
         ValueError: naming what is known, if a spec stands for nothing.
+        ImportError: if a task's package is not installed.
 
     >>> tasks_of("countdown-mini, CartPole-v1")
     (Task('countdown-mini'), Task('CartPole-v1', success_threshold=475.0))
@@ -152,8 +153,10 @@ def tasks_from(name: str) -> Collection[Task]:
 def _parts(specs: Iterable[TaskSpec]) -> Iterator[TaskSpec]:
     """The specs, with lists in strings and named suites taken apart."""
     for spec in specs:
-        if not isinstance(spec, str):
+        if isinstance(spec, type | Task):
             yield spec
+        elif not isinstance(spec, str):
+            raise ValueError(f"a task must be a name, a class or a Task, got {spec!r:.80}")
         elif (prefix := _prefix(spec)) in _PREFIXES:
             yield from (f"{prefix}:{name.strip()}" for name in spec.partition(":")[2].split(","))
         elif "," in spec:
@@ -189,7 +192,8 @@ def _registered(name: str, level: str, extraction: str) -> Task:
         return Task.from_text(name, partial(env_type, render_mode="ansi"))
     if level not in env_type.LEVELS:
         raise ValueError(f"level of task {name!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
-    return Task.from_text(f"{name}-{level}", partial(env_type, level, extraction=extraction, render_mode="ansi"))
+    make: Callable[..., AnyEnv] = env_type
+    return Task.from_text(f"{name}-{level}", partial(make, level, extraction=extraction, render_mode="ansi"))
 
 
 def _reasoning_gym_task(name: str) -> Task:

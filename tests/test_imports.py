@@ -1,28 +1,20 @@
 """Imports run one way, and importing the package is cheap."""
 
 import ast
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from public_names import NOT_YET
+
+import mtgrpo_env
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"core": ROOT / "mtgrpo_env", "envs": ROOT / "envs", "agents": ROOT / "agents"}
 MODELS = {"torch", "transformers", "vllm", "deepspeed", "trl", "datasets"}
 HEAVY = {*MODELS, "sympy", "pyarrow", "openai", "verifiers", "tyro", "rich", "matplotlib", "tensorboard"}
-
-# For each module of the core, the modules of ours that it may import.
-CORE_ORDER = [
-    {"types"},
-    {"spaces", "filters", "metrics", "logit_optimizers", "plans", "recent_shares"},
-    {"text_env", "task_weights", "samplers", "advantages", "carry_over"},
-    {"suite", "hostile", "task_weights_baselines", "samplers_released", "shares"},
-    {"quota_sampler"},
-    {"rollout", "schedule", "problem_sets"},
-    {"conversations", "episode_statistics", "vector_infos", "multi_task_env", "evaluation", "checker"},
-    {"vector"},
-]
 
 
 def sources() -> dict[str, Path]:
@@ -62,32 +54,50 @@ def test_the_walk_finds_the_package() -> None:
     assert {"mtgrpo_env.types", "mtgrpo_env.envs.countdown", "mtgrpo_env.agents.llm.learner"} <= SOURCES.keys()
 
 
-@pytest.mark.parametrize("module", sorted(SOURCES))
-def test_imports_run_one_way(module: str) -> None:
-    ours = {name for name in imported(SOURCES[module]) if name.split(".")[0] == "mtgrpo_env"}
-    if module.startswith("mtgrpo_env.cli") or module == "mtgrpo_env.__main__":
-        return
-    assert not [name for name in ours if name.startswith("mtgrpo_env.cli")]
-    if module.startswith("mtgrpo_env.experiments"):
-        return
-    if not module.startswith("mtgrpo_env.agents"):
-        assert not [name for name in ours if name.startswith("mtgrpo_env.agents")]
-    if not module.startswith("mtgrpo_env.envs"):
-        assert not [name for name in ours if name.startswith("mtgrpo_env.envs")]
+def test_the_import_contracts_hold() -> None:
+    """One way, from the core up, and no cycle: `[tool.importlinter]` in pyproject.toml."""
+    pytest.importorskip("importlinter", reason="import-linter comes with the extra dev")
+    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+    assert f"Analyzed {len(SOURCES)} files" in done.stdout  # the linked folders too
 
 
-def test_the_core_is_layered() -> None:
-    below: set[str] = set()
-    listed: set[str] = set()
-    for layer in CORE_ORDER:
-        listed |= layer
-        for name in layer:
-            ours = imported(SOURCES[f"mtgrpo_env.{name}"])
-            used = {other.split(".")[1] for other in ours if other.startswith("mtgrpo_env.")}
-            assert used <= below, f"{name} imports {used - below}"
-        below |= layer
-    modules = {path.stem for path in PACKAGES["core"].glob("*.py")} - {"__init__", "__main__"}
-    assert modules == listed
+@pytest.mark.parametrize("folder", ["agents", "envs"])
+@pytest.mark.parametrize("module", ["{}", "{}.base", "{}.countdown"])
+def test_a_folder_of_the_checkout_is_no_package_of_its_own(folder: str, module: str) -> None:
+    code = f"import {module.format(folder)}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: import mtgrpo_env.{folder} instead of {folder}: ")
+
+
+def test_every_public_name_is_found_and_none_is_a_module() -> None:
+    assert list(mtgrpo_env._MODULES) == mtgrpo_env.__all__ == sorted(mtgrpo_env.__all__)
+    assert set(mtgrpo_env.__all__) <= set(dir(mtgrpo_env))
+    assert not set(mtgrpo_env.__all__) & {module.name for module in pkgutil.iter_modules(mtgrpo_env.__path__)}
+    for name in set(mtgrpo_env.__all__) - NOT_YET:
+        assert getattr(mtgrpo_env, name).__name__ == name
+
+
+def test_type_checkers_see_the_public_names_where_they_are() -> None:
+    (branch,) = [node for node in tree_of(SOURCES["mtgrpo_env"]).body if isinstance(node, ast.If)]
+    seen = {alias.name: node.module for node in branch.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen == {name: f"mtgrpo_env.{module}" for name, module in mtgrpo_env._MODULES.items()}
+
+
+def test_a_name_that_is_not_public_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="module 'mtgrpo_env' has no attribute 'strict'"):
+        mtgrpo_env.strict  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_name_that_needs_a_package_says_which_extra_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(mtgrpo_env._MODULES, "MLPPolicy", "agents.neural.mlp")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "mtgrpo_env.agents.neural.mlp", raising=False)
+    with pytest.raises(ImportError, match=r"^MLPPolicy needs torch: pip install 'mtgrpo-env\[train\]'$") as caught:
+        mtgrpo_env.MLPPolicy  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+    assert caught.value.name == "torch"
 
 
 @pytest.mark.parametrize("module", sorted(SOURCES))

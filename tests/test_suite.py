@@ -255,6 +255,29 @@ def test_any_registered_env_is_a_task_under_its_id_or_a_name() -> None:
         Task.from_id("NoSuchEnv-v0")
 
 
+def test_a_suite_is_a_readable_collection_of_its_tasks_by_name() -> None:
+    own = Task("own", Guess, success_threshold=0.5)
+    suite = TaskSuite(["countdown-easy", "CartPole-v1", Sum, own], split="test", seed=3)
+    assert len(suite) == suite.num_tasks == 4
+    assert list(suite) == list(suite.tasks)
+    assert suite["own"] is own
+    assert ("countdown-easy" in suite, "countdown" in suite) == (True, False)
+    assert repr(suite) == "TaskSuite(['countdown-easy', 'CartPole-v1', 'Sum', 'own'], split='test', seed=3)"
+    assert [repr(task) for task in suite][2:] == ["Task('Sum')", "Task('own', success_threshold=0.5)"]
+
+
+def test_a_name_that_is_not_in_the_suite_is_refused_with_those_that_are() -> None:
+    with pytest.raises(ValueError, match=r"task must be one of \['a', 'b'\], got 'c'"):
+        suite_of(["a", "b"])["c"]
+
+
+def test_a_text_env_by_its_id_keeps_its_splits_apart() -> None:
+    task = Task.from_id("MTReason/Zebra-v0", env_options={"level": "mini"})
+    assert task.options == Task.from_text("zebra", task.make).options
+    assert TaskSuite([task]).next_problem(0).options == {"split": "train"}
+    assert Task.from_id("CartPole-v1").options == {}
+
+
 # Misuse
 
 

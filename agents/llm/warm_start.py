@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -135,12 +135,8 @@ def warm_started_name(names: Sequence[str], warm_start: WarmStart, *, seed: int)
     return f"start-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-class OnLessonStep(Protocol):
-    """Follows a warm start."""
-
-    def __call__(self, lesson: Lesson, step: int, loss: float) -> None:
-        """A step of a lesson was taken."""
-        ...
+OnLessonStep = Callable[[Lesson, int, float], None]
+"""Follows a warm start: called with the lesson, the number of its step that was taken, and the loss."""
 
 
 def warm_started_model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,9 @@ class Method:
     improvement: MakeImprovementSignal | None = None
     replay: ReplayBuffer | None = None
 
-    def curriculum(self, problems: ProblemStream, *, share_by: GroupMeasure = count_groups) -> Curriculum:
+    def curriculum(
+        self, problems: ProblemStream | Sequence[str], *, share_by: GroupMeasure = count_groups
+    ) -> Curriculum:
         """The curriculum of this method on problems of as many tasks."""
         return Curriculum(
             problems,

@@ -12,8 +12,6 @@ import pytest
 
 from mtgrpo_env.cli import main
 
-TASKS = ("zebra-mini", "countdown-mini")
-
 
 @dataclass(frozen=True)
 class Result:
