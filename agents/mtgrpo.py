@@ -113,7 +113,7 @@ class MTGRPOAgent:
         self.step += 1
         self.rollouts += batch.num_rollouts
         return TrainMetrics(
-            **BatchMetrics.of(batch).amounts,
+            **BatchMetrics.of(batch).record,
             step=self.step,
             rewards=self.curriculum.rewards,
             improvements=improvements.sum(axis=0),

@@ -25,6 +25,7 @@ from rich.console import Console
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.build import build_agent
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
+from mtgrpo_env.batch_metrics import shares
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
@@ -139,8 +140,7 @@ def _generate(plan: BatchPlan, rates: FloatArray, rng: np.random.Generator) -> l
 
 
 def _share(task_ids: Sequence[int], weights: FloatArray, num_tasks: int) -> FloatArray:
-    counts = np.bincount(np.asarray(task_ids, dtype=np.int64), weights=weights, minlength=num_tasks)
-    return counts / max(counts.sum(), 1e-12)
+    return shares(np.bincount(np.asarray(task_ids, dtype=np.int64), weights=weights, minlength=num_tasks))
 
 
 def _distance(shares: Sequence[FloatArray], z: FloatArray) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 
@@ -192,7 +192,7 @@ def _registered(name: str, level: str, extraction: str) -> Task:
         return Task.from_text(name, partial(env_type, render_mode="ansi"))
     if level not in env_type.LEVELS:
         raise ValueError(f"level of task {name!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
-    make: Callable[..., AnyEnv] = env_type
+    make = cast("Callable[..., AnyEnv]", env_type)  # by the contract of `register_task`
     return Task.from_text(f"{name}-{level}", partial(make, level, extraction=extraction, render_mode="ansi"))
 
 

@@ -106,6 +106,16 @@ def test_what_old_histories_lack_is_said_to_be_not_recorded(tmp_path: Path) -> N
     assert "not recorded" in shown.text("figure")
 
 
+def test_what_old_histories_have_under_another_name_is_shown_under_today_s(tmp_path: Path) -> None:
+    old, new = (write_run(tmp_path / name) for name in ("old", "new"))
+    for run, name in ((old, "carried"), (new, "replayed")):
+        records = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+        lines = [json.dumps({**record, name: record["step"]}) for record in records]
+        (run / "history.jsonl").write_text("\n".join(lines) + "\n")
+    charts = [parsed(page(content_of(run))).of("path", "line") for run in (old, new)]
+    assert charts[0] == charts[1]
+
+
 def test_a_task_without_held_out_problems_is_left_out_of_the_worst(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     records = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
