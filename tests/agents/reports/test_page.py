@@ -228,7 +228,7 @@ def test_an_answer_that_is_not_known_is_the_ground_truth(tmp_path: Path) -> None
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is no run: expected config\.json and history\.jsonl"):
+    with pytest.raises(ValueError, match=r"is no run: expected config\.yaml and history\.jsonl"):
         read_run(tmp_path, lambda _, __: TASKS)
 
 
