@@ -244,7 +244,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         parts = []
         for title, group in GROUPS.items():
             values = {field.name: _plain(getattr(self, field.name)) for field in fields(group)}
-            text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+            text = yaml.safe_dump(values, sort_keys=False)  # in ASCII: PyYAML reads \x85 as a line's end
             parts.append(f"# {title}: {(group.__doc__ or '').splitlines()[0]}\n{text}")
         file = Path(file)
         file.parent.mkdir(parents=True, exist_ok=True)

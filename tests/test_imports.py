@@ -105,10 +105,10 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
     allowed: set[str] = set()
     if module.startswith("mtgrpo_env.cli."):
         allowed = {"tyro", "rich", "torch", "transformers"}
-    elif module.startswith("mtgrpo_env.experiments.") and module.endswith(("_display", ".compare")):
-        allowed = {"rich"}
     elif module in ("mtgrpo_env.agents.display", "mtgrpo_env.agents.llm.plan"):  # for people
         allowed = {"rich", "torch", "transformers"}
+    elif module.startswith("mtgrpo_env.experiments.") and module.endswith(("_display", ".compare")):
+        allowed = {"rich"}
     elif module.startswith(("mtgrpo_env.agents.llm", "mtgrpo_env.agents.neural", "mtgrpo_env.agents.reports.scalars")):
         allowed = {"torch", "transformers"}
     elif module.startswith("mtgrpo_env.agents.integrations.trl."):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.agents import config as options
@@ -55,6 +55,7 @@ def configs() -> st.SearchStrategy[TrainConfig]:
     return st.tuples(free, engines, methods).map(lambda drawn: TrainConfig(**{**drawn[0], **drawn[1], **drawn[2]}))
 
 
+@settings(deadline=None, derandomize=True)
 @given(config=configs())
 def test_what_is_written_is_read_back(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.mktemp("config") / "config.yaml"
