@@ -84,7 +84,8 @@ def is_registered(names: str) -> bool:
     (True, False)
     """
     parts = [part.strip() for part in names.split(",")]
-    return all(part.partition("-")[0] in _TASKS or part in SUITES or part in gym.registry for part in parts)
+    known = [part.partition("-")[0] in _TASKS or part in SUITES or part in gym.registry for part in parts]
+    return all(known) and ":" not in names  # "math-x:y" is a module
 
 
 def task_class(name: str) -> type[TextEnv[Any]]:

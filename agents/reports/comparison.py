@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.history import Record, read_record
 from mtgrpo_env.agents.reports.statistics import area_under_curve, at_budget
+from mtgrpo_env.files import atomic_file
 from mtgrpo_env.metrics import averages, relative_change, worst_tasks
 from mtgrpo_env.types import FloatArray
 

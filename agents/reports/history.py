@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.files import atomic_file
 from mtgrpo_env.metrics import worst_task
 
 Kind = Literal["step", "evaluation"]

@@ -1,0 +1,258 @@
+"""What a run would do and how much memory it would take, before any model is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
+
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import build_method, check_engines, zero_of
+from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, checkpoint_bytes, estimate_memory
+from mtgrpo_env.agents.llm.policy import load_tokenizer
+from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
+from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
+from mtgrpo_env.agents.recipes import Method
+from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.suite import TaskSuite
+
+_PROMPTS = 8  # problems of each task that are looked at
+_RANKS = (1, 2, 8, 16)
+_LABELS = {
+    "parameters": "parameters",
+    "reference": "reference model",
+    "gradients": "gradients",
+    "optimizer": "optimizer",
+    "buffers": "buffers of ZeRO",
+    "activations": "activations",
+    "logits": "logits and their gradient",
+    "generation": "generation",
+    "rollout_engine": "vLLM's share",
+    "host": "host memory",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run that has not begun.
+
+    Attributes:
+        title: of the method and the model.
+        make_method: the method, new each time: asking a sampler for a plan moves it.
+        suite: the tasks.
+        group_size: N.
+        size: of the model.
+        setup: of the run on one rank.
+        prompt_tokens: (K,) of the longest prompt looked at, task by task.
+        counted: what those are, where no tokenizer was at hand.
+        max_ranks: more cannot train together.
+        checkpoints: what is kept of them, and where.
+    """
+
+    title: str
+    make_method: Callable[[], Method]
+    suite: TaskSuite
+    group_size: int
+    size: ModelSize
+    setup: Setup
+    prompt_tokens: tuple[int, ...]
+    max_ranks: int
+    checkpoints: str
+    counted: str = "tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a step generates.
+
+    Attributes:
+        rounds: of generation.
+        groups: (K,) generated, or in the first round alone.
+    """
+
+    rounds: int
+    groups: np.ndarray
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Everything, in the order in which it happens."""
+    method = plan.make_method()
+    console.print(plan.title, soft_wrap=True)
+    console.print(
+        f"weights {type(method.task_weights).__name__}, sampler {type(method.sampler).__name__}, "
+        f"filter {method.group_filter.__name__}, clip +{method.clip_high}",
+        soft_wrap=True,
+    )
+    console.print(_task_table(plan, method))
+    console.print("\n".join(_step_lines(plan, method)), soft_wrap=True)
+    setups = [replace(plan.setup, ranks=n) for n in _ranks(plan)]
+    prompts, rows = setups[0].micro_batch
+    console.print(
+        f"{plan.size.parameters:,} parameters, {plan.size.trained:,} of them trained; the largest pass holds {rows} "
+        f"responses of {plan.setup.response_tokens} tokens to {prompts} prompts of {plan.setup.prompt_tokens}",
+        soft_wrap=True,
+    )
+    console.print(memory_table(plan.size, setups))
+    console.print(plan.checkpoints, soft_wrap=True)
+
+
+def prompt_tokens(suite: TaskSuite, count: Callable[[str], int]) -> tuple[int, ...]:
+    """(K,) of the longest among some held-out prompts of each task: training streams stay where they are."""
+    longest = [0] * suite.num_tasks
+    for problem in suite.held_out(_PROMPTS):
+        opening = suite.opening(problem)
+        assert opening is not None, "language models are trained on text tasks"
+        longest[problem.task_id] = max(longest[problem.task_id], count(opening.prompt))
+    return tuple(longest)
+
+
+def plan_of(config: TrainConfig, suite: TaskSuite) -> Plan:
+    """The plan of a run; reads the model's config and tokenizer, or those of the tiny one."""
+    check_engines(config)
+    if config.model is None:
+        tokenizer = tiny_tokenizer()
+        with torch.device("meta"):
+            model_config = tiny_model(tokenizer, TinyModelConfig(), seed=0).config
+    else:
+        tokenizer, model_config = load_tokenizer(config.model), AutoConfig.from_pretrained(config.model)
+    return plan_for(config, suite, ModelSize.of(model_config, lora_rank=config.lora_rank), _token_count(tokenizer))
+
+
+def plan_for(
+    config: TrainConfig, suite: TaskSuite, size: ModelSize, count: Callable[[str], int], *, counted: str = "tokens"
+) -> Plan:
+    """The plan of a run of a model of this size, whose prompts are measured by `count`."""
+    lengths = prompt_tokens(suite, count)
+    folder = RunFolder(config.out)
+    newest = folder.newest_checkpoint
+    model = config.model or "the tiny model, which is built and warm-started on first use"
+    return Plan(
+        title=f"{config.method}, {config.steps} steps at {config.lr:g}, {config.loss}; {model}",
+        make_method=lambda: build_method(config, suite),
+        suite=suite,
+        group_size=config.group_size,
+        size=size,
+        setup=setup_of(config, build_method(config, suite), max(lengths), ranks=launched_ranks()),
+        prompt_tokens=lengths,
+        max_ranks=1 if config.engine == "torch" else config.batch_size * config.group_size,
+        checkpoints=f"checkpoints of {_amount(checkpoint_bytes(size, zero_of(config).dtype))} every "
+        f"{config.checkpoint_every} steps in {folder.checkpoints}, of which the {config.keep_checkpoints} "
+        f"newest and the best are kept; {f'the run resumes from {newest.name}' if newest else 'there is none yet'}",
+        counted=counted,
+    )
+
+
+def memory_of(config: TrainConfig, suite: TaskSuite, source: str, *, ranks: int) -> str:
+    """The estimate of a run in a line."""
+    lengths = prompt_tokens(suite, _token_count(load_tokenizer(source)))
+    setup = setup_of(config, build_method(config, suite), max(lengths), ranks=ranks)
+    return memory_line(AutoConfig.from_pretrained(source), setup, lora_rank=config.lora_rank)
+
+
+def _token_count(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], int]:
+    return lambda prompt: len(tokenizer(prompt)["input_ids"])
+
+
+def setup_of(config: TrainConfig, method: Method, prompt_tokens: int, *, ranks: int) -> Setup:
+    """The part of a run on which memory depends."""
+    first_round = int(sampled(method, 1.0).groups.sum()) * config.group_size
+    return Setup(
+        trainer=config.engine,
+        ranks=ranks,
+        zero_stage=config.zero_stage,
+        dtype=zero_of(config).dtype,
+        offload=config.offload,
+        recomputes=config.activation_checkpointing,
+        has_reference=config.kl_coef > 0,
+        prompt_tokens=prompt_tokens,
+        response_tokens=config.max_new_tokens,
+        tokens_per_forward=config.tokens_per_forward,
+        group_size=config.group_size,
+        minibatch_groups=math.ceil(config.batch_size / config.minibatches),
+        round_rollouts=first_round if config.rollouts == "transformers" else 0,
+        engine_share=config.vllm_memory if config.rollouts == "vllm" else 0.0,
+        engine_sleeps=config.vllm_sleep > 0,
+    )
+
+
+def sampled(method: Method, share: float) -> Sampled:
+    """What a first step generates if this share of groups is informative."""
+    plan, rng = method.sampler.plan(method.task_weights.probabilities), np.random.default_rng(0)
+    while proposal := plan.propose():
+        plan.report(proposal, (rng.random(len(proposal)) < share).tolist())
+    return Sampled(plan.rounds, plan.generated)
+
+
+def memory_table(size: ModelSize, setups: Sequence[Setup]) -> Table:
+    """One column for each number of GPUs."""
+    estimates = [estimate_memory(size, setup) for setup in setups]
+    table = Table()
+    table.add_column("memory of each GPU")
+    for setup in setups:
+        table.add_column(f"{setup.ranks} GPU{'s' if setup.ranks > 1 else ''}", justify="right")
+    for name, label in _LABELS.items():
+        values = [getattr(estimate, name) for estimate in estimates]
+        if any(values):
+            table.add_row(label, *map(_amount, values))
+    table.add_section()
+    table.add_row("at the most", *(_amount(estimate.total) for estimate in estimates))
+    return table
+
+
+def memory_line(config: PretrainedConfig, setup: Setup, *, lora_rank: int) -> str:
+    """The estimate in a line, beside what this GPU has."""
+    try:
+        estimate = estimate_memory(ModelSize.of(config, lora_rank=lora_rank), setup)
+    except ValueError as error:
+        return f"memory: not estimated, {error}"
+    named = {label: getattr(estimate, name) for name, label in _LABELS.items()}
+    parts = ", ".join(f"{label} {_amount(value)}" for label, value in named.items() if value)
+    return f"memory: about {_amount(estimate.total)}{_beside_device(estimate)} ({parts})"
+
+
+def _beside_device(estimate: MemoryEstimate) -> str:
+    if not torch.cuda.is_available():
+        return ""
+    total = torch.cuda.get_device_properties(0).total_memory
+    return f" of {_amount(total)}" + (": it may run out" if estimate.total > total else "")
+
+
+def _ranks(plan: Plan) -> list[int]:
+    return sorted({n for n in (*_RANKS, plan.setup.ranks) if n <= plan.max_ranks and n >= plan.setup.ranks})
+
+
+def _task_table(plan: Plan, method: Method) -> Table:
+    first = sampled(plan.make_method(), 1.0)
+    table = Table()
+    for column in ("task", "weight", "groups in the first round", "longest prompt"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    columns = zip(plan.suite.names, method.task_weights.probabilities, first.groups, plan.prompt_tokens, strict=True)
+    for name, weight, groups, tokens in columns:
+        table.add_row(name, f"{weight:.2f}", f"{groups}", f"{tokens:,} {plan.counted}")
+    return table
+
+
+def _step_lines(plan: Plan, method: Method) -> list[str]:
+    batch = method.sampler.batch_size
+    lines = [f"a step trains on {batch} prompts x {plan.group_size} = {batch * plan.group_size:,} rollouts"]
+    longest = plan.setup.prompt_tokens + plan.setup.response_tokens
+    for share, meaning in ((1.0, "every"), (0.5, "every second"), (0.0, "no")):
+        of_step = sampled(plan.make_method(), share)
+        rollouts = int(of_step.groups.sum()) * plan.group_size
+        lines.append(
+            f"it generates {rollouts:,} in {of_step.rounds} round{'s' if of_step.rounds > 1 else ''}, up to "
+            f"{rollouts * longest:,} tokens, if {meaning} group carries a gradient"
+        )
+    return lines
+
+
+def _amount(count: int) -> str:
+    """Three digits of a number of bytes."""
+    exponent = min(3, int(math.log10(max(count, 1))) // 3)
+    return f"{count / 1000**exponent:.3g} {('B', 'kB', 'MB', 'GB')[exponent]}"

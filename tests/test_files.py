@@ -1,0 +1,104 @@
+"""Files and folders that appear whole or not at all, whenever a process is killed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mtgrpo_env
+from mtgrpo_env.files import atomic_file, atomic_folder
+
+
+def write(folder: Path, text: str) -> None:
+    with atomic_folder(folder) as unfinished:
+        (unfinished / "file").write_text(text)
+
+
+def test_a_folder_takes_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "a") as unfinished:
+        (unfinished / "file").write_text("new")
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a" / "file").read_text() == "new"
+
+
+def test_an_error_while_writing_leaves_the_old_folder_and_no_litter(tmp_path: Path) -> None:
+    write(tmp_path / "a", "old")
+    with pytest.raises(OSError, match="disk full"), atomic_folder(tmp_path / "a") as unfinished:  # noqa: PT012
+        (unfinished / "file").write_text("half")
+        raise OSError("disk full")
+    assert (tmp_path / "a" / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_written_again_holds_only_the_new_files(tmp_path: Path) -> None:
+    write(tmp_path / "a", "old")
+    with atomic_folder(tmp_path / "a") as unfinished:
+        (unfinished / "other").write_text("new")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["other"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_is_made_with_its_parents_and_may_be_named_by_a_text(tmp_path: Path) -> None:
+    write(tmp_path / "run" / "checkpoints" / "a", "new")
+    write(str(tmp_path / "b"), "new")  # pyright: ignore[reportArgumentType]
+    assert (tmp_path / "run" / "checkpoints" / "a" / "file").read_text() == (tmp_path / "b" / "file").read_text()
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_part_of_a_new_folder(tmp_path: Path) -> None:
+    leftover = tmp_path / f".a.unfinished-{os.getpid()}"
+    leftover.mkdir()
+    (leftover / "half").write_text("half")
+    write(tmp_path / "a", "new")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["file"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def killed(code: str, *arguments: object) -> int:
+    """Run code in a process of its own; its exit code."""
+    root = Path(mtgrpo_env.__file__).resolve().parents[1]
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=root, check=False).returncode
+
+
+def test_a_process_killed_while_writing_leaves_the_old_folder(tmp_path: Path) -> None:
+    write(tmp_path / "a", "old")
+    code = (
+        "import os, sys; from pathlib import Path; from mtgrpo_env.files import atomic_folder\n"
+        "with atomic_folder(Path(sys.argv[1])) as unfinished: (unfinished / 'file').write_text('half'); os._exit(9)"
+    )
+    assert killed(code, tmp_path / "a") == 9
+    assert (tmp_path / "a" / "file").read_text() == "old"
+
+
+def test_an_interrupt_between_the_two_renames_puts_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a", "old")
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        monkeypatch.undo()
+        rename(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a", "new")
+    assert (tmp_path / "a" / "file").read_text() == "old"
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    for text in ("old", "new"):
+        with atomic_file(file) as unfinished:
+            unfinished.write_text(text)
+    with pytest.raises(OSError, match="disk full"), atomic_file(file) as unfinished:  # noqa: PT012
+        unfinished.write_text("half")
+        raise OSError("disk full")
+    assert file.read_text() == "new"
+    assert names_in(tmp_path) == ["a.txt"]
