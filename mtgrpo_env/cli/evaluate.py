@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+from mtgrpo_env.cli.command_lines import command_line
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.experiments.agent_options import AgentOptions
 from mtgrpo_env.experiments.benchmark import benchmark
-from mtgrpo_env.experiments.benchmark_agents import spec_name
+from mtgrpo_env.experiments.benchmark_agents import without_password
 from mtgrpo_env.experiments.benchmark_display import BenchmarkDisplay
 from mtgrpo_env.experiments.benchmark_result import REPORT
 
@@ -60,20 +60,8 @@ def run(config: Config) -> int:
             save=config.save,
             out=config.out,
             callback=display,
-            command=_command(config),
+            command=without_password(command_line("evaluate", config, leave_out=("out", "save", "json"))),
         )
     if config.out is not None and played.cells:
         print(f"report {config.out / REPORT}", file=sys.stderr)
     return 0 if played.cells else 2
-
-
-def _command(config: Config) -> str:
-    """What to type for the same result; what is at its default is left out."""
-    words = ["mtgrpo", "evaluate"]
-    for field in sorted(fields(config), key=lambda field: field.name in AgentOptions.__dataclass_fields__):
-        value = getattr(config, field.name)
-        if value == field.default or field.name in ("out", "save", "json"):
-            continue
-        values = value if isinstance(value, tuple) else (value,)
-        words += [f"--{field.name.replace('_', '-')}", *(spec_name(str(item)) for item in values)]
-    return shlex.join(words)

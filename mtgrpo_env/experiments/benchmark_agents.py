@@ -67,8 +67,13 @@ def make_agent(spec: AgentSpec, options: AgentOptions) -> Agent:
 def spec_name(spec: AgentSpec) -> str:
     """What an agent is called in reports: its name without the password that a URL may hold, or its type's."""
     if isinstance(spec, str):
-        return re.sub(r"//[^/@]*@", "//", spec)
+        return without_password(spec)
     return type(spec).__name__ if _is_policy(spec) else getattr(spec, "__name__", type(spec).__name__)
+
+
+def without_password(text: str) -> str:
+    """The text without the passwords that its URLs hold."""
+    return re.sub(r"//[^/@ ]*@", "//", text)
 
 
 def named_agent(name: str, options: AgentOptions) -> Agent:

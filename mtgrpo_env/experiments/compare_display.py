@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -14,25 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.experiments.compare_plan import PlannedRun
 from mtgrpo_env.experiments.jobs import Job
 from mtgrpo_env.metrics import worst_task
 
 _REFRESH_SECONDS = 1.0
-
-
-class Shown(Protocol):
-    """What is shown of a run."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def lr(self) -> float: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def config(self) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -57,7 +43,7 @@ class CompareDisplay:
         parallel: runs at a time.
     """
 
-    def __init__(self, console: Console, runs: Mapping[Job, Shown], *, total: int, parallel: int) -> None:
+    def __init__(self, console: Console, runs: Mapping[Job, PlannedRun], *, total: int, parallel: int) -> None:
         self._console = console
         self._runs = runs
         self._total = total
@@ -93,7 +79,7 @@ class CompareDisplay:
             self._console.print(error, markup=False, highlight=False, soft_wrap=True)
             return
         self._ended.append(seconds)
-        record = _last(read_history(run.config.out / "history.jsonl"), "evaluation")
+        record = _last(read_history(run.folder.history), "evaluation")
         worst = f"worst task {worst_task(record['accuracies']):.3f}, {record['rollouts']:,} rollouts" if record else ""
         self._console.print(f"done    {escape(run.name)}: {worst}, {_clock(seconds)}", highlight=False, soft_wrap=True)
 
@@ -121,7 +107,7 @@ class CompareDisplay:
         """Gives the seconds left, None while they are not known."""
         run = self._runs[job]
         num_steps = run.config.steps
-        records = read_history(run.config.out / "history.jsonl")
+        records = read_history(run.folder.history)
         step = max((record["step"] for record in records), default=0)
         pace = self._paces.setdefault(job, _Pace(step)) if records else None
         left = pace.seconds_left(step, num_steps) if pace else None
@@ -129,8 +115,8 @@ class CompareDisplay:
         rollouts = sum(record["rollouts"] for record in records if record["kind"] == "step")
         worst = f"{worst_task(evaluation['accuracies']):.1%}" if evaluation else "-"
         progress = f"{step}/{num_steps}" if records else "starting"
-        cells = [run.method, f"{run.lr:g}", str(run.seed), progress, worst, f"{rollouts:,}", _clock(left)]
-        table.add_row(*cells)
+        of_run = [run.config.method, f"{run.config.lr:g}", str(run.config.seed)]
+        table.add_row(*of_run, progress, worst, f"{rollouts:,}", _clock(left))
         return left
 
     def _time_left(self, running: Sequence[float | None]) -> str:

@@ -11,17 +11,20 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+import tyro
 
+from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.reports.comparison_report import FIGURES
+from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.cli import compare, main
-from mtgrpo_env.cli.compare_display import CompareDisplay
-from mtgrpo_env.cli.jobs import Job
+from mtgrpo_env.cli.command_lines import command_line
+from mtgrpo_env.experiments import compare as experiment
+from mtgrpo_env.experiments.compare_plan import CompareOptions, plan_runs
 
 RunCommand = Callable[..., Any]
 
@@ -31,7 +34,7 @@ CLOCKED = ("seconds", "relative_change")
 
 def compare_options(out: Path, model: Path, *options: object) -> list[object]:
     """Two methods and two seeds, four small steps each, evaluated before and after."""
-    runs = ["--methods", "mt-grpo", "grpo", "--seeds", 0, 1, "--lrs", 1e-3, "--parallel", 2, "--steps", STEPS]
+    runs = ["--methods", "quota-mt-grpo", "grpo", "--seeds", 0, 1, "--lrs", 1e-3, "--parallel", 2, "--steps", STEPS]
     sizes = ["--batch-size", 4, "--group-size", 4, "--minibatches", 2, "--eval-problems", 8, "--eval-every", STEPS]
     rest = ["--suite", "zebra-mini,countdown-mini", "--device", "cpu", "--checkpoint-every", 2, "--thresholds", 0.2]
     return ["compare", "--out", out, "--model", model, *runs, *sizes, *rest, *options]
@@ -84,12 +87,12 @@ class Life:
 @pytest.fixture(scope="module")
 def life(environment: dict[str, str], model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     out = tmp_path_factory.mktemp("comparison") / "compare"
-    in_the_way = out / "seed-0" / "mt-grpo-lr-0.001" / "config.json"
+    in_the_way = RunFolder(out / "seed-0" / "quota-mt-grpo-lr-0.001").history
     in_the_way.mkdir(parents=True)
     text = io.StringIO()
 
     def has_failed_and_another_goes_on() -> bool:
-        histories = [file.read_text() for file in out.glob("seed-*/*/history.jsonl")]
+        histories = [file.read_text() for file in out.glob("seed-*/*/history.jsonl") if file.is_file()]
         return "failed" in text.getvalue() and any('"kind": "step"' in history for history in histories)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -107,7 +110,7 @@ def out(life: Life) -> Path:
 
 
 def test_a_run_that_fails_is_named_with_its_last_words_and_the_others_go_on(life: Life) -> None:
-    assert "failed  mt-grpo, lr 0.001, seed 0; the end of" in life.interrupted.text
+    assert "failed  quota-mt-grpo, lr 0.001, seed 0; the end of" in life.interrupted.text
     assert "\nmtgrpo train: " in life.interrupted.text
     assert "Traceback" not in life.interrupted.text
     assert len(list(life.out.glob("seed-0/grpo*/history.jsonl"))) == 1
@@ -115,7 +118,7 @@ def test_a_run_that_fails_is_named_with_its_last_words_and_the_others_go_on(life
 
 def test_an_interrupt_stops_every_run_and_says_how_to_go_on(life: Life) -> None:
     assert life.interrupted.code == 130
-    assert "of 4 runs finished; nothing is lost. The same command goes on from here" in life.interrupted.text
+    assert "of 4 runs finished. Run the same command to resume" in life.interrupted.text
     assert len(life.interrupted.results) < len(life.finished.results)
 
 
@@ -123,7 +126,7 @@ def test_the_same_command_makes_what_is_missing_and_reports_it_all(life: Life) -
     assert life.finished.code == 0
     assert life.finished.text.count("done    ") >= 2
     names = [(line["method"], line["seed"], line["step"]) for line in life.finished.results]
-    assert names == [(m, seed, step) for m in ("mt-grpo", "grpo") for seed in (0, 1) for step in (0, STEPS)]
+    assert names == [(m, seed, step) for m in ("quota-mt-grpo", "grpo") for seed in (0, 1) for step in (0, STEPS)]
     assert all((life.out / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for name in FIGURES)
     report = (life.out / "results.md").read_text()
     assert "Missing" not in report
@@ -133,11 +136,11 @@ def test_the_same_command_makes_what_is_missing_and_reports_it_all(life: Life) -
 def test_when_a_run_is_missing_the_exit_code_says_so_and_the_report_names_it(
     life: Life, model_folder: Path, tmp_path: Path, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare, "write_report", lambda comparison, folder, *, rng: None)
+    monkeypatch.setattr(experiment, "write_report", lambda comparison, folder, *, rng: None)
     shutil.copytree(life.out, tmp_path / "copy")
     history = tmp_path / "copy" / "seed-1" / "grpo-lr-0.001" / "history.jsonl"
     history.write_text("".join(history.read_text().splitlines(keepends=True)[:-1]))  # its last evaluation is lost
-    monkeypatch.setattr(compare, "_train_missing", lambda config, planned, console, lock: True)
+    monkeypatch.setattr(experiment, "_train_missing", lambda planned, options, console, lock: True)
     assert command(*compare_options(tmp_path / "copy", model_folder)).code == 1
     assert len(results_of(tmp_path / "copy")) == 3 * 2
 
@@ -146,8 +149,8 @@ def test_an_interrupted_run_ends_as_one_that_was_not(command: RunCommand, out: P
     """Its log begins with the command that made it."""
     run = out / "seed-0" / "grpo-lr-0.001"
     arguments = shlex.split((run / "train.log").read_text().splitlines()[0].removeprefix("$ mtgrpo "))
-    arguments[arguments.index("--out") + 1] = str(tmp_path / "alone")
-    assert command(*arguments).code == 0
+    assert arguments[:2] == ["train", "--config"]
+    assert command(*arguments, "--out", tmp_path / "alone").code == 0
     histories = [folder / "history.jsonl" for folder in (run, tmp_path / "alone")]
     interrupted, alone = ([json.loads(line) for line in file.read_text().splitlines()] for file in histories)
     timings = {"rollout_seconds", "update_seconds"}
@@ -161,7 +164,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(command: RunCommand, out: P
 def test_a_finished_comparison_runs_nothing_and_its_numbers_stay_as_they_are(
     command: RunCommand, model_folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare, "write_report", lambda comparison, folder, *, rng: None)
+    monkeypatch.setattr(experiment, "write_report", lambda comparison, folder, *, rng: None)
     files = [out / name for name in ("results.jsonl", "steps.jsonl", "compare.json")]
     before = [file.read_bytes() for file in files]
     result = command(*compare_options(out, model_folder))
@@ -187,14 +190,14 @@ def test_other_options_in_the_same_folder_are_refused_by_name(
     refused: Callable[..., str], model_folder: Path, out: Path
 ) -> None:
     line = refused(*compare_options(out, model_folder, "--batch-size", 8, "--eval-every", 2))
-    assert "batch_size was 4, is 8; eval_every was 4, is 2" in line
-    assert "choose another --out" in line
+    assert "(eval_every was 4, is 2; batch_size was 4, is 8)" in line
+    assert "choose another folder" in line
 
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--methods", "mt-grpo", "ppo"), "method must be one of ['mt-grpo', "),
+        (("--methods", "mt-grpo", "ppo"), "method must be one of ['quota-mt-grpo', 'mt-grpo', "),
         (("--methods", "grpo", "grpo"), "methods must be at least one and all different, got ['grpo', 'grpo']"),
         (("--seeds", 1, 1), "seeds must be at least one and all different, got [1, 1]"),
         (("--lrs", 1e-3, 1e-3), "lrs must be at least one and all different"),
@@ -211,64 +214,17 @@ def test_a_mistake_in_the_options_is_refused_before_any_run(
     assert not (tmp_path / "new").exists()
 
 
-def test_every_method_gets_every_rate_and_seed_and_the_runs_of_a_seed_share_a_folder() -> None:
-    config = compare.Config(methods=("dapo", "grpo"), lrs=(2e-4, 8e-4), seeds=(3, 4), steps=5, out=Path("there"))
-    planned = compare.plan(config)
-    assert [(run.method, run.lr, run.seed) for run in planned] == [
-        (method, lr, seed) for seed in (3, 4) for lr in (2e-4, 8e-4) for method in ("dapo", "grpo")
-    ]
-    assert len({run.config.out for run in planned}) == len(planned)
-    assert {run.config.out.parent for run in planned if run.seed == 3} == {Path("there/seed-3")}
-    assert all((run.config.method, run.config.lr, run.config.seed) == (run.method, run.lr, run.seed) for run in planned)
-    assert all((run.config.steps, run.config.eval_every) == (5, 5) for run in planned)
-
-
-def test_one_run_of_a_seed_makes_the_starting_model_and_the_others_wait_for_it(tmp_path: Path) -> None:
-    planned = compare.plan(compare.Config(out=tmp_path, methods=("dapo", "grpo"), seeds=(0, 1)))
-    first, second, other_seed, _ = planned
-    assert compare.may_start(first, [], planned)
-    assert not compare.may_start(second, [first], planned)
-    assert compare.may_start(other_seed, [first], planned)
-    first.config.out.mkdir(parents=True)
-    (first.config.out / "history.jsonl").touch()  # which a run begins after it has found or made its start
-    assert compare.may_start(second, [first], planned)
-    given = compare.plan(compare.Config(out=tmp_path / "other", methods=("dapo", "grpo"), seeds=(0,), model="m"))
-    assert compare.may_start(given[1], given[:1], given)
-
-
-def test_a_command_line_names_what_differs_from_the_defaults() -> None:
-    config = compare.Config(lrs=(2e-4, 8e-4), rows=(Path("a.jsonl"), Path("b c.jsonl")), model="m", redraw=True)
-    line = ["compare", "--rows", "a.jsonl", "b c.jsonl", "--model", "m", "--lrs", "0.0002", "0.0008", "--redraw"]
-    assert list(compare.command_line(config)) == line
-    (first, *_) = compare.plan(config)
-    assert compare.command_line(first.config)[:3] == ("train", "--out", "runs/compare/seed-0/mt-grpo-lr-0.0002")
-
-
-def test_a_terminal_shows_what_is_going_on(tmp_path: Path) -> None:
-    config = compare.Config(out=tmp_path, methods=("mt-grpo", "dapo"), seeds=(0,), steps=20)
-    planned = compare.plan(config)
-    jobs = {Job(run.name, compare.command_line(run.config), run.log): run for run in planned}
-    first, second = jobs
-    planned[0].config.out.mkdir(parents=True)
-    records = [
-        {"kind": "evaluation", "step": 0, "rollouts": 0, "accuracies": [0.5, 0.25]},
-        {"kind": "step", "step": 1, "rollouts": 1234},
-    ]
-    (planned[0].config.out / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    with CompareDisplay(console, jobs, total=2, parallel=2) as display:
-        display.show_running([first, second])
-        display.show_end(second, error="Traceback\n[weird] last words")
-        text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-    for shown in ("mt-grpo", "1/20", "25.0%", "1,234", "starting", "0 of 2 done", "[weird] last words"):
-        assert shown in text, shown
+def test_the_command_that_made_a_comparison_names_what_differs_from_the_defaults() -> None:
+    given = ["--tasks", "a.jsonl", "b c.jsonl", "--model", "m", "--lrs", "2e-4", "8e-4", "--out", "o", "--redraw"]
+    config = tyro.cli(compare.Config, args=given)
+    line = ["--out", "o", "--tasks", "a.jsonl", "b c.jsonl", "--lrs", "0.0002", "0.0008", "--redraw", "--model", "m"]
+    assert shlex.split(command_line("compare", config)) == ["mtgrpo", "compare", *line]
 
 
 def test_runs_that_were_evaluated_at_other_steps_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
-    config = compare.Config(out=tmp_path, methods=("grpo",), seeds=(0,), eval_every=5)
-    (planned,) = compare.plan(config)
-    (planned.config.out / "checkpoints" / "step-000001").mkdir(parents=True)
-    saved = {**json.loads(json.dumps(asdict(planned.config), default=str)), "eval_every": 10}
-    (planned.config.out / "config.json").write_text(json.dumps(saved))
+    options = CompareOptions(methods=("grpo",), seeds=(0,))
+    (planned,) = plan_runs(TrainConfig(out=tmp_path, eval_every=10), options)
+    planned.folder.checkpoint(1).mkdir(parents=True)
+    planned.config.write(planned.folder.config)
     line = refused("compare", "--out", tmp_path, "--methods", "grpo", "--seeds", 0)
     assert "holds another run (eval_every was 10, is 5)" in line

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fakes import Sum
 
 from mtgrpo_env.envs.countdown import Countdown
-from mtgrpo_env.envs.mtreason import reason_suite
+from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
 from mtgrpo_env.envs.responses import StoredResponse, Verifiers
 from mtgrpo_env.envs.rows import Row, read_rows
 from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
@@ -33,7 +35,7 @@ def test_the_fault_of_a_task_says_which_promise_it_breaks() -> None:
     assert "accepts an empty response" in fault
 
 
-def test_rows_whose_own_answer_is_not_right_are_found(tmp_path) -> None:
+def test_rows_whose_own_answer_is_not_right_are_found(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text(
         '{"task": "countdown", "prompt": "p", "ground_truth": {"numbers": "1,2,3", "target": 6}}\n'
@@ -45,7 +47,7 @@ def test_rows_whose_own_answer_is_not_right_are_found(tmp_path) -> None:
 
 def test_every_level_of_a_task_is_surveyed_alone() -> None:
     suites = list(single_task_suites(["arc"]))
-    assert [suite.names for suite in suites] == [(f"arc-{level}",) for level in suites[0].tasks[0].make().LEVELS]
+    assert [suite.names for suite in suites] == [(f"arc-{level}",) for level in REASON_TASKS["arc"].LEVELS]
     with pytest.raises(ValueError, match=r"tasks must be among .*, got 'chess'"):
         list(single_task_suites(["chess"]))
 

@@ -1,0 +1,154 @@
+"""Methods by learning rates by seeds, at equal budgets, with intervals: each run is a process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from rich.console import Console
+
+from mtgrpo_env.agents.config import MAY_CHANGE, TrainConfig
+from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
+from mtgrpo_env.agents.reports.comparison_report import write_report
+from mtgrpo_env.agents.reports.history import read_history
+from mtgrpo_env.experiments.compare_display import CompareDisplay
+from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
+from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
+from mtgrpo_env.named_tasks import read_tasks
+
+_POLL_SECONDS = 0.2
+_MAY_CHANGE = MAY_CHANGE - {"eval_every"}  # curves are compared point by point
+
+
+@dataclass(frozen=True, slots=True)
+class CompareResult:
+    """What a comparison came to.
+
+    Attributes:
+        comparison: of the runs that are finished.
+        num_runs: that were planned.
+        interrupted: whether it was stopped; the same call resumes it.
+    """
+
+    comparison: Comparison
+    num_runs: int
+    interrupted: bool
+
+
+def compare(
+    config: TrainConfig,
+    options: CompareOptions,
+    *,
+    method_options: Mapping[str, Any] | None = None,
+    command: str = "",
+    console: Console | None = None,
+) -> CompareResult:
+    """Make the runs that are missing in the folder of the comparison, and report on all of them.
+
+    Args:
+        config: of all runs but for method, learning rate, seed and folder; its `out` is the comparison's folder.
+        options: what is compared.
+        method_options: given to the methods that take them.
+        command: what made the comparison, for the report; by default this call.
+        console: where progress is shown; by default nowhere.
+
+    Raises:
+        ValueError: naming an option that no run could be made with, or a folder that holds another run.
+    """
+    console = console or Console(quiet=True)
+    options.check()
+    planned = plan_runs(config, options, method_options)
+    settings = _settings(config, options, command or f"compare({config!r}, {options!r})")
+    for run in planned:  # before any is made
+        run.folder.refuse_another_run(run.config, may_change=_MAY_CHANGE)
+    with sole_use(config.out, say=console.print) as lock:
+        finished_all = _train_missing(planned, options, console, lock)
+    comparison = Comparison(settings, _finished_runs(planned))
+    comparison.save(config.out)
+    if finished_all and comparison.runs:
+        write_report(comparison, config.out, rng=_rng())
+    return CompareResult(comparison, len(planned), interrupted=not finished_all)
+
+
+def redraw(folder: Path, options: CompareOptions) -> None:
+    """Write the report of a comparison again, at the thresholds and the horizon that are given now.
+
+    Raises:
+        ValueError: if no run reaches the horizon.
+        FileNotFoundError: if the folder holds no comparison.
+    """
+    comparison = Comparison.load(folder)
+    horizon = options.horizon_of(comparison.settings.steps)
+    settings = replace(comparison.settings, thresholds=options.thresholds, horizon=horizon)
+    write_report(Comparison(settings, comparison.runs), folder, rng=_rng())
+
+
+def _train_missing(planned: Sequence[PlannedRun], options: CompareOptions, console: Console, lock: IO[str]) -> bool:
+    """Run what is not finished; False if that was interrupted."""
+    runs = {_job(run): run for run in planned if not run.is_finished}
+    display = CompareDisplay(console, runs, total=len(planned), parallel=options.parallel)
+    runner = JobRunner(
+        list(runs),
+        parallel=options.parallel,
+        may_start=lambda job, running: may_start(runs[job], [runs[other] for other in running], planned),
+        threads=options.threads,
+        lock=lock,
+    )
+    try:
+        with terminated_like_interrupted(), display, runner:
+            try:
+                _watch(runner, display, runs)
+            except KeyboardInterrupt:
+                console.print("stopping every run after its step; another interrupt kills them", soft_wrap=True)
+                raise
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def _job(run: PlannedRun) -> Job:
+    """The process of a run, whose options stand in its folder."""
+    run.config.write(run.folder.config)
+    return Job(run.name, ("train", "--config", str(run.folder.config)), run.folder.log)
+
+
+def _watch(runner: JobRunner, display: CompareDisplay, runs: Mapping[Job, PlannedRun]) -> None:
+    """Until no job is left."""
+    while True:
+        for job in runner.poll():
+            display.show_end(job, error=None if runs[job].is_finished else tail(job.log))
+        display.show_running(runner.running)
+        if not runner.running:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _finished_runs(planned: Sequence[PlannedRun]) -> Iterator[Run]:
+    for run in planned:
+        if run.is_finished:
+            records, config = read_history(run.folder.history), run.config
+            yield run_of_history(records, method=config.method, lr=config.lr, seed=config.seed, num_steps=config.steps)
+
+
+def _settings(config: TrainConfig, options: CompareOptions, command: str) -> Settings:
+    return Settings(
+        command=command,
+        tasks=read_tasks(config.tasks).names,
+        methods=options.methods,
+        lrs=options.lrs or (config.lr,),
+        seeds=options.seeds,
+        steps=config.steps,
+        horizon=options.horizon_of(config.steps),
+        thresholds=options.thresholds,
+        eval_problems=config.eval_problems,
+        parallel=options.parallel,
+    )
+
+
+def _rng() -> np.random.Generator:
+    """Resamples seeds, for intervals."""
+    return np.random.default_rng(0)
