@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from datasets import Dataset
 from trl.trainer.grpo_trainer import GRPOTrainer
+
+from mtgrpo_env.plans import BatchSampler
 
 
 def check_settings(trainer: GRPOTrainer) -> None:
@@ -52,3 +56,20 @@ def task_of_each_row(dataset: Dataset, column: str) -> list[str]:
         if not isinstance(name, str):
             raise ValueError(f"expected the name of a task in column {column!r}, got {name!r} in row {i}")
     return names
+
+
+def batch_size_of(trainer: GRPOTrainer, sampler: BatchSampler[Any] | None) -> int:
+    """B, in groups, as TRL is set up.
+
+    Raises:
+        ValueError: if the sampler that is given draws batches of another size.
+    """
+    generated, group_size = trainer.args.generation_batch_size, trainer.num_generations
+    batch_size = generated // group_size
+    if sampler is not None and sampler.batch_size != batch_size:
+        sizes = f"{generated} / {group_size} = {batch_size}"
+        raise ValueError(
+            f"expected a sampler of batches of generation_batch_size / num_generations = {sizes} groups, "
+            f"got one of {sampler.batch_size}"
+        )
+    return batch_size
