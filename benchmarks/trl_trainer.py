@@ -194,7 +194,7 @@ def measured(
     logged = [entry for entry in trainer.state.log_history if "generated_groups" in entry]
     shares, wanted = (
         np.mean([[entry[f"{word}/{name}"] for name in names] for entry in logged], axis=0)
-        for word in ("realised_share", "task_weight")
+        for word in ("prompt_share", "task_weight")  # a quota sampler trains on informative groups alone
     )
     return shares, wanted, float(np.mean([entry["generated_groups"] for entry in logged])) * GROUP_SIZE
 

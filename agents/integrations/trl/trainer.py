@@ -34,7 +34,12 @@ from mtgrpo_env.agents.integrations.trl.rounds import (
     with_log_probs,
 )
 from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite
-from mtgrpo_env.agents.integrations.trl.settings import batch_size_of, check_settings, task_of_each_row
+from mtgrpo_env.agents.integrations.trl.settings import (
+    batch_size_of,
+    check_settings,
+    steps_per_generation,
+    task_of_each_row,
+)
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.filters import every_group, lenient
 from mtgrpo_env.plans import BatchSampler
@@ -92,8 +97,10 @@ class MTGRPOTrainer(GRPOTrainer):
         check_settings(self)
         self.args.ignore_data_skip = True  # a resumed run finds its place by our state
         self._task_column = task_column
-        rows = task_of_each_row(self.train_dataset, task_column)
-        self.suite = RowSuite(rows, shuffle=self.shuffle_dataset, seed=self.args.seed)
+        self._rows: Any = self.train_dataset
+        self.suite = RowSuite(
+            task_of_each_row(self._rows, task_column), shuffle=bool(self.shuffle_dataset), seed=self.args.seed
+        )
         self.curriculum = Curriculum(
             self.suite,
             batch_size=batch_size_of(self, sampler),
@@ -106,7 +113,6 @@ class MTGRPOTrainer(GRPOTrainer):
         )
         self.is_correct = is_correct or first_reward_at_least(1.0)
         self.batch: Batch | None = None
-        self._rows = self.train_dataset
         self._generated: list[Group] = []
         self._rewards = torch.empty(0)
         self._log_probs = torch.empty(0)
@@ -133,7 +139,7 @@ class MTGRPOTrainer(GRPOTrainer):
 
     def get_train_dataloader(self) -> DataLoader:
         """TRL's, which draws from a generator of its own, or a resumed run would be a draw ahead of the whole one."""
-        loader = super().get_train_dataloader()
+        loader: Any = super().get_train_dataloader()
         loader.base_dataloader.generator = torch.Generator().manual_seed(self.args.seed)
         return loader
 
@@ -149,6 +155,7 @@ class MTGRPOTrainer(GRPOTrainer):
             self._signature_columns.append(self._task_column)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        assert self.model is not None
         if not self.model.training:
             return super()._generate_and_score_completions(inputs)
         self._generated = []
@@ -159,6 +166,7 @@ class MTGRPOTrainer(GRPOTrainer):
     def _roll_out(self, problems: Sequence[Problem]) -> list[Group]:
         """A group for each problem; never more at once than TRL would generate."""
         groups: list[Group] = []
+        assert self.num_generations is not None
         for start in range(0, len(problems), self.curriculum.batch_size):
             part = problems[start : start + self.curriculum.batch_size]
             inputs = [dict(self._rows[problem.seed]) for problem in part for _ in range(self.num_generations)]
@@ -207,7 +215,7 @@ class MTGRPOTrainer(GRPOTrainer):
         """Measure what the step improved, if the weights look at it; move them when the batch is used up."""
         if self.task_weights.uses_improvements:
             self._improvements.step_taken(self._log_probs_of)
-        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0:
+        if self._step % (steps_per_generation(self) * self.num_iterations) == 0:
             self._move_weights()
 
     def _move_weights(self) -> None:
@@ -219,13 +227,19 @@ class MTGRPOTrainer(GRPOTrainer):
 
     @torch.no_grad()
     def _log_probs_of(self, inputs: Mapping[str, Any]) -> torch.Tensor:
-        """(R, T) of the model as it is now, R at a time as many as in a micro-batch."""
+        """(R, T) of the model as it is now, as many rows at a time as in a micro-batch."""
         ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
         mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
-        sizes = {"logits_to_keep": inputs["completion_ids"].shape[1]}
-        sizes["batch_size"] = self.args.per_device_train_batch_size
-        with disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
-            return self._get_per_token_logps_and_entropies(self.model, ids, mask, **sizes)[0]
+        model: Any = self.model
+        options: Any = self.args.gradient_checkpointing_kwargs
+        with disable_gradient_checkpointing(model, options):
+            return self._get_per_token_logps_and_entropies(
+                model,
+                ids,
+                mask,
+                logits_to_keep=inputs["completion_ids"].shape[1],
+                batch_size=self.args.per_device_train_batch_size,
+            )[0]
 
     def _add_metrics(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():

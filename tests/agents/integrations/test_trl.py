@@ -219,6 +219,7 @@ def test_improvements_are_what_the_step_gained_on_each_task(tmp_path: Path) -> N
     trainer = make_trainer(tmp_path, settings=settings, task_weights=Told(3))
     trainer.train()
     expected = np.zeros(3)
+    assert trainer.model is not None
     for part in minibatches_of(trainer):
         after, before = (_log_probs(model.state_dict(), part) for model in (trainer.model, make_model()))
         values = clipped_surrogate(torch.exp(after - before), part["advantages"], clip_low=0.2, clip_high=0.2)
