@@ -147,6 +147,12 @@ def mt_grpo(names: Sequence[str], arguments: Mapping[str, Any]) -> MTGRPOTrainer
     return MTGRPOTrainer(**arguments)
 
 
+def mt_grpo_without_replay(names: Sequence[str], arguments: Mapping[str, Any]) -> MTGRPOTrainer:
+    """What a task lacks is generated, within a budget of three batches, and not kept for later ones."""
+    seed = arguments["args"].seed
+    return MTGRPOTrainer(**arguments, sampler=QuotaSampler(len(names), GROUPS, seed=seed))
+
+
 def mt_grpo_at_equal_rollouts(names: Sequence[str], arguments: Mapping[str, Any]) -> MTGRPOTrainer:
     """As many groups generated as TRL's own: the ratio is made by loss weights alone."""
     seed = arguments["args"].seed
@@ -157,6 +163,7 @@ def mt_grpo_at_equal_rollouts(names: Sequence[str], arguments: Mapping[str, Any]
 SIDES: Mapping[str, Callable[[Sequence[str], Mapping[str, Any]], CountingGRPOTrainer | MTGRPOTrainer]] = {
     "GRPOTrainer (TRL)": trl_grpo,
     "MTGRPOTrainer": mt_grpo,
+    "MTGRPOTrainer, no replay": mt_grpo_without_replay,
     "MTGRPOTrainer, no refilling": mt_grpo_at_equal_rollouts,
 }
 
@@ -193,7 +200,7 @@ def measured(
     logged = [entry for entry in trainer.state.log_history if "generated_groups" in entry]
     shares, wanted = (
         np.mean([[entry[f"{word}/{name}"] for name in names] for entry in logged], axis=0)
-        for word in ("realised_share", "task_weight")
+        for word in ("prompt_share", "task_weight")  # a quota sampler trains on informative groups alone
     )
     return shares, wanted, float(np.mean([entry["generated_groups"] for entry in logged])) * GROUP_SIZE
 

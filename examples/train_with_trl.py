@@ -74,7 +74,7 @@ def main() -> None:
         trainer.train()
     for step in (entry for entry in trainer.state.log_history if "rounds" in entry):
         tasks = ", ".join(
-            f"{name}: weight {step[f'task_weight/{name}']:.2f}, share {step[f'realised_share/{name}']:.2f}"
+            f"{name}: weight {step[f'task_weight/{name}']:.2f}, share {step[f'prompt_share/{name}']:.2f}"
             for name in trainer.suite.names
         )
         print(f"step {step['step']}: {step['generated_groups']:.0f} groups generated; {tasks}")

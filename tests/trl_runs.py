@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from transformers import PreTrainedModel
@@ -13,6 +14,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from mtgrpo_env.agents.integrations.trl import MTGRPOTrainer
+from mtgrpo_env.agents.integrations.trl.rounds import rows_of
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 
 GROUP_SIZE, NUM_GROUPS = 4, 8
@@ -106,3 +108,15 @@ def have_equal_models(one: GRPOTrainer, other: GRPOTrainer) -> bool:
     assert other.model is not None
     pairs = zip(one.model.parameters(), other.model.parameters(), strict=True)
     return all(torch.equal(*pair) for pair in pairs)
+
+
+def assert_equal_curricula(one: MTGRPOTrainer, other: MTGRPOTrainer) -> None:
+    """Equal states, and equal groups in the replay buffers, to the last bit."""
+    states = [{**trainer.curriculum.state_dict(), "replay": None} for trainer in (one, other)]
+    assert states[0] == states[1]
+    np.testing.assert_equal(_replayed(one), _replayed(other))
+
+
+def _replayed(trainer: MTGRPOTrainer) -> list[Any]:
+    held = () if trainer.replay is None else trainer.replay.state_dict()["held"]
+    return [(one.offers, one.uses, one.group.problem, rows_of([one.group])) for one in held]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
+from mtgrpo_env.agents.integrations.trl.rounds import LOG_PROBS
 from mtgrpo_env.agents.neural.losses import clipped_surrogate
 from mtgrpo_env.types import Batch, FloatArray
 
@@ -39,7 +40,7 @@ class StepImprovements:
     def step_taken(self, log_probs_of: Callable[[Inputs], torch.Tensor]) -> None:
         """Count the gain on all micro-batches since the last step, given the model as it is now."""
         for inputs, before in self._passes:
-            old = inputs.get("old_per_token_logps", before)
+            old = inputs.get(LOG_PROBS, before)
             gains = self._values(inputs, log_probs_of(inputs), old) - self._values(inputs, before, old)  # (R,)
             counted = gains * (inputs["loss_weights"] > 0)
             task_ids = inputs["task_ids"].cpu().numpy()
@@ -48,7 +49,7 @@ class StepImprovements:
 
     def take(self, batch: Batch) -> FloatArray:
         """(K,) I_k since the last call: means over the rollouts of the batch; 0 for a task not in it."""
-        improvements = self._gains / np.maximum(batch.kept * batch.group_size, 1)
+        improvements = self._gains / np.maximum(batch.kept_rollouts, 1)
         self._gains = np.zeros(self.num_tasks)
         return improvements
 

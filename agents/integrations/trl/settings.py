@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from datasets import Dataset
+from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
+
+from mtgrpo_env.plans import BatchSampler
+
+
+def config_of(trainer: GRPOTrainer) -> GRPOConfig:
+    """How TRL is set up, once its trainer has filled in what was left open."""
+    assert isinstance(trainer.args, GRPOConfig)
+    return trainer.args
+
+
+def steps_per_generation(trainer: GRPOTrainer) -> int:
+    """Micro-batches of a generation batch."""
+    steps = config_of(trainer).steps_per_generation
+    assert steps is not None
+    return steps
 
 
 def check_settings(trainer: GRPOTrainer) -> None:
@@ -12,7 +30,7 @@ def check_settings(trainer: GRPOTrainer) -> None:
     Raises:
         ValueError: naming the setting, what it should be and what it is.
     """
-    args = trainer.args
+    args = config_of(trainer)
     if args.world_size > 1:
         raise ValueError(f"expected one process, got {args.world_size}: plans are not shared between processes here")
     if not isinstance(trainer.train_dataset, Dataset):
@@ -24,14 +42,14 @@ def check_settings(trainer: GRPOTrainer) -> None:
     if args.multi_objective_aggregation != "sum_then_normalize":
         expected = "expected multi_objective_aggregation to be 'sum_then_normalize'"
         raise ValueError(f"{expected}, got {args.multi_objective_aggregation!r}: a round is no batch to normalize by")
-    if args.steps_per_generation % args.gradient_accumulation_steps:
+    if steps_per_generation(trainer) % args.gradient_accumulation_steps:
         raise ValueError(
             f"expected steps_per_generation to be a multiple of gradient_accumulation_steps, "
             f"{args.gradient_accumulation_steps}, got {args.steps_per_generation}: weights move between optimiser steps"
         )
     if args.pad_to_multiple_of is not None:
         raise ValueError(f"expected pad_to_multiple_of to be None, got {args.pad_to_multiple_of}")
-    num_groups = args.generation_batch_size // args.num_generations
+    num_groups = batch_size_of(trainer)
     if len(trainer.train_dataset) < num_groups:
         raise ValueError(f"expected a row for each of the {num_groups} groups, got {len(trainer.train_dataset)} rows")
     images = {"image", "images"}.intersection(trainer.train_dataset.column_names)
@@ -52,3 +70,22 @@ def task_of_each_row(dataset: Dataset, column: str) -> list[str]:
         if not isinstance(name, str):
             raise ValueError(f"expected the name of a task in column {column!r}, got {name!r} in row {i}")
     return names
+
+
+def batch_size_of(trainer: GRPOTrainer, sampler: BatchSampler[Any] | None = None) -> int:
+    """B, in groups, as TRL is set up.
+
+    Raises:
+        ValueError: if the sampler that is given draws batches of another size.
+    """
+    args = config_of(trainer)
+    assert args.generation_batch_size is not None
+    assert args.num_generations is not None
+    batch_size = args.generation_batch_size // args.num_generations
+    if sampler is not None and sampler.batch_size != batch_size:
+        sizes = f"{args.generation_batch_size} / {args.num_generations} = {batch_size}"
+        raise ValueError(
+            f"expected a sampler of batches of generation_batch_size / num_generations = {sizes} groups, "
+            f"got one of {sampler.batch_size}"
+        )
+    return batch_size

@@ -1,6 +1,6 @@
 """`MTGRPOTrainer`: TRL's `GRPOTrainer` whose batches hold tasks in the ratio of weights that move.
 
-Rows, ratios and weights are decided by the core: `sample_batch` follows a sampler's plan as it does for our own agent.
+A `Curriculum` decides which rows come, how many are generated and what is trained on, as it does for our own agent.
 TRL generates, scores, computes log-probabilities and the loss, takes the steps, logs and saves.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from mtgrpo_env.agents.signals import LatestReward, RecentAccuracy, RewardEstimate
 from torch.utils.data import DataLoader, Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from mtgrpo_env.agents.integrations.trl.improvements import StepImprovements
@@ -25,21 +25,34 @@ from mtgrpo_env.agents.integrations.trl.rounds import (
     filled,
     first_reward_at_least,
     groups_of,
-    step_metrics,
+    has_log_probs,
+    rows_of,
+    stacked,
+    step_scalars,
     tensors_of,
+    with_log_probs,
 )
 from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite
-from mtgrpo_env.agents.integrations.trl.settings import check_settings, task_of_each_row
-from mtgrpo_env.files import atomic_file
-from mtgrpo_env.filters import lenient
+from mtgrpo_env.agents.integrations.trl.settings import (
+    batch_size_of,
+    check_settings,
+    steps_per_generation,
+    task_of_each_row,
+)
+from mtgrpo_env.curriculum import Curriculum
+from mtgrpo_env.files import atomic_folder
+from mtgrpo_env.filters import every_group, lenient
 from mtgrpo_env.plans import BatchSampler
-from mtgrpo_env.quota_sampler import QuotaSampler
-from mtgrpo_env.rollout import sample_batch
-from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.task_weights import DisparityWeights, TaskWeights
-from mtgrpo_env.types import Batch, Group, GroupFilter, Problem, TaskStats
+from mtgrpo_env.replay import ReplayBuffer
+from mtgrpo_env.reward_estimates import RewardEstimate
+from mtgrpo_env.stateful import refuse_other_hyperparameters
+from mtgrpo_env.task_weights import TaskWeights
+from mtgrpo_env.types import Batch, Group, GroupFilter, Problem
 
-STATE_FILE = "mtgrpo.json"
+STATE_FOLDER = "mtgrpo"
+"""In each of TRL's checkpoints."""
+
+_TRAINER_FILE = "trainer.json"
 
 
 class MTGRPOTrainer(GRPOTrainer):
@@ -48,18 +61,19 @@ class MTGRPOTrainer(GRPOTrainer):
     Args:
         *trl_arguments: as of `GRPOTrainer`.
         task_column: of the training data, names the task of each row. Tasks are numbered alphabetically.
-        sampler: draws batches of `generation_batch_size / num_generations` groups; by default quotas.
+        sampler: draws batches of `generation_batch_size / num_generations` groups; by default quotas within a budget,
+            filled from a replay buffer.
         task_weights: decides the ratio of tasks; by default no task far below the average accuracy.
-        group_filter: which groups are informative; by default those whose rewards differ.
         reward_estimate: J; for task weights that are given, by default the latest mean reward of each task.
-        is_correct: decides from the reward functions' values of a completion whether it counts as correct.
+        replay: keeps informative groups for the batches after their own; none by default with a sampler that is given.
+        group_filter: which groups are informative; by default those whose rewards differ.
+        is_correct: decides from the reward functions' values of a completion whether it counts as correct; by default
+            whether the first of them is 1.
         **trl_options: as of `GRPOTrainer`.
 
     Attributes:
         suite: the rows by task.
-        sampler: as given, or the default.
-        task_weights: as given, or the default.
-        reward_estimate: as given, or the default.
+        curriculum: draws the batches from it.
         batch: the one in training; None before the first.
 
     Raises:
@@ -73,8 +87,9 @@ class MTGRPOTrainer(GRPOTrainer):
         task_column: str = "task",
         sampler: BatchSampler[Any] | None = None,
         task_weights: TaskWeights | None = None,
-        group_filter: GroupFilter = lenient,
         reward_estimate: RewardEstimate | None = None,
+        replay: ReplayBuffer | None = None,
+        group_filter: GroupFilter = lenient,
         is_correct: CorrectFrom | None = None,
         **trl_options: Any,
     ) -> None:
@@ -82,30 +97,49 @@ class MTGRPOTrainer(GRPOTrainer):
         check_settings(self)
         self.args.ignore_data_skip = True  # a resumed run finds its place by our state
         self._task_column = task_column
-        rows = task_of_each_row(self.train_dataset, task_column)
-        self.suite = RowSuite(rows, shuffle=self.shuffle_dataset, seed=self.args.seed)
-        num_tasks, batch_size = self.suite.num_tasks, self.args.generation_batch_size // self.num_generations
-        if task_weights is None:
-            task_weights = DisparityWeights(num_tasks)
-            reward_estimate = reward_estimate or RecentAccuracy(num_tasks)
-        self.sampler = sampler or QuotaSampler(num_tasks, batch_size, seed=self.args.seed)
-        self.task_weights = task_weights
-        self.reward_estimate = reward_estimate or LatestReward(num_tasks)
-        self._check_parts(batch_size)
-        self.group_filter = group_filter
+        self._rows: Any = self.train_dataset
+        self.suite = RowSuite(
+            task_of_each_row(self._rows, task_column), shuffle=bool(self.shuffle_dataset), seed=self.args.seed
+        )
+        self.curriculum = Curriculum(
+            self.suite,
+            batch_size=batch_size_of(self, sampler),
+            sampler=sampler,
+            task_weights=task_weights,
+            reward_estimate=reward_estimate,
+            replay=replay,
+            group_filter=group_filter,
+            seed=self.args.seed,
+        )
         self.is_correct = is_correct or first_reward_at_least(1.0)
         self.batch: Batch | None = None
-        self._rows = self.train_dataset
         self._generated: list[Group] = []
         self._rewards = torch.empty(0)
         self._log_probs = torch.empty(0)
         clips = {"clip_low": self.epsilon_low, "clip_high": self.epsilon_high}
-        self._improvements = StepImprovements(num_tasks, **clips)
+        self._improvements = StepImprovements(self.suite.num_tasks, **clips)
         self.add_callback(_AfterOptimizerStep(self))
+
+    @property
+    def sampler(self) -> BatchSampler[Any]:
+        """As given, or the default; likewise the other parts of the curriculum."""
+        return self.curriculum.sampler
+
+    @property
+    def task_weights(self) -> TaskWeights:
+        return self.curriculum.task_weights
+
+    @property
+    def reward_estimate(self) -> RewardEstimate:
+        return self.curriculum.reward_estimate
+
+    @property
+    def replay(self) -> ReplayBuffer | None:
+        return self.curriculum.replay
 
     def get_train_dataloader(self) -> DataLoader:
         """TRL's, which draws from a generator of its own, or a resumed run would be a draw ahead of the whole one."""
-        loader = super().get_train_dataloader()
+        loader: Any = super().get_train_dataloader()
         loader.base_dataloader.generator = torch.Generator().manual_seed(self.args.seed)
         return loader
 
@@ -121,41 +155,43 @@ class MTGRPOTrainer(GRPOTrainer):
             self._signature_columns.append(self._task_column)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        assert self.model is not None
         if not self.model.training:
             return super()._generate_and_score_completions(inputs)
-        z = self.task_weights.probabilities
         self._generated = []
-        self.batch = sample_batch(
-            self.suite,
-            self,  # pyright: ignore[reportArgumentType]  # nobody acts: `_roll_out` has TRL generate
-            self.sampler,
-            z,
-            group_size=self.num_generations,
-            group_filter=self.group_filter,
-            roll_out=self._roll_out,
-        )
-        groups = filled(self.batch, self._generated, self.sampler.batch_size, self.group_filter)
-        self._add_metrics(step_metrics(self.suite.names, self.batch, z, self.group_filter))
-        return tensors_of(groups, self.batch.weights.tolist(), pad_token_id=self._tokenizer.pad_token_id)
+        self.batch = self.curriculum.draw(self._roll_out)
+        groups = filled(self.batch, self._generated, self.curriculum.batch_size, self.curriculum.group_filter)
+        return tensors_of(self._with_log_probs(groups), self.batch.loss_weights, **self._layout)
 
-    def _roll_out(
-        self,
-        suite: TaskSuite,
-        policy: Any,
-        problems: Sequence[Problem],
-        group_size: int,
-        *,
-        deterministic: bool = False,
-    ) -> list[Group]:
-        """See `RollOut`; never more at once than TRL would generate."""
+    def _roll_out(self, problems: Sequence[Problem]) -> list[Group]:
+        """A group for each problem; never more at once than TRL would generate."""
         groups: list[Group] = []
-        for start in range(0, len(problems), self.sampler.batch_size):
-            part = problems[start : start + self.sampler.batch_size]
-            inputs = [dict(self._rows[problem.seed]) for problem in part for _ in range(group_size)]
+        assert self.num_generations is not None
+        for start in range(0, len(problems), self.curriculum.batch_size):
+            part = problems[start : start + self.curriculum.batch_size]
+            inputs = [dict(self._rows[problem.seed]) for problem in part for _ in range(self.num_generations)]
             output = super()._generate_and_score_completions(inputs)
-            groups += groups_of(part, output, self._rewards, self.reward_weights, self.is_correct)
+            round_groups = groups_of(part, output, self._rewards, self.reward_weights, self.is_correct)
+            groups += self._with_log_probs(round_groups, self.curriculum.group_filter)
         self._generated += groups
         return groups
+
+    def _with_log_probs(self, groups: Sequence[Group], wanted: GroupFilter = every_group) -> Sequence[Group]:
+        """The same groups, the wanted ones with the log-probabilities that they were drawn with.
+
+        TRL leaves these out where a batch is used for one optimiser step. But the model has moved on since a group
+        was drawn that is replayed, and all rows of a batch have the same columns.
+        """
+        lacking = [group for group in groups if wanted(group) and not has_log_probs(group)]
+        if self.replay is None or not lacking:
+            return groups
+        inputs = stacked(rows_of(lacking), **self._layout)
+        known = dict(zip(map(id, lacking), with_log_probs(lacking, self._log_probs_of(inputs)), strict=True))
+        return [known.get(id(group), group) for group in groups]
+
+    @property
+    def _layout(self) -> dict[str, Any]:
+        return {"pad_token_id": self._tokenizer.pad_token_id, "device": self.accelerator.device}
 
     def _calculate_rewards(self, *arguments: Any, **options: Any) -> torch.Tensor:
         self._rewards = super()._calculate_rewards(*arguments, **options)  # (R, F)
@@ -179,22 +215,31 @@ class MTGRPOTrainer(GRPOTrainer):
         """Measure what the step improved, if the weights look at it; move them when the batch is used up."""
         if self.task_weights.uses_improvements:
             self._improvements.step_taken(self._log_probs_of)
-        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0:
+        if self._step % (steps_per_generation(self) * self.num_iterations) == 0:
             self._move_weights()
 
     def _move_weights(self) -> None:
         assert self.batch is not None, "a step is taken on a batch"
         improvements = self._improvements.take(self.batch)
-        rewards = self.reward_estimate.observe(self.batch)
-        self.task_weights.update(TaskStats(rewards, improvements, self.batch.mean_abs_advantages))
-        if self.task_weights.uses_improvements:
-            self._add_metrics({f"improvement/{n}": i for n, i in zip(self.suite.names, improvements, strict=True)})
+        self.curriculum.update(self.batch, improvements)
+        measured = {"improvements": improvements} if self.task_weights.uses_improvements else {}
+        self._add_metrics({**self.curriculum.metrics(), **step_scalars(self.suite.names, self.batch, measured)})
 
+    @torch.no_grad()
     def _log_probs_of(self, inputs: Mapping[str, Any]) -> torch.Tensor:
-        """(R, T) of the model as it is now."""
+        """(R, T) of the model as it is now, as many rows at a time as in a micro-batch."""
         ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
         mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
-        return self._get_per_token_logps_and_entropies(self.model, ids, mask, inputs["completion_ids"].shape[1])[0]
+        model: Any = self.model
+        options: Any = self.args.gradient_checkpointing_kwargs
+        with disable_gradient_checkpointing(model, options):
+            return self._get_per_token_logps_and_entropies(
+                model,
+                ids,
+                mask,
+                logits_to_keep=inputs["completion_ids"].shape[1],
+                batch_size=self.args.per_device_train_batch_size,
+            )[0]
 
     def _add_metrics(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -204,57 +249,34 @@ class MTGRPOTrainer(GRPOTrainer):
         # First: a checkpoint that TRL has finished must have our state.
         folder = Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_file(folder / STATE_FILE) as file:
-            file.write_text(json.dumps(self._state_dict(), indent=1))
+        with atomic_folder(folder / STATE_FOLDER) as unfinished:
+            self.curriculum.save(unfinished)
+            (unfinished / _TRAINER_FILE).write_text(json.dumps({"hyperparameters": self._hyperparameters}))
         super()._save_checkpoint(model, trial)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
-            self._load_state(Path(checkpoint) / STATE_FILE)
+            self._load_state(Path(checkpoint) / STATE_FOLDER)
 
-    def _state_dict(self) -> dict[str, Any]:
-        parts = [self.sampler, self.task_weights, self.reward_estimate]
-        return {
-            "parts": {
-                "types": [type(part).__name__ for part in parts],
-                "batch_size": self.sampler.batch_size,
-                "group_size": self.num_generations,
-            },
-            "suite": self.suite.state_dict(),
-            "sampler": self.sampler.state_dict(),
-            "task_weights": self.task_weights.state_dict(),
-            "reward_estimate": self.reward_estimate.state_dict(),
-        }
-
-    def _load_state(self, file: Path) -> None:
+    def _load_state(self, folder: Path) -> None:
         """Continue from a checkpoint.
 
         Raises:
             FileNotFoundError: if another trainer saved it.
-            ValueError: naming what differs between the checkpoint and this trainer.
+            ValueError: naming every hyper-parameter that differs between the checkpoint and this trainer.
         """
+        file = folder / _TRAINER_FILE
         if not file.is_file():
-            raise FileNotFoundError(f"expected a checkpoint of MTGRPOTrainer, but {file.parent} has no {file.name}")
-        state, own = json.loads(file.read_text()), self._state_dict()
-        if state["parts"] != own["parts"]:
-            raise ValueError(f"the checkpoint is of {state['parts']}, this trainer is of {own['parts']}")
-        self.suite.load_state_dict(state["suite"])
-        self.sampler.load_state_dict(state["sampler"])
-        self.task_weights.load_state_dict(state["task_weights"])
-        self.reward_estimate.load_state_dict(state["reward_estimate"])
+            raise FileNotFoundError(f"expected a checkpoint of MTGRPOTrainer, but {folder.parent} has no {folder.name}")
+        saved = json.loads(file.read_text())["hyperparameters"]
+        refuse_other_hyperparameters(f"{folder.parent} is a checkpoint", saved, self._hyperparameters)
+        self.curriculum.load(folder)
 
-    def _check_parts(self, batch_size: int) -> None:
-        for name, part in (("sampler", self.sampler), ("task_weights", self.task_weights)):
-            if part.num_tasks != self.suite.num_tasks:
-                tasks = f"{self.suite.num_tasks} tasks, {list(self.suite.names)}"
-                raise ValueError(f"the data has {tasks}, the {name} expects {part.num_tasks}")
-        if self.sampler.batch_size != batch_size:
-            sizes = f"{self.args.generation_batch_size} / {self.num_generations}"
-            raise ValueError(
-                f"expected a sampler of batches of generation_batch_size / num_generations = {sizes} = {batch_size} "
-                f"groups, got one of {self.sampler.batch_size}"
-            )
+    @property
+    def _hyperparameters(self) -> dict[str, Any]:
+        """Of TRL's, those without which the groups of a replay buffer fit in no batch; the curriculum has its own."""
+        return {"num_generations": self.num_generations}
 
 
 class _AfterOptimizerStep(TrainerCallback):

@@ -55,10 +55,15 @@ def test_a_saved_suite_goes_on_where_it_stood(before: int) -> None:
 
 @pytest.mark.parametrize("rows", [["a", "b"], ["a", "b", "b", "b"]])
 def test_the_state_of_other_rows_is_refused(rows: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"rows of \['a', 'b'\]"):
+    with pytest.raises(ValueError, match=r"rows with num_rows .*, these have \[1, 2\]"):
         RowSuite(["a", "b", "b"]).load_state_dict(RowSuite(rows).state_dict())
 
 
 def test_the_state_of_other_tasks_is_refused() -> None:
     with pytest.raises(ValueError, match="names"):
         RowSuite(["a", "b"]).load_state_dict(RowSuite(["a", "c"]).state_dict())
+
+
+def test_the_state_of_rows_in_another_kind_of_order_is_refused() -> None:
+    with pytest.raises(ValueError, match="shuffle True, these have False"):
+        RowSuite(["a", "b"], shuffle=False).load_state_dict(RowSuite(["a", "b"]).state_dict())

@@ -15,6 +15,7 @@ from trl_runs import (
     GROUP_SIZE,
     NUM_GROUPS,
     TASKS,
+    assert_equal_curricula,
     config,
     have_equal_models,
     history_of,
@@ -31,8 +32,8 @@ from mtgrpo_env.agents.integrations.trl import MTGRPOTrainer, first_reward_at_le
 from mtgrpo_env.agents.llm.tiny import tiny_tokenizer
 from mtgrpo_env.agents.neural.losses import clipped_surrogate
 from mtgrpo_env.filters import strict
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
-from mtgrpo_env.shares import prompt, totals
 from mtgrpo_env.task_weights import ImprovementAwareWeights, UniformWeights
 from mtgrpo_env.types import FloatArray
 
@@ -58,24 +59,24 @@ def test_rare_groups_are_generated_until_the_batch_holds_tasks_in_the_ratio_of_t
     trainer.train()
     for step in history_of(trainer):
         assert step["filter_rate/rare"] > step["filter_rate/even"] + 0.2
-        assert step["informative_groups"] == NUM_GROUPS
-        assert step["realised_share/rare"] == step["target_share/rare"]
+        assert step["kept_groups"] == NUM_GROUPS
+        assert step["prompt_share/rare"] == step["target_share/rare"]
 
 
 def test_quotas_weigh_what_is_lacking(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, data=rows(TWO_TASKS), task_weights=UnequalWeights(2))
     trainer.train()
-    lacking = [step for step in history_of(trainer) if step["informative_groups"] < NUM_GROUPS]
-    assert lacking
-    for step in lacking:
-        assert step["realised_share/rare"] == pytest.approx(0.75, abs=0.2)
+    lacking = [step for step in history_of(trainer) if step["kept_groups"] < NUM_GROUPS]
+    of_both = [step["prompt_share/rare"] for step in lacking if step["prompt_share/rare"]]
+    assert of_both
+    assert of_both == pytest.approx([0.75] * len(of_both), abs=0.2)
 
 
 def test_without_refilling_the_rare_task_has_next_to_no_share(tmp_path: Path) -> None:
     sampler = MultinomialSampler(2, NUM_GROUPS)
     trainer = make_trainer(tmp_path, data=rows(TWO_TASKS), sampler=sampler, task_weights=UnequalWeights(2))
     trainer.train()
-    assert np.mean([step["realised_share/rare"] for step in history_of(trainer)]) < 0.6
+    assert np.mean([step["advantage_share/rare"] for step in history_of(trainer)]) < 0.6
 
 
 @pytest.mark.parametrize("group_filter", [None, strict])
@@ -100,19 +101,50 @@ def test_every_minibatch_knows_the_tasks_of_its_rows(tmp_path: Path, group_filte
         assert torch.allclose(advantages, (rewards - rewards.mean()) / (rewards.std() + 1e-4), atol=1e-5)
 
 
-def test_what_informative_groups_lack_is_filled_with_groups_of_no_weight(tmp_path: Path) -> None:
+def test_what_kept_groups_lack_is_filled_with_groups_of_no_weight(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, settings={"max_steps": 1})
     trainer.train()
     (batch,) = minibatches_of(trainer)
     (step,) = history_of(trainer)
     assert len(batch["loss_weights"]) == NUM_GROUPS * GROUP_SIZE
-    assert step["informative_groups"] < NUM_GROUPS
-    assert int((batch["loss_weights"] > 0).sum()) == step["informative_groups"] * GROUP_SIZE
+    assert step["kept_groups"] < NUM_GROUPS
+    assert int((batch["loss_weights"] > 0).sum()) == step["kept_groups"] * GROUP_SIZE
     assert not batch["advantages"][batch["loss_weights"] == 0].any()
     assert not (batch["loss_weights"][batch["task_ids"] == TASKS.index("hopeless")]).any()
     assert trainer.batch is not None
-    shares = totals(trainer.batch, prompt) / totals(trainer.batch, prompt).sum()
-    assert [step[f"realised_share/{name}"] for name in TASKS] == pytest.approx(shares.tolist())
+    by_groups, by_tokens = (np.zeros(len(TASKS)) for _ in range(2))
+    np.add.at(by_groups, batch["task_ids"], batch["loss_weights"])
+    np.add.at(by_tokens, batch["task_ids"], batch["loss_weights"] * batch["completion_mask"].sum(1))
+    for word, amounts in (("prompt_share", by_groups), ("token_share", by_tokens)):
+        assert [step[f"{word}/{name}"] for name in TASKS] == pytest.approx(amounts / amounts.sum())
+
+
+def test_replayed_groups_bring_the_log_probabilities_that_they_were_drawn_with(tmp_path: Path) -> None:
+    models: list[dict[str, torch.Tensor]] = []
+
+    class Copies(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            models.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+
+    trainer = make_trainer(tmp_path, settings={"max_steps": 4}, callbacks=[Copies()])
+    trainer.train()
+    (batch,) = minibatches_of(trainer)
+    assert trainer.batch is not None
+    assert trainer.batch.replayed
+    known = torch.stack([_log_probs(model, batch) for model in models])  # (steps, R, T)
+    errors = ((known - batch["old_per_token_logps"]) * batch["completion_mask"]).abs().amax(dim=2)
+    assert float(errors.amin(dim=0).max()) < 1e-4
+    drawn_at = errors.argmin(dim=0)
+    assert int((drawn_at < len(models) - 1).sum()) == trainer.batch.replayed * GROUP_SIZE
+    assert history_of(trainer)[-1]["replayed"] == trainer.batch.replayed
+
+
+def test_without_a_replay_buffer_no_log_probabilities_are_computed_that_trl_leaves_out(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, settings={"max_steps": 1}, sampler=QuotaSampler(3, NUM_GROUPS))
+    trainer.train()
+    (batch,) = minibatches_of(trainer)
+    assert trainer.replay is None
+    assert "old_per_token_logps" not in batch
 
 
 class _SameDraws(TrainerCallback):
@@ -169,8 +201,10 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path: Path, parts
     resumed = make_trainer(tmp_path, data=data, settings=saving, **PARTS[parts]())
     resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
     assert history_of(resumed) == history_of(whole)
-    assert resumed._state_dict() == whole._state_dict()
+    assert_equal_curricula(resumed, whole)
     assert have_equal_models(resumed, whole)
+    if parts == "default":
+        assert any(step["replayed"] for step in history_of(whole)[at:])
 
 
 def test_improvements_are_what_the_step_gained_on_each_task(tmp_path: Path) -> None:
@@ -185,8 +219,9 @@ def test_improvements_are_what_the_step_gained_on_each_task(tmp_path: Path) -> N
     trainer = make_trainer(tmp_path, settings=settings, task_weights=Told(3))
     trainer.train()
     expected = np.zeros(3)
+    assert trainer.model is not None
     for part in minibatches_of(trainer):
-        after, before = (_log_probs(model, part) for model in (trainer.model, make_model()))
+        after, before = (_log_probs(model.state_dict(), part) for model in (trainer.model, make_model()))
         values = clipped_surrogate(torch.exp(after - before), part["advantages"], clip_low=0.2, clip_high=0.2)
         means = (values * part["completion_mask"]).sum(1) / part["completion_mask"].sum(1) - part["advantages"]
         np.add.at(expected, part["task_ids"].numpy(), (means * (part["loss_weights"] > 0)).detach().numpy())
@@ -198,10 +233,10 @@ def test_improvements_are_what_the_step_gained_on_each_task(tmp_path: Path) -> N
 
 
 @torch.no_grad()
-def _log_probs(model: Any, part: dict[str, torch.Tensor]) -> torch.Tensor:
+def _log_probs(parameters: Any, part: dict[str, torch.Tensor]) -> torch.Tensor:
     """(R, T) by the plain model: TRL's trainer has put another head on its own."""
     plain = make_model()
-    plain.load_state_dict(model.state_dict())
+    plain.load_state_dict(parameters)
     ids = torch.cat([part["prompt_ids"], part["completion_ids"]], dim=1)
     mask = torch.cat([part["prompt_mask"], part["completion_mask"]], dim=1)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
@@ -213,7 +248,7 @@ def _log_probs(model: Any, part: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def test_improvements_are_not_measured_for_weights_that_do_not_look_at_them(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, settings={"max_steps": 1})
-    trainer._log_probs_of = None  # pyright: ignore[reportAttributeAccessIssue]  # calling it would be an error
+    trainer._improvements.step_taken = None  # pyright: ignore[reportAttributeAccessIssue]  # calling it is an error
     trainer.train()
     assert "improvement/even" not in history_of(trainer)[0]
 
@@ -230,10 +265,10 @@ def test_weights_move_once_for_each_generation_batch(tmp_path: Path) -> None:
 def test_an_evaluation_is_trls_own_and_leaves_the_plan_alone(tmp_path: Path) -> None:
     settings = {"per_device_eval_batch_size": 8}
     trainer = make_trainer(tmp_path, settings=settings, eval_dataset=rows(of_each=4))
-    before = trainer._state_dict()
+    before = trainer.curriculum.state_dict()
     metrics = trainer.evaluate()
     assert "eval_reward" in metrics
-    assert trainer._state_dict() == before
+    assert trainer.curriculum.state_dict() == before
 
 
 def test_only_columns_that_are_asked_for_are_read_and_the_task_is_among_them(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from datasets import Dataset
 from trl_runs import NUM_GROUPS, make_trainer, rows
 
 from mtgrpo_env.agents.integrations.trl import check_version
+from mtgrpo_env.filters import strict
 from mtgrpo_env.quota_sampler import QuotaSampler
-from mtgrpo_env.task_weights import UniformWeights
+from mtgrpo_env.task_weights import DisparityWeights, UniformWeights
 
 
 @pytest.mark.parametrize(
@@ -38,15 +40,24 @@ def test_what_does_not_go_together_is_refused(
         make_trainer(tmp_path, settings=settings, **options)
 
 
-def test_a_checkpoint_of_another_trainer_or_of_other_parts_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_trainer_or_of_other_hyperparameters_is_refused(tmp_path: Path) -> None:
     saving = {"max_steps": 1, "save_strategy": "steps", "save_steps": 1}
     make_trainer(tmp_path, settings=saving).train()
     checkpoint = tmp_path / "checkpoint-1"
-    other = make_trainer(tmp_path, settings={"max_steps": 2}, task_weights=UniformWeights(3))
-    with pytest.raises(ValueError, match=r"DisparityWeights.*UniformWeights"):
-        other.train(resume_from_checkpoint=str(checkpoint))
-    (checkpoint / "mtgrpo.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no mtgrpo\.json"):
+    others: list[tuple[str, dict[str, Any]]] = [
+        (r"task_weights\.type was 'DisparityWeights', is 'UniformWeights'", {"task_weights": UniformWeights(3)}),
+        (r"task_weights\.tolerance was 0\.0, is 0\.1", {"task_weights": DisparityWeights(3, tolerance=0.1)}),
+        (r"sampler\.max_generated was 1\.5, is 3\.0.*replay", {"sampler": QuotaSampler(3, NUM_GROUPS)}),
+        (r"group_filter was 'lenient', is 'strict'", {"group_filter": strict}),
+        (r"num_generations was 4, is 2", {"settings": {"num_generations": 2, "per_device_train_batch_size": 16}}),
+        (r"rows with num_rows", {"data": rows(of_each=21)}),
+    ]
+    for message, options in others:
+        settings = {"max_steps": 2, **options.pop("settings", {})}
+        with pytest.raises(ValueError, match=message):
+            make_trainer(tmp_path, settings=settings, **options).train(resume_from_checkpoint=str(checkpoint))
+    shutil.rmtree(checkpoint / "mtgrpo")
+    with pytest.raises(FileNotFoundError, match="checkpoint-1 has no mtgrpo"):
         make_trainer(tmp_path, settings={"max_steps": 2}).train(resume_from_checkpoint=str(checkpoint))
 
 
