@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-CLI = ["tyro>=0.9", "rich>=13"]
+CLI = ["tyro>=0.9", "rich>=13", "pyyaml>=6"]
 ROWS = ["pyarrow>=18"]
 # What vLLM 0.32 and 0.33 allow, and the newest without it; how far each was tried: docs/install.md.
 MODELS = ["torch>=2.13,<2.15", "transformers>=5.16.1,<5.24"]

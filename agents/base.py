@@ -13,6 +13,9 @@ import numpy as np
 from mtgrpo_env.rollout import Policy
 from mtgrpo_env.types import Batch, FloatArray, IntArray
 
+CLIP_SYMMETRIC, CLIP_HIGHER = 0.2, 0.28
+"""ε_high of GRPO, which is its ε_low too, and that of DAPO, which every learner has unless it is given another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Objectives:

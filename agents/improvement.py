@@ -10,33 +10,33 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mtgrpo_env.agents.base import Learner, Objectives, OnMinibatch
+from mtgrpo_env.agents.base import Learner, Objectives
 from mtgrpo_env.task_weights import TaskWeights
 from mtgrpo_env.types import Batch, FloatArray
 
 
 class ImprovementSignal:
-    """Measures nothing, for rules that look at rewards alone or at nothing; base of those that measure.
+    """Base of the signals.
 
     Args:
         learner: about to be updated; never changed here.
         batch: that it is updated on.
-
-    Attributes:
-        on_minibatch: to be called by the update after each optimiser step; None if there is nothing to see there.
     """
-
-    on_minibatch: OnMinibatch | None = None
 
     def __init__(self, learner: Learner, batch: Batch) -> None:
         self.learner, self.batch = learner, batch
+
+    def on_minibatch(self, minibatch: Batch, before: Objectives) -> None:
+        """Called by the update after each optimiser step, with the minibatch and its objectives before the step."""
 
     def end(self) -> FloatArray:
         """(U, K) I_k for each of U updates of the task weights."""
         return np.zeros((1, self.batch.num_tasks))
 
 
-NoImprovement = ImprovementSignal
+class NoImprovement(ImprovementSignal):
+    """Measures nothing, for rules that look at rewards alone or at nothing."""
+
 
 MakeImprovementSignal = Callable[[Learner, Batch], ImprovementSignal]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtgrpo_env.agents.base import Objectives, OnMinibatch
+from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC, Objectives, OnMinibatch
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Batch
 
@@ -30,10 +30,10 @@ class MinibatchLearner(Stateful, ABC):
     state_names = ("rng",)
 
     def __init__(
-        self, *, num_minibatches: int, seed: int, clip_low: float = 0.2, clip_high: float | None = None
+        self, *, num_minibatches: int, seed: int, clip_low: float = CLIP_SYMMETRIC, clip_high: float | None = None
     ) -> None:
         self.num_minibatches = num_minibatches
-        self.clip_low, self.clip_high = clip_low, 0.28 if clip_high is None else clip_high
+        self.clip_low, self.clip_high = clip_low, CLIP_HIGHER if clip_high is None else clip_high
         self._has_own_clip = clip_high is not None
         self.rng = np.random.default_rng(seed)
 

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from mtgrpo_env.agents.base import Learner, TrainablePolicy
+from mtgrpo_env.agents.base import CLIP_HIGHER, Learner, TrainablePolicy
 from mtgrpo_env.agents.improvement import MakeImprovementSignal, NoImprovement, improvement_for
 from mtgrpo_env.agents.policies import named_policy
 from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, shared_folder
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, Method, RunFacts, make_method
-from mtgrpo_env.agents.recipes.method import CLIP_HIGHER
 from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.batch_metrics import BatchMetrics, TrainMetrics
 from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
@@ -25,7 +24,7 @@ from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy
 from mtgrpo_env.named_tasks import TaskSpec, is_registered, read_tasks
 from mtgrpo_env.rollout import RollOut, rollout_groups
 from mtgrpo_env.shares import GroupMeasure, count_groups
-from mtgrpo_env.stateful import Stateful, refuse_other_hyperparameters
+from mtgrpo_env.stateful import Stateful, plain, refuse_other_hyperparameters
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Group, Problem
 
@@ -43,16 +42,17 @@ class MTGRPOAgent:
         policy: acts: one of your own, or by name "mlp" or "tabular".
         learner: improves the policy; that of a policy by name comes with it.
         method: the parts, or a recipe's name; by default `quota-mt-grpo`.
-        curriculum: decides the batches, in the place of a method's; its problems must be the suite.
+        curriculum: decides the batches, instead of a method's; its problems must be the suite.
         group_size: N, rollouts of each problem.
-        batch_size: B, groups of a batch, where the method is a name.
+        batch_size: B, groups of a batch; by default 32 where the method is a name.
         improvement: what the task weights see of an update; by default the method's, or what the weights look at.
-        share_by: what the tasks' shares of the loss are counted by; by default groups, as the sampler does it.
+        share_by: what the tasks' shares of the loss are counted by, where a method is given; by default groups.
         ranks: the processes that train together, each with an agent like this one; by default this one alone.
         seed: of tasks, policy and sampler, where they are given by name.
 
     Raises:
-        ValueError: if a name is unknown, a policy comes without a learner, or the parts differ in the tasks.
+        ValueError: if a name is unknown, a policy of one's own comes without a learner or a named one with it, or the
+            parts do not fit together.
 
     >>> agent = MTGRPOAgent(["FrozenLake-v1"], policy="tabular", batch_size=2)
     >>> agent.train(num_steps=1)
@@ -69,7 +69,7 @@ class MTGRPOAgent:
         method: Method | str | None = None,
         curriculum: Curriculum | None = None,
         group_size: int = 8,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         improvement: MakeImprovementSignal | None = None,
         share_by: GroupMeasure = count_groups,
         ranks: Ranks | None = None,
@@ -78,18 +78,23 @@ class MTGRPOAgent:
         self.suite = read_tasks(tasks, seed=seed)
         named = {"tasks": tasks, "policy": policy, "method": method or DEFAULT_METHOD, "group_size": group_size}
         self._recipe = {**named, "batch_size": batch_size, "seed": seed} if curriculum is None else {}
+        if isinstance(policy, str) != (learner is None):
+            raise ValueError(f"a policy of your own and its learner go together, got {policy!r:.80}, {learner!r:.80}")
         if isinstance(policy, str):
             policy, learner = named_policy(policy, self.suite, seed=seed)
-        if learner is None:
-            raise ValueError(f"a policy of your own needs a learner, got none for {policy!r:.80}")
+        assert learner is not None
         if curriculum is None:
-            facts = RunFacts(self.suite.num_tasks, batch_size, seed)
+            facts = RunFacts(self.suite.num_tasks, BATCH_SIZE if batch_size is None else batch_size, seed)
             method = method if isinstance(method, Method) else make_method(method or DEFAULT_METHOD, facts)
             curriculum = method.curriculum(self.suite, share_by=share_by)
             improvement = improvement or method.improvement
-        elif curriculum.problems is not self.suite:
+        elif method is not None or share_by is not count_groups:
+            raise ValueError("a curriculum decides all that a method and share_by do: give either, got both")
+        if curriculum.problems is not self.suite:
             raise ValueError(f"the curriculum must draw from the agent's suite, got one on {list(curriculum.names)}")
-        learner.use_clip(method.clip_high if isinstance(method, Method) else CLIP_HIGHER)
+        if batch_size not in (None, curriculum.batch_size):
+            raise ValueError(f"batch_size must be that of the sampler, {curriculum.batch_size}, got {batch_size}")
+        learner.use_clip(CLIP_HIGHER if method is None else method.clip_high)
         self.policy, self.learner, self.curriculum = policy, learner, curriculum
         self.improvement = improvement or improvement_for(curriculum.task_weights)
         self.group_size = group_size
@@ -113,7 +118,7 @@ class MTGRPOAgent:
         self.step += 1
         self.rollouts += batch.num_rollouts
         return TrainMetrics(
-            **BatchMetrics.of(batch).amounts,
+            **BatchMetrics.of(batch).record,
             step=self.step,
             rewards=self.curriculum.rewards,
             improvements=improvements.sum(axis=0),
@@ -186,9 +191,9 @@ class MTGRPOAgent:
         """
         state = _state_of(Path(folder))
         refuse_other_hyperparameters(f"{folder} is a checkpoint", state["hyperparameters"], self.hyperparameters)
-        self.curriculum.load(folder)
         self.policy.load(Path(folder))
         self.learner.load(Path(folder))
+        self.curriculum.load(folder)
         self.step, self.rollouts = int(state["step"]), int(state["rollouts"])
 
     @classmethod
@@ -221,8 +226,8 @@ class MTGRPOAgent:
     def hyperparameters(self) -> dict[str, Any]:
         """Of the agent and its parts: what a checkpoint must agree in."""
         of_learner = self.learner.hyperparameters if isinstance(self.learner, Stateful) else type(self.learner).__name__
-        own = {"policy": type(self.policy).__name__, "learner": of_learner, "group_size": self.group_size}
-        return {**own, **self.curriculum.hyperparameters}
+        parts = {"policy": type(self.policy).__name__, "learner": of_learner, "improvement": plain(self.improvement)}
+        return {**parts, "group_size": self.group_size, **self.curriculum.hyperparameters}
 
     def __repr__(self) -> str:
         parts = (self.policy, self.curriculum.task_weights, self.curriculum.sampler)

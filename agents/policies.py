@@ -47,8 +47,9 @@ def named_policy(name: str, suite: TaskSuite, *, seed: int) -> tuple[TrainablePo
 def _discrete_sizes(suite: TaskSuite, task_id: int) -> tuple[int, int]:
     """Observations and actions of a task."""
     env = suite.envs(task_id, 1)[0]
-    sizes = [space.n for space in (env.observation_space, env.action_space) if isinstance(space, spaces.Discrete)]
+    given = env.observation_space, env.action_space
+    sizes = [int(space.n) for space in given if isinstance(space, spaces.Discrete) and space.start == 0]
     if len(sizes) < 2:
-        given = f"{env.observation_space} and {env.action_space}"
-        raise ValueError(f"policy 'tabular' needs Discrete spaces; task {suite.names[task_id]!r} has {given}")
-    return int(sizes[0]), int(sizes[1])
+        shown = " and ".join(map(str, given))
+        raise ValueError(f"policy 'tabular' needs Discrete spaces from 0 on; task {suite.names[task_id]!r} has {shown}")
+    return sizes[0], sizes[1]

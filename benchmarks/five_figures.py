@@ -20,13 +20,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 from matplotlib.typing import ColorType
-from mtgrpo_env.agents.methods import MethodConfig, named_method
 
-from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning, StepReport
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.recipes import RunFacts, make_method, named_method, options_of
 from mtgrpo_env.agents.reports.figure_style import color, write
 from mtgrpo_env.agents.reports.statistics import bootstrap_interval
 from mtgrpo_env.agents.reports.task_statistics import smoothed
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.batch_metrics import TrainMetrics, task_numbers
+from mtgrpo_env.curriculum import StarvedTaskWarning
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.metrics import cost_to_threshold
 from mtgrpo_env.types import FloatArray
@@ -40,8 +42,8 @@ METHODS = {
     "grpo": "GRPO",
     "dapo": "DAPO",
     "iwu-dapo": "DAPO's sampler, adaptive weights",
-    "mt-grpo@paper": "MT-GRPO, the paper's",
-    "mt-grpo": "MT-GRPO, ours",
+    "mt-grpo": "MT-GRPO, the paper's",
+    "quota-mt-grpo": "MT-GRPO, ours",
 }
 LOCKS = [f"{length} digit{'s' * (length > 1)}" for length in range(1, NUM_LOCKS + 1)]
 HARDEST = NUM_LOCKS - 1
@@ -51,7 +53,7 @@ HARDEST = NUM_LOCKS - 1
 class Run:
     """One method on one seed; `accuracies` is (evaluations, K), the costs beside it are what was spent by then."""
 
-    reports: list[StepReport] = field(default_factory=list)
+    metrics: list[TrainMetrics] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     rollouts: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -65,20 +67,20 @@ class Run:
     @property
     def weights(self) -> FloatArray:
         """(steps, K) z."""
-        return np.array([report.probabilities for report in self.reports])
+        return self._numbers("task_weight")
 
     @property
     def shares(self) -> FloatArray:
         """(steps, K) of the loss."""
-        counted = np.array([report.kept * report.loss_weights for report in self.reports])
-        return counted / np.maximum(counted.sum(axis=1, keepdims=True), 1e-9)
+        return self._numbers("prompt_share")
 
     @property
     def filter_rates(self) -> FloatArray:
         """(steps, K) share of the generated groups that have no gradient; NaN where none was generated."""
-        generated = np.array([report.generated for report in self.reports], dtype=np.float64)
-        accepted = np.array([report.accepted for report in self.reports])
-        return 1 - accepted / np.where(generated > 0, generated, np.nan)
+        return self._numbers("filter_rate")
+
+    def _numbers(self, name: str) -> FloatArray:
+        return np.array([task_numbers(metrics.record)[name] for metrics in self.metrics])
 
 
 Runs = Mapping[str, Sequence[Run]]
@@ -86,10 +88,11 @@ Runs = Mapping[str, Sequence[Run]]
 
 def make_agent(name: str, seed: int) -> MTGRPOAgent:
     suite = toy_suite(NUM_LOCKS, num_digits=NUM_DIGITS, seed=seed)
-    method = named_method(name)(MethodConfig(NUM_LOCKS, BATCH_SIZE, seed=seed, weight_lr=WEIGHT_LR))
+    options = {"weight_lr": WEIGHT_LR} if "weight_lr" in options_of(named_method(name)) else {}
+    method = make_method(name, RunFacts(NUM_LOCKS, BATCH_SIZE, seed=seed), **options)
     policy = TabularPolicy(NUM_LOCKS, num_observations=16, num_actions=NUM_DIGITS, seed=seed)
-    learner = TabularLearner(policy, lr=LR, clip_high=method.clip_high, seed=seed)
-    return method.agent(suite, policy, learner, group_size=GROUP_SIZE)
+    learner = TabularLearner(policy, lr=LR, seed=seed)
+    return MTGRPOAgent(suite, policy, learner, method=method, group_size=GROUP_SIZE)
 
 
 def train(name: str, seed: int, steps: int) -> Run:
@@ -98,7 +101,7 @@ def train(name: str, seed: int, steps: int) -> Run:
     for step in range(steps + 1):
         if step:
             started = time.process_time()
-            run.reports.append(agent.train_step())
+            run.metrics.append(agent.train_step())
             spent += time.process_time() - started
         if step % EVALUATE_EVERY == 0:
             run.steps.append(step)
@@ -163,7 +166,7 @@ def draw_filtered(runs: Runs) -> Figure:
         left.plot(steps, rates[:, k], color=lock_color(k), linewidth=2)
     label_ends(left, steps[-1], [(rates[-1, k], LOCKS[k], lock_color(k)) for k in range(NUM_LOCKS)], gap=0.07)
     plain(right, title="What is left of a batch", xlabel="training steps", ylabel="share of the 32 groups")
-    accepted = over_seeds(runs["grpo"], lambda run: np.array([report.accepted / BATCH_SIZE for report in run.reports]))
+    accepted = over_seeds(runs["grpo"], lambda run: np.array([step.accepted / BATCH_SIZE for step in run.metrics]))
     right.stackplot(steps, accepted.T, colors=[lock_color(k) for k in range(NUM_LOCKS)], labels=LOCKS, alpha=0.9)
     right.fill_between(steps, accepted.sum(axis=1), 1, color="0.88")
     right.text(steps[-1] / 2, 0.9, "no gradient", ha="center", color="0.35")
@@ -195,8 +198,8 @@ def _weight_and_share(axes: Axes, runs: Sequence[Run]) -> None:
 def draw_ratio(runs: Runs) -> Figure:
     """4: share against weight, for three samplers."""
     figure, panels = row(3, width=3.9, height=4.1)
-    titles = ("DAPO's sampler", "Algorithm 2", "quotas and carry-over")
-    for axes, name, title in zip(panels, ("iwu-dapo", "mt-grpo@paper", "mt-grpo"), titles, strict=True):
+    titles = ("DAPO's sampler", "Algorithm 2", "quotas and replay")
+    for axes, name, title in zip(panels, ("iwu-dapo", "mt-grpo", "quota-mt-grpo"), titles, strict=True):
         distance = f"{np.mean([distances(run) for run in runs[name]]):.2f}"
         plain(axes, title=f"{title}: {distance} apart", xlabel="weight", ylabel="share of the loss")
         axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)

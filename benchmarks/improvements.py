@@ -18,67 +18,77 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mtgrpo_env.agents.signals import Improve, in_passing, on_some_groups, once_per_step, unmeasured
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
 from mtgrpo_env.agents.base import Learner
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.improvement import (
+    ImprovementSignal,
+    MakeImprovementSignal,
+    NoImprovement,
+    SampledImprovement,
+    StepImprovement,
+    TrendImprovement,
+)
+from mtgrpo_env.agents.llm.build import build_agent
+from mtgrpo_env.agents.llm.warm_start import warm_start_for, warm_started_model
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.cli.start import curriculum_for, starting_model
-from mtgrpo_env.cli.train import Config, build_agent
+from mtgrpo_env.curriculum import GenerateGroups
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.types import Batch, FloatArray
 
 REPORT = Path(__file__).parent / "results" / "improvements.md"
 RUNS = Path("runs/methods/mini")
-SIGNALS: Mapping[str, Improve] = {
-    "none": unmeasured,
-    "exact: a pass over the batch": once_per_step,
-    "a pass over 4 groups of each task": partial(on_some_groups, groups_per_task=4),
-    "a pass over 1 group of each task": partial(on_some_groups, groups_per_task=1),
-    "in passing": in_passing,
+SIGNALS: Mapping[str, MakeImprovementSignal] = {
+    "none": NoImprovement,
+    "exact: a pass over the batch": StepImprovement,
+    "a pass over 4 groups of each task": partial(SampledImprovement, groups_per_task=4),
+    "a pass over 1 group of each task": partial(SampledImprovement, groups_per_task=1),
+    "the trend of the passes of training": TrendImprovement,
 }
 EXACT = "exact: a pass over the batch"
 
 
 class Bench:
-    """An `Improve` that measures with every signal, and goes on with the exact one."""
+    """Measures with every signal, each on a copy of the learner, and continues with the exact one."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = {name: [] for name in SIGNALS}
         self.values: dict[str, list[FloatArray]] = {name: [] for name in SIGNALS}
         self.present: list[NDArray[np.bool_]] = []
 
-    def __call__(self, learner: Learner, batch: Batch) -> tuple[Mapping[str, float], list[FloatArray]]:
-        for name, improve in SIGNALS.items():
+    def __call__(self, learner: Learner, batch: Batch) -> ImprovementSignal:
+        for name, observe in SIGNALS.items():
             twin = copy.deepcopy(learner)
             started = time.process_time()
-            _, (improvement,) = improve(twin, batch)
+            signal = observe(twin, batch)
+            twin.update(batch, signal.on_minibatch)
+            (improvement,) = signal.end()
             self.seconds[name].append(time.process_time() - started)
             self.values[name].append(improvement)
         self.present.append(batch.kept > 0)
-        return once_per_step(learner, batch)
+        return StepImprovement(learner, batch)
 
 
 def trained(bench: Bench, *, steps: int, seed: int) -> tuple[MTGRPOAgent, float]:
     """The agent after its training, and the mean CPU seconds of generating a batch."""
-    config = Config(method="mt-grpo@paper", seed=seed, device="cpu")
-    suite = read_tasks(config.suite, seed=seed)
+    config = TrainConfig(method="mt-grpo", seed=seed, device="cpu")
+    suite = read_tasks(config.tasks, seed=seed)
     folder = RUNS / f"seed-{seed}"
-    start = starting_model(folder, suite, curriculum_for(suite.names), seed=seed, console=Console())
-    agent = build_agent(config, suite, str(start), OneRank())
-    agent.improve = bench
-    sample, spent = agent._sample, []
+    start = warm_started_model(folder, suite, warm_start_for(suite.names), seed=seed)
+    agent = build_agent(config, suite, str(start))
+    agent.improvement = bench
+    draw, spent = agent.curriculum.draw, list[float]()
 
-    def timed(z: FloatArray) -> Batch:
+    def timed(roll_out: GenerateGroups) -> Batch:
         started = time.process_time()
-        batch = sample(z)
+        batch = draw(roll_out)
         spent.append(time.process_time() - started)
         return batch
 
-    agent._sample = timed
+    agent.curriculum.draw = timed
     for _ in track(range(steps), description="steps"):
         agent.train_step()
     return agent, float(np.mean(spent))

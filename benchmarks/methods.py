@@ -5,8 +5,9 @@
 Each study is one `mtgrpo compare`; its report stands in benchmarks/results/STUDY. The same command goes on with a study
 that was stopped, and any option of `mtgrpo compare` can be added. Seconds mean something on an idle machine only.
 
-All but the first were made when `mt-grpo` was still composed of Subroutine 1, with the released code's Adam, and
-Algorithm 2; the names below come closest to that.
+`quota-mt-grpo` is ours, `mt-grpo` the paper's. The reports of all but the first study are of an older `mt-grpo`:
+Subroutine 1, with the released code's Adam, and Algorithm 2; the names below come closest to that. An option of a
+method goes to those that take it.
 """
 
 from __future__ import annotations
@@ -33,30 +34,31 @@ NINE = (
 STUDIES: Mapping[str, Sequence[str]] = {
     # Each method at the better of two learning rates. The horizon was fixed beforehand; what follows is the tail.
     "three_tasks": [
-        f"compare --out runs/methods/beyond --methods mt-grpo mt-grpo@paper dapo grpo {FIVE_SEEDS} --lrs 4e-4 8e-4 "
+        f"compare --out runs/methods/beyond --methods quota-mt-grpo mt-grpo dapo grpo {FIVE_SEEDS} --lrs 4e-4 8e-4 "
         "--steps 100 --horizon 30 --eval-every 2 --thresholds 0.5 0.6"
     ],
     # All that the paper compares and more, at one rate.
     "every_method": [
-        "compare --out runs/methods/mini --preset paper --methods mt-grpo dapo grpo rps-only iwu-only iwu-dapo "
+        "compare --out runs/methods/mini --methods mt-grpo dapo grpo rps-only iwu-only iwu-dapo "
         "no-acceptance sec-dapo sec-grpo reg-1e-5 reg-5e-4 reg-1e-2 sequential-forward sequential-backward "
         f"{FIVE_SEEDS} --lr 4e-4 --steps 40 --horizon 30"
     ],
     # The two ideas apart, where filter rates differ strongly: next to no group of ARC has a gradient.
     "rare_task": [
-        "compare --out runs/methods/rare --start rare --preset paper "
+        "compare --out runs/methods/rare --start rare "
         f"--methods mt-grpo iwu-dapo rps-only iwu-only dapo grpo {FIVE_SEEDS} --lr 4e-4 --steps 40 --horizon 30"
     ],
     # λ between the worst and the average, with the gradient descent that Subroutine 1 prints.
     "nine_tasks": [
         NINE_START,
-        f"{NINE} --out runs/methods/nine-gd --methods mt-grpo-0.9 mt-grpo-0.3 mt-grpo-0.1 dapo grpo "
+        f"{NINE} --out runs/methods/nine-gd --methods quota-iwu-0.9 quota-iwu-0.3 quota-iwu-0.1 dapo grpo "
         "--weight-optimizer gradient-descent --weight-lr 4",
     ],
     # The same with the Adam of the released code, under which λ is next to nothing.
     "nine_tasks_adam": [
         NINE_START,
-        f"{NINE} --out runs/methods/nine --methods mt-grpo-0.3 mt-grpo-0.03 mt-grpo-0.01 mt-grpo-0.003 dapo grpo",
+        f"{NINE} --out runs/methods/nine --methods quota-iwu-0.3 quota-iwu-0.03 quota-iwu-0.01 "
+        "quota-iwu-0.003 dapo grpo",
     ],
 }
 

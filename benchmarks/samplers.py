@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from mtgrpo_env.carry_over import CarryOver
 from rich.console import Console
 
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import build_agent
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
-from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.cli.train import Config, build_agent
+from mtgrpo_env.batch_metrics import shares
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.plans import BatchPlan, BatchSampler
-from mtgrpo_env.quota_sampler import BUDGET_WITH_CARRY_OVER, QuotaSampler
+from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
+from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights
 from mtgrpo_env.types import FloatArray, Group, Problem, TaskStats
@@ -80,9 +81,9 @@ SAMPLERS: Mapping[str, tuple[Make, bool]] = {
     "DAPO's dynamic": (DynamicSampler, False),
     "Algorithm 2": (RatioPreservingSampler, False),
     "quotas": (without_limits, False),
-    "quotas, carry-over": (without_limits, True),
-    "quotas, budget 1.5 B, carry-over (default)": (
-        lambda k, b: QuotaSampler(k, b, max_generated=BUDGET_WITH_CARRY_OVER),
+    "quotas, replay": (without_limits, True),
+    "quotas, budget 1.5 B, replay (default)": (
+        lambda k, b: QuotaSampler(k, b, max_generated=BUDGET_WITH_REPLAY),
         True,
     ),
     "one round of B": (lambda k, b: QuotaSampler(k, b, max_generated=1, max_rounds=1), False),
@@ -101,7 +102,7 @@ class Outcome:
     share: FloatArray  # (K,) mean share of the loss
 
 
-def play(scene: Scene, sampler: BatchSampler[Any], carry_over: CarryOver | None) -> Outcome:
+def play(scene: Scene, sampler: BatchSampler[Any], replay: ReplayBuffer | None) -> Outcome:
     """Draw batches; what is informative is decided by a coin for each group."""
     rng, z = np.random.default_rng(1), scene.weights()
     generated = bound = rounds = 0.0
@@ -109,12 +110,12 @@ def play(scene: Scene, sampler: BatchSampler[Any], carry_over: CarryOver | None)
     for step in range(WARM_UP + BATCHES):
         rates = scene.acceptance(step)
         plan = sampler.plan(z)
-        groups = [] if carry_over is None else carry_over.offer(plan)
+        groups = [] if replay is None else replay.offer(plan)
         groups = groups + _generate(plan, rates, rng)
         sampler.update(plan)
         selected, weights = plan.select()
-        if carry_over is not None:
-            carry_over.keep(plan, groups, selected)
+        if replay is not None:
+            replay.keep(plan, groups, selected)
         if step < WARM_UP:
             continue
         kept = [i for i in selected if plan.informative[i]]
@@ -139,8 +140,7 @@ def _generate(plan: BatchPlan, rates: FloatArray, rng: np.random.Generator) -> l
 
 
 def _share(task_ids: Sequence[int], weights: FloatArray, num_tasks: int) -> FloatArray:
-    counts = np.bincount(np.asarray(task_ids, dtype=np.int64), weights=weights, minlength=num_tasks)
-    return counts / max(counts.sum(), 1e-12)
+    return shares(np.bincount(np.asarray(task_ids, dtype=np.int64), weights=weights, minlength=num_tasks))
 
 
 def _distance(shares: Sequence[FloatArray], z: FloatArray) -> float:
@@ -172,7 +172,7 @@ def seconds_of_a_step(*, steps: int = 5) -> float:
         tokenizer = tiny_tokenizer()
         tiny_model(tokenizer, TinyModelConfig(), seed=0).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        agent = build_agent(Config(method="grpo", batch_size=TRAINED_BATCH, device="cpu"), suite, folder, OneRank())
+        agent = build_agent(TrainConfig(method="grpo", batch_size=TRAINED_BATCH, device="cpu"), suite, folder)
     agent.train(1)
     started = time.process_time()
     agent.train(steps)
@@ -228,9 +228,9 @@ def table_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def main() -> None:
     """Play every scene with every sampler; write the tables and the figure."""
     outcomes = {
-        (scene.name, name): play(scene, make(scene.num_tasks, scene.batch_size), CarryOver() if carries else None)
+        (scene.name, name): play(scene, make(scene.num_tasks, scene.batch_size), ReplayBuffer() if replays else None)
         for scene in SCENES
-        for name, (make, carries) in SAMPLERS.items()
+        for name, (make, replays) in SAMPLERS.items()
     }
     rows = [
         [scene, name, f"{o.over_bound:.2f}", f"{o.rounds:.2f}", f"{o.distance:.3f}", f"{o.weighted_distance:.3f}"]

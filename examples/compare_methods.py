@@ -4,7 +4,7 @@ r"""Methods side by side, on as many toy tasks as you like or on classic control
     python examples/compare_methods.py --tasks 1000 --steps 20           # a thousand: a minute or two
     python examples/compare_methods.py --suite control --methods mt-grpo dapo   # CartPole and others: minutes, torch
     python examples/compare_methods.py --seeds 0 1 2 3 4                 # with intervals
-    python examples/compare_methods.py --methods mt-grpo-0.1 mt-grpo-0.9 \
+    python examples/compare_methods.py --methods quota-iwu-0.1 quota-iwu-0.9 \
         --weight-optimizer gradient-descent --weight-lr 4                # λ, and the optimiser with which it matters
 
 Prints a table and saves a figure. A thousand tasks have a worst one by chance alone, so the mean of the worst
@@ -17,16 +17,18 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
-from mtgrpo_env.agents.method_parts import WEIGHT_OPTIMIZERS
-from mtgrpo_env.agents.methods import METHODS, Method, MethodConfig, named_method
 
-from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StarvedTaskWarning
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.recipes import DEFAULT_METHOD, RECIPES, Method, RunFacts, make_method, named_method, options_of
+from mtgrpo_env.agents.recipes.ours import WEIGHT_OPTIMIZERS
 from mtgrpo_env.agents.reports.statistics import bootstrap_interval
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.curriculum import StarvedTaskWarning
 from mtgrpo_env.envs.gymnasium_tasks import control_suite
 from mtgrpo_env.envs.toy import graded_suite
 from mtgrpo_env.evaluation import Evaluation
@@ -67,8 +69,8 @@ def toy_setting(num_tasks: int) -> Setting:
     def make_agent(method: Method, seed: int) -> MTGRPOAgent:
         policy = TabularPolicy(num_tasks, num_observations=16, num_actions=8, seed=seed)
         # The loss is a mean over groups: with a step size in proportion, a group counts alike in any batch.
-        learner = TabularLearner(policy, lr=batch_size / 8, clip_high=method.clip_high, seed=seed)
-        return method.agent(graded_suite(num_tasks, seed=seed), policy, learner)
+        learner = TabularLearner(policy, lr=batch_size / 8, seed=seed)
+        return MTGRPOAgent(graded_suite(num_tasks, seed=seed), policy, learner, method=method)
 
     return Setting(num_tasks, batch_size, max(1, 200 // num_tasks), 8, make_agent)
 
@@ -81,8 +83,8 @@ def control_setting() -> Setting:
     def make_agent(method: Method, seed: int) -> MTGRPOAgent:
         suite = control_suite(seed=seed)
         policy = MLPPolicy.for_suite(suite, seed=seed)
-        learner = MLPLearner(policy, lr=5e-3, clip_high=method.clip_high, seed=seed)
-        return replace(method, group_filter=lenient).agent(suite, policy, learner)
+        learner = MLPLearner(policy, lr=5e-3, seed=seed)
+        return MTGRPOAgent(suite, policy, learner, method=replace(method, group_filter=lenient))
 
     return Setting(control_suite().num_tasks, 18, 10, 1, make_agent)
 
@@ -92,9 +94,11 @@ def evaluation_steps(steps: int) -> list[int]:
     return np.unique(np.linspace(0, steps, NUM_EVALUATIONS).astype(int)).tolist()
 
 
-def train(setting: Setting, name: str, config: MethodConfig, steps: int) -> Curve:
-    """One method, evaluated along the way on problems it never trains on."""
-    agent = setting.make_agent(named_method(name)(config), config.seed)
+def train(setting: Setting, name: str, seed: int, steps: int, options: Mapping[str, Any]) -> Curve:
+    """One method, with the options that it takes, evaluated along the way on problems it never trains on."""
+    facts = RunFacts(setting.num_tasks, setting.batch_size, seed, num_steps=steps)
+    taken = options_of(named_method(name)) & options.keys()
+    agent = setting.make_agent(make_method(name, facts, **{option: options[option] for option in taken}), seed)
     problems = agent.suite.held_out(setting.held_out)
     curve, seconds = Curve([], [], 0.0), 0.0
     for step in evaluation_steps(steps):
@@ -153,8 +157,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=("toy", "control"), default="toy")
     parser.add_argument("--tasks", type=int, default=10, help="number of toy tasks")
-    known = f"{', '.join(METHODS)}; mt-grpo-0.9 has the paper's weights with λ = 0.9, mt-grpo@paper all of its parts"
-    parser.add_argument("--methods", nargs="+", help=known, default=["mt-grpo", "dapo", "grpo"])
+    known = f"{', '.join(RECIPES)}; λ behind the name as in mt-grpo-0.9; module:function for one of your own"
+    parser.add_argument("--methods", nargs="+", help=known, default=[DEFAULT_METHOD, "mt-grpo", "dapo", "grpo"])
     parser.add_argument("--tolerance", type=float, default=0.0, help="ε: how far below the average a task may be")
     parser.add_argument("--weight-optimizer", choices=tuple(WEIGHT_OPTIMIZERS), default="adam")
     parser.add_argument("--weight-lr", type=float, default=0.05, help="β")
@@ -166,11 +170,10 @@ def main() -> None:
     setting = toy_setting(args.tasks) if args.suite == "toy" else control_setting()
     print(f"{setting.num_tasks} tasks, batches of {setting.batch_size} groups, {args.steps} steps")
     print(f"{'method':20} {'worst':>17} {'worst tenth':>17} {'average':>17} {'rollouts':>10} {'steps/s':>8}")
-    weights = {"weight_lr": args.weight_lr, "weight_optimizer": args.weight_optimizer, "tolerance": args.tolerance}
-    config = MethodConfig(setting.num_tasks, setting.batch_size, num_steps=args.steps, **weights)
+    options = {name: getattr(args, name) for name in ("weight_lr", "weight_optimizer", "tolerance")}
     curves: dict[str, list[Curve]] = {}
     for name in args.methods:
-        curves[name] = [train(setting, name, replace(config, seed=seed), args.steps) for seed in args.seeds]
+        curves[name] = [train(setting, name, seed, args.steps, options) for seed in args.seeds]
         print(table_row(name, curves[name], args.steps), flush=True)
     draw(curves, args.steps, args.figure)
     print(f"figure {args.figure}")

@@ -3,12 +3,9 @@
 python examples/own_task.py
 """
 
-from functools import partial
-
 import numpy as np
 
-from mtgrpo_env import Task, TaskSuite, TextEnv, Verdict, check_task
-from mtgrpo_env.envs.countdown import Countdown
+from mtgrpo_env import TaskSuite, TextEnv, Verdict, check_task
 from mtgrpo_env.evaluation import evaluate_answers, guess, oracle
 
 
@@ -41,10 +38,9 @@ class Reverse(TextEnv[str]):
 
 def main() -> None:
     """Check the task, then score an oracle and a guesser on it."""
-    task = Task.from_text("reverse", Reverse)
-    check_task(task)
+    suite = TaskSuite([Reverse, "countdown-mini"])
+    check_task(suite["Reverse"])
     print("check_task found nothing wrong with it")
-    suite = TaskSuite([task, Task.from_text("countdown", partial(Countdown, "mini"))])
     for answer in (oracle, guess):
         result = evaluate_answers(suite, answer, suite.held_out(100))
         accuracies = ", ".join(f"{name} {a:.0%}" for name, a in zip(result.names, result.accuracies, strict=True))

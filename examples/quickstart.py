@@ -16,15 +16,14 @@ WEIGHTS = [0.2, 0.5, 0.3]
 def main() -> None:
     """Play one batch and compare what was asked for with what came out."""
     env = gym.make("MTReason-v0", level="mini", group_size=8, batch_size=32)
-    multi_task = env.unwrapped
-    multi_task.set_task_weights(WEIGHTS)  # pyright: ignore[reportAttributeAccessIssue]
+    suite = env.get_wrapper_attr("suite")
     rng = np.random.default_rng(0)
     tasks_of_groups: list[str] = []
-    _, info = env.reset(seed=0)
+    _, info = env.reset(seed=0, options={"task_weights": WEIGHTS})
     while True:
         if info["rollout"] == 0:
             tasks_of_groups.append(info["task"])
-        task = multi_task.suite.envs(info["task_id"], 1)[0].unwrapped  # pyright: ignore[reportAttributeAccessIssue]
+        task = suite.envs(info["task_id"], 1)[0].unwrapped
         response = task.oracle(task.puzzle) if rng.random() < 0.3 else task.guess(task.puzzle, rng)
         _, _, _, _, info = env.step(response)
         if info["batch_complete"]:
@@ -32,7 +31,7 @@ def main() -> None:
         _, info = env.reset()
     kept = [tasks_of_groups[i] for i in info["selected_groups"]]
     print(f"{len(tasks_of_groups)} groups generated, {len(kept)} with a gradient and in the batch")
-    for name, weight in zip(multi_task.suite.names, WEIGHTS, strict=True):  # pyright: ignore[reportAttributeAccessIssue]
+    for name, weight in zip(suite.names, WEIGHTS, strict=True):
         print(f"  {name:15} weight {weight:.2f}   share of the batch {kept.count(name) / len(kept):.2f}")
 
 

@@ -1,13 +1,20 @@
-"""The per-task numbers of a training step, each defined once.
+"""The per-task numbers of a training step, each defined once; history, logs, figures and pages read them here.
 
-A step's *amounts* are counts and sums of each task; its *numbers* (shares, rates) follow from them. History,
-TensorBoard, TRL's log, figures and pages read the amounts and use these definitions.
+A step's *record* holds every field of its metrics, as arrays or as the lists that a file has. From it follow *amounts*,
+which may be added over steps and seeds, and from amounts *ratios*: shares and rates. So a figure that pools steps adds
+amounts and takes the ratios of the sums; the mean of ratios would count a step of few groups like one of many.
+
+>>> steps = [{"accepted": [1, 2], "generated": [1, 4]}, {"accepted": [0, 0], "generated": [3, 0]}]
+>>> task_numbers(steps[1])["filter_rate"]
+array([ 1., nan])
+>>> task_ratios({name: sum(task_amounts(step)[name] for step in steps) for name in steps[0]})["filter_rate"]
+array([0.75, 0.5 ])
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -21,7 +28,7 @@ from mtgrpo_env.types import Batch, FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchMetrics:
-    """The amounts of a batch; arrays are (K,).
+    """What is known of a batch; arrays are (K,).
 
     Attributes:
         probabilities: z the batch was drawn with.
@@ -51,7 +58,7 @@ class BatchMetrics:
 
     @classmethod
     def of(cls, batch: Batch) -> BatchMetrics:
-        """The amounts of a batch."""
+        """The metrics of a batch."""
         unweighted = replace(batch, loss_weights=np.ones(len(batch.groups)))
         return BatchMetrics(
             probabilities=batch.task_weights,
@@ -68,8 +75,8 @@ class BatchMetrics:
         )
 
     @property
-    def amounts(self) -> dict[str, Any]:
-        """Every attribute by its name, as a record of the history has them."""
+    def record(self) -> dict[str, Any]:
+        """Every attribute by its name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
@@ -117,50 +124,79 @@ def filter_rates(accepted: ArrayLike, generated: ArrayLike) -> FloatArray:
     return 1 - np.divide(np.asarray(accepted), made, out=np.full(made.shape, np.nan), where=made > 0)
 
 
-def loss_amounts(record: Mapping[str, Any], name: str) -> FloatArray:
-    """(K,) an amount of the groups trained on, times their loss weights; records without these had none."""
-    return np.asarray(record[name], dtype=np.float64) * np.asarray(record.get("loss_weights", 1.0), dtype=np.float64)
+SHARES: Mapping[str, str] = {"prompt_share": "prompts", "token_share": "tokens", "advantage_share": "Σ|advantage|"}
+"""A task's shares of what the loss is trained on, and what each counts."""
 
-
-SHARES: Mapping[str, tuple[str, str]] = {
-    "prompt_share": ("kept", "prompts"),
-    "token_share": ("actions", "tokens"),
-    "advantage_share": ("abs_advantages", "Σ|advantage|"),
+_SHARE_OF = {
+    "target_share": "targets",
+    "prompt_share": "kept",
+    "token_share": "actions",
+    "advantage_share": "abs_advantages",
 }
-"""A task's shares of what the loss is trained on: the amount that each counts, and what people call it."""
-
-_NUMBERS: Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], ArrayLike]]] = {
-    "task_weight": (("probabilities",), lambda record: record["probabilities"]),
-    "target_share": (("targets",), lambda record: shares(record["targets"])),
-    "prompt_share": (("kept",), lambda record: shares(loss_amounts(record, "kept"))),
-    "token_share": (("actions",), lambda record: shares(loss_amounts(record, "actions"))),
-    "advantage_share": (("abs_advantages",), lambda record: shares(loss_amounts(record, "abs_advantages"))),
-    "reward": (("rewards",), lambda record: record["rewards"]),
-    "improvement": (("improvements",), lambda record: record["improvements"]),
-    "train_accuracy": (("accuracies",), lambda record: record["accuracies"]),
-    "filter_rate": (("accepted", "generated"), lambda record: filter_rates(record["accepted"], record["generated"])),
+_IN_THE_LOSS = ("kept", "actions", "abs_advantages")
+_AMOUNTS = (*_SHARE_OF.values(), "accepted", "generated")
+_AS_RECORDED = {
+    "task_weight": "probabilities",
+    "reward": "rewards",
+    "improvement": "improvements",
+    "train_accuracy": "accuracies",
 }
+_OF_BATCH = ("rounds", "replayed", "rollouts", "rollout_seconds", "update_seconds")
+
+
+def task_amounts(record: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """(K,) the amounts that a record holds, by its names; what was trained on counts by its loss weight.
+
+    Records from before loss weights had none.
+    """
+    weights = np.asarray(record.get("loss_weights", 1.0), dtype=np.float64)
+    found = {name: np.asarray(record[name], dtype=np.float64) for name in _AMOUNTS if name in record}
+    return {name: amount * weights if name in _IN_THE_LOSS else amount for name, amount in found.items()}
+
+
+def task_ratios(amounts: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:
+    """(..., K) the shares and rates that follow from (..., K) amounts: of a step, or of several added up."""
+    found = {number: shares(amounts[name]) for number, name in _SHARE_OF.items() if name in amounts}
+    if "accepted" in amounts and "generated" in amounts:
+        found["filter_rate"] = filter_rates(amounts["accepted"], amounts["generated"])
+    return found
 
 
 def task_numbers(record: Mapping[str, Any]) -> dict[str, FloatArray]:
-    """(K,) every per-task number whose amounts the record holds, by the name under which it is logged."""
-    known = {name: number for name, (needed, number) in _NUMBERS.items() if all(need in record for need in needed)}
-    return {name: np.asarray(number(record), dtype=np.float64) for name, number in known.items()}
+    """(K,) every per-task number that a record holds or that follows from it, by the name under which it is logged."""
+    held = {
+        number: np.asarray(record[name], dtype=np.float64) for number, name in _AS_RECORDED.items() if name in record
+    }
+    return {**held, **task_ratios(task_amounts(record))}
 
 
-def scalars(names: Sequence[str], metrics: BatchMetrics) -> dict[str, float]:
-    """What a log takes: "number/task" for every task where it is known, the worst task, and the numbers of the batch.
+def task_scalars(names: Sequence[str], metrics: BatchMetrics) -> dict[str, float]:
+    """What a log takes of the tasks: "number/task", and the accuracy of the worst, where they are known.
 
     Args:
         names: of the K tasks.
         metrics: of a batch or a step.
     """
-    per_task = {
+    found = {
         f"{number}/{name}": float(value)
-        for number, values in task_numbers(metrics.amounts).items()
+        for number, values in task_numbers(metrics.record).items()
         for name, value in zip(names, values, strict=True)
-        if not math.isnan(value)
     }
-    of_batch = {name: float(getattr(metrics, name)) for name in ("rounds", "replayed", "rollouts")}
-    groups = {"generated_groups": float(metrics.generated.sum()), "kept_groups": float(metrics.kept.sum())}
-    return {**per_task, "train_accuracy/worst_task": worst_task(metrics.accuracies), **of_batch, **groups}
+    found["train_accuracy/worst_task"] = worst_task(metrics.accuracies)
+    return {tag: value for tag, value in found.items() if not math.isnan(value)}
+
+
+def batch_scalars(metrics: BatchMetrics) -> dict[str, float]:
+    """What a log takes of a batch or a step as a whole, by name; of a step also what its learner reports."""
+    record = metrics.record
+    counted = {"generated_groups": float(metrics.generated.sum()), "kept_groups": float(metrics.kept.sum())}
+    return {
+        **{name: float(record[name]) for name in _OF_BATCH if name in record},
+        **counted,
+        **record.get("learner", {}),
+    }
+
+
+def scalars(names: Sequence[str], metrics: BatchMetrics) -> dict[str, float]:
+    """Both, as one dictionary for a log of one's own."""
+    return {**task_scalars(names, metrics), **batch_scalars(metrics)}

@@ -20,6 +20,7 @@ _EXTRAS = {
     "tyro": "cli",
     "verifiers": "verifiers",
     "vllm": "gpu",
+    "yaml": "cli",
 }
 
 

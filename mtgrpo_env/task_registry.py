@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 
@@ -84,7 +84,8 @@ def is_registered(names: str) -> bool:
     (True, False)
     """
     parts = [part.strip() for part in names.split(",")]
-    return all(part.partition("-")[0] in _TASKS or part in SUITES or part in gym.registry for part in parts)
+    known = [part.partition("-")[0] in _TASKS or part in SUITES or part in gym.registry for part in parts]
+    return all(known) and ":" not in names  # "math-x:y" is a module
 
 
 def task_class(name: str) -> type[TextEnv[Any]]:
@@ -192,7 +193,7 @@ def _registered(name: str, level: str, extraction: str) -> Task:
         return Task.from_text(name, partial(env_type, render_mode="ansi"))
     if level not in env_type.LEVELS:
         raise ValueError(f"level of task {name!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
-    make: Callable[..., AnyEnv] = env_type
+    make = cast("Callable[..., AnyEnv]", env_type)  # by the contract of `register_task`
     return Task.from_text(f"{name}-{level}", partial(make, level, extraction=extraction, render_mode="ansi"))
 
 

@@ -14,6 +14,7 @@ setuptools = pytest.importorskip("setuptools")
 
 ROOT = Path(__file__).resolve().parents[1]
 BROUGHT_BY_ANOTHER = {"datasets": "trl"}
+IMPORTED_AS = {"pyyaml": "yaml"}
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +25,14 @@ def extras() -> dict[str, set[str]]:
         patch.setattr(setuptools, "setup", lambda **options: declared.update(options["extras_require"]))
         runpy.run_path(str(ROOT / "setup.py"))
     return {
-        extra: {Requirement(line).name.replace("-", "_") for line in lines}
+        extra: {_imported(Requirement(line).name) for line in lines}
         for extra, lines in declared.items()
         if extra not in ("dev", "docs", "test-vllm")
     }
+
+
+def _imported(distribution: str) -> str:
+    return IMPORTED_AS.get(distribution, distribution.replace("-", "_"))
 
 
 @pytest.mark.parametrize("package", _EXTRAS)

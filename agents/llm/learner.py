@@ -57,10 +57,11 @@ class LanguageModelLearner(MinibatchLearner):
         log_probs: LogProbs = completion_log_probs,
         seed: int = 0,
     ) -> None:
-        super().__init__(num_minibatches=num_minibatches, seed=seed)
+        self.objective = objective or Objective()
+        clips = {"clip_low": self.objective.clip_low, "clip_high": self.objective.clip_high}
+        super().__init__(num_minibatches=num_minibatches, seed=seed, **clips)
         self.policy = policy
         self.engine = engine
-        self.objective = objective or Objective()
         self.reference = reference
         if (reference is None) != (self.objective.kl_coef == 0):
             given = "none" if reference is None else "one"
@@ -70,8 +71,8 @@ class LanguageModelLearner(MinibatchLearner):
 
     def use_clip(self, clip_high: float) -> None:
         """See `Learner.use_clip`; the clip is part of the objective."""
-        if self.objective.clip_high is None:
-            self.objective = replace(self.objective, clip_high=clip_high)
+        super().use_clip(clip_high)
+        self.objective = replace(self.objective, clip_high=self.clip_high)
 
     def prepare(self, batch: Batch) -> Batch:
         """What the reference, and the model where the objective corrects the engine's, say of every completion."""

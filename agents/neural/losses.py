@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from mtgrpo_env.advantages import centred_rewards, group_advantages
+from mtgrpo_env.agents.base import CLIP_HIGHER
 from mtgrpo_env.types import FloatArray, Group
 
 
@@ -144,7 +145,7 @@ class Objective:
     ) -> torch.Tensor:
         """(R, T) the clipped surrogate of every token, less β times its divergence from the reference."""
         ratios = self.ratios(log_probs - old_log_probs, layout)
-        clip_high = 0.28 if self.clip_high is None else self.clip_high
+        clip_high = CLIP_HIGHER if self.clip_high is None else self.clip_high
         value = clipped_surrogate(ratios, advantages, clip_low=self.clip_low, clip_high=clip_high)
         if reference_log_probs is None:
             return value

@@ -63,18 +63,21 @@ def named_method(name: str) -> Recipe:
     if ":" in name:
         from mtgrpo_env.named_tasks import named_object
 
-        return named_object(name)
+        recipe: Recipe = named_object(name)
+        if not callable(recipe):
+            raise ValueError(f"method {name!r} must be a function that makes a Method, got {recipe!r:.80}")
+        return recipe
     if name in RECIPES:
         return RECIPES[name]
     method, at, source = name.partition("@")
     base, _, number = method.rpartition("-")
-    recipe = RECIPES.get(f"{base}{at}{source}")
-    if recipe is None or "reward_coef" not in options_of(recipe) or not _is_number(number):
+    found = RECIPES.get(f"{base}{at}{source}")
+    if found is None or "reward_coef" not in options_of(found) or not _is_number(number):
         raise ValueError(
             f'method must be one of {list(RECIPES)}, one that takes reward_coef with it, as in "mt-grpo-0.9", or '
             f'"package.module:function", got {name!r}'
         )
-    return partial(recipe, reward_coef=float(number))
+    return partial(found, reward_coef=float(number))
 
 
 def options_of(recipe: Recipe) -> frozenset[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mtgrpo_env.agents.base import CLIP_HIGHER
 from mtgrpo_env.agents.improvement import MakeImprovementSignal
 from mtgrpo_env.curriculum import Curriculum, ProblemStream
 from mtgrpo_env.filters import strict
@@ -15,8 +16,6 @@ from mtgrpo_env.reward_estimates import RewardEstimate
 from mtgrpo_env.shares import GroupMeasure, count_groups
 from mtgrpo_env.task_weights import TaskWeights
 from mtgrpo_env.types import GroupFilter
-
-CLIP_SYMMETRIC, CLIP_HIGHER = 0.2, 0.28  # ε_high
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ def quota_iwu(
     facts: RunFacts, *, reward_coef: float = 0.2, weight_lr: float = 0.025, weight_optimizer: WeightOptimizer = "adam"
 ) -> Method:
     """The weights of Subroutine 1 with our quotas."""
+    if weight_optimizer not in WEIGHT_OPTIMIZERS:
+        raise ValueError(f"weight_optimizer must be one of {list(WEIGHT_OPTIMIZERS)}, got {weight_optimizer!r}")
     optimizer = WEIGHT_OPTIMIZERS[weight_optimizer](weight_lr)
     return _by_quotas(facts, ImprovementAwareWeights(facts.num_tasks, reward_coef=reward_coef, optimizer=optimizer))
 

@@ -5,7 +5,8 @@ Every sampler that generates in rounds has the same budget.
 
 from __future__ import annotations
 
-from mtgrpo_env.agents.recipes.method import CLIP_SYMMETRIC, Method, RunFacts
+from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC
+from mtgrpo_env.agents.recipes.method import Method, RunFacts
 from mtgrpo_env.agents.recipes.scale import scale_of, sequential_weights
 from mtgrpo_env.filters import lenient
 from mtgrpo_env.logit_optimizers import AdamW
@@ -79,9 +80,10 @@ def _subroutine_1(facts: RunFacts, reward_coef: float, weight_lr: float) -> Impr
     )
 
 
-def _multinomial(facts: RunFacts, weights: TaskWeights, **clip: float) -> Method:
+def _multinomial(facts: RunFacts, weights: TaskWeights, *, clip_high: float = CLIP_HIGHER) -> Method:
     """Nothing is filtered: that only groups with a gradient are informative is for reports, and for a bandit's pay."""
-    return Method(MultinomialSampler(*facts.sizes, seed=facts.seed), weights, group_filter=lenient, **clip)
+    sampler = MultinomialSampler(*facts.sizes, seed=facts.seed)
+    return Method(sampler, weights, clip_high, group_filter=lenient)
 
 
 def _dynamic(facts: RunFacts, weights: TaskWeights) -> Method:

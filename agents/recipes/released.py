@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC
 from mtgrpo_env.agents.improvement import MinibatchImprovement, summed_change
-from mtgrpo_env.agents.recipes.method import CLIP_SYMMETRIC, Method, RunFacts
+from mtgrpo_env.agents.recipes.method import Method, RunFacts
 from mtgrpo_env.agents.recipes.scale import scale_of, sequential_weights
 from mtgrpo_env.filters import lenient
 from mtgrpo_env.logit_optimizers import Adam
@@ -94,8 +95,9 @@ def _subroutine_1(facts: RunFacts, reward_coef: float, weight_lr: float) -> Impr
     )
 
 
-def _multinomial(facts: RunFacts, weights: TaskWeights, **clip: float) -> Method:
-    return _method(facts, MultinomialSampler(*facts.sizes, seed=facts.seed), weights, group_filter=lenient, **clip)
+def _multinomial(facts: RunFacts, weights: TaskWeights, *, clip_high: float = CLIP_HIGHER) -> Method:
+    sampler = MultinomialSampler(*facts.sizes, seed=facts.seed)
+    return _method(facts, sampler, weights, group_filter=lenient, clip_high=clip_high)
 
 
 def _dynamic(facts: RunFacts, weights: TaskWeights) -> Method:

@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from mtgrpo_env.agents.checkpoints import atomic_file
-from mtgrpo_env.agents.reports.history import Record
+from mtgrpo_env.agents.reports.history import Record, read_record
 from mtgrpo_env.agents.reports.statistics import area_under_curve, at_budget
+from mtgrpo_env.files import atomic_file
 from mtgrpo_env.metrics import relative_change
 from mtgrpo_env.types import FloatArray
 
@@ -216,8 +216,9 @@ class Comparison:
 
 
 def per_step(runs: Sequence[Run], field: str) -> FloatArray | None:
-    """(steps, ...) of a field of the step records, averaged over runs of one length; None if one lacks it."""
-    if any(field not in record for run in runs for record in run.records):
+    """(steps, ...) of a field of the step records, averaged over runs of one length; None if it was not recorded."""
+    steps = [record for run in runs for record in run.records]
+    if not steps or any(field not in record for record in steps):
         return None
     return np.mean([[record[field] for record in run.records] for run in runs], axis=0)
 
@@ -239,7 +240,7 @@ def _write_lines(file: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 def _by_run(file: Path) -> dict[tuple[str, float, int], list[Record]]:
     lines: dict[tuple[str, float, int], list[Record]] = {}
     with file.open() as opened:
-        for line in map(json.loads, opened):
+        for line in map(read_record, opened):
             lines.setdefault((line["method"], line["lr"], line["seed"]), []).append(line)
     return lines
 

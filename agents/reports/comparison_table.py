@@ -11,7 +11,8 @@ from mtgrpo_env.agents.reports.comparison import BASE, COSTS, Budget, Comparison
 from mtgrpo_env.agents.reports.markdown import percent, table, with_interval
 from mtgrpo_env.agents.reports.statistics import Arrival, CostRatio
 from mtgrpo_env.agents.reports.summary import Summary
-from mtgrpo_env.agents.reports.task_statistics import SHARES, task_statistics
+from mtgrpo_env.agents.reports.task_statistics import overall_numbers
+from mtgrpo_env.batch_metrics import SHARES
 from mtgrpo_env.types import FloatArray
 
 _EQUAL = {"steps": "training steps", "rollouts": "generated rollouts", "seconds": "seconds of training"}
@@ -176,9 +177,9 @@ def _tasks(comparison: Comparison) -> Iterator[str]:
 
 def _task_rows(comparison: Comparison, method: str) -> Iterator[list[str]]:
     runs = comparison.chosen(method)
-    found = task_statistics(runs)
+    found = overall_numbers(runs)
     accuracies: FloatArray = np.mean([run.at(*comparison.budgets[0]) for run in runs], axis=0)
-    columns = (accuracies, found.without_gradient, found.weight, *found.shares.values())
+    columns = (accuracies, *(found.get(name) for name in ("filter_rate", "task_weight", *SHARES)))
     for k, task in enumerate(comparison.settings.tasks):
         yield [method, task, *("-" if values is None else f"{100 * values[k]:.1f}" for values in columns)]
 

@@ -16,7 +16,8 @@ from mtgrpo_env.agents.reports.figure_style import (
     write,
 )
 from mtgrpo_env.agents.reports.history import RunHistory
-from mtgrpo_env.agents.reports.task_statistics import SMOOTHING, loss_amounts, rejected_shares, shares, smoothed
+from mtgrpo_env.agents.reports.task_statistics import SMOOTHING, smoothed
+from mtgrpo_env.batch_metrics import filter_rates, task_numbers
 
 
 def draw_run(history: RunHistory, names: Sequence[str], file: Path, *, title: str) -> None:
@@ -55,8 +56,8 @@ def _weights(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def _shares(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:
-    kept = smoothed(shares([loss_amounts(record, "kept") for record in steps]))
-    targets = smoothed(shares([record["targets"] for record in steps]))
+    numbers = [task_numbers(record) for record in steps]
+    kept, targets = (smoothed(np.array([one[name] for one in numbers])) for name in ("prompt_share", "target_share"))
     for k, name in enumerate(names):
         # Wide and pale below the realised share: where the sampler succeeds the two lines are one.
         axes.plot(_numbers(steps), targets[:, k], color=color(k), linewidth=6, alpha=0.25)
@@ -69,7 +70,7 @@ def _shares(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:
 def _filter_rates(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:
     generated = np.array([record["generated"] for record in steps], dtype=float)
     accepted = np.array([record["accepted"] for record in steps], dtype=float)
-    rates = rejected_shares(smoothed(accepted), smoothed(generated))
+    rates = filter_rates(smoothed(accepted), smoothed(generated))
     for k, name in enumerate(names):
         axes.plot(_numbers(steps), rates[:, k], **line_style(k), label=name)
     title = f"Groups without gradient (mean of {SMOOTHING} steps)"

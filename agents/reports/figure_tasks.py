@@ -17,15 +17,8 @@ from mtgrpo_env.agents.reports.figure_style import (
     shared_legend,
     write,
 )
-from mtgrpo_env.agents.reports.task_statistics import (
-    SHARES,
-    SMOOTHING,
-    in_the_loss,
-    rejected_shares,
-    shares,
-    smoothed,
-    task_statistics,
-)
+from mtgrpo_env.agents.reports.task_statistics import SMOOTHING, overall_numbers, smoothed, smoothed_numbers
+from mtgrpo_env.batch_metrics import SHARES
 from mtgrpo_env.types import FloatArray
 
 _MARKERS = "osD^vP*X<>phd8"
@@ -55,9 +48,9 @@ def draw_weights(comparison: Comparison, file: Path) -> None:
     for row, method in zip(grid, methods, strict=True):
         runs = comparison.chosen(method)
         _task_lines(row[0], per_step(runs, "probabilities"), tasks)
-        for axes, field in zip(row[1:], SHARES, strict=True):
-            counts = in_the_loss(runs, field)
-            _task_lines(axes, None if counts is None else shares(smoothed(counts)), tasks)
+        numbers = smoothed_numbers(runs)
+        for axes, name in zip(row[1:], SHARES, strict=True):
+            _task_lines(axes, numbers.get(name), tasks)
         row[0].set_ylabel(method)
     titles = ("task weights", *(f"share of the {what}" for what in SHARES.values()))
     for axes, title in zip(grid[0], titles, strict=True):
@@ -73,14 +66,14 @@ def draw_weights(comparison: Comparison, file: Path) -> None:
 def draw_shares_against_weights(comparison: Comparison, file: Path) -> None:
     """Mean share against mean weight, a point for each method and task: on the diagonal the batch holds the weights."""
     tasks = comparison.settings.tasks
-    found = [task_statistics(comparison.chosen(method)) for method in comparison.tuned]
+    found = [overall_numbers(comparison.chosen(method)) for method in comparison.tuned]
     figure = Figure(figsize=(13, 5.5), layout="constrained")
     row = figure.subplots(1, len(SHARES), sharex=True, sharey=True)
-    for axes, (field, what) in zip(row, SHARES.items(), strict=True):
+    for axes, (name, what) in zip(row, SHARES.items(), strict=True):
         axes.axline((0, 0), slope=1, color="gray", linewidth=0.8)
         is_recorded = False
-        for i, statistics in enumerate(found):
-            is_recorded |= _shares_against_weights(axes, statistics.weight, statistics.shares[field], i)
+        for i, numbers in enumerate(found):
+            is_recorded |= _shares_against_weights(axes, numbers.get("task_weight"), numbers.get(name), i)
         if not is_recorded:
             _say_not_recorded(axes)
         axes.set(title=f"share of the {what}", xlabel="mean task weight")
@@ -112,10 +105,7 @@ def draw_filters(comparison: Comparison, file: Path) -> None:
         len(methods), xlabel="step", title=f"Groups without gradient, mean over seeds and {SMOOTHING} steps"
     )
     for axes, method in zip(row, methods, strict=True):
-        runs = comparison.chosen(method)
-        accepted, generated = per_step(runs, "accepted"), per_step(runs, "generated")
-        if accepted is not None and generated is not None:
-            _task_lines(axes, rejected_shares(smoothed(accepted), smoothed(generated)), tasks)
+        _task_lines(axes, smoothed_numbers(comparison.chosen(method)).get("filter_rate"), tasks)
         axes.set(title=method, ylim=(0, 1))
     shared_legend(figure, row[0])
     write(figure, file)

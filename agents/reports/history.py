@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.files import atomic_file
 
 Kind = Literal["step", "evaluation"]
 Record = Mapping[str, Any]
+
+_RENAMED = {"carried": "replayed"}  # histories of earlier versions are shown beside new ones
 
 
 class RunHistory:
@@ -37,9 +38,9 @@ class RunHistory:
             with atomic_file(self.file) as rewritten:
                 rewritten.write_text("".join(_line(record) for record in self.records))
 
-    def add_step(self, report: TrainMetrics) -> None:
+    def add_step(self, metrics: TrainMetrics) -> None:
         """Record a training step."""
-        self._add("step", {field.name: getattr(report, field.name) for field in fields(report)})
+        self._add("step", metrics.record)
 
     def add_evaluation(self, step: int, rollouts: int, evaluation: Evaluation) -> None:
         """Record an evaluation made after `step` steps and `rollouts` training rollouts."""
@@ -69,11 +70,17 @@ def read_history(file: Path) -> list[Record]:
     records: list[Record] = []
     for number, line in enumerate(lines, start=1):
         try:
-            records.append(json.loads(line))
+            records.append(read_record(line))
         except json.JSONDecodeError as error:
             if number < len(lines):
                 raise ValueError(f"{file}, line {number}: expected a JSON object, got {line!r:.80}") from error
     return records
+
+
+def read_record(line: str) -> Record:
+    """A record by the names that its fields have today."""
+    record: Record = json.loads(line)
+    return {_RENAMED.get(name, name): value for name, value in record.items()}
 
 
 def _played(evaluation: Record) -> list[float]:

@@ -5,28 +5,26 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter  # noqa: TID253  # this module is what needs it
 
-from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.batch_metrics import SHARES, TrainMetrics, batch_scalars, task_scalars
 from mtgrpo_env.evaluation import Evaluation
-from mtgrpo_env.types import FloatArray
 
 _LAYOUT = {
     "accuracy": ("accuracy", "train_accuracy"),
-    "task weight against realised share": ("task_weight", "realised_share", "action_share", "advantage_share"),
+    "task weight against share": ("task_weight", *SHARES),
     "filter rate": ("filter_rate",),
     "reward": ("reward", "improvement"),
 }
 """Categories of custom scalars, and the quantities in the chart of a task."""
 _EVENTS = "events.out.tfevents.*"
-_OF_STEP = ("rollout_seconds", "update_seconds", "rounds", "rollouts", "carried")
 
 
 class ScalarWriter:
-    """Writes step reports and evaluations as scalars.
+    """Writes the metrics of steps, and evaluations, as scalars.
 
     Args:
         folder: of the event files.
@@ -43,41 +41,25 @@ class ScalarWriter:
             self._writer.add_custom_scalars(layout(names))
             self._writer.flush()
 
-    def add_step(self, report: TrainMetrics) -> None:
-        """Weights, shares, rewards and filter rates of every task, and the learner's scalars."""
-        filtered = [1 - a / g if g else math.nan for a, g in zip(report.accepted, report.generated, strict=True)]
-        for tag, values in {
-            "task_weight": report.probabilities,
-            "target_share": report.targets / max(1, report.targets.sum()),
-            "realised_share": _share(report.loss_weights * report.kept),
-            "action_share": _share(report.loss_weights * report.actions),
-            "advantage_share": _share(report.loss_weights * report.abs_advantages),
-            "reward": report.rewards,
-            "improvement": report.improvements,
-            "train_accuracy": report.accuracies,
-            "filter_rate": filtered,
-        }.items():
-            self._add_per_task(tag, values, report.step)
-        of_step = {name: getattr(report, name) for name in _OF_STEP}
-        for tag, value in {**report.learner, **of_step}.items():
-            self._writer.add_scalar(f"step/{tag}", value, report.step)
-        self._writer.flush()
+    def add_step(self, metrics: TrainMetrics) -> None:
+        """Weights, shares, rewards and filter rates of every task, and the scalars of the step."""
+        of_step = {f"step/{name}": value for name, value in batch_scalars(metrics).items()}
+        self._add({**task_scalars(self._names, metrics), **of_step}, metrics.step)
 
     def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
         """Held-out accuracy of every task, the worst and the average."""
-        self._add_per_task("accuracy", evaluation.accuracies, step)
-        self._writer.add_scalar("accuracy/worst_task", evaluation.worst, step)
-        self._writer.add_scalar("accuracy/average", evaluation.average, step)
-        self._writer.flush()
+        per_task = zip(self._names, evaluation.accuracies, strict=True)
+        known = {f"accuracy/{name}": float(accuracy) for name, accuracy in per_task if not math.isnan(accuracy)}
+        self._add({**known, "accuracy/worst_task": evaluation.worst, "accuracy/average": evaluation.average}, step)
 
     def close(self) -> None:
         """Write what is left."""
         self._writer.close()
 
-    def _add_per_task(self, tag: str, values: object, step: int) -> None:
-        for name, value in zip(self._names, values, strict=True):  # pyright: ignore[reportArgumentType]
-            if not math.isnan(value):
-                self._writer.add_scalar(f"{tag}/{name}", float(value), step)
+    def _add(self, scalars: Mapping[str, float], step: int) -> None:
+        for tag, value in scalars.items():
+            self._writer.add_scalar(tag, value, step)
+        self._writer.flush()
 
 
 def layout(names: Sequence[str]) -> dict[str, dict[str, list[str | list[str]]]]:
@@ -102,7 +84,3 @@ def _await_a_later_second(folder: Path) -> None:
     seconds = [int(file.name.split(".")[3]) for file in folder.glob(_EVENTS)]
     while seconds and int(time.time()) == max(seconds):
         time.sleep(0.05)
-
-
-def _share(amounts: FloatArray) -> FloatArray:
-    return amounts / (amounts.sum() or 1)

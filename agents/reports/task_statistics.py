@@ -1,73 +1,35 @@
-"""What each task asked for and what it got: weight, shares of what is trained on, groups without gradient."""
+"""The numbers of each task (see `batch_metrics`), pooled over the steps and seeds of a method."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import Run, per_step
-from mtgrpo_env.agents.reports.history import Record
+from mtgrpo_env.batch_metrics import task_amounts, task_ratios
 from mtgrpo_env.types import FloatArray
-
-SHARES: Mapping[str, str] = {"kept": "prompts", "actions": "tokens", "abs_advantages": "Σ|advantage|"}
-"""Field of a step's record, and of what it makes a task's share."""
 
 SMOOTHING = 5
 """Steps that curves of shares and rates are averaged over: those of one batch are small counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStatistics:
-    """Over all steps and seeds of a method, (K,) each; None where it was not recorded.
+def overall_numbers(runs: Sequence[Run]) -> Mapping[str, FloatArray]:
+    """(K,) task weights, shares and filter rates over all steps and seeds, by name; without what was not recorded.
 
-    Attributes:
-        weight: mean task weight.
-        shares: of all that was trained on, by the fields of `SHARES`.
-        without_gradient: share of the generated groups.
+    Args:
+        runs: of one length, one a seed.
     """
-
-    weight: FloatArray | None
-    shares: Mapping[str, FloatArray | None]
-    without_gradient: FloatArray | None
-
-
-def task_statistics(runs: Sequence[Run]) -> TaskStatistics:
-    """The statistics of a method's runs, which must be of one length."""
-    weights, accepted, generated = (per_step(runs, name) for name in ("probabilities", "accepted", "generated"))
-    return TaskStatistics(
-        weight=None if weights is None else weights.mean(axis=0),
-        shares={field: _total_share(in_the_loss(runs, field)) for field in SHARES},
-        without_gradient=None
-        if accepted is None or generated is None
-        else rejected_shares(accepted.sum(axis=0), generated.sum(axis=0)),
-    )
+    weights = per_step(runs, "probabilities")
+    ratios = task_ratios({name: amount.sum(axis=0) for name, amount in _mean_amounts(runs).items()})
+    return ratios if weights is None else {"task_weight": weights.mean(axis=0), **ratios}
 
 
-def in_the_loss(runs: Sequence[Run], field: str) -> FloatArray | None:
-    """(steps, K) of what was trained on, times its weight in the loss, averaged over runs; None if one lacks it."""
-    if per_step(runs, field) is None:
-        return None
-    return np.mean([[loss_amounts(record, field) for record in run.records] for run in runs], axis=0)
-
-
-def loss_amounts(record: Record, field: str) -> FloatArray:
-    """(K,) a field of a step's record times the groups' loss weights; runs made before these were recorded had none."""
-    return np.asarray(record[field], dtype=np.float64) * record.get("loss_weights", 1.0)
-
-
-def shares(counts: Sequence[Any] | FloatArray) -> FloatArray:
-    """(steps, K) each row as shares of its sum; a row of zeros stays so."""
-    array = np.asarray(counts, dtype=np.float64)
-    totals = array.sum(axis=1, keepdims=True)
-    return array / np.where(totals > 0, totals, 1)
-
-
-def rejected_shares(accepted: FloatArray, generated: FloatArray) -> FloatArray:
-    """The share of generated groups that carried no gradient; NaN where none was generated."""
-    return 1 - np.divide(accepted, generated, out=np.full(generated.shape, np.nan), where=generated > 0)
+def smoothed_numbers(runs: Sequence[Run]) -> Mapping[str, FloatArray]:
+    """(steps, K) the same for each step and those before it that are smoothed over."""
+    weights = per_step(runs, "probabilities")
+    ratios = task_ratios({name: smoothed(amount) for name, amount in _mean_amounts(runs).items()})
+    return ratios if weights is None else {"task_weight": smoothed(weights), **ratios}
 
 
 def smoothed(values: FloatArray) -> FloatArray:
@@ -78,5 +40,9 @@ def smoothed(values: FloatArray) -> FloatArray:
     return totals / counts.reshape(-1, *[1] * (totals.ndim - 1))
 
 
-def _total_share(counts: FloatArray | None) -> FloatArray | None:
-    return None if counts is None else shares(counts.sum(axis=0, keepdims=True))[0]
+def _mean_amounts(runs: Sequence[Run]) -> Mapping[str, FloatArray]:
+    """(steps, K) amounts, averaged over runs; those that every step recorded."""
+    seeds = [[task_amounts(record) for record in run.records] for run in runs]
+    steps = [amounts for steps in seeds for amounts in steps]
+    names = [name for name in (steps[0] if steps else ()) if all(name in amounts for amounts in steps)]
+    return {name: np.mean([[amounts[name] for amounts in steps] for steps in seeds], axis=0) for name in names}

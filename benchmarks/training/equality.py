@@ -14,7 +14,6 @@ from trl.trainer.grpo_trainer import GRPOTrainer  # pyright: ignore[reportMissin
 from mtgrpo_env.agents.llm.data import PackedGroups, pack
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.rollout import sample_batch
 from mtgrpo_env.types import Batch, Group, Rollout
 
 _NOISE = 0.3  # standard deviation of what is added to the old log-probabilities, so that the clips bind
@@ -62,7 +61,7 @@ class GradientOnly:
 
 def difference(agent: MTGRPOAgent, trainer: GRPOTrainer) -> Difference:
     """Give both the same parameters, tokens, old log-probabilities and advantages; `trainer` must have trained."""
-    batch, learner = _off_policy(_sample(agent)), agent.learner
+    batch, learner = _off_policy(agent.curriculum.draw(agent.roll_out)), agent.learner
     assert isinstance(learner, LanguageModelLearner)
     ours, theirs = learner.policy.model, trainer.model
     assert isinstance(theirs, PreTrainedModel)
@@ -71,7 +70,7 @@ def difference(agent: MTGRPOAgent, trainer: GRPOTrainer) -> Difference:
     for model in (ours, theirs):
         model.zero_grad()
     our_loss = learner.update(batch)["loss"]
-    packed = pack(batch.groups, batch.weights, learner.policy.pad_id, learner.objective.advantages)
+    packed = pack(batch.groups, batch.loss_weights, learner.policy.pad_id, learner.objective.advantages)
     their_loss = trainer.compute_loss(theirs, _their_inputs(packed))
     assert isinstance(their_loss, torch.Tensor)
     their_loss.backward()
@@ -83,13 +82,6 @@ def difference(agent: MTGRPOAgent, trainer: GRPOTrainer) -> Difference:
 def _gradient(model: PreTrainedModel) -> torch.Tensor:
     """That of all parameters, end to end."""
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-
-
-def _sample(agent: MTGRPOAgent) -> Batch:
-    z = agent.task_weights.probabilities
-    return sample_batch(
-        agent.suite, agent.policy, agent.sampler, z, group_size=agent.group_size, group_filter=agent.group_filter
-    )
 
 
 def _off_policy(batch: Batch) -> Batch:

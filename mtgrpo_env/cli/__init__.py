@@ -20,6 +20,9 @@ _COMMANDS = {
     "export": "write a suite's problems as rows that other trainers load",
 }
 
+_READ_FILES = {"train"}
+"""Commands whose options may stand in a file: these have a function `parse`."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can mend are printed without a traceback and exit with 2."""
@@ -32,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import tyro
 
         module = importlib.import_module(f"mtgrpo_env.cli.{command}")
-        config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
+        if command in _READ_FILES:
+            config = module.parse(arguments[1:])
+        else:
+            config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
         return module.run(config)
     except ImportError as error:
         extra = extra_of(error.name)

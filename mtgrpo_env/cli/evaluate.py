@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.markdown import percent
 from mtgrpo_env.agents.reports.scores import Scorer, Spent
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
@@ -26,6 +25,7 @@ from mtgrpo_env.cli.agent_options import AgentOptions, check_agents
 from mtgrpo_env.cli.agents import Agent, Unplayable, named_agent, shown_name
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import response_rows
+from mtgrpo_env.files import atomic_file
 from mtgrpo_env.problem_sets import ProblemSet, named_problem_set, rows_problem_set
 from mtgrpo_env.types import Group
 

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
 from mtgrpo_env.agents.reports.page.document import write_page
 from mtgrpo_env.agents.reports.samples import StoredSample
-from mtgrpo_env.envs.rows import read_rows, rows_suite, task_type
+from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.envs.rows import task_type
 from mtgrpo_env.named_tasks import read_tasks
 
 _COMPARISON = "compare.json"
@@ -67,13 +67,11 @@ def _comparison(folder: Path) -> Comparison:
         ) from error
 
 
-def _task_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of a run's tasks; those of rows are in its checkpoints, as the files may have gone."""
-    if not config.get("rows"):
-        return read_tasks(config["suite"]).names
-    if checkpoint := newest_checkpoint(folder):
-        return tuple(json.loads((checkpoint / "agent.json").read_text())["suite"]["names"])
-    return rows_suite([row for path in config["rows"] for row in read_rows(path)], seed=0).names
+def _task_names(run: RunFolder, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of a run's tasks; they are in its checkpoints, as files of rows may have gone."""
+    if checkpoint := run.newest_checkpoint:
+        return tuple(json.loads((checkpoint / "agent.json").read_text())["hyperparameters"]["tasks"])
+    return read_tasks(tuple(config["tasks"])).names
 
 
 def _answer(sample: StoredSample) -> str | None:

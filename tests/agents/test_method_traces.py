@@ -1,14 +1,14 @@
-"""Golden traces: what every method of every preset does with scripted tasks changes only when somebody means it.
+"""Golden traces: what every method does with scripted tasks changes only when somebody means it.
 
 After a change that is meant, `pytest tests/agents/test_method_traces.py --regenerate-golden` writes the
 files of tests/golden/methods anew; the change is then reviewed as a diff.
 
 The world has three tasks whose rollouts are correct, or wrong but well-formed, at fixed chances, and a
 learner that improves each task by a fixed amount, so that every number in a trace can be worked out.
-Checked against the paper's formulas, from the J, I and |A| that the traces show: `paper_mt-grpo`
-(Subroutine 1 by AdamW), `released_mt-grpo` (four updates a step by Adam with coupled decay, on sums),
-`paper_sec-dapo` and `released_sec-grpo` (Q and its softmax), `paper_reg-1e-2` (Subroutine 2), and the
-order of the sequential ones. The tests at the end of this file are those checks.
+Checked against the paper's formulas, from the J, I and |A| that the traces show: `mt-grpo` (Subroutine 1 by
+AdamW), `mt-grpo@released` (four updates a step by Adam with coupled decay, on sums), `sec-dapo` and
+`sec-grpo@released` (Q and its softmax), `reg-1e-2` (Subroutine 2), and the order of the sequential ones.
+The tests at the end of this file are those checks.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ import numpy as np
 import pytest
 from fakes import ScriptedPolicy
 from gymnasium import spaces
-from mtgrpo_env.agents.methods import METHODS, PRESETS, MethodConfig
 
 from mtgrpo_env.agents.base import Objectives, OnMinibatch, env_step_counts
-from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.recipes import RECIPES, RunFacts, make_method
+from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.curriculum import GenerateGroups
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.types import Batch, FloatArray, IntArray
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "methods"
-CASES = [(preset, name) for preset in PRESETS for name in METHODS]
 STEPS, BATCH_SIZE, GROUP_SIZE = 8, 12, 4
 CHANCES = [(0.5, 0.3), (0.05, 0.5), (0.85, 0.1)]  # of a correct, and of a well-formed wrong rollout, per task
 GAINS = np.array([0.04, 0.01, -0.02])  # what each optimiser step adds to the objective of each task
@@ -82,6 +83,8 @@ class SteadyLearner:
     def prepare(self, batch: Batch) -> Batch:
         return batch
 
+    def use_clip(self, clip_high: float) -> None: ...
+
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         for indices in np.array_split(np.arange(len(batch.groups)), min(4, len(batch.groups))):
             minibatch = batch.part(indices)
@@ -104,30 +107,30 @@ class SteadyLearner:
     def load(self, folder: Path) -> None: ...
 
 
-Scene = tuple[StepReport, Batch]
+Scene = tuple[TrainMetrics, Batch]
 
 
 @cache
-def played(preset: str, name: str) -> tuple[list[Scene], FloatArray]:
-    """The reports and batches of a scripted run, and z after it."""
+def played(name: str) -> tuple[list[Scene], FloatArray]:
+    """The metrics and batches of a scripted run, and z after it."""
     tasks = [Task(f"task-{k}", partial(Outcomes, *chances)) for k, chances in enumerate(CHANCES)]
-    method = METHODS[name](MethodConfig(len(tasks), BATCH_SIZE, preset=preset, num_steps=STEPS))
-    agent = method.agent(TaskSuite(tasks), Player(), SteadyLearner(), group_size=GROUP_SIZE)
+    method = make_method(name, RunFacts(len(tasks), BATCH_SIZE, num_steps=STEPS))
+    agent = MTGRPOAgent(TaskSuite(tasks), Player(), SteadyLearner(), method=method, group_size=GROUP_SIZE)
     batches: list[Batch] = []
-    sample = agent._sample
+    draw = agent.curriculum.draw
 
-    def remembered(z: FloatArray) -> Batch:
-        batches.append(sample(z))
+    def remembered(roll_out: GenerateGroups) -> Batch:
+        batches.append(draw(roll_out))
         return batches[-1]
 
-    agent._sample = remembered
-    reports = [agent.train_step() for _ in range(STEPS)]
-    return list(zip(reports, batches, strict=True)), agent.task_weights.probabilities
+    agent.curriculum.draw = remembered
+    metrics = [agent.train_step() for _ in range(STEPS)]
+    return list(zip(metrics, batches, strict=True)), agent.curriculum.probabilities
 
 
-def trace(preset: str, name: str) -> str:
+def trace(name: str) -> str:
     """A page for a person to read: a paragraph for each step."""
-    scenes, end = played(preset, name)
+    scenes, end = played(name)
     lines: list[str] = []
     for report, batch in scenes:
         lines += [f"step {report.step}", f"  rounds     {report.rounds}"]
@@ -151,25 +154,25 @@ def _numbers(row: FloatArray | IntArray) -> str:
     return " ".join(f"{value:8.5f}" for value in row)
 
 
-@pytest.mark.parametrize(("preset", "name"), CASES)
-def test_a_method_does_what_its_golden_trace_says(preset: str, name: str, request: pytest.FixtureRequest) -> None:
-    path = GOLDEN / f"{preset}_{name}.txt"
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_method_does_what_its_golden_trace_says(name: str, request: pytest.FixtureRequest) -> None:
+    path = GOLDEN / f"{name}.txt"
     if request.config.getoption("--regenerate-golden"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(trace(preset, name), encoding="utf-8")
-    assert trace(preset, name) == path.read_text(encoding="utf-8")
+        path.write_text(trace(name), encoding="utf-8")
+    assert trace(name) == path.read_text(encoding="utf-8")
 
 
 def test_every_golden_trace_belongs_to_a_method() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == {f"{preset}_{name}" for preset, name in CASES}
+    assert {path.stem for path in GOLDEN.iterdir()} == set(RECIPES)
 
 
 # The formulas, written out once more
 
 
-def weights_after_steps(preset: str, name: str) -> list[list[float]]:
+def weights_after_steps(name: str) -> list[list[float]]:
     """What the updates of each step have made of z."""
-    scenes, end = played(preset, name)
+    scenes, end = played(name)
     return [report.probabilities.tolist() for report, _ in scenes[1:]] + [end.tolist()]
 
 
@@ -202,21 +205,21 @@ def clipped(value: float) -> float:
 def test_the_papers_weights_are_subroutine_1_by_adamw() -> None:
     """s = I + .2 J, I within ±.1, decay 1e-5 on the logits themselves; whatever the sampler."""
     for name in ("mt-grpo", "iwu-only", "no-acceptance"):
-        scenes, _ = played("paper", name)
+        scenes, _ = played(name)
         signals = [[clipped(r.improvements[k]) + 0.2 * r.rewards[k] for k in range(3)] for r, _ in scenes]
-        np.testing.assert_allclose(weights_after_steps("paper", name), descent(signals, 1e-5, coupled=False))
+        np.testing.assert_allclose(weights_after_steps(name), descent(signals, 1e-5, coupled=False))
 
 
 def test_the_papers_regularised_weights_are_subroutine_2() -> None:
     for name, decay in (("reg-1e-5", 1e-5), ("reg-5e-4", 5e-4), ("reg-1e-2", 1e-2)):
-        signals = [report.rewards.tolist() for report, _ in played("paper", name)[0]]
-        np.testing.assert_allclose(weights_after_steps("paper", name), descent(signals, decay, coupled=False))
+        signals = [report.rewards.tolist() for report, _ in played(name)[0]]
+        np.testing.assert_allclose(weights_after_steps(name), descent(signals, decay, coupled=False))
 
 
 @pytest.mark.parametrize(("name", "decay"), [("mt-grpo", 1e-5), ("iwu-only", 1e-5), ("reg-1e-2", 1e-2)])
 def test_the_released_weights_move_four_times_a_step_on_sums_and_on_average_accuracy(name: str, decay: float) -> None:
     """A task with c of a minibatch's groups has I = 4 c gain, within ±.1; J is the half-way average of its rounds."""
-    scenes, _ = played("released", name)
+    scenes, _ = played(f"{name}@released")
     signals: list[list[float]] = []
     ends: list[int] = []
     rewards = [0.0] * 3
@@ -230,7 +233,7 @@ def test_the_released_weights_move_four_times_a_step_on_sums_and_on_average_accu
             signals.append([used * gains[k] + 0.2 * rewards[k] for k in range(3)])
         ends.append(len(signals) - 1)
     path = descent(signals, decay, coupled=True)
-    np.testing.assert_allclose(weights_after_steps("released", name), [path[end] for end in ends])
+    np.testing.assert_allclose(weights_after_steps(f"{name}@released"), [path[end] for end in ends])
 
 
 def mean_abs_advantages(batch: Batch, k: int) -> float:
@@ -246,34 +249,34 @@ def mean_abs_advantages(batch: Batch, k: int) -> float:
     return total / count if count else math.nan
 
 
-@pytest.mark.parametrize(("preset", "name"), [("paper", "sec-grpo"), ("released", "sec-grpo"), ("paper", "sec-dapo")])
-def test_the_bandit_averages_the_advantages_and_takes_the_softmax(preset: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["sec-grpo", "sec-grpo@released", "sec-dapo"])
+def test_the_bandit_averages_the_advantages_and_takes_the_softmax(name: str) -> None:
     """Q ← (Q + |A|) / 2, z = softmax(5 Q); an absent task keeps its Q in the paper, is paid 0 in the released code."""
     values, expected = [0.0] * 3, []
-    for _, batch in played(preset, name)[0]:
+    for _, batch in played(name)[0]:
         for k in range(3):
-            pay = mean_abs_advantages(batch, k) if name == "sec-grpo" else float(batch.mean_abs_advantages[k])
+            pay = mean_abs_advantages(batch, k) if name != "sec-dapo" else float(batch.mean_abs_advantages[k])
             if not math.isnan(pay):
                 values[k] = (values[k] + pay) / 2
-            elif preset == "released":
+            elif name.endswith("@released"):
                 values[k] /= 2
         expected.append(softmax_of([5 * value for value in values]))
-    np.testing.assert_allclose(weights_after_steps(preset, name), expected)
+    np.testing.assert_allclose(weights_after_steps(name), expected)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_sequential_methods_give_each_task_a_third_of_eight_steps(preset: str) -> None:
+@pytest.mark.parametrize("source", ["", "@released"])
+def test_the_sequential_methods_give_each_task_a_third_of_eight_steps(source: str) -> None:
     for name, order in (
         ("sequential-forward", [0, 0, 0, 1, 1, 1, 2, 2]),
         ("sequential-backward", [2, 2, 2, 1, 1, 1, 0, 0]),
     ):
-        scenes, _ = played(preset, name)
+        scenes, _ = played(f"{name}{source}")
         assert [int(report.probabilities.argmax()) for report, _ in scenes] == order
         assert all((report.generated > 0).sum() == 1 for report, _ in scenes)
 
 
 def test_algorithm_2_keeps_at_least_what_each_task_was_promised_and_fills_up_to_b() -> None:
-    for report, _ in played("paper", "mt-grpo")[0]:
+    for report, _ in played("mt-grpo")[0]:
         assert report.targets.sum() == BATCH_SIZE
         assert (report.kept >= np.minimum(report.targets, report.accepted)).all()
         assert report.kept.sum() == min(BATCH_SIZE, report.accepted.sum())

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from batches import drawn_batch
 
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy, _flatten
 from mtgrpo_env.envs.toy import LockEnv
 from mtgrpo_env.filters import every_group
-from mtgrpo_env.rollout import sample_batch
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step
@@ -21,7 +21,7 @@ def trained_a_little(seed: int = 0) -> tuple[TabularPolicy, TabularLearner, Batc
     policy = TabularPolicy(2, 16, 3, seed=seed)
     learner = TabularLearner(policy, lr=3.0, num_minibatches=2)
     sampler = MultinomialSampler(2, 8, seed=seed)
-    batch = sample_batch(suite, policy, sampler, np.array([0.5, 0.5]), group_size=6, group_filter=every_group)
+    batch = drawn_batch(suite, policy, sampler, np.array([0.5, 0.5]), group_size=6, group_filter=every_group)
     return policy, learner, batch
 
 
@@ -34,7 +34,7 @@ def gradient_of(learner: TabularLearner, groups: Sequence[Group], weights: np.nd
 def objective(learner: TabularLearner, batch: Batch) -> float:
     """The clipped objective, sequence-mean, by plain loops."""
     total, count = 0.0, 0
-    for group, weight in zip(batch.groups, batch.weights, strict=True):
+    for group, weight in zip(batch.groups, batch.loss_weights, strict=True):
         spread = group.rewards.std()
         for rollout in group.rollouts:
             advantage = (rollout.reward - group.rewards.mean()) / spread if spread > 0 else 0.0
@@ -52,7 +52,7 @@ def objective(learner: TabularLearner, batch: Batch) -> float:
 def test_the_gradient_is_the_derivative_of_the_clipped_objective() -> None:
     policy, learner, batch = trained_a_little()
     policy.logits = policy.logits + np.random.default_rng(1).normal(0, 0.5, policy.logits.shape)
-    gradient = gradient_of(learner, batch.groups, batch.weights)
+    gradient = gradient_of(learner, batch.groups, batch.loss_weights)
     numerical = np.zeros_like(gradient)
     for index in np.ndindex(*gradient.shape):
         values = []
@@ -128,7 +128,7 @@ def test_the_objective_of_a_task_is_its_share_of_the_whole() -> None:
 def test_a_task_that_is_not_in_the_batch_has_no_objective() -> None:
     _, learner, batch = trained_a_little()
     of_task_0 = [i for i, group in enumerate(batch.groups) if group.task_id == 0]
-    alone = replace(batch, groups=tuple(batch.groups[i] for i in of_task_0), weights=batch.weights[of_task_0])
+    alone = replace(batch, groups=tuple(batch.groups[i] for i in of_task_0), loss_weights=batch.loss_weights[of_task_0])
     for objectives in (learner.objectives(alone), learner.sampled_objectives(alone)):
         assert np.isnan(objectives).tolist() == [False, True]
 
@@ -156,8 +156,8 @@ def test_ratios_beyond_the_clip_have_no_gradient_and_those_on_the_other_side_do(
 
 def test_loss_weights_scale_the_gradient() -> None:
     _, learner, batch = trained_a_little()
-    plain = gradient_of(learner, batch.groups, batch.weights)
-    assert np.allclose(gradient_of(learner, batch.groups, 2 * batch.weights), 2 * plain)
+    plain = gradient_of(learner, batch.groups, batch.loss_weights)
+    assert np.allclose(gradient_of(learner, batch.groups, 2 * batch.loss_weights), 2 * plain)
 
 
 def test_each_minibatch_is_told_with_the_objectives_it_had_before_its_step() -> None:

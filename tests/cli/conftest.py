@@ -15,8 +15,6 @@ import pytest
 import mtgrpo_env
 from mtgrpo_env.cli import main
 
-TASKS = ("zebra-mini", "countdown-mini")
-
 
 @dataclass(frozen=True)
 class Result:
@@ -103,20 +101,3 @@ def start_process(environment: dict[str, str]) -> Iterator[Callable[[Sequence[ob
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that knows the form of an answer to the tasks and no more, so that some of its guesses are right."""
-    from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
-    from mtgrpo_env.envs.demonstrators import Demonstrators
-    from mtgrpo_env.envs.mtreason import reason_suite
-
-    folder = tmp_path_factory.mktemp("models") / "start"
-    tokenizer = tiny_tokenizer()
-    model = tiny_model(tokenizer, TinyModelConfig(hidden_size=16, num_layers=1, num_heads=2, context=64), seed=0)
-    demonstrate = Demonstrators(reason_suite(TASKS), dict.fromkeys(TASKS, 0.5))
-    imitate(model, tokenizer, demonstrate, num_steps=60, batch_size=24, lr=2e-2)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder

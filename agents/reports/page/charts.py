@@ -13,19 +13,18 @@ from mtgrpo_env.agents.reports.page.curves import (
     Accuracy,
     accuracy_curve,
     average,
-    filter_curves,
     learner_scalars,
     mean_curves,
     of_task,
     seconds_curve,
-    share_curves,
     step_curve,
-    weight_curves,
+    task_curves,
     worst,
 )
 from mtgrpo_env.agents.reports.page.markup import Html, element, safe, section
 from mtgrpo_env.agents.reports.page.numbers import said_of_seeds
-from mtgrpo_env.agents.reports.task_statistics import SHARES, SMOOTHING
+from mtgrpo_env.agents.reports.task_statistics import SMOOTHING
+from mtgrpo_env.batch_metrics import SHARES
 from mtgrpo_env.types import FloatArray
 
 _LABELS: dict[Cost, str] = {
@@ -97,15 +96,16 @@ def filters(content: PageContent) -> Html:
         "A group whose rollouts all earn the same carries no gradient and is thrown away: the task is solved or out of "
         f"reach. Means of {SMOOTHING} steps{' and of all seeds' if content.num_seeds > 1 else ''}"
     )
+    rates = [task_curves(series).get("filter_rate") for series in content.series]
     if len(content.series) > 1:
         columns = [
-            _lines(task, [(filter_curves(series), k) for series in content.series], _series_styles(content))
+            _lines(task, [(of_series, k) for of_series in rates], _series_styles(content))
             for k, task in enumerate(content.tasks)
         ]
         return section("Groups without gradient", f"{note}.", _legend(_series_styles(content)), _charts(columns))
     series = content.series[0]
     charts = [
-        _of_tasks(content, "Groups without gradient", filter_curves(series)),
+        _of_tasks(content, "Groups without gradient", rates[0]),
         _of_tasks(content, "Correct rollouts in training", mean_curves(series, "accuracies")),
         _of_tasks(content, "Reward, as the task weights see it", mean_curves(series, "rewards"), "number"),
     ]
@@ -135,7 +135,7 @@ def steps(content: PageContent) -> Html:
 _OF_A_STEP = {
     "Rollouts generated": "rollouts",
     "Generation rounds": "rounds",
-    "Groups carried over": "carried",
+    "Groups from the replay buffer": "replayed",
 }
 
 
@@ -162,12 +162,12 @@ def _line(name: str, style: str, series: Series, shown: Accuracy, cost: Cost) ->
 
 
 def _weights_of(content: PageContent, series: Series) -> Html:
-    weight, realised = weight_curves(series), {field: share_curves(series, field) for field in SHARES}
+    numbers = task_curves(series)
     charts: list[Chart] = []
     for k, task in enumerate(content.tasks):
-        lines = [*_column(_WEIGHT, "ink wide", weight, k)]
-        for i, (field, what) in enumerate(SHARES.items()):
-            lines += _column(f"share of {what}", style_of(i), realised[field], k)
+        lines = [*_column(_WEIGHT, "ink wide", numbers.get("task_weight"), k)]
+        for i, (name, what) in enumerate(SHARES.items()):
+            lines += _column(f"share of {what}", style_of(i), numbers.get(name), k)
         charts.append(Chart(task, "step", tuple(lines)))
     return _charts(charts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from mtgrpo_env.agents.reports.comparison import Budget, Cost, Run, per_step
 from mtgrpo_env.agents.reports.page.content import Series
 from mtgrpo_env.agents.reports.statistics import Interval, at_budget, bootstrap_interval, mean_band
-from mtgrpo_env.agents.reports.task_statistics import in_the_loss, rejected_shares, shares, smoothed
+from mtgrpo_env.agents.reports.task_statistics import smoothed, smoothed_numbers
 from mtgrpo_env.types import FloatArray
 
 _POINTS = 61  # of a curve whose seeds were evaluated at different costs
@@ -56,28 +56,14 @@ def accuracy_curve(series: Series, accuracy: Accuracy, cost: Cost) -> Curve:
     return Curve(grid, values.mean(axis=0), *mean_band(values, resampling()))
 
 
-def weight_curves(series: Series) -> FloatArray | None:
-    """(steps, K) task weights, smoothed as the shares are; None where a run did not record them."""
-    return step_curve(series, "probabilities")
-
-
-def share_curves(series: Series, field: str) -> FloatArray | None:
-    """(steps, K) shares of what is trained on, by a field of `SHARES`; None likewise."""
-    amounts = in_the_loss(series.even, field)
-    return None if amounts is None or not len(amounts) else shares(smoothed(amounts))
-
-
-def filter_curves(series: Series) -> FloatArray | None:
-    """(steps, K) shares of generated groups without gradient; None likewise."""
-    accepted, generated = (_per_step(series, name) for name in ("accepted", "generated"))
-    if accepted is None or generated is None:
-        return None
-    return rejected_shares(smoothed(accepted), smoothed(generated))
+def task_curves(series: Series) -> Mapping[str, FloatArray]:
+    """(steps, K) task weights, shares and filter rates, by name; without what a run did not record."""
+    return smoothed_numbers(series.even)
 
 
 def step_curve(series: Series, field: str) -> FloatArray | None:
-    """(steps, ...) a number of every step's record, smoothed; None likewise."""
-    values = _per_step(series, field)
+    """(steps, ...) a number of every step's record, smoothed; None where a run did not record it."""
+    values = per_step(series.even, field)
     return None if values is None else smoothed(values)
 
 
@@ -120,11 +106,6 @@ def _grid(runs: Sequence[Run], cost: Cost) -> FloatArray:
     if all(np.array_equal(run.costs[cost][: len(own)], own[: len(run.costs[cost])]) for run in runs):
         return own[own <= end]
     return np.linspace(0, end, _POINTS)
-
-
-def _per_step(series: Series, field: str) -> FloatArray | None:
-    values = per_step(series.even, field)
-    return values if values is not None and len(values) else None
 
 
 def _mean_over_seeds(values: FloatArray) -> FloatArray:

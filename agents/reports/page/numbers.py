@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from mtgrpo_env.agents.reports.page.content import PageContent, Series
 from mtgrpo_env.agents.reports.page.curves import Accuracy, average, interval, of_task, resampling, scores, worst
 from mtgrpo_env.agents.reports.page.markup import Html, cell, element, joined, safe, section, table
 from mtgrpo_env.agents.reports.statistics import Arrival, Interval, arrival
-from mtgrpo_env.agents.reports.task_statistics import SHARES, TaskStatistics, task_statistics
+from mtgrpo_env.agents.reports.task_statistics import overall_numbers
+from mtgrpo_env.batch_metrics import SHARES
 from mtgrpo_env.types import FloatArray
 
 
@@ -78,10 +79,8 @@ def tasks(content: PageContent) -> Html:
     )
     header = ["task", *(["run"] if several else []), "start", "end", "change", "best", "weight"]
     header += [*(f"share of {what}" for what in SHARES.values()), "without gradient"]
-    found = [_statistics(series) for series in content.series]
-    rows = (
-        _task_row(content, k, i, statistics) for k in range(len(content.tasks)) for i, statistics in enumerate(found)
-    )
+    found = [overall_numbers(series.even) for series in content.series]
+    rows = (_task_row(content, k, i, numbers) for k in range(len(content.tasks)) for i, numbers in enumerate(found))
     return section("Tasks", note, table([safe(name) for name in header], rows))
 
 
@@ -159,7 +158,7 @@ def _budget_cell(series: Series, index: int, budget: Budget) -> Html:
     return _bar(found[0].mean, index, safe(_text(found[0])), below)
 
 
-def _task_row(content: PageContent, k: int, index: int, statistics: TaskStatistics | None) -> list[Html]:
+def _task_row(content: PageContent, k: int, index: int, numbers: Mapping[str, FloatArray]) -> list[Html]:
     series = content.series[index]
     start, end = _mean(series, of_task(k), 0), _mean(series, of_task(k), -1)
     row = [safe(content.tasks[k])]
@@ -167,14 +166,8 @@ def _task_row(content: PageContent, k: int, index: int, statistics: TaskStatisti
         row.append(element("td", {"class": "name"}, label(series.name, index)))
     row += [cell(_points(start)), _bar(end, index, safe(_points(end)))]
     row += [cell("-" if math.isnan(end - start) else f"{100 * (end - start):+.1f}"), cell(_best(series, of_task(k)))]
-    if statistics is None:
-        return [*row, *(cell("-") for _ in range(2 + len(SHARES)))]
-    columns = (statistics.weight, *statistics.shares.values(), statistics.without_gradient)
+    columns = (numbers.get(name) for name in ("task_weight", *SHARES, "filter_rate"))
     return [*row, *(cell("-" if values is None else _points(float(values[k]))) for values in columns)]
-
-
-def _statistics(series: Series) -> TaskStatistics | None:
-    return task_statistics(series.even) if series.even[0].records else None
 
 
 def _arrivals(series: Series, threshold: float) -> list[Arrival]:

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from batches import drawn_batch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm.data import Completion
@@ -15,7 +16,6 @@ from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.filters import every_group
-from mtgrpo_env.rollout import sample_batch
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, TextEnv, Verdict
@@ -111,7 +111,7 @@ def sample(parity_suite: TaskSuite) -> Callable[[LanguageModelPolicy], Batch]:
 
     def draw(policy: LanguageModelPolicy) -> Batch:
         z = np.array([0.5, 0.5])
-        return sample_batch(parity_suite, policy, sampler, z, group_size=4, group_filter=every_group)
+        return drawn_batch(parity_suite, policy, sampler, z, group_size=4, group_filter=every_group)
 
     return draw
 

@@ -16,12 +16,21 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.base import Objectives
+from mtgrpo_env.agents.improvement import (
+    MakeImprovementSignal,
+    MinibatchImprovement,
+    NoImprovement,
+    SampledImprovement,
+    StepImprovement,
+    TrendImprovement,
+)
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import (
+    GSPO_CLIPS,
     LOSSES,
     Objective,
     TokenWeights,
@@ -30,6 +39,8 @@ from mtgrpo_env.agents.neural.losses import (
     sequence_mean,
     token_mean,
 )
+from mtgrpo_env.agents.recipes import RECIPES, RunFacts, make_method
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights
@@ -157,7 +168,7 @@ def test_at_ratio_one_the_objectives_of_whole_groups_are_zero_under_sequence_mea
 
 def test_a_task_that_is_not_in_the_batch_has_no_objective(policy: LanguageModelPolicy, sample: Sample) -> None:
     batch = sample(policy)
-    batch = replace(batch, groups=batch.groups[:1], weights=batch.weights[:1])
+    batch = replace(batch, groups=batch.groups[:1], loss_weights=batch.loss_weights[:1])
     absent = 1 - batch.groups[0].task_id
     for objectives in (learner_of(policy).objectives(batch), learner_of(policy).sampled_objectives(batch)):
         assert np.isnan(objectives[absent])
@@ -313,7 +324,7 @@ def test_the_gradient_is_linear_in_the_loss_weights(policy: LanguageModelPolicy,
     batch = shifted(sample(policy))
 
     def gradient(weights: FloatArray) -> torch.Tensor:
-        return gradients_of(policy, replace(batch, weights=weights), num_minibatches=1)[0]
+        return gradients_of(policy, replace(batch, loss_weights=weights), num_minibatches=1)[0]
 
     first = np.array([1.0, 0.0, 2.0, 0.0, 1.0, 0.5])
     second = np.array([0.0, 3.0, 1.0, 0.0, 0.0, 0.5])
@@ -346,12 +357,47 @@ def test_the_clip_is_the_learners(policy: LanguageModelPolicy, sample: Sample) -
     """Ratios of 2: at clip 0.5 good tokens gain 1.5 times their advantage, at clip 2 all of it."""
     batch = with_old_log_probs(sample(policy), lambda values: tuple(value - math.log(2) for value in values))
     group = batch.groups[0]
-    batch = replace(batch, groups=(group,), weights=np.ones(1))
+    batch = replace(batch, groups=(group,), loss_weights=np.ones(1))
     advantages = group_advantages(group)
     for clip_high, gain in ((0.5, 1.5), (2.0, 2.0)):
         objective = learner_of(policy, objective=Objective(clip_high=clip_high)).objectives(batch)[group.task_id]
         expected = np.where(advantages > 0, gain, 2.0) @ advantages / len(advantages)
         assert objective == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_clip_of_a_method_reaches_the_objective_and_ones_own_stays(
+    policy: LanguageModelPolicy, parity_suite: TaskSuite
+) -> None:
+    shared = learner_of(policy)
+    for name in RECIPES:
+        method = make_method(name, RunFacts(2, 8, num_steps=4))
+        own = learner_of(policy, objective=Objective(clip_high=0.5))
+        gspo = learner_of(policy, objective=named_objective("gspo", max_tokens=8))
+        for learner, expected in ((shared, method.clip_high), (own, 0.5), (gspo, GSPO_CLIPS["clip_high"])):
+            MTGRPOAgent(parity_suite, policy, learner, method=method)
+            assert learner.objective.clip_high == learner.clip_high == expected
+        assert gspo.objective.clip_low == gspo.clip_low == GSPO_CLIPS["clip_low"]
+
+
+@pytest.mark.parametrize(
+    "make", [NoImprovement, StepImprovement, MinibatchImprovement, SampledImprovement, TrendImprovement]
+)
+def test_a_signal_observes_and_never_trains(
+    make: MakeImprovementSignal, make_policy: MakePolicy, sample: Sample
+) -> None:
+    batch = sample(make_policy())
+    parameters: list[torch.Tensor] = []
+    for is_observed in (False, True):
+        policy = make_policy()
+        learner = learner_of(policy, num_minibatches=3)
+        if is_observed:
+            signal = make(learner, batch)
+            learner.update(batch, signal.on_minibatch)
+            signal.end()
+        else:
+            learner.update(batch)
+        parameters.append(parameters_of(policy))
+    assert torch.equal(*parameters)
 
 
 def test_a_gradient_that_is_not_finite_is_refused_and_leaves_everything_as_it_was(
@@ -408,7 +454,8 @@ def test_tokens_are_counted_per_task(make_policy: MakePolicy, sample: Sample) ->
 def agent_of(suite: TaskSuite, policy: LanguageModelPolicy, *, seed: int = 0, lr: float = 1e-3) -> MTGRPOAgent:
     learner = learner_of(policy, lr=lr, num_minibatches=3, seed=seed)
     sampler, weights = RatioPreservingSampler(2, 6, seed=seed), ImprovementAwareWeights(2)
-    return MTGRPOAgent(suite, policy, learner, sampler, weights, group_size=4)
+    curriculum = Curriculum(suite, sampler=sampler, task_weights=weights)
+    return MTGRPOAgent(suite, policy, learner, curriculum=curriculum, group_size=4)
 
 
 def test_two_steps_saved_and_two_more_are_bit_for_bit_what_a_restored_agent_does(

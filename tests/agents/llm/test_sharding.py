@@ -19,9 +19,11 @@ from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
-from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, StepReport
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.agents.sharded import ShardedRollouts
+from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.spaces import TEXT
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
@@ -71,7 +73,8 @@ def make_agent(
         engine = SummingEngine(policy.model, ranks, lr=1e-2)
         learner = LanguageModelLearner(policy, engine, num_minibatches=2, tokens_per_forward=tokens, seed=seed)
         sampler = RatioPreservingSampler(2, batch_size, seed=seed)
-        return MTGRPOAgent(suite, policy, learner, sampler, ImprovementAwareWeights(2), group_size=3, ranks=ranks)
+        curriculum = Curriculum(suite, sampler=sampler, task_weights=ImprovementAwareWeights(2))
+        return MTGRPOAgent(suite, policy, learner, curriculum=curriculum, group_size=3, ranks=ranks)
 
     return make
 
@@ -84,8 +87,8 @@ def parameters_of(agent: MTGRPOAgent) -> torch.Tensor:
 
 def trained(
     make_agent: Callable[..., MTGRPOAgent], ranks: Ranks, **options: Any
-) -> tuple[MTGRPOAgent, list[StepReport]]:
-    agent, reports = make_agent(ranks, **options), list[StepReport]()
+) -> tuple[MTGRPOAgent, list[TrainMetrics]]:
+    agent, reports = make_agent(ranks, **options), list[TrainMetrics]()
     agent.train(3, [lambda _, report: reports.append(report)])
     return agent, reports
 
@@ -121,7 +124,8 @@ def gradients_of(agent: MTGRPOAgent) -> torch.Tensor:
 def test_ranks_end_with_the_same_state_to_the_bit(make_agent: Callable[..., MTGRPOAgent]) -> None:
     first, second = (agent for agent, _ in results_of(2, lambda ranks: trained(make_agent, ranks)))
     assert torch.equal(parameters_of(first), parameters_of(second))
-    assert first._state_dict() == second._state_dict()
+    assert first.curriculum.state_dict() == second.curriculum.state_dict()
+    assert (first.step, first.rollouts) == (second.step, second.rollouts)
     assert first.policy.rng.bit_generator.state == second.policy.rng.bit_generator.state
 
 
@@ -145,8 +149,8 @@ def test_a_run_goes_on_with_another_number_of_ranks(
     for agent in results_of(after, second_half):
         assert agent.rollouts == whole.rollouts
         torch.testing.assert_close(parameters_of(agent), parameters_of(whole), atol=1e-4, rtol=1e-3)
-        weights = agent.task_weights.probabilities
-        np.testing.assert_allclose(weights, whole.task_weights.probabilities, atol=1e-6)
+        weights = agent.curriculum.probabilities
+        np.testing.assert_allclose(weights, whole.curriculum.probabilities, atol=1e-6)
 
 
 @SIZES

@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from batches import drawn_batch
 from gymnasium import spaces
 
 from mtgrpo_env.agents.base import Objectives
@@ -18,10 +19,11 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.mlp import MLPPolicy
 from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
 from mtgrpo_env.agents.neural.spaces import ActionWriter, ObservationReader
+from mtgrpo_env.agents.recipes import RECIPES, RunFacts, make_method
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.gymnasium_tasks import control_tasks
 from mtgrpo_env.envs.toy import LockEnv
 from mtgrpo_env.filters import lenient
-from mtgrpo_env.rollout import sample_batch
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.task_weights import UniformWeights
@@ -53,7 +55,7 @@ def mixed_suite() -> TaskSuite:
 
 def some_batch(policy: MLPPolicy, probabilities: FloatArray | None = None) -> Batch:
     z = np.array([0.5, 0.5]) if probabilities is None else probabilities
-    return sample_batch(mixed_suite(), policy, MultinomialSampler(2, 12), z, group_size=6, group_filter=lenient)
+    return drawn_batch(mixed_suite(), policy, MultinomialSampler(2, 12), z, group_size=6, group_filter=lenient)
 
 
 def trained_a_little(seed: int = 0) -> tuple[MLPPolicy, MLPLearner, Batch]:
@@ -179,7 +181,7 @@ def test_a_loss_weight_of_zero_leaves_the_network_alone() -> None:
     policy, _, batch = trained_a_little()
     before = {name: value.clone() for name, value in policy.network.state_dict().items()}
     learner = MLPLearner(policy)
-    learner.update(replace(batch, weights=np.zeros(len(batch.groups))))
+    learner.update(replace(batch, loss_weights=np.zeros(len(batch.groups))))
     assert all(torch.equal(value, before[name]) for name, value in policy.network.state_dict().items())
 
 
@@ -225,12 +227,24 @@ def test_a_suite_with_another_space_is_refused_by_the_name_of_the_task() -> None
         MLPPolicy.for_suite(TaskSuite([Task("aim", Aim), Task("switches", Switches)]))
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_clip_of_a_method_reaches_the_learner_and_ones_own_stays(name: str) -> None:
+    suite = mixed_suite()
+    method = make_method(name, RunFacts(2, 8, num_steps=4))
+    policy = MLPPolicy.for_suite(suite, hidden_size=4)
+    for own, expected in ((None, method.clip_high), (0.5, 0.5)):
+        learner = MLPLearner(policy, clip_high=own)
+        MTGRPOAgent(suite, policy, learner, method=method)
+        assert learner.clip_high == expected
+
+
 def returns_while_training(suite: TaskSuite, num_steps: int, *, lr: float) -> list[float]:
     """Mean return of one task's episodes in every step of GRPO at seed 0."""
     policy = MLPPolicy.for_suite(suite)
     sampler = MultinomialSampler(1, batch_size=8)
     learner = MLPLearner(policy, lr=lr)
-    agent = MTGRPOAgent(suite, policy, learner, sampler, UniformWeights(1), group_size=8, group_filter=lenient)
+    curriculum = Curriculum(suite, sampler=sampler, task_weights=UniformWeights(1), group_filter=lenient)
+    agent = MTGRPOAgent(suite, policy, learner, curriculum=curriculum, group_size=8)
     return [float(agent.train_step().rewards[0]) for _ in range(num_steps)]
 
 

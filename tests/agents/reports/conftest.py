@@ -1,4 +1,4 @@
-"""Step reports and evaluations of any number of tasks, without a run behind them."""
+"""Metrics of steps and evaluations of any number of tasks, without a run behind them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtgrpo_env.agents.mtgrpo import StepReport
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 
 
 @pytest.fixture
-def make_report() -> Callable[..., StepReport]:
-    """Makes a report of `step` on K tasks; keyword arguments replace its fields."""
+def make_report() -> Callable[..., TrainMetrics]:
+    """Makes the metrics of `step` on K tasks; keyword arguments replace its fields."""
 
-    def make(step: int, num_tasks: int = 3, **fields: Any) -> StepReport:
+    def make(step: int, num_tasks: int = 3, **fields: Any) -> TrainMetrics:
         ones = np.ones(num_tasks)
         counts = np.arange(1, num_tasks + 1)
         values: dict[str, Any] = {
@@ -33,13 +33,13 @@ def make_report() -> Callable[..., StepReport]:
             "actions": 10 * counts,
             "abs_advantages": 3.0 * counts,
             "rounds": 2,
-            "carried": 1,
+            "replayed": 1,
             "rollouts": 96,
             "rollout_seconds": 0.5,
             "update_seconds": 0.25,
             "learner": {"loss": -0.125, "gradient_norm": 2.0},
         }
-        return StepReport(**{**values, **fields})
+        return TrainMetrics(**{**values, **fields})
 
     return make
 

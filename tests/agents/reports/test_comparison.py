@@ -19,7 +19,7 @@ from mtgrpo_env.agents.reports.comparison_table import comparison_markdown
 from mtgrpo_env.agents.reports.figure_style import color, line_style
 from mtgrpo_env.agents.reports.figure_tasks import draw_heat_map
 from mtgrpo_env.agents.reports.summary import summarise
-from mtgrpo_env.agents.reports.task_statistics import task_statistics
+from mtgrpo_env.agents.reports.task_statistics import overall_numbers
 
 NINE = tuple(f"{name}-{level}" for name in ("countdown", "zebra", "arc") for level in ("easy", "medium", "hard"))
 
@@ -199,8 +199,8 @@ def test_shares_count_what_was_trained_on_by_its_weight_in_the_loss(comparison: 
     weighted = replace(run, records=[{**record, "loss_weights": [2.0, 1.0, 0.0]} for record in run.records])
     kept = np.sum([record["kept"] for record in run.records], axis=0)
     expected = kept * [2, 1, 0] / (kept * [2, 1, 0]).sum()
-    assert task_statistics([weighted]).shares["kept"] == pytest.approx(expected)
-    assert task_statistics([run]).shares["kept"] == pytest.approx(kept / kept.sum())
+    assert overall_numbers([weighted])["prompt_share"] == pytest.approx(expected)
+    assert overall_numbers([run])["prompt_share"] == pytest.approx(kept / kept.sum())
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.history import RunHistory
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 
-MakeReport = Callable[..., StepReport]
+MakeReport = Callable[..., TrainMetrics]
 MakeEvaluation = Callable[..., Evaluation]
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.agents.reports.history import RunHistory, read_history
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 
-MakeReport = Callable[..., StepReport]
+MakeReport = Callable[..., TrainMetrics]
 MakeEvaluation = Callable[..., Evaluation]
 
 
@@ -59,7 +59,7 @@ def test_a_step_is_recorded_with_every_field_of_its_report(written: list[dict[st
         "actions": [10, 20, 30],
         "abs_advantages": [3.0, 6.0, 9.0],
         "rounds": 2,
-        "carried": 1,
+        "replayed": 1,
         "rollouts": 96,
         "rollout_seconds": 0.5,
         "update_seconds": 0.25,

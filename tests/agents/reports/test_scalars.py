@@ -12,25 +12,35 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout  # pyright: ignore[reportAttributeAccessIssue]  # generated
 
-from mtgrpo_env.agents.mtgrpo import StepReport
 from mtgrpo_env.agents.reports.scalars import ScalarWriter, layout
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 
 NAMES = ("countdown-mini", "zebra-mini")
 PER_TASK = (
     "task_weight",
     "target_share",
-    "realised_share",
-    "action_share",
+    "prompt_share",
+    "token_share",
     "advantage_share",
     "reward",
     "improvement",
     "train_accuracy",
     "filter_rate",
 )
-PER_STEP = ("loss", "gradient_norm", "rollout_seconds", "update_seconds", "rounds", "rollouts", "carried")
+PER_STEP = (
+    "loss",
+    "gradient_norm",
+    "rollout_seconds",
+    "update_seconds",
+    "rounds",
+    "rollouts",
+    "replayed",
+    "generated_groups",
+    "kept_groups",
+)
 
-MakeReport = Callable[..., StepReport]
+MakeReport = Callable[..., TrainMetrics]
 MakeEvaluation = Callable[..., Evaluation]
 
 
@@ -61,13 +71,13 @@ def test_a_step_is_written_under_one_tag_for_each_task_and_one_for_each_scalar(
     writer.close()
     scalars = scalars_in(tmp_path)
     tags = {f"{quantity}/{name}" for quantity in PER_TASK for name in NAMES}
-    assert set(scalars) == tags | {f"step/{name}" for name in PER_STEP}
+    assert set(scalars) == tags | {"train_accuracy/worst_task"} | {f"step/{name}" for name in PER_STEP}
     expected = {
         "task_weight/countdown-mini": 1 / 2,
         "target_share/countdown-mini": 1 / 3,
-        "realised_share/countdown-mini": 2 / 3,
-        "realised_share/zebra-mini": 1 / 3,
-        "action_share/countdown-mini": 1 / 3,
+        "prompt_share/countdown-mini": 2 / 3,
+        "prompt_share/zebra-mini": 1 / 3,
+        "token_share/countdown-mini": 1 / 3,
         "advantage_share/zebra-mini": 2 / 3,
         "reward/zebra-mini": 1 / 2,
         "improvement/zebra-mini": -1 / 8,
@@ -86,8 +96,8 @@ def test_shares_count_each_group_by_its_weight_in_the_loss(tmp_path: Path, make_
     writer.add_step(make_report(1, num_tasks=2, loss_weights=np.array([0.5, 2.0])))
     writer.close()
     scalars = scalars_in(tmp_path)
-    assert scalars["realised_share/zebra-mini"] == [(1, pytest.approx(2 / 3))]
-    assert scalars["action_share/zebra-mini"] == [(1, pytest.approx(40 / 45))]
+    assert scalars["prompt_share/zebra-mini"] == [(1, pytest.approx(2 / 3))]
+    assert scalars["token_share/zebra-mini"] == [(1, pytest.approx(40 / 45))]
 
 
 def test_files_of_two_processes_are_read_in_the_order_of_their_making(tmp_path: Path, make_report: MakeReport) -> None:
@@ -125,7 +135,7 @@ def test_what_is_not_known_of_an_absent_task_is_left_out(tmp_path: Path, make_re
     assert "train_accuracy/zebra-mini" not in scalars
     assert "filter_rate/zebra-mini" not in scalars
     assert scalars["filter_rate/countdown-mini"] == [(1, 0.0)]
-    assert scalars["realised_share/zebra-mini"] == [(1, 0.0)]
+    assert scalars["prompt_share/zebra-mini"] == [(1, 0.0)]
 
 
 def test_what_a_killed_process_wrote_beyond_its_checkpoint_is_hidden(tmp_path: Path, make_report: MakeReport) -> None:
@@ -154,7 +164,7 @@ def test_tensorboard_has_a_category_for_each_question_and_a_chart_for_each_task(
     writer.add_step(make_report(1, num_tasks=2))
     writer.close()
     (written_layout,) = layouts_in(tmp_path)
-    assert list(written_layout) == ["accuracy", "task weight against realised share", "filter rate", "reward"]
+    assert list(written_layout) == ["accuracy", "task weight against share", "filter rate", "reward"]
     assert list(written_layout["accuracy"]) == ["worst task and average", *NAMES]
     assert list(written_layout["filter rate"]) == list(NAMES)
     written = scalars_in(tmp_path)

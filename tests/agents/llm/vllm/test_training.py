@@ -15,6 +15,7 @@ from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError, check_agreement
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights
@@ -32,7 +33,8 @@ def agent(
     learner = LanguageModelLearner(policy, TorchTrainEngine(policy.model, lr=3e-3), num_minibatches=2)
     sampler = RatioPreservingSampler(parity_suite.num_tasks, batch_size=8)
     weights = ImprovementAwareWeights(parity_suite.num_tasks)
-    return MTGRPOAgent(parity_suite, policy, learner, sampler, weights, group_size=8)
+    curriculum = Curriculum(parity_suite, sampler=sampler, task_weights=weights)
+    return MTGRPOAgent(parity_suite, policy, learner, curriculum=curriculum, group_size=8)
 
 
 @pytest.fixture
