@@ -44,12 +44,12 @@ class Evaluation:
     @property
     def worst(self) -> float:
         """Accuracy of the worst task that was played; NaN if none was."""
-        return worst_task(self.accuracies[self.counts > 0]) if self.counts.any() else float("nan")
+        return worst_task(self.accuracies)
 
     @property
     def average(self) -> float:
         """Mean accuracy over the tasks that were played; NaN if none was."""
-        return average(self.accuracies[self.counts > 0]) if self.counts.any() else float("nan")
+        return average(self.accuracies)
 
     def __str__(self) -> str:
         """A table, the worst task first."""

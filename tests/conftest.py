@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import mtgrpo_env
+
 TASKS = ("zebra-mini", "countdown-mini")  # of the small runs
 
 
@@ -49,3 +51,11 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """Environment variables of another process that imports what this one does, on one thread."""
+    root = str(Path(mtgrpo_env.__file__).parents[1])
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}

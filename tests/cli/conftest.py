@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-import mtgrpo_env
 from mtgrpo_env.cli import main
 
 
@@ -75,14 +72,6 @@ def refused(command: RunCommand) -> Callable[..., str]:
         return line
 
     return run
-
-
-@pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
-    """Environment variables of another process that imports what this one does, on one thread."""
-    root = str(Path(mtgrpo_env.__file__).parents[1])
-    paths = [root, os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 @pytest.fixture(scope="session")
