@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.markdown import percent
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
+from mtgrpo_env.files import atomic_file
 from mtgrpo_env.metrics import average
 
 REPORT, _JSON, _FIGURE = "benchmark.md", "benchmark.json", "benchmark.png"
