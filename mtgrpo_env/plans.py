@@ -4,8 +4,8 @@ A sampler draws one *plan* per batch. The plan proposes task ids, the caller rol
 reports which were informative, until nothing more is proposed; then it selects. It never sees rollouts, so the same
 plan can be driven by a batched generator, by a plain `reset`/`step` loop (`MultiTaskEnv`), or by many machines at once.
 
-A sampler of one's own implements `plan`, most simply by one of the plans of `samplers` with targets of its own; a
-plan of one's own implements `next_round` and `select`.
+A sampler of one's own implements `plan`, most simply by one of the plans of `samplers` with targets of its own, and
+names what it holds beyond `BatchSampler` (see `Stateful`); a plan of one's own implements `next_round` and `select`.
 """
 
 from __future__ import annotations

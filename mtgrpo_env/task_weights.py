@@ -14,7 +14,8 @@ from mtgrpo_env.types import FloatArray, TaskStats
 class TaskWeights(Stateful, ABC):
     """A distribution over tasks that may learn from each step's statistics.
 
-    A rule of one's own is these two methods, and the names of what it saves (`Stateful`).
+    A rule of one's own is these two methods, and the names of all it holds: those that are fixed in
+    `hyperparameter_names`, those that move, and a checkpoint saves, in `state_names`.
 
     Attributes:
         num_tasks: K.
