@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from mtgrpo_env.agents.checkpoints import atomic_folder
+from mtgrpo_env.files import atomic_folder
 from mtgrpo_env.suite import TaskError
 
 T = TypeVar("T")

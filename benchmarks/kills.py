@@ -25,7 +25,7 @@ import numpy as np
 import tyro
 from safetensors import safe_open
 
-from mtgrpo_env.agents.checkpoints import newest_checkpoint
+from mtgrpo_env.agents.run_folder import RunFolder
 
 _TIMINGS = ("rollout_seconds", "update_seconds")
 _TARGETS = ("rank 0", "rank 1", "everything")
@@ -127,7 +127,7 @@ def wait_until_gone(pid: int) -> None:
 def progress(out: Path) -> str:
     """How far the run had come, and what it had left unfinished."""
     lines = (out / "history.jsonl").read_text().splitlines() if (out / "history.jsonl").is_file() else []
-    checkpoint = newest_checkpoint(out)
+    checkpoint = RunFolder(out).newest_checkpoint
     saved = checkpoint.name if checkpoint else "no checkpoint"
     torn = [path.name for path in (out / "checkpoints").glob(".*")] if (out / "checkpoints").is_dir() else []
     steps = sum('"kind": "step"' in line for line in lines)
@@ -136,7 +136,7 @@ def progress(out: Path) -> str:
 
 def digest(out: Path) -> str:
     """Of everything that the run is made of, but for what a clock decides."""
-    checkpoint = newest_checkpoint(out)
+    checkpoint = RunFolder(out).newest_checkpoint
     assert checkpoint is not None
     found = hashlib.sha256()
     for file in sorted(checkpoint.iterdir()):

@@ -24,7 +24,6 @@ import torch
 import tyro
 from datasets import Dataset
 from matplotlib.figure import Figure
-from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 from trl.trainer.grpo_config import GRPOConfig
@@ -33,8 +32,8 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from mtgrpo_env.agents.integrations.trl import MTGRPOTrainer
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+from mtgrpo_env.agents.llm.warm_start import warm_start_for, warm_started_model
 from mtgrpo_env.agents.reports.figure_style import color, write
-from mtgrpo_env.cli.start import curriculum_for, starting_model
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.evaluation import Evaluation, evaluate_policy
 from mtgrpo_env.named_tasks import SUITES, read_tasks
@@ -212,8 +211,7 @@ def evaluated(source: Path, trained: torch.nn.Module | None, seed: int, config: 
 def start(seed: int) -> Path:
     """The tiny model that was taught the three tasks unequally; made on first use."""
     suite = read_tasks("mini")
-    curriculum = curriculum_for(suite.names)
-    return starting_model(RUNS / f"seed-{seed}", suite, curriculum, seed=seed, console=Console())
+    return warm_started_model(RUNS / f"seed-{seed}", suite, warm_start_for(suite.names), seed=seed)
 
 
 def report(results: Mapping[str, Sequence[Result]], before: Sequence[Evaluation], config: Config) -> str:

@@ -2,8 +2,8 @@
 
     python docs/package_map.py docs/images/package_map.png
 
-A box is a package, with its modules; an arrow leads from what imports to what is imported, with the number of imports.
-Packages stand above everything that they import.
+A box is a package, with its modules; an arrow leads from what imports to what is imported. Packages stand above all that
+they import; an arrow that others imply, as from the top to the core, is left out.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ ROOMS = {  # a box each: what it is for, and where its modules are; the longest 
     "agents.mtgrpo": ("the agent", ["agents.mtgrpo", "agents.policies"]),
     "agents.neural": ("losses, a small network", ["agents.neural"]),
     "agents.llm": ("language models and their engines", ["agents.llm"]),
+    "agents.config": ("options of a run, its folder", ["agents.config", "agents.run_folder"]),
     "agents.trainer": (
         "a run of a language model",
-        [f"agents.{name}" for name in ("trainer", "callbacks", "config", "display")],
+        ["agents.trainer", "agents.callbacks", "agents.display", "agents.stop_request"],
     ),
     "agents.endpoints": ("models behind an endpoint", ["agents.endpoints"]),
     "agents.integrations.trl": ("inside TRL's trainer", ["agents.integrations"]),
@@ -102,27 +103,38 @@ def levels(rooms: list[str], arrows: Counter[tuple[str, str]]) -> dict[str, int]
     return level
 
 
+def without_implied(arrows: Counter[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The arrows that no longer way leads along."""
+    below: dict[str, set[str]] = {}
+
+    def reached(room: str) -> set[str]:
+        if room not in below:
+            direct = {lower for upper, lower in arrows if upper == room}
+            below[room] = direct.union(*map(reached, direct))
+        return below[room]
+
+    return {(a, b) for a, b in arrows if not any(b in reached(c) for upper, c in arrows if upper == a)}
+
+
 def draw(file: Path) -> None:
     """Boxes from the bottom up, arrows downwards."""
     found = modules()
     arrows = imports_between_rooms(found)
     rooms = [room for room in ROOMS if any(room_of(module) == room for module in found)]
     level = levels(rooms, arrows)
-    figure = Figure(figsize=(13, 2.1 * (max(level.values()) + 1)), layout="constrained")
+    figure = Figure(figsize=(11, 1.5 * (max(level.values()) + 1)), layout="constrained")
     axes = figure.subplots()
     places: dict[str, tuple[float, float]] = {}
     for height in range(max(level.values()) + 1):
         row = [room for room in rooms if level[room] == height]
         places |= {room: ((i + 0.5) / len(row), float(height)) for i, room in enumerate(row)}
-    for (upper, lower), count in arrows.items():
+    for upper, lower in without_implied(arrows):
         (x0, y0), (x1, y1) = places[upper], places[lower]
-        axes.annotate(
-            "", (x1, y1 + 0.3), (x0, y0 - 0.3), arrowprops={"arrowstyle": "->", "color": "0.6", "lw": 0.8 + count / 25}
-        )
+        axes.annotate("", (x1, y1 + 0.2), (x0, y0 - 0.2), arrowprops={"arrowstyle": "->", "color": "0.45"})
     for room, place in places.items():
         own = sum(room_of(module) == room for module in found)
         text = f"{room}\n{fill(ROOMS[room][0], 26)}\n{own} modules"
-        box = {"boxstyle": "round,pad=0.5", "facecolor": f"C{level[room]}", "alpha": 0.25}
+        box = {"boxstyle": "round,pad=0.5", "facecolor": ("tab:purple", 0.1)}
         axes.text(*place, text, ha="center", va="center", fontsize=9, bbox={**box, "edgecolor": "0.3"}, zorder=3)
     axes.set(xlim=(0, 1), ylim=(-0.5, max(level.values()) + 0.5))
     axes.axis("off")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mtgrpo_env.envs import row_schema
-from mtgrpo_env.envs.answers import BoxedTask
+from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.records import Record, read_records
-from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
+from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of, task_type
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, Verdict
 from mtgrpo_env.types import Group
@@ -60,6 +60,34 @@ def read_responses(path: str | Path) -> Iterator[StoredResponse]:
         prompt = "" if record.find("prompt") is None else row_schema.prompt(record)
         truth = row_schema.ground_truth(record)
         yield StoredResponse(task, level, truth, prompt, _responses(record), _reward(record), record.source)
+
+
+class Verifiers:
+    """One verifier for each task and level among stored responses.
+
+    Args:
+        extraction: how the answer is found in a response.
+        verifier: a class that judges instead of the tasks' own: another version of one, or yours.
+    """
+
+    def __init__(self, *, extraction: Extraction = "last-box", verifier: type[BoxedTask[Any]] | None = None) -> None:
+        self._extraction: Extraction = extraction
+        self._verifier = verifier
+        self._made: dict[tuple[str, str | None], BoxedTask[Any]] = {}
+
+    def of(self, stored: StoredResponse) -> BoxedTask[Any]:
+        """The verifier of a response.
+
+        Raises:
+            ValueError: if there is no such task, naming file and row.
+        """
+        name = (stored.task, stored.level)
+        if name not in self._made:
+            own = task_type(stored.task, stored.source)
+            env_type = self._verifier or own
+            levels = [level for level in env_type.LEVELS if level == stored.level]
+            self._made[name] = env_type(*levels, extraction=self._extraction)
+        return self._made[name]
 
 
 def judge(stored: StoredResponse, task: BoxedTask[Any]) -> Verdict:

@@ -28,7 +28,7 @@ from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate
 from mtgrpo_env.shares import GroupMeasure, count_groups, reweight_to_target_shares
-from mtgrpo_env.stateful import Stateful, plain, refuse_other_hyperparameters
+from mtgrpo_env.stateful import Stateful, name_of, plain, refuse_other_hyperparameters, refuse_unnamed_attributes
 from mtgrpo_env.task_weights import DisparityWeights, TaskWeights
 from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, TaskStats
 
@@ -77,6 +77,9 @@ class NumberedProblems(Stateful):
     Args:
         names: of the K tasks.
 
+    Raises:
+        ValueError: unless these are different strings, one at least.
+
     >>> NumberedProblems(["math", "code"]).next_problem(1)
     Problem(task_id=1, seed=0, options={}, index=0)
     """
@@ -85,6 +88,9 @@ class NumberedProblems(Stateful):
     state_names = ("cursors",)
 
     def __init__(self, names: Sequence[str]) -> None:
+        are_strings = not isinstance(names, str) and all(isinstance(name, str) for name in names)
+        if not (are_strings and names and len(set(names)) == len(names)):
+            raise ValueError(f"expected a list of different names of tasks, or a TaskSuite, got {names!r:.80}")
         self.names = tuple(names)
         self.reseed(0)
 
@@ -112,7 +118,8 @@ class Curriculum:
         seed: of the default sampler.
 
     Raises:
-        ValueError: if the parts differ in the number of tasks, or `batch_size` is not the sampler's.
+        ValueError: if the parts differ in the number of tasks, `batch_size` is not the sampler's, or a part does not
+            name all it holds (`Stateful`).
 
     >>> curriculum = Curriculum(["math", "code", "chat"], batch_size=6)
     >>> curriculum.sampler
@@ -141,10 +148,10 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             replay = ReplayBuffer() if replay is None else replay  # an empty one is false
         if task_weights is None:
             task_weights = DisparityWeights(num_tasks)
-            reward_estimate = reward_estimate or RecentAccuracy(num_tasks)
+            reward_estimate = RecentAccuracy(num_tasks) if reward_estimate is None else reward_estimate
         self.sampler = sampler
         self.task_weights = task_weights
-        self.reward_estimate = reward_estimate or LatestReward(num_tasks)
+        self.reward_estimate = LatestReward(num_tasks) if reward_estimate is None else reward_estimate
         self.replay = replay
         self.group_filter = group_filter
         self.share_by = share_by
@@ -153,7 +160,9 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         self._fixed: FloatArray | None = None
         self._starved_for = np.zeros(num_tasks, dtype=np.int64)
         self._latest: BatchMetrics | None = None
-        self._start = [part.state_dict() for part in (self.task_weights, self.reward_estimate)]
+        for part in self._parts:
+            refuse_unnamed_attributes(part)
+        self._start = [part.state_dict() for part in self._parts]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -172,7 +181,7 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
     @property
     def probabilities(self) -> FloatArray:
         """(K,) z, that the next batch is drawn with."""
-        return self.task_weights.probabilities if self._fixed is None else self._fixed
+        return self.task_weights.probabilities if self._fixed is None else self._fixed.copy()
 
     def set_task_weights(self, probabilities: ArrayLike | None) -> None:
         """Take z, (K,) on the simplex, from outside from the next batch on; None gives it back to the rule.
@@ -183,7 +192,10 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         self._fixed = None if probabilities is None else checked_probabilities(probabilities, self.num_tasks)
 
     def draft(self, group_filter: GroupFilter | None = None) -> BatchDraft:
-        """A batch under construction, for drivers that roll out one episode at a time; others call `draw`."""
+        """A batch under construction, for drivers that roll out one episode at a time; others call `draw`.
+
+        Several may be open at a time. Each must be finished or given up, or the groups that it replays stay out.
+        """
         z, informative = self.probabilities, group_filter or self.group_filter
         return BatchDraft(self.sampler, self.sampler.plan(z), z, informative, self.replay, self._shared)
 
@@ -197,9 +209,13 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             ValueError: if it returns anything but a group for each problem, in their order.
         """
         draft = self.draft()
-        while task_ids := draft.propose():
-            problems = [self.problems.next_problem(task_id) for task_id in task_ids]
-            draft.report(_checked_groups(problems, roll_out(problems)))
+        try:
+            while task_ids := draft.propose():
+                problems = [self.problems.next_problem(task_id) for task_id in task_ids]
+                draft.report(_checked_groups(problems, roll_out(problems)))
+        except BaseException:
+            draft.give_up()
+            raise
         return draft.finish()
 
     def update(self, batch: Batch, improvements: ArrayLike | None = None) -> None:
@@ -207,16 +223,20 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
 
         Args:
             batch: that was trained on.
-            improvements: (K,) I_k, or (U, K) of the U updates that are due. Rules that look at none need none.
+            improvements: (K,) I_k, or (U, K) of the U updates that are due. Rules that look at none need none; others
+                rest without them while the weights are set.
 
         Raises:
-            ValueError: if the rule looks at improvements and is given none.
+            ValueError: if the rule looks at improvements and is given none, or not K of them.
         """
         if improvements is None:
             self.check_measurable()
-            improvements = np.zeros(self.num_tasks)
-        self.rewards = self.reward_estimate.observe(batch)
-        for improvement in np.atleast_2d(np.asarray(improvements, dtype=np.float64)):
+            improvements = np.zeros((0 if self.task_weights.uses_improvements else 1, self.num_tasks))
+        updates = np.atleast_2d(np.asarray(improvements, dtype=np.float64))  # (U, K)
+        if updates.ndim != 2 or updates.shape[1] != self.num_tasks:
+            raise ValueError(f"expected improvements of {self.num_tasks} tasks, got shape {np.shape(improvements)}")
+        self.rewards = np.array(self.reward_estimate.observe(batch), dtype=np.float64)
+        for improvement in updates:
             self.task_weights.update(TaskStats(self.rewards, improvement, batch.mean_abs_advantages))
         self._latest = BatchMetrics.of(batch)
         self._watch_starvation(batch)
@@ -241,9 +261,9 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
     def reseed(self, seed: int) -> None:
         """Start anew, as just made but for the seed; task weights that were set stay."""
         self.problems.reseed(seed)
-        self.sampler.reseed(seed)
-        for part, state in zip((self.task_weights, self.reward_estimate), self._start, strict=True):
+        for part, state in zip(self._parts, self._start, strict=True):
             part.load_state_dict(state)
+        self.sampler.reseed(seed)
         if self.replay is not None:
             self.replay.load_state_dict({"held": ()})
         self.rewards = np.zeros(self.num_tasks)
@@ -257,7 +277,13 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         return {"tasks": list(self.names), **{name: plain(getattr(self, name)) for name in parts}}
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to draw what this would draw next; `save` writes the same into files."""
+        """All that `load_state_dict` needs to draw what this would draw next; `save` writes the same into files.
+
+        Raises:
+            ValueError: naming what a part holds under no name that it declares.
+        """
+        for part in self._parts:
+            refuse_unnamed_attributes(part)
         return {
             "hyperparameters": self.hyperparameters,
             "problems": self.problems.state_dict(),
@@ -274,8 +300,10 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         """Continue from the state of a curriculum with equal hyper-parameters.
 
         Raises:
-            ValueError: naming every hyper-parameter that differs.
+            ValueError: naming every hyper-parameter that differs, or what is missing.
         """
+        if missing := sorted(self.state_dict().keys() - state.keys()):
+            raise ValueError(f"expected the state of a curriculum, got one without {missing}")
         refuse_other_hyperparameters("a state", state["hyperparameters"], self.hyperparameters)
         self.problems.load_state_dict(state["problems"])
         self.sampler.load_state_dict(state["sampler"])
@@ -293,7 +321,7 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         Raises:
             ValueError: if groups of the replay buffer are not plain data.
         """
-        state = {**self.state_dict(), "replay": None}
+        state = {**self.state_dict(), "replay": None}  # has a file of its own
         if self.replay is not None:
             self.replay.save(Path(folder))
         (Path(folder) / _STATE_FILE).write_text(json.dumps(state, indent=1))
@@ -308,13 +336,23 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         file = Path(folder) / _STATE_FILE
         if not file.is_file():
             raise FileNotFoundError(f"{folder} holds no curriculum: it has no {_STATE_FILE}")
-        self.load_state_dict({**json.loads(file.read_text()), "replay": {"held": ()}})
+        try:
+            state = json.loads(file.read_text())
+        except ValueError as error:
+            raise ValueError(f"{file} is damaged: {error}") from error
+        refuse_other_hyperparameters(f"{folder} is", state.get("hyperparameters", {}), self.hyperparameters)
         if self.replay is not None:
             self.replay.load(Path(folder))
+            state["replay"] = self.replay.state_dict()
+        self.load_state_dict(state)
 
     def __repr__(self) -> str:
         parts = (self.sampler, self.task_weights, self.reward_estimate, self.replay)
-        return f"Curriculum({', '.join(self.names)}: {'; '.join(map(repr, parts))}; {self.group_filter.__name__})"
+        return f"Curriculum({', '.join(self.names)}: {'; '.join(map(repr, parts))}; {name_of(self.group_filter)})"
+
+    @property
+    def _parts(self) -> tuple[Stateful, ...]:
+        return (self.sampler, self.task_weights, self.reward_estimate)
 
     def _shared(self, batch: Batch) -> Batch:
         return batch if self.share_by is count_groups else reweight_to_target_shares(batch, self.share_by)

@@ -15,7 +15,7 @@ from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, per_task_mea
 
 
 class BatchDraft:
-    """Groups are proposed and reported round by round; `finish` selects those to train on.
+    """Groups are proposed and reported round by round; `finish` selects those to train on, or `give_up` ends it.
 
     Args:
         sampler: learns from the plan in the end.
@@ -55,8 +55,14 @@ class BatchDraft:
         self.plan.report([group.task_id for group in groups], [self.group_filter(group) for group in groups])
         self.groups += groups
 
+    def give_up(self) -> None:
+        """Never finish: the replayed groups are at hand for the next batch, and nothing was learned from this one."""
+        if self._replay is not None:
+            self._replay.take_back(self.groups[: self.plan.replayed])
+
     def finish(self) -> Batch:
         """Select, once nothing more is proposed."""
+        assert self.selected is None, "a batch is finished once"
         plan = self.plan
         self._sampler.update(plan)
         self.selected, loss_weights = plan.select()

@@ -44,12 +44,22 @@ class Evaluation:
     @property
     def worst(self) -> float:
         """Accuracy of the worst task that was played; NaN if none was."""
-        return worst_task(self.accuracies[self.counts > 0]) if self.counts.any() else float("nan")
+        return worst_task(self.accuracies)
 
     @property
     def average(self) -> float:
         """Mean accuracy over the tasks that were played; NaN if none was."""
-        return average(self.accuracies[self.counts > 0]) if self.counts.any() else float("nan")
+        return average(self.accuracies)
+
+    def __str__(self) -> str:
+        """A table, the worst task first."""
+        width = max(map(len, (*self.names, "worst task")))
+        lines = [f"{'task':{width}}  accuracy  episodes  invalid"]
+        for k in np.argsort(self.accuracies, kind="stable"):  # NaN comes last
+            accuracy = f"{self.accuracies[k]:.1%}" if self.counts[k] else "-"
+            lines.append(f"{self.names[k]:{width}}  {accuracy:>8}  {self.counts[k]:8,}  {self.invalid[k]:7,}")
+        lines += [f"{'worst task':{width}}  {self.worst:8.1%}", f"{'average':{width}}  {self.average:8.1%}"]
+        return "\n".join(lines)
 
 
 def evaluate_policy(

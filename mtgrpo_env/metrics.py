@@ -1,4 +1,7 @@
-"""The paper's figures of merit, from per-task accuracies (K,) in [0, 1]."""
+"""The paper's figures of merit, from per-task accuracies (K,) in [0, 1].
+
+A task that was not played has no accuracy: it is None or NaN, and is left out of every figure.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,40 @@ import numpy as np
 
 from mtgrpo_env.types import FloatArray
 
-
-def worst_task(accuracies: FloatArray) -> float:
-    """min_k Acc_k over the tasks that are known; NaN if none is."""
-    known = accuracies[~np.isnan(accuracies)]
-    return float(np.min(known)) if known.size else float("nan")
+Accuracies = FloatArray | Sequence[float | None]
 
 
-def average(accuracies: FloatArray) -> float:
-    """mean_k Acc_k."""
-    return float(np.mean(accuracies))
+def worst_task(accuracies: Accuracies) -> float:
+    """min_k Acc_k over the tasks that were played; NaN if none was.
+
+    >>> worst_task([0.6, None, 0.3])
+    0.3
+    """
+    return float(worst_tasks(np.asarray(accuracies, dtype=np.float64)))
+
+
+def average(accuracies: Accuracies) -> float:
+    """mean_k Acc_k over the tasks that were played; NaN if none was.
+
+    >>> round(average([0.6, None, 0.3]), 6)
+    0.45
+    """
+    return float(averages(np.asarray(accuracies, dtype=np.float64)))
+
+
+def worst_tasks(accuracies: FloatArray) -> FloatArray:
+    """`worst_task` of each row: (..., K) gives (...)."""
+    played = ~np.isnan(accuracies)
+    least = np.min(accuracies, axis=-1, where=played, initial=np.inf)
+    return np.where(played.any(axis=-1), least, np.nan)
+
+
+def averages(accuracies: FloatArray) -> FloatArray:
+    """`average` of each row: (..., K) gives (...)."""
+    played = ~np.isnan(accuracies)
+    total = np.where(played, accuracies, 0.0).sum(axis=-1)
+    count = played.sum(axis=-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def relative_change(accuracies: FloatArray, base: FloatArray) -> float:

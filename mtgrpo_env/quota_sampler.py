@@ -133,12 +133,16 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must be in (0, 1), got {confidence}")
         self.max_generated = max_generated
-        self.max_groups = float(np.floor(max_generated * batch_size))
         self.max_rounds = max_rounds
         self.confidence = confidence
         self.max_inflation = max_inflation
         self.weight_clip = weight_clip
         self.acceptance = RecentShares(num_tasks, memory=memory, prior_trials=2.0)  # 1 - ρ
+
+    @property
+    def max_groups(self) -> float:
+        """Budget of a batch, in groups."""
+        return float(np.floor(self.max_generated * self.batch_size))
 
     def plan(self, probabilities: FloatArray) -> QuotaPlan:
         return QuotaPlan(self, checked_probabilities(probabilities, self.num_tasks))

@@ -36,6 +36,9 @@ class ReplayBuffer(Stateful):
     log-probabilities it was drawn with, so the importance ratio of the objective is right, and its clip at work,
     whatever the policy has become since.
 
+    Batches may overlap: a group that is offered to one is out until that batch is kept or given up, so that no other
+    trains on it meanwhile.
+
     Args:
         max_age: batches to which a group is offered after its own.
         max_uses: batches in which it is trained on, its own among them; 1 keeps the surplus alone.
@@ -52,20 +55,34 @@ class ReplayBuffer(Stateful):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self.max_age = max_age
         self.max_uses = max_uses
-        self._held: tuple[_Held, ...] = ()  # oldest first
+        self._restore(())
 
     def __len__(self) -> int:
+        """Groups kept, at hand or out."""
         return len(self._held)
 
+    @property
+    def groups(self) -> list[Group]:
+        """Those at hand, which the next batch is offered, the oldest first."""
+        return [held.group for held in self._at_hand()]
+
     def offer(self, plan: BatchPlan) -> list[Group]:
-        """The groups at hand, once the plan knows of them."""
-        spares = [i for i, held in enumerate(self._held) if held.uses]
-        plan.offer([held.group.task_id for held in self._held], spares=spares)
-        return [held.group for held in self._held]
+        """The groups at hand, once the plan knows of them; they are out until `keep` or `take_back`."""
+        at_hand = self._at_hand()
+        plan.offer([held.group.task_id for held in at_hand], spares=[i for i, held in enumerate(at_hand) if held.uses])
+        groups = [held.group for held in at_hand]
+        self._out += groups
+        return groups
+
+    def take_back(self, groups: Sequence[Group]) -> None:
+        """Groups that were offered to a batch which is not finished: the next one is offered them."""
+        back = {id(group) for group in groups}
+        self._out = [group for group in self._out if id(group) not in back]
 
     def keep(self, plan: BatchPlan, groups: Sequence[Group], selected: Sequence[int]) -> None:
         """Of the groups of a finished plan, those offered first, keep what can be of use to the next ones."""
         used = set(selected)
+        self.take_back(groups[: plan.replayed])
         offered = {id(group): i in used for i, group in enumerate(groups[: plan.replayed])}
         held = [
             replace(one, offers=one.offers + 1, uses=one.uses + offered[id(one.group)])
@@ -82,7 +99,7 @@ class ReplayBuffer(Stateful):
         return {"held": self._held}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._held = tuple(state["held"])
+        self._restore(state["held"])
 
     def save(self, folder: Path) -> None:
         """Write the groups into `folder`.
@@ -100,7 +117,15 @@ class ReplayBuffer(Stateful):
         Raises:
             ValueError: if the file is damaged, or holds anything but numbers, text, arrays and records.
         """
-        self._held = tuple(_loaded((folder / _FILE).read_bytes()))
+        self._restore(_loaded((folder / _FILE).read_bytes()))
+
+    def _restore(self, held: Sequence[_Held]) -> None:
+        self._held = tuple(held)  # oldest first
+        self._out: list[Group] = []  # offered to batches that are not finished
+
+    def _at_hand(self) -> list[_Held]:
+        out = {id(group) for group in self._out}
+        return [held for held in self._held if id(held.group) not in out]
 
 
 def _dumped(value: Any) -> bytes:

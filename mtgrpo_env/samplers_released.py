@@ -71,7 +71,7 @@ class ReleasedDynamicSampler(DynamicSampler):
         ValueError: if an argument is out of its range.
     """
 
-    hyperparameter_names = ("num_tasks", "batch_size", "round_size", "budget")
+    hyperparameter_names = (*DynamicSampler.hyperparameter_names, "budget")
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class ReleasedRatioPreservingSampler(RatioPreservingSampler):
         ValueError: if an argument is out of its range.
     """
 
-    hyperparameter_names = ("num_tasks", "batch_size", "round_size", "max_inflation", "rate_decay", "budget")
+    hyperparameter_names = (*RatioPreservingSampler.hyperparameter_names, "budget")
 
     def __init__(
         self,
@@ -175,8 +175,8 @@ class DelayedSampler(BatchSampler[BatchPlan]):
         ValueError: if the two differ in the number of tasks or in the batch size.
     """
 
-    hyperparameter_names = ("early", "late", "first_step")
-    state_names = ("plans", "early", "late")
+    hyperparameter_names = (*BatchSampler.hyperparameter_names, "early", "late", "first_step")
+    state_names = ("rng", "plans", "early", "late")
 
     def __init__(self, early: BatchSampler[Any], late: BatchSampler[Any], *, first_step: int) -> None:
         if (early.num_tasks, early.batch_size) != (late.num_tasks, late.batch_size):

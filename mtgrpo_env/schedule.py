@@ -41,18 +41,21 @@ class Assignment:
 class Selection:
     """What to train on, once a batch is complete.
 
+    What differs in length from batch to batch is a list: Gymnasium's vector envs take arrays in `info` to be of one
+    shape.
+
     Attributes:
         selected_groups: indices of the batch's own groups.
         group_weights: their loss weights.
         replayed_groups: (batch, group) of groups of earlier batches that fill it, for trainers that kept those.
         replay_weights: their loss weights.
-        task_weights: (K,) z that the next batch is drawn with.
+        task_weights: (K,) z that the next plan is drawn with.
     """
 
     selected_groups: list[int]
-    group_weights: FloatArray
+    group_weights: list[float]
     replayed_groups: list[tuple[int, int]]
-    replay_weights: FloatArray
+    replay_weights: list[float]
     task_weights: FloatArray
 
     @property
@@ -128,7 +131,7 @@ class Schedule:
     False
     >>> done = schedule.finish(first, Rollout((), reward=1.0, is_success=True)).info
     >>> done["selected_groups"], done["group_weights"]
-    ([0], array([1.]))
+    ([0], [1.0])
     """
 
     def __init__(self, curriculum: Curriculum, *, group_size: int = 1) -> None:
@@ -153,7 +156,8 @@ class Schedule:
 
         Raises:
             TaskError: if a text task cannot make its next puzzle; asking again tries again.
-            ValueError: if the task weights look at improvements and were not set.
+            ValueError: if the task weights look at improvements and were not set, or the replay buffer holds groups
+                of another driver.
         """
         if not self._with_work:
             self._open_batch()
@@ -205,19 +209,26 @@ class Schedule:
         return Progress(informative, self._selection(batch))
 
     def _selection(self, batch: _OpenBatch) -> Selection:
-        finished = batch.draft.finish()
-        if not self.curriculum.task_weights.uses_improvements:
-            self.curriculum.update(finished)
-        weighted = list(zip(finished.groups, finished.loss_weights.tolist(), strict=True))
-        own = [(g.index, w) for g, w in weighted if isinstance(g, PlayedGroup) and g.batch == batch.number]
-        old = [((g.batch, g.index), w) for g, w in weighted if isinstance(g, PlayedGroup) and g.batch != batch.number]
+        draft, places = batch.draft, batch.replayed
+        finished = draft.finish()
+        unmeasured = np.zeros((0, finished.num_tasks)) if self.curriculum.task_weights.uses_improvements else None
+        self.curriculum.update(finished, unmeasured)
+        weighted = list(zip(draft.selected or [], finished.loss_weights.tolist(), strict=True))
+        own = [(i - len(places), weight) for i, weight in weighted if i >= len(places)]
+        replayed = [(places[i], weight) for i, weight in weighted if i < len(places)]
         return Selection(
             selected_groups=[index for index, _ in own],
-            group_weights=np.array([weight for _, weight in own]),
-            replayed_groups=[place for place, _ in old],
-            replay_weights=np.array([weight for _, weight in old]),
+            group_weights=[weight for _, weight in own],
+            replayed_groups=[place for place, _ in replayed],
+            replay_weights=[weight for _, weight in replayed],
             task_weights=self.curriculum.probabilities,
         )
+
+
+def _place(group: Group) -> tuple[int, int]:
+    if not isinstance(group, PlayedGroup):
+        raise ValueError("expected groups of a schedule in the replay buffer, got others: reseed, which empties it")
+    return group.batch, group.index
 
 
 class _OpenGroup:
@@ -236,6 +247,7 @@ class _OpenBatch:
     def __init__(self, number: int, draft: BatchDraft, group_size: int) -> None:
         self.number = number
         self.draft = draft
+        self.replayed = [_place(group) for group in draft.groups]  # (batch, group) of those offered
         self.groups: list[_OpenGroup] = []
         self.unfinished = 0  # groups of this round
         self._group_size = group_size

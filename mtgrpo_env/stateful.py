@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 MISSING = "nothing"
 """What the message about a difference shows where one side has no such hyper-parameter."""
@@ -24,7 +25,8 @@ class Stateful:
 
     Attributes:
         hyperparameter_names: attributes that are fixed when the object is made.
-        state_names: attributes that move: numbers, text, arrays, generators, or other stateful objects.
+        state_names: attributes that move: numbers, text, arrays, generators, lists and dicts of plain data, or other
+            stateful objects.
 
     >>> class Counter(Stateful):
     ...     hyperparameter_names, state_names = ("step",), ("count",)
@@ -53,12 +55,14 @@ class Stateful:
         """Continue from a saved state.
 
         Raises:
-            ValueError: naming what is missing from the state, or has another shape.
+            ValueError: naming what is missing from the state, or of another kind or shape.
         """
         if missing := [name for name in self.state_names if name not in state]:
             raise ValueError(f"expected a state of {type(self).__name__} with {missing}, got {sorted(state)}")
-        for name in self.state_names:
-            setattr(self, name, _restored(f"{type(self).__name__}.{name}", getattr(self, name), state[name]))
+        what = type(self).__name__
+        restored = {name: _restored(f"{what}.{name}", getattr(self, name), state[name]) for name in self.state_names}
+        for name, value in restored.items():
+            setattr(self, name, value)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_shown(getattr(self, name))}" for name in self.hyperparameter_names)
@@ -66,18 +70,29 @@ class Stateful:
 
 
 def plain(value: Any) -> Any:
-    """A hyper-parameter as JSON has it; a function is its name."""
+    """A hyper-parameter as JSON has it; a function is its name, another callable its type's."""
     if isinstance(value, Stateful):
         return value.hyperparameters
     if isinstance(value, partial):
-        return {"function": plain(value.func), **{name: plain(given) for name, given in value.keywords.items()}}
+        return {"function": plain(value.func), "args": plain(value.args), **plain(value.keywords)}
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
-    return getattr(value, "__name__", type(value).__name__) if callable(value) else value
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    return name_of(value) if callable(value) else value
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """A function by its name, another callable by that of its type.
+
+    >>> name_of(len), name_of(partial(len))
+    ('len', 'partial')
+    """
+    return function.__name__ if hasattr(function, "__name__") else type(function).__name__
 
 
 def plain_state(value: Any) -> Any:
@@ -87,6 +102,29 @@ def plain_state(value: Any) -> Any:
     if isinstance(value, np.random.Generator):
         return copy.deepcopy(value.bit_generator.state)
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else copy.deepcopy(value)
+
+
+def refuse_unnamed_attributes(part: Stateful) -> None:
+    """Make sure that a part names all it holds: what it forgot would be lost at a checkpoint, in silence.
+
+    Numbers, arrays, generators and stateful objects must have a name in one of the two lists, but for numbers with a
+    leading underscore, which follow from the others. A class with a `state_dict` of its own is not looked into.
+
+    Raises:
+        ValueError: naming the attributes that are in neither list.
+    """
+    if type(part).state_dict is not Stateful.state_dict:
+        return
+    named = {*part.hyperparameter_names, *part.state_names}
+    if unnamed := [name for name, value in vars(part).items() if name not in named and _is_kept(name, value)]:
+        raise ValueError(
+            f"{type(part).__name__} holds {unnamed}: expected every attribute in its hyperparameter_names, if it is "
+            "fixed, or in its state_names, if a checkpoint must hold it"
+        )
+    for name in part.state_names:
+        value = getattr(part, name)
+        if isinstance(value, Stateful):
+            refuse_unnamed_attributes(value)
 
 
 def refuse_other_hyperparameters(what: str, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
@@ -114,6 +152,11 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{name}", value
 
 
+def _is_kept(name: str, value: Any) -> bool:
+    is_number = isinstance(value, int | float | np.generic) and not name.startswith("_")
+    return is_number or isinstance(value, np.ndarray | np.random.Generator | Stateful)
+
+
 def _restored(name: str, own: Any, saved: Any) -> Any:
     if isinstance(own, Stateful):
         own.load_state_dict(saved)
@@ -122,12 +165,24 @@ def _restored(name: str, own: Any, saved: Any) -> Any:
         own.bit_generator.state = saved
         return own
     if isinstance(own, np.ndarray):
-        array = np.asarray(saved, dtype=own.dtype)
-        if array.shape != own.shape or not np.isfinite(array).all():
-            raise ValueError(f"expected {name} as finite numbers of shape {own.shape}, got {saved!r:.80}")
-        return array
-    return type(own)(saved)
+        return _restored_array(name, own, saved)
+    try:
+        copied = copy.deepcopy(saved)
+        return copied if own is None else type(own)(copied)
+    except (TypeError, ValueError):
+        raise ValueError(f"expected {name} as {type(own).__name__}, got {saved!r:.80}") from None
+
+
+def _restored_array(name: str, own: NDArray[Any], saved: Any) -> NDArray[Any]:
+    message = f"expected {name} as finite numbers of shape {own.shape}, got {saved!r:.80}"
+    try:
+        array = np.array(saved, dtype=own.dtype)
+    except (TypeError, ValueError):
+        raise ValueError(message) from None
+    if array.shape != own.shape or not np.isfinite(array).all():
+        raise ValueError(message)
+    return array
 
 
 def _shown(value: Any) -> str:
-    return value.__name__ if callable(value) and hasattr(value, "__name__") else repr(value)
+    return name_of(value) if callable(value) else repr(value)

@@ -105,7 +105,7 @@ class SequentialWeights(TaskWeights):
     """
 
     uses_improvements = False
-    hyperparameter_names = ("groups", "num_steps")
+    hyperparameter_names = ("num_tasks", "groups", "num_steps")
     state_names = ("step",)
 
     def __init__(self, groups: Sequence[Sequence[int]], *, num_steps: int) -> None:

@@ -17,7 +17,7 @@ class InfoLayout:
     """Turns one value for each of some slots into an array over all slots, with a mask beside it.
 
     As in Gymnasium, the column `x` has the mask `_x`, holds zeros where there is no number and None
-    where there is no other value, and a dict becomes columns of its own.
+    where there is no other value; arrays of one shape are stacked, and a dict becomes columns of its own.
 
     Args:
         num_envs: slots.
@@ -82,6 +82,9 @@ class InfoLayout:
         kind = type(values[0])
         if kind in (bool, int, float):
             column = np.zeros(self.num_envs, dtype=kind)
+            column[slots] = values
+        elif isinstance(values[0], np.ndarray):
+            column = np.zeros((self.num_envs, *values[0].shape), dtype=values[0].dtype)
             column[slots] = values
         else:
             column = np.full(self.num_envs, None, dtype=object)

@@ -11,11 +11,15 @@ import numpy as np
 from gymnasium import spaces
 from hypothesis import strategies as st
 
-from mtgrpo_env.samplers import BatchPlan
+from mtgrpo_env.curriculum import Curriculum
+from mtgrpo_env.filters import strict
+from mtgrpo_env.plans import BatchPlan, BatchSampler
+from mtgrpo_env.replay import ReplayBuffer
+from mtgrpo_env.rollout import Policy, RollOut, rollout_groups
 from mtgrpo_env.spaces import TEXT
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, TextEnv, Verdict
-from mtgrpo_env.types import FloatArray, Group, IntArray, Problem, Rollout, Step
+from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, IntArray, Problem, Rollout, Step
 
 
 class ScriptedPolicy:
@@ -132,7 +136,24 @@ def filtered_at(rates: Sequence[float] | FloatArray, seed: int) -> Callable[[int
 def kept_tasks(plan: BatchPlan) -> IntArray:
     """(K,) groups selected of each task."""
     selected, _ = plan.select()
-    return np.bincount([plan._task_ids[i] for i in selected], minlength=plan.num_tasks)
+    return np.bincount([plan.task_ids[i] for i in selected], minlength=plan.num_tasks)
+
+
+def sample_batch(
+    suite: TaskSuite,
+    policy: Policy,
+    sampler: BatchSampler[Any],
+    z: FloatArray,
+    *,
+    group_size: int,
+    group_filter: GroupFilter = strict,
+    replay: ReplayBuffer | None = None,
+    roll_out: RollOut = rollout_groups,
+) -> Batch:
+    """The next batch of a curriculum whose weights are set."""
+    curriculum = Curriculum(suite, sampler=sampler, group_filter=group_filter, replay=replay)
+    curriculum.set_task_weights(z)
+    return curriculum.draw(lambda problems: roll_out(suite, policy, problems, group_size))
 
 
 def group_of(

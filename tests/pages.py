@@ -23,7 +23,7 @@ HOSTILE = (
     "Z\u0351\u0352\u0353" * 40,
     "<" * 100_000,
 )
-CONFIG = {"method": "mt-grpo", "lr": 4e-4, "seed": 0, "suite": "mini", "steps": 20, "batch_size": 32, "out": "run"}
+CONFIG = {"method": "mt-grpo", "lr": 4e-4, "seed": 0, "tasks": ["mini"], "steps": 20, "batch_size": 32, "out": "run"}
 VOID = {"meta", "input", "line", "path"}
 
 
@@ -31,7 +31,7 @@ def write_run(folder: Path, *, method: str = "mt-grpo", recorded: bool = True, *
     """A run of the methods and rates of `make_settings`."""
     config = {**CONFIG, "method": method, **config}
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.yaml").write_text(json.dumps(config))  # which YAML contains
     records = make_history(make_settings(), method, config["lr"], config["seed"], recorded=recorded)
     (folder / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return folder

@@ -71,12 +71,12 @@ def test_a_method_of_ones_own_is_made_by_name_and_comes_back_from_a_checkpoint(
         MTGRPOAgent.load(tmp_path / "a")
 
 
-@pytest.mark.parametrize("preset", ["default", "paper", "released"])
+@pytest.mark.parametrize("method", ["quota-mt-grpo", "mt-grpo-0.9", "mt-grpo@released"])
 def test_the_plan_of_the_nine_task_experiment_names_its_tasks_and_sizes(
-    preset: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    method: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     example = next(path for path in EXAMPLES if path.stem == "train_qwen")
-    run(example, ["--experiment", "nine", "--preset", preset, "--dry-run"], monkeypatch, tmp_path)
+    run(example, ["--experiment", "nine", "--method", method, "--dry-run"], monkeypatch, tmp_path)
     printed = capsys.readouterr().out
     assert "256 prompts x 8 = 2,048 rollouts" in printed
     assert all(f"{name}-{level}" in printed for name in ("zebra", "arc") for level in ("easy", "medium", "hard"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.metrics import average, cost_to_threshold, relative_change, worst_task
+from mtgrpo_env.metrics import average, averages, cost_to_threshold, relative_change, worst_task, worst_tasks
 
 ACCURACIES = st.lists(st.floats(0.01, 1), min_size=1, max_size=9)
 
@@ -27,6 +27,26 @@ def test_relabelling_tasks_changes_no_metric(accuracies: list[float], random: Ra
     assert worst_task(own[order]) == worst_task(own)
     assert average(own[order]) == pytest.approx(average(own))
     assert relative_change(own[order], base[order]) == pytest.approx(relative_change(own, base))
+
+
+@given(st.lists(st.one_of(st.floats(0, 1), st.none(), st.just(float("nan"))), max_size=9))
+@settings(max_examples=100, derandomize=True, deadline=None)
+def test_tasks_that_were_not_played_are_left_out(accuracies: list[float | None]) -> None:
+    played = [accuracy for accuracy in accuracies if accuracy is not None and not np.isnan(accuracy)]
+    if not played:
+        assert np.isnan(worst_task(accuracies))
+        assert np.isnan(average(accuracies))
+        return
+    assert worst_task(accuracies) == worst_task(played) == min(played)
+    assert average(accuracies) == pytest.approx(sum(played) / len(played))
+
+
+@given(st.lists(st.lists(st.one_of(st.floats(0, 1), st.just(float("nan"))), min_size=3, max_size=3), min_size=1))
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_rows_are_worst_tasks_and_averages_one_by_one(rows: list[list[float]]) -> None:
+    accuracies = np.array(rows)
+    np.testing.assert_array_equal(worst_tasks(accuracies), [worst_task(row) for row in rows])
+    np.testing.assert_array_equal(averages(accuracies), [average(row) for row in rows])
 
 
 @given(ACCURACIES, st.floats(0.1, 3))

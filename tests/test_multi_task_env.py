@@ -4,20 +4,21 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from fakes import Scripted
+from fakes import Scripted, sample_batch
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import check_environments_match
 
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.mtreason import make_mt_reason
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.envs.zebra import Zebra
 from mtgrpo_env.filters import strict
 from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.rollout import sample_batch
 from mtgrpo_env.samplers import BatchSampler, DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskSuite
-from mtgrpo_env.types import Problem
+from mtgrpo_env.task_weights import UniformWeights
+from mtgrpo_env.types import GroupFilter, Problem
 
 N = 4
 SAMPLERS = [RatioPreservingSampler, DynamicSampler, MultinomialSampler]
@@ -49,6 +50,14 @@ class Counting:
         return [self.action(o, i % N) for i, o in enumerate(observations)], [None] * len(observations)
 
 
+def env_of(
+    suite: TaskSuite, sampler: BatchSampler[Any], *, group_filter: GroupFilter = strict, **options: Any
+) -> MultiTaskEnv:
+    """On a curriculum whose weights stay equal until they are set."""
+    uniform = UniformWeights(suite.num_tasks)
+    return MultiTaskEnv(Curriculum(suite, sampler=sampler, task_weights=uniform, group_filter=group_filter), **options)
+
+
 def one_step_suite() -> Recording:
     """One-digit locks, so that an episode is one action and a group's outcome depends on its problem alone."""
     return Recording([Task(f"lock-{k}", partial(LockEnv, 1, num_locks=8, code_seed=k)) for k in range(3)])
@@ -63,14 +72,14 @@ def by_sample_batch(sampler: BatchSampler[Any], weights: list[np.ndarray], seed:
     sampler.reseed(seed)
     kept = []
     for z in weights:
-        batch = sample_batch(suite, Counting(3), sampler, z, group_size=N, group_filter=strict)
+        batch = sample_batch(suite, Counting(3), sampler, z, group_size=N)
         kept.append([group.problem for group in batch.groups])
     return suite.given, kept
 
 
 def by_plain_loop(sampler: BatchSampler[Any], weights: list[np.ndarray], seed: int) -> Given:
     suite, player = one_step_suite(), Counting(3)
-    env = MultiTaskEnv(suite, sampler, group_size=N, group_filter=strict)
+    env = env_of(suite, sampler, group_size=N)
     kept, first, start = [], True, 0
     for z in weights:
         env.set_task_weights(z)
@@ -96,7 +105,7 @@ def test_a_plain_loop_and_sample_batch_get_the_same_problems_and_keep_the_same_g
 
 
 def toy_env(**options: Any) -> MultiTaskEnv:
-    return MultiTaskEnv(toy_suite(3), RatioPreservingSampler(3, 6), **{"group_size": 3, **options})
+    return env_of(toy_suite(3), RatioPreservingSampler(3, 6), **{"group_size": 3, **options})
 
 
 def play(env: gym.Env[Any, Any], seed: int | None = None) -> tuple[Any, dict[str, Any], dict[str, Any]]:
@@ -179,14 +188,14 @@ def test_equal_seeds_replay_everything() -> None:
 
 def test_a_batch_in_which_nothing_was_informative_completes_empty() -> None:
     sampler = RatioPreservingSampler(3, 4, max_resamples=1)
-    env = MultiTaskEnv(toy_suite(3), sampler, group_size=2, group_filter=lambda group: False)
+    env = env_of(toy_suite(3), sampler, group_size=2, group_filter=lambda group: False)
     last = play(env, seed=0)[2]
     episodes = 1
     while not last["batch_complete"]:
         last, episodes = play(env)[2], episodes + 1
     assert episodes == 2 * sampler.round_size * 2
     assert last["selected_groups"] == []
-    assert last["group_weights"].shape == (0,)
+    assert last["group_weights"] == []
     assert (sampler.filter_rates > 0).all()
     assert play(env)[1]["group"] == 0
 
@@ -196,7 +205,7 @@ def test_a_rollout_whose_scorer_failed_does_not_make_a_group_informative() -> No
         return (1.0, {"is_success": True}) if action == "right" else (0.0, {"is_success": False, "valid": False})
 
     suite = TaskSuite([Task("scripted", partial(Scripted, script))])
-    env = MultiTaskEnv(suite, MultinomialSampler(1, 4), group_size=2)
+    env = env_of(suite, MultinomialSampler(1, 4), group_size=2)
     env.reset(seed=0)
     env.step("right")
     env.reset()
@@ -204,7 +213,7 @@ def test_a_rollout_whose_scorer_failed_does_not_make_a_group_informative() -> No
 
 
 def test_a_group_of_one_is_always_informative_unless_a_filter_is_given() -> None:
-    env = MultiTaskEnv(toy_suite(3), MultinomialSampler(3, 4))
+    env = env_of(toy_suite(3), MultinomialSampler(3, 4))
     assert [play(env, seed=0 if i == 0 else None)[2]["group_informative"] for i in range(8)] == [True] * 8
 
 
@@ -230,7 +239,7 @@ def test_realised_shares_match_the_weights_although_filtering_is_uneven() -> Non
     shares = {}
     for sampler in (RatioPreservingSampler(3, 32), DynamicSampler(3, 32)):
         suite = TaskSuite([Task(f"lock-{k}", partial(LockEnv, 1, code_seed=k)) for k in range(3)])
-        env = MultiTaskEnv(suite, sampler, group_size=1, group_filter=lambda g: bool(rng.random() >= rates[g.task_id]))
+        env = env_of(suite, sampler, group_size=1, group_filter=lambda g: bool(rng.random() >= rates[g.task_id]))
         env.set_task_weights(z)
         kept, tasks = np.zeros(3), []
         for batch in range(60):
@@ -258,7 +267,7 @@ def test_check_env_finds_nothing() -> None:
 
 def test_tasks_with_different_spaces_are_played_through_one_env() -> None:
     suite = TaskSuite([Task.from_id("CartPole-v1"), Task.from_id("FrozenLake-v1")])
-    env = MultiTaskEnv(suite, MultinomialSampler(2, 6), group_size=2)
+    env = env_of(suite, MultinomialSampler(2, 6), group_size=2)
     assert isinstance(env.observation_space, spaces.OneOf)
     assert isinstance(env.action_space, spaces.Tuple)
     env.action_space.seed(0)
@@ -279,7 +288,7 @@ def test_tasks_with_different_spaces_are_played_through_one_env() -> None:
 def test_of_an_action_for_mixed_spaces_the_active_slot_is_played() -> None:
     """FrozenLake would refuse the 5 that stands in CartPole's slot, and the other way round."""
     tasks = [Task.from_id("FrozenLake-v1", env_options={"is_slippery": False}), Task.from_id("CartPole-v1")]
-    env = MultiTaskEnv(TaskSuite(tasks), MultinomialSampler(2, 1))
+    env = env_of(TaskSuite(tasks), MultinomialSampler(2, 1))
     env.set_task_weights(np.array([1.0, 0.0]))
     env.reset(seed=0)
     assert env.step((2, 5))[0] == (0, 1)  # one step to the right
@@ -305,7 +314,7 @@ def test_misuse_is_named() -> None:
     env = toy_env()
     with pytest.raises(gym.error.ResetNeeded, match="call reset"):
         env.step(0)
-    with pytest.raises(ValueError, match=r"no reset options, got \['split'\]"):
+    with pytest.raises(ValueError, match=r"the only reset option is 'task_weights', got \['split'\]"):
         env.reset(options={"split": "test"})
     play(env)
     with pytest.raises(gym.error.ResetNeeded, match="call reset"):
@@ -313,8 +322,8 @@ def test_misuse_is_named() -> None:
     for weights in ([0.5, 0.5], [0.5, 0.6, 0.1], [1.2, -0.1, -0.1], [np.nan, 0.5, 0.5]):
         with pytest.raises(ValueError, match="task weights"):
             env.set_task_weights(weights)
-    with pytest.raises(ValueError, match="3 tasks, the sampler expects 2"):
-        MultiTaskEnv(toy_suite(3), RatioPreservingSampler(2, 6))
+    with pytest.raises(ValueError, match=r"there are 3 tasks, \[.*\], the sampler expects 2"):
+        Curriculum(toy_suite(3), sampler=RatioPreservingSampler(2, 6))
     with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
         toy_env(group_size=0)
     with pytest.raises(ValueError, match="render_mode must be None or 'ansi', got 'human'"):

@@ -48,7 +48,7 @@ def report(plan: QuotaPlan, accepted: Sequence[int] | IntArray) -> IntArray:
 def loss_shares(plan: QuotaPlan) -> FloatArray:
     """(K,) what the loss counts of each task."""
     selected, weights = plan.select()
-    totals = np.bincount([plan._task_ids[i] for i in selected], weights=weights, minlength=plan.num_tasks)
+    totals = np.bincount([plan.task_ids[i] for i in selected], weights=weights, minlength=plan.num_tasks)
     return totals / totals.sum()
 
 
@@ -209,7 +209,7 @@ def test_loss_weights_by_hand() -> None:
         plan = QuotaSampler(2, 8, max_rounds=1, weight_clip=clip).plan(np.array([0.75, 0.25]))
         report(plan, [2, 2])
         selected, weights = plan.select()
-        np.testing.assert_allclose(weights, [expected[plan._task_ids[i]] for i in selected])
+        np.testing.assert_allclose(weights, [expected[plan.task_ids[i]] for i in selected])
 
 
 def test_a_task_with_nothing_accepted_is_left_out_and_the_others_keep_their_ratio() -> None:
@@ -332,7 +332,7 @@ def test_groups_offered_count_towards_the_quotas_and_are_neither_generated_nor_l
     sampler = QuotaSampler(3, 20)
     plan, untouched = sampler.plan(Z), QuotaSampler(3, 20)
     plan.offer([1] * 12 + [0] * 3)
-    assert plan.carried == 15
+    assert plan.replayed == 15
     np.testing.assert_array_equal(plan.deficits, [1, 0, 6])
     asked = report(plan, [1, 0, 6])
     assert asked[1] == 0

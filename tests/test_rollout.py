@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import Guess, Scripted, ScriptedPolicy, Sum, guess_suite
+from fakes import Guess, Scripted, ScriptedPolicy, Sum, guess_suite, sample_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.toy import LockEnv
 from mtgrpo_env.filters import every_group, lenient, strict
-from mtgrpo_env.rollout import rollout_groups, sample_batch, success_of
+from mtgrpo_env.rollout import rollout_groups, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import CORRECT, TextEnv, Verdict
@@ -238,7 +238,7 @@ def test_a_batch_keeps_its_books(seed: int) -> None:
     assert (batch.kept >= np.minimum(batch.targets, batch.accepted)).all()
     assert batch.generated.sum() == batch.rounds * sampler.round_size
     assert all(strict(group) and len(group.rollouts) == 2 for group in batch.groups)
-    assert batch.weights.shape == (len(batch.groups),)
+    assert batch.loss_weights.shape == (len(batch.groups),)
     assert suite.state_dict()["cursors"] == batch.generated.tolist()
     np.testing.assert_array_equal(sampler.filter_rates > 0, batch.accepted < batch.generated)
 

@@ -10,6 +10,7 @@ from fakes import guess_suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.samplers import (
     BatchSampler,
@@ -18,8 +19,10 @@ from mtgrpo_env.samplers import (
     RatioPreservingPlan,
     RatioPreservingSampler,
 )
-from mtgrpo_env.schedule import Assignment, Progress, Schedule
-from mtgrpo_env.types import FloatArray, Group, Problem, Rollout
+from mtgrpo_env.schedule import Assignment, Progress, Schedule, Selection
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task_weights import UniformWeights
+from mtgrpo_env.types import FloatArray, Group, GroupFilter, Problem, Rollout
 
 SAMPLERS = [RatioPreservingSampler, DynamicSampler, MultinomialSampler]
 
@@ -34,8 +37,14 @@ def outcome_of(assignment: Assignment) -> Rollout:
 
 
 def schedule_of(sampler: BatchSampler[Any], group_size: int = 2) -> Schedule:
-    suite = guess_suite([0.5] * sampler.num_tasks)
-    return Schedule(suite, sampler, group_size=group_size, group_filter=is_informative)
+    return scheduled(guess_suite([0.5] * sampler.num_tasks), sampler, group_size, is_informative)
+
+
+def scheduled(suite: TaskSuite, sampler: BatchSampler[Any], group_size: int, group_filter: GroupFilter) -> Schedule:
+    """Of a curriculum whose weights stay equal."""
+    uniform = UniformWeights(suite.num_tasks)
+    curriculum = Curriculum(suite, sampler=sampler, task_weights=uniform, group_filter=group_filter)
+    return Schedule(curriculum, group_size=group_size)
 
 
 Ending = tuple[Assignment, Progress]
@@ -58,6 +67,11 @@ def play(
         endings.append((assignment, progress))
         complete += progress.batch_complete
     return given_out, endings
+
+
+def selected(progress: Progress) -> list[int] | None:
+    """The groups to train on, if a batch is complete."""
+    return None if progress.selection is None else progress.selection.selected_groups
 
 
 def groups_of(assignments: list[Assignment]) -> dict[int, dict[int, list[Assignment]]]:
@@ -98,7 +112,7 @@ def test_plans_are_told_of_groups_in_the_order_proposed(slots: int, group_size: 
         if progress.batch_complete:
             groups = finished[assignment.batch]
             informative = [i for i in sorted(groups) if is_informative(Group(groups[i][0].problem, ()))]
-            assert progress.selected_groups == informative[:batch_size]
+            assert selected(progress) == informative[:batch_size]
 
 
 class Remembering(RatioPreservingSampler):
@@ -119,16 +133,16 @@ def test_every_batch_meets_its_own_targets_however_many_are_in_flight(slots: int
     sampler = Remembering(3, 8)
     schedule = schedule_of(sampler, group_size)
     schedule.reseed(seed)
-    schedule.set_task_weights([0.6, 0.3, 0.1])
+    schedule.curriculum.set_task_weights([0.6, 0.3, 0.1])
     _, endings = play(schedule, slots, 4, np.random.default_rng(seed))
     finished = groups_of([assignment for assignment, _ in endings])
     for assignment, progress in endings:
-        if progress.selected_groups is not None:
+        if progress.batch_complete:
             plan, groups = sampler.plans[assignment.batch], finished[assignment.batch]
             tasks = np.array([groups[i][0].task_id for i in sorted(groups)])
             assert (np.bincount(tasks, minlength=3) == plan.generated).all()
             assert not plan.deficits.any()
-            assert (np.bincount(tasks[progress.selected_groups], minlength=3) == plan.targets).all()
+            assert (np.bincount(tasks[selected(progress)], minlength=3) == plan.targets).all()
 
 
 @given(st.sampled_from(SAMPLERS), st.integers(2, 20), st.integers(0, 10**6))
@@ -177,16 +191,16 @@ def test_a_batch_comes_out_the_same_whatever_order_its_episodes_finish_in(seed: 
             of_round = [schedule.next_episode() for _ in range(8 * 2)]
             order = range(len(of_round)) if rng is None else rng.permutation(len(of_round)).tolist()
             progress = [schedule.finish(of_round[i], outcome_of(of_round[i])) for i in order]
-            log.append((of_round, progress[-1].selected_groups))
+            log.append((of_round, selected(progress[-1])))
         outcomes.append(log)
     assert outcomes[0] == outcomes[1]
 
 
 def test_an_early_plan_is_drawn_with_the_weights_of_that_moment() -> None:
     schedule = schedule_of(MultinomialSampler(2, 3), group_size=1)
-    schedule.set_task_weights([1, 0])
+    schedule.curriculum.set_task_weights([1, 0])
     first = [schedule.next_episode() for _ in range(3)]
-    schedule.set_task_weights([0, 1])
+    schedule.curriculum.set_task_weights([0, 1])
     early = [schedule.next_episode() for _ in range(3)]
     assert [a.task_id for a in first] == [0, 0, 0]
     assert [(a.task_id, a.batch) for a in early] == [(1, 1)] * 3
@@ -202,7 +216,7 @@ def test_a_later_batch_may_be_complete_before_an_earlier_one() -> None:
 def test_a_new_round_of_an_old_batch_comes_before_the_rest_of_a_younger_one() -> None:
     suite = guess_suite([0.5])
     sampler = DynamicSampler(1, 2, oversampling=1)
-    schedule = Schedule(suite, sampler, group_size=1, group_filter=lambda group: False)
+    schedule = scheduled(suite, sampler, 1, lambda group: False)
     first, second, early = (schedule.next_episode() for _ in range(3))
     assert (first.batch, second.batch, early.batch) == (0, 0, 1)
     for episode in (second, first):
@@ -219,15 +233,17 @@ def test_a_seed_starts_everything_anew_wherever_the_schedule_stands(sampler_type
     for schedule in (used, schedule_of(sampler_type(2, 4))):
         schedule.reseed(5)
         given_out, endings = play(schedule, slots, 3, np.random.default_rng(2))
-        logs.append((given_out, [(assignment, progress.selected_groups) for assignment, progress in endings]))
+        logs.append((given_out, [(assignment, selected(progress)) for assignment, progress in endings]))
     assert logs[0] == logs[1]
 
 
 def test_progress_says_only_what_there_is_to_say() -> None:
     assert Progress().info == {"batch_complete": False}
     assert Progress(group_informative=True).info == {"batch_complete": False, "group_informative": True}
-    info = Progress(True, [0, 2], np.ones(2)).info
-    assert (info["batch_complete"], info["selected_groups"], info["group_weights"].tolist()) == (True, [0, 2], [1, 1])
+    info = Progress(True, Selection([0, 2], [1.0, 1.0], [(3, 1)], [0.5], np.full(2, 0.5))).info
+    assert (info["batch_complete"], info["selected_groups"], info["group_weights"]) == (True, [0, 2], [1, 1])
+    assert (info["replayed_groups"], info["replay_weights"]) == ([(3, 1)], [0.5])
+    assert info["task_weights"].tolist() == [0.5, 0.5]
 
 
 def test_an_episode_that_is_not_running_cannot_be_finished() -> None:
@@ -252,9 +268,11 @@ def test_a_finished_batch_leaves_nothing_behind() -> None:
 
 
 def test_misuse_is_named() -> None:
-    with pytest.raises(ValueError, match="3 tasks, the sampler expects 2"):
-        Schedule(toy_suite(3), MultinomialSampler(2, 6))
+    with pytest.raises(ValueError, match=r"there are 3 tasks, \[.*\], the sampler expects 2"):
+        Curriculum(toy_suite(3), sampler=MultinomialSampler(2, 6))
     with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
-        Schedule(toy_suite(2), MultinomialSampler(2, 6), group_size=0)
+        Schedule(Curriculum(toy_suite(2)), group_size=0)
+    with pytest.raises(ValueError, match=r"episodes need the problems of a TaskSuite, got NumberedProblems"):
+        Schedule(Curriculum(["math", "code"]))
     with pytest.raises(ValueError, match="task weights"):
-        schedule_of(MultinomialSampler(2, 6)).set_task_weights([0.5, 0.6])
+        schedule_of(MultinomialSampler(2, 6)).curriculum.set_task_weights([0.5, 0.6])

@@ -10,7 +10,7 @@ from fakes import group_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.shares import absolute_advantage, matched, prompt, share_weights, totals
+from mtgrpo_env.shares import absolute_advantage, count_groups, reweight_to_target_shares, share_weights, totals
 from mtgrpo_env.types import Batch, FloatArray, Group, Problem
 
 Entry = tuple[int, float, int]
@@ -24,7 +24,8 @@ def batch_of(groups: Sequence[Group], weights: Sequence[float], num_tasks: int =
     none, nans = np.zeros(num_tasks, dtype=np.int64), np.full(num_tasks, np.nan)
     return Batch(
         groups=tuple(groups),
-        weights=np.array(weights, dtype=np.float64),
+        loss_weights=np.array(weights, dtype=np.float64),
+        task_weights=np.full(num_tasks, 1 / num_tasks),
         targets=none,
         accepted=none,
         generated=none,
@@ -33,7 +34,7 @@ def batch_of(groups: Sequence[Group], weights: Sequence[float], num_tasks: int =
         mean_abs_advantages=nans,
         round_accuracies=nans[None],
         rounds=1,
-        group_size=2,
+        num_rollouts=0,
     )
 
 
@@ -57,13 +58,13 @@ def shares(amounts: FloatArray) -> FloatArray:
 def test_totals_count_each_group_by_its_amount_and_its_loss_weight() -> None:
     batch = amounting([(0, 1.0, 3), (2, 0.5, 4), (0, 2.0, 5), (2, 1.0, 1)])
     np.testing.assert_array_equal(totals(batch, size), [13.0, 0.0, 3.0, 0.0])
-    np.testing.assert_array_equal(totals(batch, prompt), [3.0, 0.0, 1.5, 0.0])
+    np.testing.assert_array_equal(totals(batch, count_groups), [3.0, 0.0, 1.5, 0.0])
 
 
 def test_an_empty_batch_holds_nothing_and_stays_empty() -> None:
     batch = batch_of([], [])
     np.testing.assert_array_equal(totals(batch, size), np.zeros(4))
-    assert matched(batch, size).weights.shape == (0,)
+    assert reweight_to_target_shares(batch, size).loss_weights.shape == (0,)
 
 
 def test_the_absolute_advantage_by_hand() -> None:
@@ -84,8 +85,8 @@ def test_rollouts_whose_scorer_failed_do_not_count_in_the_absolute_advantage() -
 @settings(max_examples=150, derandomize=True, deadline=None)
 def test_matched_shares_by_amount_are_the_shares_by_prompt_and_the_whole_stays_as_large(entries: list[Entry]) -> None:
     batch = amounting(entries)
-    result = matched(batch, size, clip=1e9)
-    np.testing.assert_allclose(shares(totals(result, size)), shares(totals(batch, prompt)), rtol=1e-9)
+    result = reweight_to_target_shares(batch, size, clip=1e9)
+    np.testing.assert_allclose(shares(totals(result, size)), shares(totals(batch, count_groups)), rtol=1e-9)
     assert totals(result, size).sum() == pytest.approx(totals(batch, size).sum())
     assert result.groups == batch.groups
 
@@ -94,7 +95,7 @@ def test_matched_shares_by_amount_are_the_shares_by_prompt_and_the_whole_stays_a
 @settings(max_examples=100, derandomize=True, deadline=None)
 def test_the_groups_of_a_task_change_by_one_factor_within_the_clip(entries: list[Entry], clip: float) -> None:
     batch = amounting(entries)
-    factors = matched(batch, size, clip=clip).weights / batch.weights
+    factors = reweight_to_target_shares(batch, size, clip=clip).loss_weights / batch.loss_weights
     assert ((factors >= 1 / clip - 1e-12) & (factors <= clip + 1e-12)).all()
     for k in set(batch.task_ids.tolist()):
         np.testing.assert_allclose(factors[batch.task_ids == k], factors[batch.task_ids == k].mean(), rtol=1e-12)
@@ -103,26 +104,28 @@ def test_the_groups_of_a_task_change_by_one_factor_within_the_clip(entries: list
 def test_matched_weights_by_hand() -> None:
     """Tasks of 2 and 8 tokens share 5 and 5 of 10, at factors 2.5 and 5/8; a clip of 2 cuts the first alone."""
     batch = amounting([(0, 1.0, 2), (3, 1.0, 8)])
-    np.testing.assert_allclose(matched(batch, size).weights, [2.5, 0.625])
-    np.testing.assert_allclose(matched(batch, size, clip=2.0).weights, [2.0, 0.625])
+    np.testing.assert_allclose(reweight_to_target_shares(batch, size).loss_weights, [2.5, 0.625])
+    np.testing.assert_allclose(reweight_to_target_shares(batch, size, clip=2.0).loss_weights, [2.0, 0.625])
 
 
 @given(BATCHES)
 @settings(max_examples=60, derandomize=True, deadline=None)
 def test_by_prompts_there_is_nothing_to_change(entries: list[Entry]) -> None:
     batch = amounting(entries)
-    np.testing.assert_allclose(matched(batch, prompt).weights, batch.weights, rtol=1e-12)
+    np.testing.assert_allclose(
+        reweight_to_target_shares(batch, count_groups).loss_weights, batch.loss_weights, rtol=1e-12
+    )
 
 
 def test_a_task_without_any_amount_gets_finite_weights() -> None:
     batch = batch_of([group_of([0.0, 0.0], task_id=0), group_of([1.0, 0.0], task_id=1)], [1.0, 1.0])
-    np.testing.assert_allclose(matched(batch, absolute_advantage, clip=3.0).weights, [3.0, 0.5])
+    np.testing.assert_allclose(reweight_to_target_shares(batch, absolute_advantage, clip=3.0).loss_weights, [3.0, 0.5])
 
 
 @pytest.mark.parametrize("clip", [0.5, 0.0, -1.0, float("nan")])
 def test_a_clip_below_1_is_refused(clip: float) -> None:
     with pytest.raises(ValueError, match=rf"clip must be at least 1, got {clip}"):
-        matched(amounting([(0, 1.0, 1)]), size, clip=clip)
+        reweight_to_target_shares(amounting([(0, 1.0, 1)]), size, clip=clip)
 
 
 # Weights for shares that are wanted

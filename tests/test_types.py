@@ -21,7 +21,8 @@ def batch_of(task_ids: list[int], *, generated: list[int]) -> Batch:
     counts = np.array(generated, dtype=np.int64)
     return Batch(
         groups,
-        np.ones(len(groups)),
+        loss_weights=np.ones(len(groups)),
+        task_weights=means,
         targets=zeros,
         accepted=zeros,
         generated=counts,
@@ -30,7 +31,7 @@ def batch_of(task_ids: list[int], *, generated: list[int]) -> Batch:
         mean_abs_advantages=means,
         round_accuracies=means[None],
         rounds=1,
-        group_size=2,
+        num_rollouts=2 * int(counts.sum()),
     )
 
 
@@ -66,12 +67,12 @@ def test_arrays_of_an_empty_group_keep_their_types() -> None:
     assert (group.rewards.dtype, group.successes.dtype, group.valid.dtype) == (np.float64, np.bool_, np.bool_)
 
 
-def test_a_batch_counts_kept_groups_per_task_and_charges_for_all_generated_rollouts() -> None:
+def test_a_batch_counts_the_groups_and_rollouts_trained_on_of_each_task() -> None:
     batch = batch_of([2, 0, 2], generated=[4, 1, 3])
     assert batch.num_tasks == 3
     np.testing.assert_array_equal(batch.task_ids, [2, 0, 2])
     np.testing.assert_array_equal(batch.kept, [1, 0, 2])
-    assert batch.num_rollouts == 8 * 2
+    np.testing.assert_array_equal(batch.kept_rollouts, [2, 0, 4])
 
 
 def test_an_empty_batch_keeps_nothing_of_each_task() -> None:
@@ -79,10 +80,10 @@ def test_an_empty_batch_keeps_nothing_of_each_task() -> None:
 
 
 def test_a_part_of_a_batch_is_the_batch_with_fewer_groups_to_train_on() -> None:
-    batch = dataclasses.replace(batch_of([2, 0, 2], generated=[4, 1, 3]), weights=np.array([1.0, 2.0, 3.0]))
+    batch = dataclasses.replace(batch_of([2, 0, 2], generated=[4, 1, 3]), loss_weights=np.array([1.0, 2.0, 3.0]))
     part = batch.part([2, 1])
     assert part.groups == (batch.groups[2], batch.groups[1])
-    np.testing.assert_array_equal(part.weights, [3.0, 2.0])
+    np.testing.assert_array_equal(part.loss_weights, [3.0, 2.0])
     np.testing.assert_array_equal(part.kept, [1, 0, 1])
     assert part.num_rollouts == batch.num_rollouts
     assert batch.part([]).groups == ()

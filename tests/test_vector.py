@@ -12,12 +12,15 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.mtreason import make_mt_reason, reason_suite
 from mtgrpo_env.envs.toy import toy_suite
+from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.rollout import rollout_groups
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler
 from mtgrpo_env.schedule import Schedule
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
+from mtgrpo_env.task_weights import UniformWeights
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, TextEnv, Verdict
 from mtgrpo_env.types import Problem
 from mtgrpo_env.vector import TextVectorEnv, make_text_vec
@@ -82,7 +85,13 @@ def text_suite() -> TaskSuite:
 
 
 def text_vec(num_envs: int = 6, *, group_size: int = 2, **options: Any) -> TextVectorEnv:
-    return TextVectorEnv(Schedule(text_suite(), MultinomialSampler(2, 4), group_size=group_size), num_envs, **options)
+    return TextVectorEnv(scheduled(text_suite(), MultinomialSampler(2, 4), group_size), num_envs, **options)
+
+
+def scheduled(suite: TaskSuite, sampler: BatchSampler[Any], group_size: int = 1) -> Schedule:
+    """Of a curriculum whose weights stay equal."""
+    uniform = UniformWeights(suite.num_tasks)
+    return Schedule(Curriculum(suite, sampler=sampler, task_weights=uniform), group_size=group_size)
 
 
 def responses(rng: np.random.Generator, count: int) -> list[str]:
@@ -99,6 +108,7 @@ def assert_infos_hold(infos: dict[str, Any], expected: dict[str, Any]) -> None:
             np.testing.assert_array_equal(infos[name], value, err_msg=name)
 
 
+@pytest.mark.filterwarnings("ignore::mtgrpo_env.curriculum.StarvedTaskWarning")  # random responses are never right
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("weights", [[1, 0], [0, 1]])
 def test_it_returns_what_a_sync_vector_env_returns_on_the_same_problems(
@@ -161,10 +171,7 @@ def test_one_slot_is_a_multi_task_env(mode: AutoresetMode) -> None:
         assert step[0] == sync_step[0]
         assert step[1] == sync_step[1]
         infos, expected = step[-1], sync_step[-1]
-        last, expected_last = (i.get("final_info", i) for i in (infos, expected))
-        if expected_last["batch_complete"][0]:
-            complete += 1
-            assert last["group_weights"][0].tolist() == expected_last.pop("group_weights")[0].tolist()
+        complete += int(expected.get("final_info", expected)["batch_complete"][0])
         assert_infos_hold(infos, expected)
         if mode is AutoresetMode.DISABLED:
             assert ours.reset()[0] == sync.reset()[0]
@@ -283,7 +290,7 @@ def test_infos_come_apart_slot_by_slot() -> None:
 def test_a_batch_names_the_groups_to_train_on() -> None:
     """With DAPO: the first B informative ones, and groups are informative if one of two rollouts is right."""
     suite = TaskSuite([Task.from_text("sum", Sum)])
-    envs = TextVectorEnv(Schedule(suite, DynamicSampler(1, 3, oversampling=2), group_size=2), 4)
+    envs = TextVectorEnv(scheduled(suite, DynamicSampler(1, 3, oversampling=2), 2), 4)
     prompts, infos = envs.reset(seed=0)
     informative: dict[int, bool] = {}
     final: dict[str, Any] = {}
@@ -297,7 +304,7 @@ def test_a_batch_names_the_groups_to_train_on() -> None:
         assert final["batch_complete"].tolist() == [False, False, False, i == 2]
     assert informative == {0: True, 1: False, 2: True, 3: True, 4: True, 5: True}
     assert final["selected_groups"].tolist() == [None, None, None, [0, 2, 3]]
-    assert final["group_weights"][3].tolist() == [1, 1, 1]
+    assert final["group_weights"][3] == [1, 1, 1]
     assert infos["batch"].tolist() == [1] * 4
 
 
@@ -427,12 +434,12 @@ class Overriding(Sum):
 def test_tasks_that_need_an_env_for_every_slot_are_refused(make: Callable[[], gym.Env[Any, Any]]) -> None:
     suite = TaskSuite([Task.from_text("odd", make)])
     with pytest.raises(ValueError, match=r"task 'odd' must.*use gymnasium\.vector\.SyncVectorEnv"):
-        TextVectorEnv(Schedule(suite, MultinomialSampler(1, 2)), 2)
+        TextVectorEnv(scheduled(suite, MultinomialSampler(1, 2)), 2)
 
 
 def test_wrappers_that_change_nothing_are_looked_through() -> None:
     suite = TaskSuite([Task.from_text("sum", lambda: OrderEnforcing(PassiveEnvChecker(Sum())))])
-    envs = TextVectorEnv(Schedule(suite, MultinomialSampler(1, 2)), 2)
+    envs = TextVectorEnv(scheduled(suite, MultinomialSampler(1, 2)), 2)
     envs.reset(seed=0)
     assert envs.step(["", "1"])[1].tolist() == [0.0, 0.1]
 
@@ -447,7 +454,7 @@ def test_misuse_is_named() -> None:
     with pytest.raises(ValueError, match="render_mode must be None or 'ansi', got 'human'"):
         text_vec(render_mode="human")
     with pytest.raises(ValueError, match="task 'lock-0-length-1' must be a bare TextEnv"):
-        TextVectorEnv(Schedule(toy_suite(2), MultinomialSampler(2, 2)), 2)
+        TextVectorEnv(scheduled(toy_suite(2), MultinomialSampler(2, 2)), 2)
     with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
         make_text_vec(Sum, num_envs=2, group_size=0)
     with pytest.raises(TypeError, match="colour"):

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+from mtgrpo_env.agents.run_folder import RunFolder
 
 FULL_DISK = """
 import resource, sys
@@ -66,7 +66,7 @@ def steps_of(out: Path) -> list[int]:
 
 def state_of(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Any]]:
     """Weights, optimiser state and agent state of the newest checkpoint."""
-    checkpoint = newest_checkpoint(out)
+    checkpoint = RunFolder(out).newest_checkpoint
     assert checkpoint is not None
     policy = LanguageModelPolicy.from_pretrained(checkpoint, decoding=Decoding())
     optimizer = {name: t for file in checkpoint.glob("optimizer-*.safetensors") for name, t in load_file(file).items()}

@@ -15,11 +15,11 @@ import torch
 from torch import distributed
 
 from mtgrpo_env.agents.llm.engines import Weights
-from mtgrpo_env.agents.llm.optimizer_state import StateReader, StateWriter
 from mtgrpo_env.agents.llm.weights import WeightsOf, plain_weights
 from mtgrpo_env.agents.llm.zero.config import ZeroConfig, deepspeed_config
 from mtgrpo_env.agents.llm.zero.process_group import join_process_group
 from mtgrpo_env.agents.llm.zero.states import FlatStates, PartitionedStates, WholeStates
+from mtgrpo_env.agents.neural.optimizer_state import StateReader, StateWriter
 
 _TESTED = "0.19.8"
 

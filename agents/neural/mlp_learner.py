@@ -11,10 +11,10 @@ import torch
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.base import Objectives, env_step_counts
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.neural.losses import Layout, clipped_surrogate, sequence_mean
 from mtgrpo_env.agents.neural.mlp import Choice, MLPPolicy
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.types import Batch, FloatArray, IntArray
 
 

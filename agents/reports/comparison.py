@@ -15,10 +15,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.history import Record, read_record
 from mtgrpo_env.agents.reports.statistics import area_under_curve, at_budget
-from mtgrpo_env.metrics import relative_change
+from mtgrpo_env.files import atomic_file
+from mtgrpo_env.metrics import averages, relative_change, worst_tasks
 from mtgrpo_env.types import FloatArray
 
 Cost = Literal["steps", "rollouts", "seconds"]
@@ -80,13 +80,13 @@ class Run:
 
     @property
     def worst(self) -> FloatArray:
-        """(E,) accuracy of the worst task."""
-        return self.accuracies.min(axis=1)
+        """(E,) accuracy of the worst task that was played."""
+        return worst_tasks(self.accuracies)
 
     @property
     def average(self) -> FloatArray:
-        """(E,) accuracy averaged over tasks."""
-        return self.accuracies.mean(axis=1)
+        """(E,) accuracy averaged over the tasks that were played."""
+        return averages(self.accuracies)
 
     def at(self, cost: Cost, budget: float) -> FloatArray:
         """(K,) accuracies interpolated to a budget."""

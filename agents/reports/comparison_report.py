@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.comparison_table import comparison_markdown
 from mtgrpo_env.agents.reports.figure_methods import draw_budgets, draw_curves, draw_thresholds
@@ -20,6 +19,7 @@ from mtgrpo_env.agents.reports.figure_tasks import (
     draw_weights,
 )
 from mtgrpo_env.agents.reports.summary import summarise
+from mtgrpo_env.files import atomic_file
 
 _TASK_FIGURES: Mapping[str, Callable[[Comparison, Path], None]] = {
     "tasks.png": draw_task_curves,

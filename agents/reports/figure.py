@@ -18,6 +18,7 @@ from mtgrpo_env.agents.reports.figure_style import (
 from mtgrpo_env.agents.reports.history import RunHistory
 from mtgrpo_env.agents.reports.task_statistics import SMOOTHING, smoothed
 from mtgrpo_env.batch_metrics import filter_rates, task_numbers
+from mtgrpo_env.metrics import averages, worst_tasks
 
 
 def draw_run(history: RunHistory, names: Sequence[str], file: Path, *, title: str) -> None:
@@ -41,8 +42,8 @@ def _accuracies(axes: Axes, history: RunHistory, names: Sequence[str]) -> None:
     accuracies = accuracies.reshape(len(records), len(names))  # (evaluations, K), of none as well
     for k, name in enumerate(names):
         axes.plot(rollouts, accuracies[:, k], marker=".", **line_style(k), label=name)
-    axes.plot(rollouts, accuracies.min(axis=1), color="black", linewidth=3, alpha=0.3, label="worst task")
-    axes.plot(rollouts, accuracies.mean(axis=1), color="black", linestyle="--", linewidth=1, label="average")
+    axes.plot(rollouts, worst_tasks(accuracies), color="black", linewidth=3, alpha=0.3, label="worst task")
+    axes.plot(rollouts, averages(accuracies), color="black", linestyle="--", linewidth=1, label="average")
     axes.set(title="Held-out accuracy", xlabel="training rollouts generated", ylim=(0, 1))
     _legend(axes, names)
 

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtgrpo_env.agents.checkpoints import atomic_file
+from mtgrpo_env.files import atomic_file
 
 _PALETTE = matplotlib.colormaps["tab20"].colors  # pyright: ignore[reportAttributeAccessIssue]
 _COLORS = (*_PALETTE[::2], *_PALETTE[1::2])  # ten strong ones, then their pale relatives

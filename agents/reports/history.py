@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.files import atomic_file
+from mtgrpo_env.metrics import worst_task
 
 Kind = Literal["step", "evaluation"]
 Record = Mapping[str, Any]
@@ -53,8 +54,9 @@ class RunHistory:
 
     def best_evaluation(self) -> Record | None:
         """The evaluation after training with the best worst task, the earliest of equals; None if there is none."""
-        trained = [record for record in self.of("evaluation") if record["step"] > 0 and _played(record)]
-        return max(trained, key=lambda record: min(_played(record)), default=None)
+        worst = [(worst_task(record["accuracies"]), record) for record in self.of("evaluation") if record["step"] > 0]
+        known = [(accuracy, record) for accuracy, record in worst if not math.isnan(accuracy)]
+        return max(known, key=lambda pair: pair[0], default=(math.nan, None))[1]
 
     def _add(self, kind: Kind, values: Mapping[str, Any]) -> None:
         record = {"kind": kind, **{name: _plain(value) for name, value in values.items()}}
@@ -81,11 +83,6 @@ def read_record(line: str) -> Record:
     """A record by the names that its fields have today."""
     record: Record = json.loads(line)
     return {_RENAMED.get(name, name): value for name, value in record.items()}
-
-
-def _played(evaluation: Record) -> list[float]:
-    """Accuracies of the tasks that had problems."""
-    return [accuracy for accuracy in evaluation["accuracies"] if accuracy is not None]
 
 
 def _line(record: Record) -> str:

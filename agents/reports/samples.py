@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.files import atomic_file
 from mtgrpo_env.types import Group
 
 PER_VERDICT = 2

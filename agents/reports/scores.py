@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtgrpo_env.agents.reports.statistics import LEVEL, Interval
+from mtgrpo_env.metrics import average, averages, worst_task, worst_tasks
 from mtgrpo_env.types import FloatArray, Group, IntArray
 
 _RESAMPLES = 2000
@@ -16,20 +17,20 @@ _UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What one response of a language model took.
+class TokenUsage:
+    """The tokens of one response of a language model.
 
     Attributes:
         prompt_tokens: read.
         completion_tokens: generated.
-        is_cut: whether it ended because it might not be longer.
-        is_refused: whether there is none, because the server would not answer this prompt.
+        truncated: whether it ended at the limit of its length.
+        refused: whether there is none, because the server would not answer this prompt.
     """
 
     prompt_tokens: int
     completion_tokens: int
-    is_cut: bool = False
-    is_refused: bool = False
+    truncated: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,18 @@ class Scores:
         worst: accuracy of the worst task, with the interval of the minimum over resampled problems. Of tasks that are
             close it lies low: the minimum of noisy numbers is lower than the least of them.
         average: of the tasks' accuracies.
-        spent: over all responses, what a language model took; None for an agent that generates no tokens.
+        usage: over all responses; None for an agent that generates no tokens.
     """
 
     tasks: Sequence[TaskScore]
     worst: Interval
     average: Interval
-    spent: TotalSpent | None
+    usage: TotalTokenUsage | None
 
 
 @dataclass(frozen=True, slots=True)
-class TotalSpent:
-    """Sums over responses; see `Spent`."""
+class TotalTokenUsage:
+    """Sums over responses; see `TokenUsage`."""
 
     responses: int
     prompt_tokens: int
@@ -97,12 +98,12 @@ class Scorer:
         self._valid: list[list[int]] = [[] for _ in names]
         self._rewards = np.zeros(len(names))
         self._invalid = np.zeros(len(names), dtype=np.int64)
-        self._spent: list[Spent] = []
+        self._usage: list[TokenUsage] = []
 
-    def add(self, group: Group, spent: Sequence[Spent] = ()) -> None:
-        """A problem was played; `spent` says what each response took."""
+    def add(self, group: Group, usage: Sequence[TokenUsage] = ()) -> None:
+        """A problem was played; `usage` is of each response."""
         k = group.task_id
-        self._spent += spent
+        self._usage += usage
         self._invalid[k] += (~group.valid).sum()
         if group.valid.any():
             self._correct[k].append(int(group.successes[group.valid].sum()))
@@ -116,14 +117,14 @@ class Scorer:
         tasks = [self._task(k, rng) for k in played]
         unknown = [self._unknown_task(k) for k in np.flatnonzero(self._invalid).tolist() if not self._valid[k]]
         if not played:
-            return Scores(unknown, _UNKNOWN, _UNKNOWN, self._total_spent())
-        resampled = np.array([_resampled_means(self._shares(k), rng) for k in played])  # (K, resamples)
+            return Scores(unknown, _UNKNOWN, _UNKNOWN, self._total_usage())
+        resampled = np.stack([_resampled_means(self._shares(k), rng) for k in played], axis=1)  # (resamples, K)
         means = np.array([task.accuracy.mean for task in tasks])
         return Scores(
             tasks=[*unknown, *sorted(tasks, key=lambda task: task.accuracy.mean)],
-            worst=_interval(float(means.min()), resampled.min(axis=0), tasks[int(means.argmin())].problems),
-            average=_interval(float(means.mean()), resampled.mean(axis=0), sum(task.problems for task in tasks)),
-            spent=self._total_spent(),
+            worst=_interval(worst_task(means), worst_tasks(resampled), tasks[int(means.argmin())].problems),
+            average=_interval(average(means), averages(resampled), sum(task.problems for task in tasks)),
+            usage=self._total_usage(),
         )
 
     def _task(self, k: int, rng: np.random.Generator) -> TaskScore:
@@ -146,15 +147,15 @@ class Scorer:
         """(P,) share of correct rollouts of each problem."""
         return np.array(self._correct[k]) / np.array(self._valid[k])
 
-    def _total_spent(self) -> TotalSpent | None:
-        if not self._spent:
+    def _total_usage(self) -> TotalTokenUsage | None:
+        if not self._usage:
             return None
-        return TotalSpent(
-            responses=len(self._spent),
-            prompt_tokens=sum(spent.prompt_tokens for spent in self._spent),
-            completion_tokens=sum(spent.completion_tokens for spent in self._spent),
-            cut=sum(spent.is_cut for spent in self._spent),
-            refused=sum(spent.is_refused for spent in self._spent),
+        return TotalTokenUsage(
+            responses=len(self._usage),
+            prompt_tokens=sum(one.prompt_tokens for one in self._usage),
+            completion_tokens=sum(one.completion_tokens for one in self._usage),
+            cut=sum(one.truncated for one in self._usage),
+            refused=sum(one.refused for one in self._usage),
         )
 
 

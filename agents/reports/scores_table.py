@@ -48,7 +48,7 @@ def cell_json(cell: Cell) -> dict[str, Any]:
         "average": _finite(scores.average.mean),
         "average_interval": _ends(scores.average),
         "tasks": {task.task: _task_json(task, cell.levels.get(task.task, "")) for task in scores.tasks},
-        "spent": asdict(scores.spent) if scores.spent else None,
+        "spent": asdict(scores.usage) if scores.usage else None,
         "seconds": round(cell.seconds, 3),
     }
 
@@ -71,7 +71,7 @@ def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "")
         *_worst_and_average(cells),
         *([f"![worst task and average]({figure})"] if figure else []),
         *(part for suite in _in_order(cell.suite for cell in cells) for part in _of_suite(cells, suite)),
-        *_spending(cells),
+        *_token_usage(cells),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -105,15 +105,15 @@ def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
     return [f"`{cell.agent}`", task.task, percent(task.accuracy), *pass_at, reward, *counts]
 
 
-def _spending(cells: Sequence[Cell]) -> Iterator[str]:
-    spending = [(cell, cell.scores.spent) for cell in cells if cell.scores.spent]
-    if not spending:
+def _token_usage(cells: Sequence[Cell]) -> Iterator[str]:
+    used = [(cell, cell.scores.usage) for cell in cells if cell.scores.usage]
+    if not used:
         return
     yield "## Tokens"
     header = ["agent", "suite", "responses", "prompt tokens", "completion tokens", "cut off", "refused", "seconds"]
     rows = (
-        [f"`{cell.agent}`", cell.suite, *(f"{count:,}" for count in asdict(spent).values()), f"{cell.seconds:,.1f}"]
-        for cell, spent in spending
+        [f"`{cell.agent}`", cell.suite, *(f"{count:,}" for count in asdict(usage).values()), f"{cell.seconds:,.1f}"]
+        for cell, usage in used
     )
     yield table(header, rows)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.filters import every_group
 from mtgrpo_env.samplers import MultinomialSampler

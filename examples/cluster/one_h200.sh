@@ -2,7 +2,7 @@
 # The paper's settings on one GPU of 141 GB: one process trains by DeepSpeed and generates by vLLM.
 #
 #     bash examples/cluster/one_h200.sh --dry-run    # what it would do, and the memory it takes
-#     bash examples/cluster/one_h200.sh              # the same command goes on with a run that was stopped
+#     bash examples/cluster/one_h200.sh              # the same command resumes a run that was stopped
 set -euo pipefail
 source examples/cluster/settings.sh
 

@@ -3,7 +3,7 @@
 STEPS=720
 SETTINGS=(
     --model Qwen/Qwen2.5-3B --suite medium
-    --method mt-grpo --preset paper --reward-coef 0.2
+    --method mt-grpo --reward-coef 0.2
     --steps "$STEPS" --batch-size 32 --group-size 72 --minibatches 4 --lr 1e-6
     --max-new-tokens 4096 --temperature 1.0
     --engine deepspeed --zero-stage 2 --dtype bfloat16 --activation-checkpointing

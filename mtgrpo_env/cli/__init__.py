@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from mtgrpo_env import __version__
 from mtgrpo_env.extras import extra_of
 
 _COMMANDS = {
@@ -20,19 +21,32 @@ _COMMANDS = {
     "export": "write a suite's problems as rows that other trainers load",
 }
 
+_READ_FILES = {"train"}
+"""Commands whose options may stand in a file: these have a function `parse`."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can mend are printed without a traceback and exit with 2."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if not arguments or arguments[0] not in _COMMANDS:
-        return _usage(wants_help=bool(arguments) and arguments[0] in ("-h", "--help"))
+    command = arguments[0] if arguments else ""
+    if command in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if command == "--version":
+        print(f"mtgrpo {__version__}")
+        return 0
+    if command not in _COMMANDS:
+        print(_usage() if not command else f"mtgrpo: there is no command {command!r}\n{_usage()}", file=sys.stderr)
+        return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    command = arguments[0]
     try:
         import tyro
 
         module = importlib.import_module(f"mtgrpo_env.cli.{command}")
-        config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
+        if command in _READ_FILES:
+            config = module.parse(arguments[1:])
+        else:
+            config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
         return module.run(config)
     except ImportError as error:
         extra = extra_of(error.name)
@@ -46,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _usage(*, wants_help: bool) -> int:
-    lines = [f"  {name:10}{meaning}" for name, meaning in _COMMANDS.items()]
-    text = "\n".join(["usage: mtgrpo COMMAND [OPTIONS]", "", *lines, "", "mtgrpo COMMAND --help lists its options."])
-    print(text, file=sys.stdout if wants_help else sys.stderr)
-    return 0 if wants_help else 2
+def _usage() -> str:
+    commands = [f"  {name:10}{meaning}" for name, meaning in _COMMANDS.items()]
+    lines = ["usage: mtgrpo COMMAND [OPTIONS]", "", *commands, ""]
+    return "\n".join([*lines, "mtgrpo COMMAND --help lists its options; mtgrpo --version prints the version."])

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-import gymnasium as gym
-
-from mtgrpo_env.checker import TaskCheckError, check_task
-from mtgrpo_env.envs.rows import Row, read_rows, rows_problems, rows_suite, shared_problems
-from mtgrpo_env.evaluation import evaluate_answers, oracle
-from mtgrpo_env.named_tasks import named_class
-from mtgrpo_env.suite import Task, TaskError
-from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.envs.rows import Row, read_rows, shared_problems
+from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
+from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.suite import Task
 
 _MAX_SHOWN = 5
 
@@ -26,7 +21,8 @@ class Config:
     """Check tasks by playing them (`check_task`), and data files for problems that two of them share."""
 
     tasks: tuple[str, ...] = ()
-    """Registered env ids like "MTReason/Zebra-v0", or classes of your own, "package.module:Class"."""
+    """Tasks and suites by name, such as mini or zebra-easy; registered env ids like "CartPole-v1"; or classes of your
+    own, "package.module:Class"."""
     rows: tuple[Path, ...] = ()
     """Files of rows, .parquet or .jsonl: each row's own answer must be judged correct, and no two files share one."""
     problems: int = 20
@@ -38,68 +34,38 @@ def run(config: Config) -> int:
     if not (config.tasks or config.rows):
         raise ValueError("expected --tasks or --rows, got neither")
     rows = {path: read_rows(path) for path in config.rows}
-    faults = [_fault(task, config.problems) for task in map(_task, config.tasks)]
-    faults += [_rows_fault(path, rows[path]) for path in rows]
-    leaks = [_leak(first, second, rows[first], rows[second]) for first, second in combinations(rows, 2)]
-    return int(any(faults) or any(leaks))
+    tasks = read_tasks(config.tasks).tasks if config.tasks else ()
+    is_good = [_print_task(task, config.problems) for task in tasks]
+    is_good += [_print_rows(path, rows[path]) for path in rows]
+    is_good += [_print_leaks(first, second, rows[first], rows[second]) for first, second in combinations(rows, 2)]
+    return int(not all(is_good))
 
 
-def _task(name: str) -> Task:
-    if name in gym.registry:
-        return _from_id(name)
-    return Task.from_text(name, named_class(name, TextEnv)) if ":" in name else _from_id(name)
+def _print_task(task: Task, num_problems: int) -> bool:
+    check = checked_task(task, num_problems=num_problems)
+    print(f"ok    {check.task}" if check.fault is None else f"FAULT {check.fault}")
+    for warning in check.warnings:
+        print(f"      {warning}", file=sys.stderr)
+    return check.fault is None
 
 
-def _from_id(env_id: str) -> Task:
-    try:
-        env = gym.make(env_id)
-    except gym.error.Error as error:
-        raise ValueError(f"expected a registered id or 'package.module:Class', got {env_id!r}: {error}") from error
-    is_text = isinstance(env.unwrapped, TextEnv)
-    env.close()
-    return Task.from_text(env_id, lambda: gym.make(env_id)) if is_text else Task.from_id(env_id)
-
-
-def _fault(task: Task, num_problems: int) -> bool:
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            check_task(task, num_problems=num_problems)
-    except TaskCheckError as error:
-        print(f"FAULT {error}")
-        return True
-    print(f"ok    {task.name}")
-    for warning in caught:
-        print(f"      {warning.message}", file=sys.stderr)
-    return False
-
-
-def _rows_fault(path: Path, rows: Sequence[Row]) -> bool:
-    suite = rows_suite(rows)
-    problems = rows_problems(suite, rows)
-    wrong: list[Row] = []
-    for row, problem in zip(rows, problems, strict=True):
-        try:
-            is_right = evaluate_answers(suite, oracle, [problem]).average == 1
-        except TaskError:
-            is_right = False
-        if not is_right:
-            wrong.append(row)
+def _print_rows(path: Path, rows: Sequence[Row]) -> bool:
+    wrong = rows_judged_wrong(rows)
     if not wrong:
         print(f"ok    {path.name}: {len(rows)} rows, each judged right with its own answer")
-        return False
+        return True
     print(f"FAULT {path.name}: {len(wrong)} of {len(rows)} rows have no answer that is judged right:")
     for row in wrong[:_MAX_SHOWN]:
         print(f"      {row.source}")
-    return True
+    return False
 
 
-def _leak(first: Path, second: Path, of_first: Sequence[Row], of_second: Sequence[Row]) -> bool:
+def _print_leaks(first: Path, second: Path, of_first: Sequence[Row], of_second: Sequence[Row]) -> bool:
     shared = shared_problems(of_first, of_second)
     if not shared:
         print(f"ok    {first.name} and {second.name} share no problem")
-        return False
+        return True
     print(f"LEAK  {first.name} and {second.name} share {len(shared)} problems:")
     for one, other in shared[:_MAX_SHOWN]:
         print(f"      {one.source} = {other.source}")
-    return True
+    return False

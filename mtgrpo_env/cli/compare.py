@@ -18,9 +18,9 @@ from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_
 from mtgrpo_env.agents.reports.comparison_report import REPORT, write_report
 from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.cli import train
-from mtgrpo_env.cli.compare_display import CompareDisplay
-from mtgrpo_env.cli.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
 from mtgrpo_env.envs.rows import read_rows, rows_suite
+from mtgrpo_env.experiments.compare_display import CompareDisplay
+from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
 from mtgrpo_env.named_tasks import read_tasks
 
 _POLL_SECONDS = 0.2

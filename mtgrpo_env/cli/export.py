@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.envs.export import export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
+from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem, Split

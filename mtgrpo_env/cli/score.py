@@ -7,11 +7,9 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
-from mtgrpo_env.envs.responses import StoredResponse, judge, read_responses
-from mtgrpo_env.envs.rows import task_type
+from mtgrpo_env.envs.responses import Verifiers, judge, read_responses
 from mtgrpo_env.named_tasks import named_class
 
 _SAME_REWARD = 1e-6  # rewards closer than this differ by the digits they were stored with
@@ -35,7 +33,8 @@ def run(config: Config) -> int:
     """Score and print."""
     outcomes: Counter[tuple[str, str]] = Counter()
     changed: Counter[str] = Counter()
-    verifiers = _Verifiers(config)
+    verifier = named_class(config.verifier, BoxedTask) if config.verifier else None
+    verifiers = Verifiers(extraction=config.extraction, verifier=verifier)
     for stored in read_responses(config.rows):
         verdict = judge(stored, verifiers.of(stored))
         outcomes[stored.task, verdict.outcome] += 1
@@ -49,21 +48,3 @@ def run(config: Config) -> int:
     for task, count in sorted((+changed).items()):
         print(f"{task:12}{'other reward':14}{count:8}", file=out)
     return 0
-
-
-class _Verifiers:
-    """One verifier for each task and level among the rows."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._made: dict[tuple[str, str | None], BoxedTask[Any]] = {}
-
-    def of(self, stored: StoredResponse) -> BoxedTask[Any]:
-        name = (stored.task, stored.level)
-        if name not in self._made:
-            env_type = task_type(stored.task, stored.source)
-            if self._config.verifier:
-                env_type = named_class(self._config.verifier, BoxedTask)
-            levels = [level for level in env_type.LEVELS if level == stored.level]
-            self._made[name] = env_type(*levels, extraction=self._config.extraction)
-        return self._made[name]

@@ -77,6 +77,8 @@ def remembered_batches(agent: MTGRPOAgent) -> list[Batch]:
 class FixedOnce(UniformWeights):
     """Weights that are given and stay."""
 
+    hyperparameter_names = ("num_tasks", "z")
+
     def __init__(self, z: FloatArray) -> None:
         super().__init__(len(z))
         self.z = z

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-import mtgrpo_env
 from mtgrpo_env.cli import main
-
-TASKS = ("zebra-mini", "countdown-mini")
 
 
 @dataclass(frozen=True)
@@ -80,14 +75,6 @@ def refused(command: RunCommand) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
-    """Environment variables of another process that imports what this one does, on one thread."""
-    root = str(Path(mtgrpo_env.__file__).parents[1])
-    paths = [root, os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-
-
-@pytest.fixture(scope="session")
 def start_process(environment: dict[str, str]) -> Iterator[Callable[[Sequence[object]], subprocess.Popen[str]]]:
     """Starts `python -m mtgrpo_env ...` in a process of its own; kills what is left at the end."""
     processes: list[subprocess.Popen[str]] = []
@@ -103,20 +90,3 @@ def start_process(environment: dict[str, str]) -> Iterator[Callable[[Sequence[ob
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that knows the form of an answer to the tasks and no more, so that some of its guesses are right."""
-    from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
-    from mtgrpo_env.envs.demonstrators import Demonstrators
-    from mtgrpo_env.envs.mtreason import reason_suite
-
-    folder = tmp_path_factory.mktemp("models") / "start"
-    tokenizer = tiny_tokenizer()
-    model = tiny_model(tokenizer, TinyModelConfig(hidden_size=16, num_layers=1, num_heads=2, context=64), seed=0)
-    demonstrate = Demonstrators(reason_suite(TASKS), dict.fromkeys(TASKS, 0.5))
-    imitate(model, tokenizer, demonstrate, num_steps=60, batch_size=24, lr=2e-2)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder

@@ -83,7 +83,10 @@ def test_a_row_without_a_right_answer_is_a_fault(command: RunCommand, tmp_path: 
     ("arguments", "message"),
     [
         ((), "expected --tasks or --rows, got neither"),
-        (("--tasks", "NoSuchEnv-v0"), "expected a registered id or 'package.module:Class', got 'NoSuchEnv-v0'"),
+        (
+            ("--tasks", "NoSuchEnv-v0"),
+            "or a registered Gymnasium id, 'gym:id', 'reasoning-gym:name'",
+        ),
         (("--tasks", "no_such_module:Env"), "expected 'package.module:name', got 'no_such_module:Env'"),
     ],
 )

@@ -12,7 +12,8 @@ import pytest
 import tyro
 from torch.distributed.run import get_args_parser
 
-from mtgrpo_env.cli.engines import check_engines
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import check_engines
 from mtgrpo_env.cli.train import Config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,25 +52,30 @@ def play(script: str, folder: Path, *, says: str = "", exits: int = 0, arguments
     return Played(done.returncode, {name: [call.split("\0")[:-1] for call in lines] for name, lines in noted.items()})
 
 
-def config_of(words: list[str]) -> Config:
+def parsed(words: list[str]) -> Config:
     """What `mtgrpo train` would make of its part of a command line; fails if it does not know an option."""
     start = words.index("mtgrpo")
     assert words[start + 1] == "train"
-    config = tyro.cli(Config, args=words[start + 2 :])
+    return tyro.cli(Config, args=words[start + 2 :])
+
+
+def config_of(words: list[str]) -> TrainConfig:
+    """The run of that."""
+    config = parsed(words).train_config
     check_engines(config)
     return config
 
 
-def launched_by_torchrun(words: list[str]) -> tuple[int, str, Config]:
+def launched_by_torchrun(words: list[str]) -> tuple[int, str, TrainConfig]:
     """Processes of a node, what is started, and the run; fails if torchrun does not know an option."""
     parsed = get_args_parser().parse_args(words[words.index("torchrun") + 1 :])
     assert parsed.no_python
     return int(parsed.nproc_per_node), parsed.training_script, config_of(parsed.training_script_args)
 
 
-def the_papers(config: Config) -> bool:
+def the_papers(config: TrainConfig) -> bool:
     sizes = config.batch_size, config.group_size, config.steps, config.max_new_tokens, config.lr, config.reward_coef
-    return config.suite == "medium" and config.preset == "paper" and sizes == (32, 72, 720, 4096, 1e-6, 0.2)
+    return config.tasks == ("medium",) and config.method == "mt-grpo" and sizes == (32, 72, 720, 4096, 1e-6, 0.2)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -82,7 +88,7 @@ def test_one_gpu_trains_in_one_process_and_passes_further_options_on(tmp_path: P
     (call,) = played.calls["mtgrpo"]
     config = config_of(call)
     assert the_papers(config)
-    assert (config.dry_run, config.seed, config.rollouts, config.engine) == (True, 3, "vllm", "deepspeed")
+    assert (parsed(call).dry_run, config.seed, config.rollouts, config.engine) == (True, 3, "vllm", "deepspeed")
 
 
 def test_eight_gpus_are_given_to_eight_processes(tmp_path: Path) -> None:

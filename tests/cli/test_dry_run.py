@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from training_runs import STEPS, history_of, train
 
-from mtgrpo_env.cli.dry_run import sampled
-from mtgrpo_env.cli.train import Config, build_method
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import build_method
+from mtgrpo_env.agents.llm.plan import sampled
 from mtgrpo_env.named_tasks import read_tasks
 
 RunCommand = Callable[..., Any]
@@ -72,7 +73,7 @@ def test_a_real_run_says_how_much_memory_it_takes_and_generates_at_least_what_wa
     (line,) = [line for line in result.out.splitlines() if line.startswith("memory: about ")]
     assert "activations" in line
     suite = read_tasks("zebra-mini,countdown-mini")
-    config = Config(suite="zebra-mini,countdown-mini", batch_size=4, group_size=4, lr=1e-3, steps=STEPS)
+    config = TrainConfig(batch_size=4, group_size=4, lr=1e-3, steps=STEPS)
     planned = sampled(build_method(config, suite), 1.0)
     (step,) = [record for record in history_of(tmp_path / "run") if record["kind"] == "step"]
     assert planned.rounds == 1

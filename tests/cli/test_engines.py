@@ -12,8 +12,8 @@ import torch
 from training_runs import history_of, state_of, train
 from transformers import AutoModelForCausalLM
 
-from mtgrpo_env.agents.checkpoints import newest_checkpoint
 from mtgrpo_env.agents.neural.losses import IMPORTANCE
+from mtgrpo_env.agents.run_folder import RunFolder
 
 RunCommand = Callable[..., Any]
 FEW = ("--steps", 2, "--eval-every", 2, "--checkpoint-every", 1)
@@ -60,7 +60,7 @@ def test_adapters_are_trained_saved_merged_and_go_on_bit_for_bit(
             command(*train(part, model_folder, *FEW, "--lora-rank", 4, "--steps", steps, "--eval-every", 2)).code == 0
         )
     assert [r for r in history_of(part) if r["kind"] == "step"] == [r for r in history_of(whole) if r["kind"] == "step"]
-    checkpoint = newest_checkpoint(whole)
+    checkpoint = RunFolder(whole).newest_checkpoint
     assert checkpoint is not None
     start = AutoModelForCausalLM.from_pretrained(model_folder).state_dict()
     merged = AutoModelForCausalLM.from_pretrained(checkpoint).state_dict()

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mtgrpo_env import __version__
+
 RunCommand = Callable[..., Any]
 StartProcess = Callable[[Sequence[object]], subprocess.Popen[str]]
 
@@ -31,7 +33,17 @@ def test_without_a_command_usage_goes_to_standard_error_and_the_exit_code_is_two
 ) -> None:
     result = command(*arguments)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith("usage: mtgrpo COMMAND")
+    assert "usage: mtgrpo COMMAND" in result.err
+    assert all(f"\n  {name} " in result.err for name in COMMANDS)
+
+
+def test_an_unknown_command_is_named(command: RunCommand) -> None:
+    assert command("trian").err.startswith("mtgrpo: there is no command 'trian'\nusage: mtgrpo COMMAND")
+
+
+def test_the_version_is_printed(command: RunCommand) -> None:
+    result = command("--version")
+    assert (result.code, result.out, result.err) == (0, f"mtgrpo {__version__}\n", "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -72,4 +84,4 @@ def test_the_module_is_the_command_and_passes_its_exit_code_on(start_process: St
     process = start_process(["nonsense"])
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
-    assert err.startswith("usage: mtgrpo COMMAND")
+    assert err.startswith("mtgrpo: there is no command 'nonsense'\nusage: mtgrpo COMMAND")

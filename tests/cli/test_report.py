@@ -54,23 +54,23 @@ def test_a_run_that_is_named_twice_is_shown_once(command: RunCommand, tmp_path: 
 
 def test_the_tasks_of_rows_are_those_of_the_checkpoint(command: RunCommand, tmp_path: Path) -> None:
     """The files may have gone."""
-    run = write_run(tmp_path / "run", rows=["gone.parquet"])
+    run = write_run(tmp_path / "run", tasks=["gone.parquet"])
     names = ["algebra", "geometry", "number <theory>"]
     checkpoint = run / "checkpoints" / "step-000020"
     checkpoint.mkdir(parents=True)
-    (checkpoint / "agent.json").write_text(json.dumps({"suite": {"names": names}}))
+    (checkpoint / "agent.json").write_text(json.dumps({"hyperparameters": {"tasks": names}}))
     assert command("report", run, "--out", tmp_path / "page.html").code == 0
     assert all(name in parsed((tmp_path / "page.html").read_text()).text("ul") for name in names)
 
 
 def test_what_is_no_run_is_refused(refused: Refused, tmp_path: Path) -> None:
-    assert "is no run: expected config.json and history.jsonl" in refused("report", tmp_path)
+    assert "is no run: expected config.yaml and history.jsonl" in refused("report", tmp_path)
     assert "got none" in refused("report")
 
 
 def test_runs_of_different_tasks_are_refused(refused: Refused, tmp_path: Path) -> None:
     one = write_run(tmp_path / "one")
-    other = write_run(tmp_path / "other", suite="countdown-mini,zebra-mini,zebra-mini_hard")
+    other = write_run(tmp_path / "other", tasks=["countdown-mini", "zebra-mini", "zebra-mini_hard"])
     assert "expected runs of the same tasks" in refused("report", one, other)
 
 

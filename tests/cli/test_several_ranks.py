@@ -15,7 +15,7 @@ import pytest
 import torch
 from training_runs import FULL_DISK, STEPS, assert_same_run, history_of, state_of, steps_of, train, wait_until
 
-from mtgrpo_env.agents.checkpoints import newest_checkpoint
+from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.cli import main
 
 pytest.importorskip("deepspeed")
@@ -118,7 +118,7 @@ def test_a_signal_to_one_rank_stops_all_after_a_checkpoint_and_one_process_goes_
     wait_until(process, lambda: 2 in steps_of(out))
     os.kill(ranks_of(process)[1], signal.SIGTERM)
     assert "nothing is lost" in finish(process)
-    checkpoint = newest_checkpoint(out)
+    checkpoint = RunFolder(out).newest_checkpoint
     assert checkpoint is not None
     assert 2 <= int(checkpoint.name.removeprefix("step-")) < STEPS
     assert main([str(argument) for argument in train(out, model_folder)]) == 0
@@ -148,7 +148,7 @@ def test_a_disk_that_is_full_for_one_rank_ends_all_with_a_message_and_loses_noth
     arguments = on_two_ranks(out, model_folder, 2)
     printed, _ = launch(arguments, [sys.executable, "-c", FULL_DISK, "2000", "1"]).communicate(timeout=_SECONDS)
     assert f"could not save {out / 'checkpoints' / 'step-000004'}" in printed
-    assert f"The newest checkpoint is {newest_checkpoint(out)}" in printed
+    assert f"The newest checkpoint is {RunFolder(out).newest_checkpoint}" in printed
     assert "step-000004" not in {path.name.strip(".") for path in (out / "checkpoints").iterdir()}
     finish(launch(arguments))
     assert_same_run(out, together(2))

@@ -30,15 +30,16 @@ from training_runs import (
     wait_until,
 )
 
-from mtgrpo_env.agents.checkpoints import newest_checkpoint
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import build_method
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.agents.trainer import Trainer
 from mtgrpo_env.cli import main
-from mtgrpo_env.cli.train import Config, build_method
-from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.evaluation import Evaluation
-from mtgrpo_env.named_tasks import SUITES
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.task_weights_baselines import SequentialWeights
 
 RunCommand = Callable[..., Any]
@@ -105,7 +106,7 @@ def test_the_newest_checkpoints_and_the_best_are_kept_and_the_last_is_a_trained_
 
 
 def test_a_trained_checkpoint_can_be_evaluated(command: RunCommand, finished: Path) -> None:
-    agent = newest_checkpoint(finished)
+    agent = RunFolder(finished).newest_checkpoint
     result = command("evaluate", "--agent", agent, "--suite", "zebra-mini", "--problems", 5, "--json")
     assert result.code == 0, result.err
     assert json.loads(result.out)["tasks"]["zebra-mini"]["rollouts"] == 5
@@ -131,7 +132,7 @@ def test_a_finished_run_is_said_to_be_done_and_stays_as_it_is(
     [
         (("--lr", 2e-3), "lr was 0.001, is 0.002"),
         (("--seed", 1), "seed was 0, is 1"),
-        (("--group-size", 8, "--method", "grpo"), "method was 'mt-grpo', is 'grpo'; group_size was 4, is 8"),
+        (("--group-size", 8, "--method", "grpo"), "method was 'quota-mt-grpo', is 'grpo'; group_size was 4, is 8"),
     ],
 )
 def test_another_run_in_the_same_folder_is_refused_by_the_fields_that_differ(
@@ -193,7 +194,7 @@ def test_an_interrupt_ends_the_step_saves_and_the_same_command_finishes_the_same
     assert process.returncode == 130
     assert "Traceback" not in err
     assert f"Stopped after step {stopped} of {STEPS}" in text
-    assert newest_checkpoint(out) == out / "checkpoints" / f"step-{stopped:06d}"
+    assert RunFolder(out).newest_checkpoint == out / "checkpoints" / f"step-{stopped:06d}"
 
     result = command(*train(out, model_folder))
     assert result.code == 0
@@ -214,7 +215,7 @@ def test_a_scheduler_that_wants_the_machine_back_gets_a_checkpoint_and_no_failur
     assert process.returncode == 0, err
     assert "Traceback" not in err
     assert f"Stopped after step {stopped} of {STEPS}" in text
-    assert newest_checkpoint(out) == out / "checkpoints" / f"step-{stopped:06d}"
+    assert RunFolder(out).newest_checkpoint == out / "checkpoints" / f"step-{stopped:06d}"
     assert command(*train(out, model_folder)).code == 0
     assert_same_run(out, finished)
 
@@ -247,7 +248,7 @@ def test_a_full_disk_ends_the_run_with_the_old_checkpoint_and_the_same_command_f
     assert "Traceback" not in process.stderr
     assert f"could not save {out / 'checkpoints' / 'step-000004'}, with " in process.stdout
     assert checkpoints_of(out) == sorted({2, best_evaluation_of(out)["step"]})
-    assert f"The newest checkpoint is {newest_checkpoint(out)}" in process.stdout
+    assert f"The newest checkpoint is {RunFolder(out).newest_checkpoint}" in process.stdout
     assert command(*train(out, model_folder)).code == 0
     assert_same_run(out, finished)
 
@@ -261,7 +262,7 @@ def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
     process.kill()
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    checkpoint = newest_checkpoint(out)
+    checkpoint = RunFolder(out).newest_checkpoint
     assert checkpoint is not None, "step 2 was saved"
 
     with (out / "history.jsonl").open("a") as file:
@@ -281,11 +282,11 @@ def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
         (("--batch-size", 1), "batch_size must be at least the number of tasks, 2, got 1"),
         (("--batch-size", 0), "batch_size must be at least 1, got 0"),
         (("--eval-every", 0), "eval_every must be at least 1, got 0"),
-        (("--method", "ppo"), "method must be one of ['mt-grpo', 'dapo', 'grpo', 'sec-dapo'"),
-        (("--preset", "theirs"), "preset must be one of ['default', 'paper', 'released'], got 'theirs'"),
-        (("--loss", "mean"), "loss must be one of ['sequence-mean', 'token-mean', 'group-mean', 'dr-grpo', 'gspo']"),
-        (("--kl-coef", -1), "kl_coef must not be negative, got -1.0"),
-        (("--weight-optimizer", "sgd"), "weight_optimizer must be one of ['adam', 'adamw', 'gradient-descent']"),
+        (("--method", "ppo"), "method must be one of ['quota-mt-grpo', 'mt-grpo', 'grpo', 'dapo'"),
+        (("--method", "dapo", "--tolerance", 0.1), "tolerance is no option of the method 'dapo'"),
+        (("--loss", "mean"), "invalid choice 'mean' for argument '--loss'"),
+        (("--kl-coef", -1), "kl_coef must be at least 0, got -1.0"),
+        (("--weight-optimizer", "sgd"), "invalid choice 'sgd'"),
         (("--suite", "mniature"), "got 'mniature'"),
         (("--model", "./none"), "'./none'"),
         (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "exceed the model's context of 64 tokens"),
@@ -318,25 +319,29 @@ def test_a_run_on_rows_trains_on_those_marked_so_and_holds_out_the_others(
     assert command(*train(out, model_folder, "--rows", *files, "--steps", 2)).code == 0
     (step, *_) = [record for record in history_of(out) if record["kind"] == "step"]
     assert sum(step["generated"]) > 0
-    assert "rows need a --model" in refused("train", "--out", tmp_path / "other", "--rows", *files)
+    assert "another model" in refused("train", "--out", tmp_path / "other", "--rows", *files)
 
 
 def test_without_a_model_tasks_too_long_for_the_embedded_one_are_refused_at_once(
     refused: Callable[..., str], tmp_path: Path
 ) -> None:
     line = refused("train", "--out", tmp_path / "run", "--suite", "easy")
-    assert "choose the mini suite, or a model with --model" in line
+    assert "choose the mini suite, or another model" in line
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("method", "preset"), [("sec-dapo", "released"), ("reg-1e-2", "paper"), ("iwu-only", "default")]
+    ("method", "clip_high"), [("sec-dapo@released", 0.28), ("reg-1e-2", 0.28), ("grpo", 0.2), ("quota-iwu", 0.28)]
 )
-def test_any_method_of_any_preset_trains_a_language_model(
-    command: RunCommand, model_folder: Path, tmp_path: Path, method: str, preset: str
+def test_any_method_trains_a_language_model_with_its_clip(
+    command: RunCommand, model_folder: Path, tmp_path: Path, method: str, clip_high: float
 ) -> None:
     out = tmp_path / "run"
-    result = command(*train(out, model_folder, "--method", method, "--preset", preset, "--steps", 1))
+    assert (
+        Trainer(model_folder, out=out, config=TrainConfig(method=method, tasks=TASKS)).agent.learner.clip_high
+        == clip_high
+    )
+    result = command(*train(out, model_folder, "--method", method, "--steps", 1))
     assert result.code == 0, result.err
     assert steps_of(out) == [1]
 
@@ -354,8 +359,8 @@ def test_a_run_held_near_its_start_goes_on_to_the_same_result(
 
 
 def test_the_sequential_methods_take_tasks_of_one_kind_together_and_share_out_the_steps() -> None:
-    suite = reason_suite(SUITES["mini-nine"])
-    weights = build_method(Config(method="sequential-backward", steps=3), suite).task_weights
+    suite = read_tasks("mini-nine")
+    weights = build_method(TrainConfig(method="sequential-backward", steps=3), suite).task_weights
     assert isinstance(weights, SequentialWeights)
     assert weights.groups == ((6, 7, 8), (3, 4, 5), (0, 1, 2))
 

@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import sample_batch
 from gymnasium import spaces
 
 from mtgrpo_env.checker import check_task
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.gymnasium_tasks import SUCCESS_THRESHOLDS, control_suite, control_tasks, gymnasium_tasks
 from mtgrpo_env.evaluation import evaluate_policy
 from mtgrpo_env.filters import lenient
 from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.rollout import sample_batch
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.task_weights import UniformWeights
 
 MIXED = ["CartPole-v1", "Taxi-v4", "FrozenLake-v1", "Blackjack-v1"]
 ONE_START = ("FrozenLake", "CliffWalking")
@@ -67,7 +69,8 @@ def test_a_batch_holds_tasks_of_different_spaces_in_the_ratio_asked_for() -> Non
 
 def test_mixed_spaces_are_one_env_with_tagged_observations_and_an_action_for_each_task() -> None:
     suite = TaskSuite(gymnasium_tasks(MIXED))
-    env = MultiTaskEnv(suite, RatioPreservingSampler(suite.num_tasks, batch_size=8))
+    sampler = RatioPreservingSampler(suite.num_tasks, batch_size=8)
+    env = MultiTaskEnv(Curriculum(suite, sampler=sampler, task_weights=UniformWeights(suite.num_tasks)))
     assert isinstance(env.observation_space, spaces.OneOf)
     env.action_space.seed(0)
     seen: set[str] = set()

@@ -19,7 +19,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.integrations.trl.improvements import StepImprovements
 from mtgrpo_env.agents.integrations.trl.rounds import (
     CorrectFrom,
@@ -31,6 +30,7 @@ from mtgrpo_env.agents.integrations.trl.rounds import (
 )
 from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite
 from mtgrpo_env.agents.integrations.trl.settings import check_settings, task_of_each_row
+from mtgrpo_env.files import atomic_file
 from mtgrpo_env.filters import lenient
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.quota_sampler import QuotaSampler

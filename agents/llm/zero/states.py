@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from mtgrpo_env.agents.llm.optimizer_state import ParameterState
+from mtgrpo_env.agents.neural.optimizer_state import ParameterState
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +12,15 @@ import numpy as np
 from mtgrpo_env.agents.reports.comparison import COSTS, Budget, Comparison, Run, run_of_history
 from mtgrpo_env.agents.reports.history import Record, read_history
 from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
+from mtgrpo_env.agents.run_folder import RunFolder
 
 _NO_PART_OF_THE_NAME = {"seed", "out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device"}
-_NO_SETTING = {"dry_run", "out"}
-_TOLD = ("method", "preset", "suite", "rows", "model", "lr", "batch_size", "group_size", "seed")
+_NO_SETTING = {"out"}
+_TOLD = ("method", "tasks", "model", "lr", "batch_size", "group_size", "seed")
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
+class StoredRun:
     """What `mtgrpo train` left behind: K tasks, settings, and the records of its history."""
 
     folder: Path
@@ -89,34 +89,28 @@ class PageContent:
         return max(len(series.runs) for series in self.series)
 
 
-def is_run(folder: Path) -> bool:
-    """Whether there is a run's history in it."""
-    return (folder / "config.json").is_file() and (folder / "history.jsonl").is_file()
-
-
-def read_run(folder: Path, tasks_of: Callable[[Path, Mapping[str, Any]], tuple[str, ...]]) -> RunFolder:
+def read_run(folder: Path, tasks_of: Callable[[RunFolder, Mapping[str, Any]], tuple[str, ...]]) -> StoredRun:
     """A run's folder; `tasks_of` names the tasks of the run that the folder holds and the config describes.
 
     Raises:
         ValueError: if it is no run's folder, or the run has not been evaluated.
     """
-    if not is_run(folder):
-        raise ValueError(
-            f"{folder} is no run: expected config.json and history.jsonl in it, as mtgrpo train makes them"
-        )
-    config = json.loads((folder / "config.json").read_text())
-    records = read_history(folder / "history.jsonl")
+    run = RunFolder(folder)
+    if not run.is_run:
+        expected = f"{run.config.name} and {run.history.name}"
+        raise ValueError(f"{folder} is no run: expected {expected} in it, as mtgrpo train makes them")
+    config, records = run.read_options(), read_history(run.history)
     evaluations = [record for record in records if record["kind"] == "evaluation"]
     if not evaluations:
         raise ValueError(f"{folder} holds a run that has not been evaluated yet: there is nothing to show")
-    tasks, played = tasks_of(folder, config), len(evaluations[0]["accuracies"])
+    tasks, played = tasks_of(run, config), len(evaluations[0]["accuracies"])
     if len(tasks) != played:
         raise ValueError(f"{folder}: its config names {len(tasks)} tasks, its history has {played}")
-    return RunFolder(folder, tasks, config, records)
+    return StoredRun(folder, tasks, config, records)
 
 
 def content_of_runs(
-    folders: Sequence[RunFolder],
+    folders: Sequence[StoredRun],
     *,
     thresholds: tuple[float, ...],
     answer_of: Callable[[StoredSample], str | None],
@@ -137,7 +131,7 @@ def content_of_runs(
     methods = " and ".join(dict.fromkeys(str(one.config["method"]) for one in folders))
     samples = None
     if len(folders) == 1:
-        samples = tuple((sample, answer_of(sample)) for sample in read_samples(first.folder / "samples.jsonl"))
+        samples = tuple((sample, answer_of(sample)) for sample in read_samples(RunFolder(first.folder).samples))
     return PageContent(
         title=f"{methods} on {len(first.tasks)} tasks",
         made_by="\n".join(map(_said_of, folders)),
@@ -182,12 +176,12 @@ def content_of_comparison(comparison: Comparison) -> PageContent:
     )
 
 
-def _series(folders: Sequence[RunFolder]) -> tuple[Series, ...]:
+def _series(folders: Sequence[StoredRun]) -> tuple[Series, ...]:
     """Runs that differ in nothing but their seed are averaged; two of the same seed stay apart, by their folders."""
     differing = _differing(folders)
-    by_name: dict[str, list[RunFolder]] = {}
+    by_name: dict[str, list[StoredRun]] = {}
     for one in folders:
-        rest = [f"{field} {one.config[field]}" for field in differing if field != "method"]
+        rest = [f"{field} {_text(one.config[field])}" for field in differing if field != "method"]
         by_name.setdefault(", ".join([str(one.config["method"]), *rest]), []).append(one)
     series: list[Series] = []
     for name, members in by_name.items():
@@ -198,7 +192,7 @@ def _series(folders: Sequence[RunFolder]) -> tuple[Series, ...]:
     return tuple(series)
 
 
-def _differing(folders: Sequence[RunFolder]) -> list[str]:
+def _differing(folders: Sequence[StoredRun]) -> list[str]:
     """Settings that tell runs apart; one that an older run did not record is taken to be the same."""
     recorded = [field for field in folders[0].config if all(field in one.config for one in folders)]
     return [
@@ -208,15 +202,19 @@ def _differing(folders: Sequence[RunFolder]) -> list[str]:
     ]
 
 
-def _said_of(one: RunFolder) -> str:
-    told = [f"{field} {one.config[field]}" for field in _TOLD if one.config.get(field) not in (None, [])]
+def _said_of(one: StoredRun) -> str:
+    told = [f"{field} {_text(one.config[field])}" for field in _TOLD if one.config.get(field) is not None]
     return f"{one.folder}: {', '.join(told)}"
 
 
-def _common(folders: Sequence[RunFolder]) -> dict[str, Any]:
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _common(folders: Sequence[StoredRun]) -> dict[str, Any]:
     first = folders[0].config
     return {
-        field: value
+        field: _text(value)
         for field, value in first.items()
         if field not in _NO_SETTING and all(field in one.config and one.config[field] == value for one in folders)
     }
@@ -228,7 +226,7 @@ def _budgets(series: Sequence[Series]) -> tuple[Budget, ...]:
     return tuple(Budget(cost, float(min(run.costs[cost][-1] for run in runs))) for cost in COSTS)
 
 
-def _notes(folders: Sequence[RunFolder]) -> Iterable[str]:
+def _notes(folders: Sequence[StoredRun]) -> Iterable[str]:
     for one in folders:
         planned, done = one.config.get("steps", 0), max(record["step"] for record in one.records)
         if done < planned:
@@ -237,5 +235,5 @@ def _notes(folders: Sequence[RunFolder]) -> Iterable[str]:
         yield f"{unplayed} of the tasks have no held-out problems; worst task and average are over the others."
 
 
-def _evaluations(one: RunFolder) -> list[Record]:
+def _evaluations(one: StoredRun) -> list[Record]:
     return [record for record in one.records if record["kind"] == "evaluation"]

@@ -31,12 +31,12 @@ class Curve:
 
 def worst(run: Run) -> FloatArray:
     """(E,) accuracy of the worst task that was played."""
-    return _played(run).min(axis=1)
+    return run.worst
 
 
 def average(run: Run) -> FloatArray:
     """(E,) accuracy averaged over the tasks that were played."""
-    return _played(run).mean(axis=1)
+    return run.average
 
 
 def of_task(k: int) -> Accuracy:
@@ -113,8 +113,3 @@ def _mean_over_seeds(values: FloatArray) -> FloatArray:
     known = ~np.isnan(values)
     totals, counts = np.where(known, values, 0).sum(axis=0), known.sum(axis=0)
     return np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
-
-
-def _played(run: Run) -> FloatArray:
-    """(E, tasks that have problems) accuracies."""
-    return run.accuracies[:, ~np.isnan(run.accuracies).any(axis=0)]

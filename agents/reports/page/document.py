@@ -7,13 +7,13 @@ import hashlib
 import json
 from pathlib import Path
 
-from mtgrpo_env.agents.checkpoints import atomic_file
 from mtgrpo_env.agents.reports.page.charts import accuracy, every_task, filters, steps, weights
 from mtgrpo_env.agents.reports.page.content import PageContent
 from mtgrpo_env.agents.reports.page.markup import Html, cell, element, safe, section, table
 from mtgrpo_env.agents.reports.page.numbers import equal_budgets, glance, tasks, thresholds
 from mtgrpo_env.agents.reports.page.samples import samples
 from mtgrpo_env.agents.reports.page.style import SCRIPT, STYLE
+from mtgrpo_env.files import atomic_file
 
 
 def write_page(content: PageContent, file: Path) -> None:

@@ -109,8 +109,9 @@ def _tiles(content: PageContent, series: Series) -> Iterator[Html]:
         said = f"{_points(start)} at the start, {best} at best"
         yield _tile(name, f"{_points(end.mean)} %", said if math.isnan(end.low) else f"{said}; {_range(end)}")
     last = np.mean([run.accuracies[-1] for run in series.runs], axis=0)
-    k = int(np.nanargmin(last))
-    yield _tile("Worst at the end", content.tasks[k], f"best: {content.tasks[int(np.nanargmax(last))]}")
+    if not np.isnan(last).all():
+        best = content.tasks[int(np.nanargmax(last))]
+        yield _tile("Worst at the end", content.tasks[int(np.nanargmin(last))], f"best: {best}")
     steps, rollouts, seconds = (np.mean([run.costs[cost][-1] for run in series.runs]) for cost in COSTS)
     yield _tile("Rollouts", f"{rollouts:,.0f}", f"{steps:,.0f} steps, {rollouts / max(1, steps):,.0f} a step")
     yield _tile("Seconds of training", f"{seconds:,.0f}", _split(series))

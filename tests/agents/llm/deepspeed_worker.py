@@ -26,9 +26,9 @@ from mtgrpo_env.agents.llm.prefix import (
 )
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.train_deepspeed import DeepSpeedTrainEngine, partitioned_loading
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.llm.zero.config import Precision, Stage, ZeroConfig
 from mtgrpo_env.agents.llm.zero.process_group import join_process_group
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 
 STEPS = ((0, 1, 2, 3), (4, 5), (6, 7, 8, 9, 10, 11))
 """Micro-batches of each step; rank r of W takes every W-th of them from the r-th."""

@@ -27,7 +27,6 @@ from mtgrpo_env.agents.improvement import (
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import (
     GSPO_CLIPS,
@@ -39,6 +38,7 @@ from mtgrpo_env.agents.neural.losses import (
     sequence_mean,
     token_mean,
 )
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.recipes import RECIPES, RunFacts, make_method
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.samplers import RatioPreservingSampler

@@ -11,8 +11,8 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.llm.weights import folder_weights, plain_weights
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 
 pytest.importorskip("peft", reason="the deepspeed extra is not installed")
 MakeModel = Callable[[], PreTrainedModel]

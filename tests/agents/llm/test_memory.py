@@ -15,7 +15,7 @@ from mtgrpo_env.agents.llm.lora import with_lora
 from mtgrpo_env.agents.llm.memory import ModelSize, Setup, estimate_memory, kept_bytes, recomputed_bytes
 from mtgrpo_env.agents.llm.micro_batches import micro_batches
 from mtgrpo_env.agents.llm.prefix import checkpoint_activations, completion_log_probs, full_sequence_log_probs
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.types import Group, Problem, Rollout, Step
 
 SMALL = Qwen2Config(

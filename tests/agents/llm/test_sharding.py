@@ -18,8 +18,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.batch_metrics import TrainMetrics

@@ -199,7 +199,7 @@ def test_what_a_model_wrote_is_shown_and_does_nothing(tmp_path: Path) -> None:
 
 
 def test_names_from_files_are_as_hostile_as_responses(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", model=HOSTILE[3], suite=HOSTILE[1])
+    run = write_run(tmp_path / "run", model=HOSTILE[3], tasks=[HOSTILE[1]])
     names = (HOSTILE[0], HOSTILE[3], "plain")
     folder = read_run(run, lambda _, __: names)
     shown = parsed(page(content_of_runs([folder], thresholds=(), answer_of=lambda _: None)))
@@ -228,12 +228,12 @@ def test_an_answer_that_is_not_known_is_the_ground_truth(tmp_path: Path) -> None
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is no run: expected config\.json and history\.jsonl"):
+    with pytest.raises(ValueError, match=r"is no run: expected config\.yaml and history\.jsonl"):
         read_run(tmp_path, lambda _, __: TASKS)
 
 
 def test_a_run_that_was_never_evaluated_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG))
     (tmp_path / "history.jsonl").write_text("")
     with pytest.raises(ValueError, match="has not been evaluated yet"):
         read_run(tmp_path, lambda _, __: TASKS)

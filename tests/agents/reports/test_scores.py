@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtgrpo_env.agents.reports.scores import Scorer, Spent, pass_at_k
+from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage, pass_at_k
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
 from mtgrpo_env.types import Group, Problem, Rollout
 
@@ -122,18 +122,18 @@ def test_a_level_is_what_the_task_says_and_no_part_of_a_name() -> None:
 
 def test_tokens_are_added_up() -> None:
     scorer = scorer_of()
-    scorer.add(group(0, True, False), [Spent(10, 5), Spent(10, 20, is_cut=True)])
-    scorer.add(group(0, False), [Spent(0, 0, is_refused=True)])
-    spent = scorer.scores().spent
-    assert spent is not None
-    assert (spent.responses, spent.prompt_tokens, spent.completion_tokens, spent.cut, spent.refused) == (
+    scorer.add(group(0, True, False), [TokenUsage(10, 5), TokenUsage(10, 20, truncated=True)])
+    scorer.add(group(0, False), [TokenUsage(0, 0, refused=True)])
+    usage = scorer.scores().usage
+    assert usage is not None
+    assert (usage.responses, usage.prompt_tokens, usage.completion_tokens, usage.cut, usage.refused) == (
         3,
         20,
         25,
         1,
         1,
     )
-    assert scorer_of(group(0, True)).scores().spent is None
+    assert scorer_of(group(0, True)).scores().usage is None
 
 
 def test_the_report_says_what_there_is_of_an_agent_that_could_not_play_a_suite() -> None:

@@ -12,9 +12,9 @@ from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngine
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError, check_agreement
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mtgrpo_env.agents.ranks import OneRank
-from mtgrpo_env.cli.run import StopRequest
+from mtgrpo_env.agents.stop_request import StopRequest
 
 
 class SignalledWhileGathering:

@@ -1,4 +1,4 @@
-"""Agents that a command is given by name: baselines, checkpoints, models behind an endpoint, policies of one's own."""
+"""The agents of a benchmark: baselines, checkpoints, models behind an endpoint, policies of one's own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from mtgrpo_env.agents.reports.scores import Spent
-from mtgrpo_env.cli.agent_options import AgentOptions
+from mtgrpo_env.agents.reports.scores import TokenUsage
 from mtgrpo_env.evaluation import GroupCallback, RandomActions, evaluate_answers, evaluate_policy, guess, oracle
+from mtgrpo_env.experiments.agent_options import AgentOptions
 from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.rollout import Policy, StreamingPolicy
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 
 _OF_THE_PROMPT = frozenset({"model", "messages", "prompt"})
-Heard = Callable[[], None]
-"""Told of every response of a language model, as it arrives."""
+
+ResponseCallback = Callable[[], None]
+"""Called at every response of a language model, as it arrives."""
+
+AgentSpec = str | Policy | Callable[[TaskSuite], Policy]
+"""An agent by name, a policy, or what makes a policy for a suite."""
 
 
 class Unplayable(ValueError):
@@ -30,19 +34,41 @@ class Unplayable(ValueError):
 
 
 class Agent(ABC):
-    """Whoever plays problem sets."""
+    """Plays problem sets."""
 
     @abstractmethod
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
         """Play every problem.
 
         Raises:
             Unplayable: if the agent cannot.
         """
 
-    def spent(self, extras: Any) -> Spent | None:
-        """What the response took that the policy gave these extras with; None if it has no tokens."""
+    def usage(self, extras: Any) -> TokenUsage | None:
+        """The tokens of the response that came with these extras; None for an agent that generates none."""
         return None
+
+
+def make_agent(spec: AgentSpec, options: AgentOptions) -> Agent:
+    """The agent that a benchmark is given.
+
+    Raises:
+        ValueError: if there is no such agent.
+    """
+    if isinstance(spec, str):
+        return named_agent(spec, options)
+    if _is_policy(spec):
+        return _OwnPolicy(lambda suite: spec, options.rollouts, repr(spec))
+    if callable(spec):
+        return _OwnPolicy(spec, options.rollouts, repr(spec))
+    raise ValueError(f"an agent must be a name, a policy with a method act, or what makes one, got {spec!r:.80}")
+
+
+def spec_name(spec: AgentSpec) -> str:
+    """What an agent is called in reports: its name without the password that a URL may hold, or its type's."""
+    if isinstance(spec, str):
+        return re.sub(r"//[^/@]*@", "//", spec)
+    return type(spec).__name__ if _is_policy(spec) else getattr(spec, "__name__", type(spec).__name__)
 
 
 def named_agent(name: str, options: AgentOptions) -> Agent:
@@ -64,13 +90,13 @@ def named_agent(name: str, options: AgentOptions) -> Agent:
         return _Random(options)
     if colon and kind in _KINDS:
         return _KINDS[kind](rest, options)
-    return _Made(name, options) if colon else _Checkpoint(name, options)
+    return _OwnPolicy(named_object(name), options.rollouts, name) if colon else _Checkpoint(name, options)
 
 
 class _Oracle(Agent):
     """The tasks' own solutions, once each: they do not differ."""
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
         _check_text(problem_set)
         evaluate_answers(problem_set.suite, oracle, problem_set.problems, on_group=on_group)
 
@@ -81,29 +107,28 @@ class _Random(Agent):
     def __init__(self, options: AgentOptions) -> None:
         self._options = options
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
         suite, options = problem_set.suite, self._options
         is_text = [plays_text(suite, k) for k in range(suite.num_tasks)]
-        asked = [problem for problem in problem_set.problems if is_text[problem.task_id]]
+        answered = [problem for problem in problem_set.problems if is_text[problem.task_id]]
         acted = [problem for problem in problem_set.problems if not is_text[problem.task_id]]
         many = {"rollouts_per_problem": options.rollouts, "on_group": on_group}
-        evaluate_answers(suite, guess, asked, seed=options.seed, **many)
+        evaluate_answers(suite, guess, answered, seed=options.seed, **many)
         evaluate_policy(suite, RandomActions(suite, seed=options.seed), acted, **many)
 
 
-class _Made(Agent):
-    """A policy of somebody's own."""
+class _OwnPolicy(Agent):
+    """A policy of one's own."""
 
-    def __init__(self, name: str, options: AgentOptions) -> None:
-        self._name = name
-        self._make: Callable[[TaskSuite], Policy] = named_object(name)
-        self._rollouts = options.rollouts
+    def __init__(self, make: Callable[[TaskSuite], Policy], rollouts: int, name: str) -> None:
+        self._make, self._rollouts, self._name = make, rollouts, name
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
         policy = self._make(problem_set.suite)
-        if not hasattr(policy, "act"):
+        if not _is_policy(policy):
             raise ValueError(f"{self._name} must make a policy with a method act, got {policy!r:.80}")
-        _evaluate(policy, problem_set, self._rollouts, on_group)
+        counted = _Counted(policy, on_response) if isinstance(policy, StreamingPolicy) else policy
+        _evaluate(counted, problem_set, self._rollouts, on_group)
 
 
 class _Checkpoint(Agent):
@@ -118,7 +143,7 @@ class _Checkpoint(Agent):
     def _policy(self) -> LanguageModelPolicy:
         return self._load(self._source)
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
         from mtgrpo_env.agents.llm.engines import Decoding
 
         _check_text(problem_set)
@@ -127,11 +152,11 @@ class _Checkpoint(Agent):
         longest = max(len(ids) for ids in policy.tokenizer(prompts)["input_ids"])
         room = int(policy.model.config.max_position_embeddings) - longest
         policy.decoding = Decoding(min(options.max_new_tokens, max(room, 1)), options.temperature)
-        _evaluate(_Heard(policy, heard), problem_set, options.rollouts, on_group)
+        _evaluate(_Counted(policy, on_response), problem_set, options.rollouts, on_group)
 
-    def spent(self, extras: Any) -> Spent:
+    def usage(self, extras: Any) -> TokenUsage:
         tokens = extras.tokens
-        return Spent(len(extras.prompt), len(tokens), is_cut=not tokens or tokens[-1] != self._policy.eos_id)
+        return TokenUsage(len(extras.prompt), len(tokens), truncated=not tokens or tokens[-1] != self._policy.eos_id)
 
     def _load(self, source: str) -> LanguageModelPolicy:
         import torch
@@ -192,12 +217,12 @@ class _Endpoint(Agent):
         self._policy = EndpointPolicy(CachedServer(server, options.cache), concurrency=options.concurrency)
         self._rollouts = options.rollouts
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, heard: Heard) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
         _check_text(problem_set)
-        _evaluate(_Heard(self._policy, heard), problem_set, self._rollouts, on_group)
+        _evaluate(_Counted(self._policy, on_response), problem_set, self._rollouts, on_group)
 
-    def spent(self, extras: Any) -> Spent:
-        return Spent(extras.prompt_tokens, extras.completion_tokens, extras.is_cut, extras.is_refused)
+    def usage(self, extras: Any) -> TokenUsage:
+        return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_cut, extras.is_refused)
 
 
 _KINDS: Mapping[str, Callable[[str, AgentOptions], Agent]] = {
@@ -208,11 +233,11 @@ _KINDS: Mapping[str, Callable[[str, AgentOptions], Agent]] = {
 }
 
 
-class _Heard:
-    """A policy that says when it has a response, so that people see progress long before a problem is done."""
+class _Counted:
+    """A policy that reports each response as it arrives, which shows progress long before a problem is done."""
 
-    def __init__(self, policy: StreamingPolicy, heard: Heard) -> None:
-        self._policy, self._heard = policy, heard
+    def __init__(self, policy: StreamingPolicy, on_response: ResponseCallback) -> None:
+        self._policy, self._on_response = policy, on_response
 
     def act(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
@@ -223,13 +248,12 @@ class _Heard:
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
     ) -> Iterator[tuple[int, Any, Any]]:
         for choice in self._policy.stream(observations, task_ids, deterministic=deterministic):
-            self._heard()
+            self._on_response()
             yield choice
 
 
-def shown_name(name: str) -> str:
-    """An agent's name without the password that a URL may hold."""
-    return re.sub(r"//[^/@]*@", "//", name)
+def _is_policy(thing: object) -> TypeGuard[Policy]:
+    return hasattr(thing, "act") and not isinstance(thing, type)
 
 
 def _evaluate(policy: Policy, problem_set: ProblemSet, rollouts: int, on_group: GroupCallback) -> None:

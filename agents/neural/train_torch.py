@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from mtgrpo_env.agents.llm.optimizer_state import ParameterState, StateReader, StateWriter
+from mtgrpo_env.agents.neural.optimizer_state import ParameterState, StateReader, StateWriter
 
 
 class TorchTrainEngine:

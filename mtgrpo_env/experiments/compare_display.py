@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mtgrpo_env.agents.reports.history import Record, read_history
-from mtgrpo_env.cli import train
-from mtgrpo_env.cli.jobs import Job
+from mtgrpo_env.experiments.jobs import Job
+from mtgrpo_env.metrics import worst_task
 
 _REFRESH_SECONDS = 1.0
 
@@ -32,7 +32,7 @@ class Shown(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def config(self) -> train.Config: ...
+    def config(self) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class CompareDisplay:
             return
         self._ended.append(seconds)
         record = _last(read_history(run.config.out / "history.jsonl"), "evaluation")
-        worst = f"worst task {min(record['accuracies']):.3f}, {record['rollouts']:,} rollouts" if record else ""
+        worst = f"worst task {worst_task(record['accuracies']):.3f}, {record['rollouts']:,} rollouts" if record else ""
         self._console.print(f"done    {escape(run.name)}: {worst}, {_clock(seconds)}", highlight=False, soft_wrap=True)
 
     def show_running(self, running: Sequence[Job]) -> None:
@@ -127,7 +127,7 @@ class CompareDisplay:
         left = pace.seconds_left(step, num_steps) if pace else None
         evaluation = _last(records, "evaluation")
         rollouts = sum(record["rollouts"] for record in records if record["kind"] == "step")
-        worst = f"{min(evaluation['accuracies']):.1%}" if evaluation else "-"
+        worst = f"{worst_task(evaluation['accuracies']):.1%}" if evaluation else "-"
         progress = f"{step}/{num_steps}" if records else "starting"
         cells = [run.method, f"{run.lr:g}", str(run.seed), progress, worst, f"{rollouts:,}", _clock(left)]
         table.add_row(*cells)

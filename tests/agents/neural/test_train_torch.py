@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtgrpo_env.agents.llm.train_torch import TorchTrainEngine
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 
 
 def linear() -> torch.nn.Linear:

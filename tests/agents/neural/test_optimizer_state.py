@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtgrpo_env.agents.llm import optimizer_state
-from mtgrpo_env.agents.llm.optimizer_state import ParameterState, StateReader, StateWriter
+from mtgrpo_env.agents.neural import optimizer_state
+from mtgrpo_env.agents.neural.optimizer_state import ParameterState, StateReader, StateWriter
 
 
 def state(value: float, steps: int = 3) -> ParameterState:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mtgrpo_env.cli.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
+from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
 
 ENDLESS = ("evaluate", "--agent", "oracle", "--problems", "10000000")
 LOCK_ELSEWHERE = """
 import sys, time
 from pathlib import Path
-from mtgrpo_env.cli.jobs import sole_use
+from mtgrpo_env.experiments.jobs import sole_use
 with sole_use(Path(sys.argv[1]), say=print):
     print("locked", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -67,7 +67,7 @@ def test_jobs_are_run_at_most_so_many_at_a_time_and_their_logs_say_what_was_run(
             ended, most = poll_until_idle(runner)
     assert set(ended) == set(jobs)
     assert most == 2
-    assert tail(jobs[0].log, num_lines=30).startswith("$ mtgrpo nonsense\nusage: mtgrpo COMMAND")
+    assert tail(jobs[0].log, num_lines=30).startswith("$ mtgrpo nonsense\nmtgrpo: there is no command")
     assert len(tail(jobs[0].log, num_lines=1).splitlines()) == 1
     assert tail(tmp_path / "none.log") == ""
 

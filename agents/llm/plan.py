@@ -1,28 +1,26 @@
-"""What a run would do and how much memory it would take, before any model is built: `mtgrpo train --dry-run`."""
+"""What a run would do and how much memory it would take, before any model is built."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoConfig, PretrainedConfig
+from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
-from mtgrpo_env.agents.checkpoints import newest_checkpoint
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import build_method, check_engines, zero_of
 from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, checkpoint_bytes, estimate_memory
 from mtgrpo_env.agents.llm.policy import load_tokenizer
 from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
-from mtgrpo_env.agents.methods import Method
+from mtgrpo_env.agents.recipes import Method
+from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.suite import TaskSuite
-
-if TYPE_CHECKING:
-    from mtgrpo_env.cli.train import Config
 
 _PROMPTS = 8  # problems of each task that are looked at
 _RANKS = (1, 2, 8, 16)
@@ -114,50 +112,62 @@ def prompt_tokens(suite: TaskSuite, count: Callable[[str], int]) -> tuple[int, .
     return tuple(longest)
 
 
-def plan_of(config: Config, suite: TaskSuite, make_method: Callable[[], Method]) -> Plan:
-    """The plan of `mtgrpo train`; reads the model's config and tokenizer, or those of the tiny one."""
+def plan_of(config: TrainConfig, suite: TaskSuite) -> Plan:
+    """The plan of a run; reads the model's config and tokenizer, or those of the tiny one."""
+    check_engines(config)
     if config.model is None:
         tokenizer = tiny_tokenizer()
         with torch.device("meta"):
             model_config = tiny_model(tokenizer, TinyModelConfig(), seed=0).config
     else:
         tokenizer, model_config = load_tokenizer(config.model), AutoConfig.from_pretrained(config.model)
-    lengths = prompt_tokens(suite, lambda prompt: len(tokenizer(prompt)["input_ids"]))
-    model = config.model or "the tiny model that is made and taught on first use"
-    size, newest = ModelSize.of(model_config, lora_rank=config.lora_rank), newest_checkpoint(config.out)
+    return plan_for(config, suite, ModelSize.of(model_config, lora_rank=config.lora_rank), _token_count(tokenizer))
+
+
+def plan_for(
+    config: TrainConfig, suite: TaskSuite, size: ModelSize, count: Callable[[str], int], *, counted: str = "tokens"
+) -> Plan:
+    """The plan of a run of a model of this size, whose prompts are measured by `count`."""
+    lengths = prompt_tokens(suite, count)
+    folder = RunFolder(config.out)
+    newest = folder.newest_checkpoint
+    model = config.model or "the tiny model, which is built and warm-started on first use"
     return Plan(
-        title=f"{config.method} ({config.preset}), {config.steps} steps at {config.lr:g}, {config.loss}; {model}",
-        make_method=make_method,
+        title=f"{config.method}, {config.steps} steps at {config.lr:g}, {config.loss}; {model}",
+        make_method=lambda: build_method(config, suite),
         suite=suite,
         group_size=config.group_size,
         size=size,
-        setup=setup_of(config, make_method(), max(lengths), ranks=launched_ranks()),
+        setup=setup_of(config, build_method(config, suite), max(lengths), ranks=launched_ranks()),
         prompt_tokens=lengths,
         max_ranks=1 if config.engine == "torch" else config.batch_size * config.group_size,
-        checkpoints=f"checkpoints of {_amount(checkpoint_bytes(size, config.zero.dtype))} every "
-        f"{config.checkpoint_every} steps in {config.out / 'checkpoints'}, of which the {config.keep_checkpoints} "
-        f"newest and the best are kept; {f'the run goes on from {newest.name}' if newest else 'there is none yet'}",
+        checkpoints=f"checkpoints of {_amount(checkpoint_bytes(size, zero_of(config).dtype))} every "
+        f"{config.checkpoint_every} steps in {folder.checkpoints}, of which the {config.keep_checkpoints} "
+        f"newest and the best are kept; {f'the run resumes from {newest.name}' if newest else 'there is none yet'}",
+        counted=counted,
     )
 
 
-def memory_of(config: Config, suite: TaskSuite, method: Method, source: str, *, ranks: int) -> str:
-    """The estimate of `mtgrpo train` in a line."""
-    tokenizer = load_tokenizer(source)
-    lengths = prompt_tokens(suite, lambda prompt: len(tokenizer(prompt)["input_ids"]))
-    setup = setup_of(config, method, max(lengths), ranks=ranks)
+def memory_of(config: TrainConfig, suite: TaskSuite, source: str, *, ranks: int) -> str:
+    """The estimate of a run in a line."""
+    lengths = prompt_tokens(suite, _token_count(load_tokenizer(source)))
+    setup = setup_of(config, build_method(config, suite), max(lengths), ranks=ranks)
     return memory_line(AutoConfig.from_pretrained(source), setup, lora_rank=config.lora_rank)
 
 
-def setup_of(config: Config, method: Method, prompt_tokens: int, *, ranks: int) -> Setup:
-    """What memory depends on of `mtgrpo train`."""
-    zero = config.zero
+def _token_count(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], int]:
+    return lambda prompt: len(tokenizer(prompt)["input_ids"])
+
+
+def setup_of(config: TrainConfig, method: Method, prompt_tokens: int, *, ranks: int) -> Setup:
+    """The part of a run on which memory depends."""
     first_round = int(sampled(method, 1.0).groups.sum()) * config.group_size
     return Setup(
-        trainer="torch" if config.engine == "torch" else "deepspeed",
+        trainer=config.engine,
         ranks=ranks,
-        zero_stage=zero.stage,
-        dtype=zero.dtype,
-        offload="all" if zero.offload_parameters else "optimizer" if zero.offload_optimizer else "none",
+        zero_stage=config.zero_stage,
+        dtype=zero_of(config).dtype,
+        offload=config.offload,
         recomputes=config.activation_checkpointing,
         has_reference=config.kl_coef > 0,
         prompt_tokens=prompt_tokens,

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import ScriptedPolicy, group_of, guess_suite
-from mtgrpo_env.carry_over import CarryOver
+from fakes import ScriptedPolicy, group_of, guess_suite, sample_batch
 
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import QuotaSampler
-from mtgrpo_env.rollout import Policy, rollout_groups, sample_batch
+from mtgrpo_env.replay import ReplayBuffer
+from mtgrpo_env.rollout import Policy, rollout_groups
 from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Batch, FloatArray, Group, Problem
@@ -28,9 +28,9 @@ from mtgrpo_env.types import Batch, FloatArray, Group, Problem
 CHANCES, Z = (0.5, 0.1, 0.9), np.array([0.5, 0.3, 0.2])
 BITS = ScriptedPolicy(lambda observation, task_id, place: place % 2)  # the two rollouts of a group ask for one bit each
 SAMPLERS: list[Callable[..., BatchSampler[Any]]] = [QuotaSampler, RatioPreservingSampler, DynamicSampler]
-FILE = "carry_over.pkl"
+FILE = "replay.pkl"
 
-surplus = partial(CarryOver, max_uses=1)
+surplus = partial(ReplayBuffer, max_uses=1)
 
 
 class ScriptedPlan(BatchPlan):
@@ -41,7 +41,7 @@ class ScriptedPlan(BatchPlan):
         self._count_of_round = count
         self._selected = list(selected)
 
-    def _next_round(self) -> list[int]:
+    def next_round(self) -> list[int]:
         return [0] * self._count_of_round if self.rounds == 0 else []
 
     def select(self) -> tuple[list[int], FloatArray]:
@@ -56,7 +56,7 @@ def numbered(number: int, extras: Any = None) -> Group:
 
 
 def play(
-    carry_over: CarryOver,
+    replay: ReplayBuffer,
     numbers: Sequence[int],
     *,
     informative: Sequence[bool] | None = None,
@@ -64,16 +64,16 @@ def play(
 ) -> list[int]:
     """One batch that makes the groups of these numbers; returns the numbers of those it was offered."""
     plan = ScriptedPlan(len(numbers), selected)
-    offered = carry_over.offer(plan)
+    offered = replay.offer(plan)
     plan.propose()
     plan.report([0] * len(numbers), [True] * len(numbers) if informative is None else informative)
-    carry_over.keep(plan, [*offered, *map(numbered, numbers)], selected)
+    replay.keep(plan, [*offered, *map(numbered, numbers)], selected)
     return [group.problem.seed for group in offered]
 
 
-def held(carry_over: CarryOver) -> list[Group]:
+def held(replay: ReplayBuffer) -> list[Group]:
     """What would be offered next."""
-    return carry_over.offer(ScriptedPlan())
+    return replay.groups
 
 
 class RecordedRollOut:
@@ -97,36 +97,36 @@ class RecordedRollOut:
 
 
 def sampled(
-    suite: TaskSuite, sampler: BatchSampler[Any], carry_over: CarryOver | None, record: RecordedRollOut | None = None
+    suite: TaskSuite, sampler: BatchSampler[Any], replay: ReplayBuffer | None, record: RecordedRollOut | None = None
 ) -> Batch:
     roll_out = RecordedRollOut() if record is None else record
-    return sample_batch(suite, BITS, sampler, Z, group_size=2, roll_out=roll_out, carry_over=carry_over)
+    return sample_batch(suite, BITS, sampler, Z, group_size=2, roll_out=roll_out, replay=replay)
 
 
 # Which groups are kept
 
 
 def test_only_informative_groups_that_were_not_trained_on_are_kept_the_oldest_first() -> None:
-    carry_over = surplus(max_age=3)
-    assert play(carry_over, [1, 2, 3, 4], informative=[True, False, True, True], selected=[2]) == []
-    assert len(carry_over) == 2
-    assert play(carry_over, [5, 6]) == [1, 4]
-    assert play(carry_over, [7], selected=[0, 2]) == [1, 4, 5, 6]
-    assert [group.problem.seed for group in held(carry_over)] == [4, 6, 7]
+    replay = surplus(max_age=3)
+    assert play(replay, [1, 2, 3, 4], informative=[True, False, True, True], selected=[2]) == []
+    assert len(replay) == 2
+    assert play(replay, [5, 6]) == [1, 4]
+    assert play(replay, [7], selected=[0, 2]) == [1, 4, 5, 6]
+    assert [group.problem.seed for group in held(replay)] == [4, 6, 7]
 
 
 @pytest.mark.parametrize("max_age", [1, 2, 5])
 def test_a_group_is_offered_to_as_many_batches_as_its_age_allows(max_age: int) -> None:
-    carry_over = surplus(max_age=max_age)
-    play(carry_over, [1])
-    assert [play(carry_over, []) for _ in range(max_age + 1)] == [[1]] * max_age + [[]]
+    replay = surplus(max_age=max_age)
+    play(replay, [1])
+    assert [play(replay, []) for _ in range(max_age + 1)] == [[1]] * max_age + [[]]
 
 
 def test_what_is_offered_is_what_the_plan_is_told_of() -> None:
-    carry_over, plan = surplus(), ScriptedPlan()
-    play(carry_over, [1, 2])
-    assert [group.task_id for group in carry_over.offer(plan)] == [0, 0]
-    assert (plan.carried, plan.informative, plan.accepted.tolist()) == (2, [True, True], [2])
+    replay, plan = surplus(), ScriptedPlan()
+    play(replay, [1, 2])
+    assert [group.task_id for group in replay.offer(plan)] == [0, 0]
+    assert (plan.replayed, plan.informative, plan.accepted.tolist()) == (2, [True, True], [2])
     assert plan.generated.tolist() == plan.filtered.tolist() == [0]
 
 
@@ -134,35 +134,35 @@ def test_what_is_offered_is_what_the_plan_is_told_of() -> None:
 @pytest.mark.parametrize("value", [0, -1])
 def test_a_bound_that_keeps_nothing_is_refused(name: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got {value}"):
-        CarryOver(**{name: value})
+        ReplayBuffer(**{name: value})
 
 
 # Groups that were trained on before
 
 
 def test_a_group_that_was_trained_on_stays_at_hand_until_it_is_old_or_was_used_often_enough() -> None:
-    carry_over = CarryOver(max_age=3, max_uses=2)
-    play(carry_over, [1, 2, 3], selected=[0, 1])
-    assert play(carry_over, [4], selected=[0]) == [1, 2, 3]  # the second use of the first
-    assert play(carry_over, []) == [2, 3, 4]
-    assert play(carry_over, []) == [2, 3, 4]  # for the third time
-    assert play(carry_over, []) == [4]
+    replay = ReplayBuffer(max_age=3, max_uses=2)
+    play(replay, [1, 2, 3], selected=[0, 1])
+    assert play(replay, [4], selected=[0]) == [1, 2, 3]  # the second use of the first
+    assert play(replay, []) == [2, 3, 4]
+    assert play(replay, []) == [2, 3, 4]  # for the third time
+    assert play(replay, []) == [4]
 
 
 def test_groups_that_were_trained_on_are_spares_and_the_others_are_not() -> None:
-    carry_over = CarryOver()
-    play(carry_over, [1, 2, 3], selected=[1])
+    replay = ReplayBuffer()
+    play(replay, [1, 2, 3], selected=[1])
     plan = ScriptedPlan()
-    carry_over.offer(plan)
-    assert (plan.carried, plan.accepted.tolist(), plan._spares) == (3, [2], [1])
+    replay.offer(plan)
+    assert (plan.replayed, plan.accepted.tolist(), plan.spares) == (3, [2], [1])
 
 
 def test_spares_fill_what_is_lacking_and_save_no_generation() -> None:
     """Two of four groups are informative; the batch before left three spares, the newest of which are taken."""
-    carry_over, sampler = CarryOver(), QuotaSampler(1, 4, max_generated=1)
-    play(carry_over, [1, 2, 3], selected=[0, 1, 2])
+    replay, sampler = ReplayBuffer(), QuotaSampler(1, 4, max_generated=1)
+    play(replay, [1, 2, 3], selected=[0, 1, 2])
     plan = sampler.plan(np.ones(1))
-    groups = carry_over.offer(plan)
+    groups = replay.offer(plan)
     assert plan.deficits.tolist() == [4]
     proposal = plan.propose()
     assert len(proposal) == 4
@@ -176,18 +176,18 @@ def test_spares_fill_what_is_lacking_and_save_no_generation() -> None:
 
 @pytest.mark.parametrize("sampler_type", [RatioPreservingSampler, DynamicSampler])
 def test_other_samplers_train_on_no_group_twice(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
-    suite, sampler, carry_over = guess_suite(CHANCES), sampler_type(3, 8), CarryOver()
-    trained = [group.problem for _ in range(12) for group in sampled(suite, sampler, carry_over).groups]
+    suite, sampler, replay = guess_suite(CHANCES), sampler_type(3, 8), ReplayBuffer()
+    trained = [group.problem for _ in range(12) for group in sampled(suite, sampler, replay).groups]
     assert len(set(trained)) == len(trained)
 
 
 @pytest.mark.parametrize(("max_age", "max_uses"), [(1, 2), (3, 3), (5, 2)])
 def test_over_many_batches_no_group_is_used_too_often_or_too_late(max_age: int, max_uses: int) -> None:
     suite, sampler = guess_suite(CHANCES), QuotaSampler(3, 8, max_generated=1.5)
-    carry_over, uses, first = CarryOver(max_age=max_age, max_uses=max_uses), dict[Problem, int](), dict[Problem, int]()
+    replay, uses, first = ReplayBuffer(max_age=max_age, max_uses=max_uses), dict[Problem, int](), dict[Problem, int]()
     for number in range(40):
         record = RecordedRollOut()
-        batch = sampled(suite, sampler, carry_over, record)
+        batch = sampled(suite, sampler, replay, record)
         first |= {group.problem: number for group in record.groups}
         for group in batch.groups:
             uses[group.problem] = uses.get(group.problem, 0) + 1
@@ -205,19 +205,19 @@ def test_over_many_batches_no_group_is_used_too_often_or_too_late(max_age: int, 
 def test_every_informative_group_is_trained_on_once_or_held_or_was_dropped_for_its_age(
     sampler_type: Callable[..., BatchSampler[Any]], max_age: int
 ) -> None:
-    suite, sampler, carry_over = guess_suite(CHANCES), sampler_type(3, 8), surplus(max_age=max_age)
+    suite, sampler, replay = guess_suite(CHANCES), sampler_type(3, 8), surplus(max_age=max_age)
     made: dict[Problem, int] = {}
     used: dict[Problem, int] = {}
     for number in range(30):
         record = RecordedRollOut()
-        batch = sampled(suite, sampler, carry_over, record)
+        batch = sampled(suite, sampler, replay, record)
         made |= {group.problem: number for group in record.groups if strict(group)}
         trained = [group.problem for group in batch.groups]
         assert len(set(trained)) == len(trained)
         assert not set(trained) & set(used)
         used |= dict.fromkeys(trained, number)
         unused = [problem for problem in made if problem not in used and number - made[problem] < max_age]
-        assert [group.problem for group in held(carry_over)] == unused
+        assert [group.problem for group in held(replay)] == unused
     assert set(used) <= set(made)
     ages = [number - made[problem] for problem, number in used.items()]
     assert set(ages) == set(range(max(ages) + 1))
@@ -225,15 +225,15 @@ def test_every_informative_group_is_trained_on_once_or_held_or_was_dropped_for_i
 
 
 @pytest.mark.parametrize("sampler_type", SAMPLERS)
-def test_a_batch_describes_what_was_generated_for_it_and_not_what_was_carried(
+def test_a_batch_describes_what_was_generated_for_it_and_not_what_was_replayed(
     sampler_type: Callable[..., BatchSampler[Any]],
 ) -> None:
-    suite, sampler, carry_over, carried = guess_suite(CHANCES), sampler_type(3, 8), surplus(), 0
+    suite, sampler, replay, replayed = guess_suite(CHANCES), sampler_type(3, 8), surplus(), 0
     for _ in range(12):
         record = RecordedRollOut()
-        batch = sampled(suite, sampler, carry_over, record)
-        assert batch.carried == sum(group not in record.groups for group in batch.groups)
-        carried += batch.carried
+        batch = sampled(suite, sampler, replay, record)
+        assert batch.replayed == sum(group not in record.groups for group in batch.groups)
+        replayed += batch.replayed
         assert batch.num_rollouts == 2 * len(record.groups)
         assert batch.round_accuracies.shape == (batch.rounds, 3)
         for k in range(3):
@@ -244,36 +244,36 @@ def test_a_batch_describes_what_was_generated_for_it_and_not_what_was_carried(
             np.testing.assert_allclose(batch.accuracies[k], expected)
             informative = np.mean([strict(group) for group in of_task]) if of_task else np.nan
             np.testing.assert_allclose(batch.mean_abs_advantages[k], informative)  # |A| = 1 where two rewards differ
-    assert carried > 0
+    assert replayed > 0
 
 
 @pytest.mark.parametrize("sampler_type", [QuotaSampler, DynamicSampler])
-def test_a_batch_that_carried_groups_fill_generates_nothing(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
-    carry_over, record = surplus(), RecordedRollOut()
-    play(carry_over, range(6))
+def test_a_batch_that_replayed_groups_fill_generates_nothing(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
+    replay, record = surplus(), RecordedRollOut()
+    play(replay, range(6))
     suite, sampler = guess_suite([0.5]), sampler_type(1, 4)
-    arguments: dict[str, Any] = {"group_size": 2, "roll_out": record, "carry_over": carry_over}
+    arguments: dict[str, Any] = {"group_size": 2, "roll_out": record, "replay": replay}
     batch = sample_batch(suite, BITS, sampler, np.ones(1), **arguments)
     assert record.groups == []
     assert [group.problem.seed for group in batch.groups] == [0, 1, 2, 3]
-    assert (batch.rounds, batch.carried, batch.num_rollouts, batch.round_accuracies.shape) == (0, 4, 0, (0, 1))
+    assert (batch.rounds, batch.replayed, batch.num_rollouts, batch.round_accuracies.shape) == (0, 4, 0, (0, 1))
     assert np.isnan([*batch.rewards, *batch.accuracies, *batch.mean_abs_advantages]).all()
-    assert [group.problem.seed for group in held(carry_over)] == [4, 5]
+    assert [group.problem.seed for group in held(replay)] == [4, 5]
 
 
 @pytest.mark.parametrize("sampler_type", [partial(QuotaSampler, confidence=0.9, max_generated=99), DynamicSampler])
-def test_carrying_over_saves_generation(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
+def test_replay_saves_generation(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
     """40 batches of 8 from one seed, with and without."""
     rollouts = []
-    for carry_over in (surplus(), None):
+    for replay in (surplus(), None):
         suite, sampler = guess_suite(CHANCES), sampler_type(3, 8)
-        rollouts.append(sum(sampled(suite, sampler, carry_over).num_rollouts for _ in range(40)))
+        rollouts.append(sum(sampled(suite, sampler, replay).num_rollouts for _ in range(40)))
     assert rollouts[0] < 0.97 * rollouts[1]
 
 
-def test_without_carry_over_no_group_of_a_batch_is_carried() -> None:
+def test_without_replay_no_group_of_a_batch_is_replayed() -> None:
     suite, sampler = guess_suite(CHANCES), RatioPreservingSampler(3, 8)
-    assert [sampled(suite, sampler, None).carried for _ in range(3)] == [0] * 3
+    assert [sampled(suite, sampler, None).replayed for _ in range(3)] == [0] * 3
 
 
 # The file
@@ -287,12 +287,12 @@ def test_plain_data_comes_back_as_it_was(tmp_path: Path) -> None:
         "chosen": (1, 2.5, None, True, "text", b"bytes", [np.float32(0.5), np.int64(3)]),
         "problem": Problem(2, seed=5, options={"split": "train"}, index=7),
     }
-    carry_over, restored = CarryOver(), CarryOver()
+    replay, restored = ReplayBuffer(), ReplayBuffer()
     plan = ScriptedPlan(2)
     plan.report(plan.propose(), [True, True])
     groups = [numbered(1, extras), numbered(2)]
-    carry_over.keep(plan, groups, [])
-    carry_over.save(tmp_path)
+    replay.keep(plan, groups, [])
+    replay.save(tmp_path)
     restored.load(tmp_path)
     there, untouched = held(restored)
     assert (there.problem, untouched) == (groups[0].problem, groups[1])
@@ -301,9 +301,9 @@ def test_plain_data_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_nothing_held_is_saved_as_nothing(tmp_path: Path) -> None:
-    restored = CarryOver()
+    restored = ReplayBuffer()
     play(restored, [1, 2])
-    CarryOver().save(tmp_path)
+    ReplayBuffer().save(tmp_path)
     restored.load(tmp_path)
     assert len(restored) == 0
 
@@ -312,21 +312,21 @@ def test_nothing_held_is_saved_as_nothing(tmp_path: Path) -> None:
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(
     sampler_type: Callable[..., BatchSampler[Any]], tmp_path: Path
 ) -> None:
-    suite, sampler, carry_over = guess_suite(CHANCES), sampler_type(3, 8), CarryOver(max_age=2)
+    suite, sampler, replay = guess_suite(CHANCES), sampler_type(3, 8), ReplayBuffer(max_age=2)
     for _ in range(4):
-        sampled(suite, sampler, carry_over)
-    assert len(carry_over) > 0
+        sampled(suite, sampler, replay)
+    assert len(replay) > 0
     other_suite, other_sampler = guess_suite(CHANCES, seed=9), sampler_type(3, 8, seed=9)
-    other_carry_over = CarryOver(max_age=2)
-    carry_over.save(tmp_path)
-    other_carry_over.load(tmp_path)
+    other_replay = ReplayBuffer(max_age=2)
+    replay.save(tmp_path)
+    other_replay.load(tmp_path)
     other_suite.load_state_dict(suite.state_dict())
     other_sampler.load_state_dict(sampler.state_dict())
     for _ in range(6):
-        batch, other = sampled(suite, sampler, carry_over), sampled(other_suite, other_sampler, other_carry_over)
-        assert (batch.groups, batch.carried) == (other.groups, other.carried)
-        np.testing.assert_array_equal(batch.weights, other.weights)
-    assert held(carry_over) == held(other_carry_over)
+        batch, other = sampled(suite, sampler, replay), sampled(other_suite, other_sampler, other_replay)
+        assert (batch.groups, batch.replayed) == (other.groups, other.replayed)
+        np.testing.assert_array_equal(batch.loss_weights, other.loss_weights)
+    assert held(replay) == held(other_replay)
 
 
 # A file is data
@@ -351,11 +351,11 @@ class Own:
             Path(marker).touch()
 
 
-def load(data: bytes, folder: Path) -> CarryOver:
+def load(data: bytes, folder: Path) -> ReplayBuffer:
     (folder / FILE).write_bytes(data)
-    carry_over = CarryOver()
-    carry_over.load(folder)
-    return carry_over
+    replay = ReplayBuffer()
+    replay.load(folder)
+    return replay
 
 
 def naming(module: str, name: str) -> bytes:
@@ -401,9 +401,9 @@ def test_a_file_that_calls_anything_is_refused_and_nothing_is_called(number: int
         ("numpyx", "ndarray"),
         ("mtgrpo_env_x", "Group"),
         ("mtgrpo_env.plans", "systematic"),  # ours, but no record
-        ("mtgrpo_env.carry_over", "CarryOver.load"),
-        ("mtgrpo_env.carry_over", "pickle.loads"),  # reached through ours
-        ("mtgrpo_env.carry_over", "Path"),
+        ("mtgrpo_env.replay", "ReplayBuffer.load"),
+        ("mtgrpo_env.replay", "pickle.loads"),  # reached through ours
+        ("mtgrpo_env.replay", "Path"),
         ("mtgrpo_env.types", "np"),
     ],
 )
@@ -413,31 +413,31 @@ def test_names_of_anything_but_arrays_and_records_are_refused(module: str, name:
 
 
 def test_a_file_that_is_refused_leaves_what_was_held(tmp_path: Path) -> None:
-    carry_over = CarryOver()
-    play(carry_over, [1, 2])
+    replay = ReplayBuffer()
+    play(replay, [1, 2])
     (tmp_path / FILE).write_bytes(naming("os", "system"))
     with pytest.raises(ValueError, match=r"got os.system$"):
-        carry_over.load(tmp_path)
-    assert [group.problem.seed for group in held(carry_over)] == [1, 2]
+        replay.load(tmp_path)
+    assert [group.problem.seed for group in held(replay)] == [1, 2]
 
 
 @pytest.mark.parametrize("extras", [Fraction(1, 3), Own(), Path("x"), os.system, {"deep": [(1, 2 + 3j)]}])
 def test_what_could_not_be_read_back_is_not_saved(extras: Any, tmp_path: Path) -> None:
-    carry_over, plan = CarryOver(), ScriptedPlan(1)
+    replay, plan = ReplayBuffer(), ScriptedPlan(1)
     plan.report(plan.propose(), [True])
-    carry_over.keep(plan, [numbered(1, extras)], [])
-    with pytest.raises(ValueError, match="carried groups must be plain data: expected numbers, text"):
-        carry_over.save(tmp_path)
+    replay.keep(plan, [numbered(1, extras)], [])
+    with pytest.raises(ValueError, match="replayed groups must be plain data: expected numbers, text"):
+        replay.save(tmp_path)
     assert not (tmp_path / FILE).exists()
 
 
 @pytest.mark.parametrize("extras", [lambda: 0, type("Local", (), {})()])
 def test_what_cannot_be_pickled_is_refused_in_the_same_words(extras: Any, tmp_path: Path) -> None:
-    carry_over, plan = CarryOver(), ScriptedPlan(1)
+    replay, plan = ReplayBuffer(), ScriptedPlan(1)
     plan.report(plan.propose(), [True])
-    carry_over.keep(plan, [numbered(1, extras)], [])
-    with pytest.raises(ValueError, match="carried groups must be plain data"):
-        carry_over.save(tmp_path)
+    replay.keep(plan, [numbered(1, extras)], [])
+    with pytest.raises(ValueError, match="replayed groups must be plain data"):
+        replay.save(tmp_path)
 
 
 @pytest.mark.parametrize(("module", "name"), [("mtgrpo_env.__main__", "main"), ("numpy.f2py.__main__", "dtype")])

@@ -1,0 +1,138 @@
+"""What watches a training run, and the reports that every run writes into its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtgrpo_env.agents.reports.figure import draw_run
+from mtgrpo_env.agents.reports.samples import RolloutSample, SampleFile
+from mtgrpo_env.agents.reports.scalars import ScalarWriter
+from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.named_tasks import named_object
+from mtgrpo_env.types import Group
+
+if TYPE_CHECKING:
+    from mtgrpo_env.agents.llm.warm_start import Lesson
+    from mtgrpo_env.agents.trainer import Trainer
+
+_RESPONSE_ROWS = "mtgrpo_env.envs.responses:response_rows"  # by name: agents import no tasks
+
+
+class TrainerCallback:
+    """Watches a run; override what you need. Of several ranks only the first has callbacks."""
+
+    def on_lesson_step(self, trainer: Trainer, lesson: Lesson, step: int, loss: float) -> None:
+        """A step of the tiny model's warm start was taken."""
+
+    def on_build(self, trainer: Trainer, source: str) -> None:
+        """The agent is about to be built from the model at `source`, a folder or a hub id."""
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Training is about to start, or to be resumed at `trainer.agent.step`."""
+
+    def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
+        """A training step was taken."""
+
+    def on_group(self, trainer: Trainer, group: Group) -> None:
+        """A held-out problem was played, in an evaluation that belongs to the run."""
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        """The policy was evaluated at `trainer.agent.step`, and the history holds it."""
+
+    def on_save(self, trainer: Trainer, checkpoint: Path) -> None:
+        """A checkpoint was written."""
+
+    def on_end(self, trainer: Trainer) -> None:
+        """All steps are done, or the run was stopped; not called after a failure."""
+
+    def close(self) -> None:
+        """Training was left, well or not."""
+
+
+class Scalars(TrainerCallback):
+    """TensorBoard scalars of every step and evaluation."""
+
+    def __init__(self) -> None:
+        self._writer: ScalarWriter | None = None
+
+    def on_start(self, trainer: Trainer) -> None:
+        folder, names = trainer.folder.tensorboard, trainer.suite.names
+        self._writer = ScalarWriter(folder, names, first_step=trainer.agent.step + 1)
+
+    def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
+        assert self._writer is not None
+        self._writer.add_step(metrics)
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        assert self._writer is not None
+        self._writer.add_evaluation(trainer.agent.step, evaluation)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+class Samples(TrainerCallback):
+    """A few rollouts of every task from each evaluation, to be read."""
+
+    def __init__(self) -> None:
+        self._file: SampleFile | None = None
+        self._sample = RolloutSample()
+
+    def on_start(self, trainer: Trainer) -> None:
+        evaluated = {record["step"] for record in trainer.history.of("evaluation")}
+
+        def make_rows(group: Group) -> Iterable[Mapping[str, Any]]:
+            return _rows(trainer, group)
+
+        self._file = SampleFile(trainer.folder.samples, trainer.suite.names, make_rows, steps=evaluated)
+
+    def on_group(self, trainer: Trainer, group: Group) -> None:
+        self._sample.add(group)
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        assert self._file is not None
+        self._file.add(trainer.agent.step, self._sample)
+        self._sample = RolloutSample()
+
+
+class ProgressFigure(TrainerCallback):
+    """One picture of the run: accuracies, task weights, shares, filter rates."""
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        if trainer.agent.step:
+            self._draw(trainer)
+
+    def on_end(self, trainer: Trainer) -> None:
+        self._draw(trainer)
+
+    def _draw(self, trainer: Trainer) -> None:
+        title = f"{trainer.config.method}: step {trainer.agent.step}, {trainer.agent.rollouts:,} rollouts"
+        draw_run(trainer.history, trainer.suite.names, trainer.folder.figure, title=title)
+
+
+def report_callbacks() -> list[TrainerCallback]:
+    """The reports that a run's folder holds beside the history, new ones for each trainer."""
+    return [Scalars(), Samples(), ProgressFigure()]
+
+
+def _rows(trainer: Trainer, group: Group) -> Iterable[Mapping[str, Any]]:
+    """Rows that can be scored again, or at least read if the task has no ground truth to store."""
+    try:
+        return list(named_object(_RESPONSE_ROWS)(trainer.suite, group))
+    except ValueError:
+        opening = trainer.suite.opening(group.problem)
+        assert opening is not None, "language models are trained on text tasks"
+        return [
+            {
+                "prompt": opening.prompt,
+                "responses": [step.action for step in rollout.steps],
+                "reward": rollout.reward,
+                "is_success": rollout.is_success,
+                "outcome": rollout.outcome,
+            }
+            for rollout in group.rollouts
+        ]

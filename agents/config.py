@@ -1,0 +1,313 @@
+"""What a training run is configured by: flat in Python and in YAML, in groups on the command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
+from mtgrpo_env.files import atomic_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What is trained on, for how long, and what is kept of it."""
+
+    out: Path = Path("runs/main")
+    """Folder of the run: checkpoints, history, TensorBoard events, figure."""
+    tasks: tuple[str, ...] = ("mini",)
+    """Tasks or suites by name (mini, easy, "countdown-easy,arc-hard"), "package.module:Class", or files of rows
+    (.parquet, .jsonl), of which those marked train are trained on and the others are held out."""
+    steps: int = 60
+    """Training steps; a run may be resumed for more, unless its method divides them (the sequential ones)."""
+    seed: int = 0
+    """Of everything."""
+    eval_problems: int = 300
+    """Held-out problems of each task."""
+    eval_every: int = 10
+    """Steps between evaluations."""
+    checkpoint_every: int = 10
+    """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints kept; the one whose worst task was best is kept beside them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """How tasks are weighted and batches composed."""
+
+    method: str = DEFAULT_METHOD
+    """A recipe by name, or "package.module:function" for one of your own."""
+    tolerance: float | None = None
+    """How far a task's accuracy may be below the average before it is given more of the batch; 0.05 are five points.
+    This and the next three: by default the method's own, and refused by a method that has no such option."""
+    reward_coef: float | None = None
+    """Weight of the reward against the improvement (λ), in the paper's task weights."""
+    weight_lr: float | None = None
+    """Learning rate of the paper's task weights (β)."""
+    weight_optimizer: Literal["adam", "adamw", "gradient-descent"] | None = None
+    """Of the logits of those; with gradient-descent λ decides how far they go."""
+    share_by: Literal["prompts", "tokens", "advantages"] = "prompts"
+    """What a task's share of the loss is counted by; tokens go with the loss token-mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """Sizes of a batch."""
+
+    batch_size: int = 32
+    """Groups in a batch (B)."""
+    group_size: int = 8
+    """Rollouts of a problem (N)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The model that is trained."""
+
+    model: str | None = None
+    """Starting model, a folder or a hub id; by default a tiny one, built and warm-started once."""
+    start: Literal["unequal", "rare"] = "unequal"
+    """How the tiny model is warm-started: some tasks much better than others (unequal), or one next to never (rare)."""
+    lora_rank: int = 0
+    """Rank of adapters that are trained instead of the model; 0 trains the model."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the model; bfloat16 needs DeepSpeed, which steps on a float32 copy."""
+    activation_checkpointing: bool = False
+    """Compute activations twice instead of keeping them; every row then has its own copy of the prompt."""
+    device: str = "auto"
+    """Where the model runs; auto is cuda where there is one, else cpu."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerOptions:
+    """The loss, and the engine that trains; no engine changes what is computed, but for rounding."""
+
+    lr: float = 4e-4
+    """Learning rate of the model."""
+    minibatches: int = 4
+    """Optimiser steps for each batch."""
+    loss: Literal["sequence-mean", "token-mean", "group-mean", "dr-grpo", "gspo"] = "sequence-mean"
+    """How tokens are averaged, or whose objective it is."""
+    kl_coef: float = 0.0
+    """Weight of the divergence from the starting model (β); above 0 that model is kept in memory too."""
+    importance: Literal["none", "token", "sequence"] = "none"
+    """Truncated importance sampling for the mismatch of the engines that generate and train, by ratios of tokens or
+    of sequences. Costs a pass over every batch."""
+    importance_cap: float = 2.0
+    """Largest weight of that."""
+    engine: Literal["torch", "deepspeed"] = "torch"
+    """Trains: torch in this process alone, or deepspeed in as many as torchrun or its own launcher started."""
+    zero_stage: Literal[0, 2, 3] = 2
+    """What DeepSpeed partitions among GPUs: 0 nothing, 2 gradients and optimizer state, 3 parameters as well."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    """What DeepSpeed keeps in the host's memory: nothing, the optimizer (ZeRO 2 and 3) or all (ZeRO 3)."""
+    tokens_per_forward: int = 16_384
+    """Tokens in one training pass, padding included; lower it when memory runs out, no result changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationOptions:
+    """How responses are generated."""
+
+    max_new_tokens: int = 16
+    """Longest response, in tokens."""
+    temperature: float = 1.0
+    """Of sampling, in training and evaluation."""
+    rollouts: str = "transformers"
+    """Generates: transformers, with the model that is trained; vllm, in this process; or URLs of vLLM servers,
+    separated by commas."""
+    vllm_memory: float = 0.3
+    """Share of the GPU's memory for vLLM in this process, its weights and its cache."""
+    vllm_sleep: Literal[0, 1] = 0
+    """While training, vLLM in this process keeps its memory (0), or moves its weights to the host (1)."""
+
+
+GROUPS: Mapping[str, type[Any]] = {
+    "run": RunOptions,
+    "method": MethodOptions,
+    "sampling": SamplingOptions,
+    "model": ModelOptions,
+    "optimizer": OptimizerOptions,
+    "generation": GenerationOptions,
+}
+"""Groups of options, as the command line and the file of a run show them."""
+
+MAY_CHANGE = frozenset(
+    {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device", "activation_checkpointing"}
+    | {"engine", "zero_stage", "offload", "tokens_per_forward", "rollouts", "vllm_memory", "vllm_sleep"}
+)
+"""Options that may differ when a run is resumed."""
+
+METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer")
+_AT_LEAST = {
+    **dict.fromkeys(("batch_size", "group_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
+    **dict.fromkeys(("eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints", "importance_cap"), 1),
+    **dict.fromkeys(("steps", "lora_rank", "kl_coef"), 0),
+}
+_KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a string", Path: "a path"}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TrainConfig(  # a dataclass takes its fields from the last base first
+    GenerationOptions, OptimizerOptions, ModelOptions, SamplingOptions, MethodOptions, RunOptions
+):
+    """Every option of a training run.
+
+    Raises:
+        ValueError: naming the option, what is expected and what was given; also for one that means nothing to the
+            method or the engines that were chosen.
+
+    >>> TrainConfig(steps=200, group_size=4)
+    TrainConfig(steps=200, group_size=4)
+    """
+
+    def __post_init__(self) -> None:
+        for name, hint in _hints().items():
+            object.__setattr__(self, name, _checked(name, getattr(self, name), hint))
+        for name, least in _AT_LEAST.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        self._check_engines()
+        takes = options_of(named_method(self.method))
+        for name in self.method_options:
+            if name not in takes:
+                raise ValueError(f"{name} is no option of the method {self.method!r}, which takes {sorted(takes)}")
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.changed.items())
+        return f"TrainConfig({given})"
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The options that differ from their defaults."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
+    @property
+    def method_options(self) -> dict[str, Any]:
+        """The options of the method that were given."""
+        return {name: value for name in METHOD_OPTIONS if (value := getattr(self, name)) is not None}
+
+    @property
+    def server_urls(self) -> list[str]:
+        """Of the vLLM servers that generate; none if something else does."""
+        urls = self.rollouts.split(",")
+        return urls if all(url.startswith(("http://", "https://")) for url in urls) else []
+
+    def _check_engines(self) -> None:
+        if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
+            raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {self.rollouts!r}")
+        if self.engine == "torch" and self.dtype != "float32":
+            raise ValueError("dtype bfloat16 needs engine deepspeed: small steps are lost on bfloat16 parameters")
+        self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
+        self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
+        self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
+        self._refuse_unless(self.model is None, "the tiny model", "start")
+
+    def _refuse_unless(self, is_used: bool, by: str, *names: str) -> None:
+        for name in names:
+            if not is_used and name in self.changed:
+                raise ValueError(f"{name} needs {by}, which is not chosen: got {name}={getattr(self, name)!r}")
+
+    @classmethod
+    def read(cls, file: str | Path) -> Self:
+        """The config in a YAML file, such as a run's `config.yaml`; what it leaves out has its default.
+
+        Raises:
+            ValueError: naming the file, and the option that is unknown or has a wrong value.
+        """
+        hints = _hints()
+        values: dict[str, Any] = {}
+        for name, value in read_yaml(file).items():
+            if name not in hints:
+                near = get_close_matches(str(name), hints, n=1)
+                known = f"did you mean {near[0]!r}?" if near else f"expected some of {list(hints)}"
+                raise ValueError(f"{file}: there is no option {name!r}: {known}")
+            values[name] = _number(value) if hints[name] in (float, float | None) else value
+        try:
+            return cls(**values)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+
+    def write(self, file: str | Path) -> None:
+        """Write every option to a YAML file that `read` reads back."""
+        import yaml
+
+        parts = []
+        for title, group in GROUPS.items():
+            values = {field.name: _plain(getattr(self, field.name)) for field in fields(group)}
+            text = yaml.safe_dump(values, sort_keys=False)  # in ASCII: PyYAML reads \x85 as a line's end
+            parts.append(f"# {title}: {(group.__doc__ or '').splitlines()[0]}\n{text}")
+        file = Path(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(file) as unfinished:  # a kill must not leave half a config
+            unfinished.write_text("\n".join(parts), encoding="utf-8")
+
+
+def read_yaml(file: str | Path) -> Mapping[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ValueError: if it holds anything else.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is no YAML: {error}") from error
+    if values is not None and not isinstance(values, Mapping):
+        raise ValueError(f"{file}: expected options like 'steps: 60', got {values!r:.80}")
+    return values or {}
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    hints = get_type_hints(TrainConfig)
+    return {field.name: hints[field.name] for field in fields(TrainConfig)}
+
+
+def _checked(name: str, value: Any, hint: Any) -> Any:
+    """The value as the type that the hint says, from one that means the same."""
+    if get_origin(hint) is UnionType or NoneType in get_args(hint):
+        if value is None:
+            return None
+        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    if get_origin(hint) is Literal:
+        if not any(value == choice and type(value) is type(choice) for choice in get_args(hint)):
+            raise ValueError(f"{name} must be one of {list(get_args(hint))}, got {value!r}")
+        return value
+    if get_origin(hint) is tuple:
+        parts = (value,) if isinstance(value, str | Path) else tuple(value) if isinstance(value, list | tuple) else ()
+        if not parts or not all(isinstance(part, str | Path) for part in parts):
+            raise ValueError(f"{name} must be a string, or at least one in a list, got {value!r}")
+        return tuple(map(str, parts))
+    if hint is float and isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if hint is int and isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, hint) and hint in (bool, str, Path):
+        return value
+    if hint in (str, Path) and isinstance(value, str | Path):
+        return hint(value)
+    raise ValueError(f"{name} must be {_KINDS[hint]}, got {value!r}")
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 takes 4e-4 for a string, since it has no point."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,221 @@
+"""What a person sees while a run goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from mtgrpo_env.agents.callbacks import TrainerCallback
+from mtgrpo_env.agents.llm.plan import memory_of
+from mtgrpo_env.agents.llm.warm_start import Lesson
+from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from mtgrpo_env.agents.trainer import Trainer
+
+
+class Display(TrainerCallback):
+    """A live panel on a terminal, a line for each evaluation elsewhere, and a table at the end.
+
+    Args:
+        console: where to; by default the standard output.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._lesson: _LessonProgress | None = None
+        self._run: _RunPanel | None = None
+
+    def on_lesson_step(self, trainer: Trainer, lesson: Lesson, step: int, loss: float) -> None:
+        if self._lesson is None:
+            self._lesson = _LessonProgress(self.console, lesson)
+        self._lesson.show(step, loss)
+        if step >= lesson.steps:
+            self._lesson.close()
+            self._lesson = None
+
+    def on_build(self, trainer: Trainer, source: str) -> None:
+        config, ranks = trainer.config, trainer.ranks.size
+        among = f" on {ranks} ranks" if ranks > 1 else ""
+        tasks = ", ".join(trainer.suite.names)
+        named = f"{config.method} on {tasks}; starting model {source}; run {trainer.folder}{among}"
+        self.console.print(named, soft_wrap=True)
+        self.console.print(memory_of(config, trainer.suite, source, ranks=ranks), soft_wrap=True)
+
+    def on_start(self, trainer: Trainer) -> None:
+        step, num_steps = trainer.agent.step, trainer.config.steps
+        if trainer.folder.newest_checkpoint:
+            done = step >= num_steps
+            self.console.print(f"all {num_steps} steps are done" if done else f"going on after step {step}")
+        self._run = _RunPanel(self.console, trainer.suite.names, step=step, num_steps=num_steps)
+
+    def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
+        assert self._run is not None
+        self._run.show_step(metrics)
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        assert self._run is not None
+        first = trainer.evaluation_of(trainer.history.of("evaluation")[0])
+        self._run.show_evaluation(trainer.agent.step, first, evaluation)
+
+    def on_end(self, trainer: Trainer) -> None:
+        self.close()
+        history, folder, step = trainer.history, trainer.folder, trainer.agent.step
+        first, latest = (trainer.evaluation_of(history.of("evaluation")[at]) for at in (0, -1))
+        self.console.print(result_table(trainer.suite.names, first, latest, rollouts=trainer.agent.rollouts))
+        lines = [f"figure {folder.figure}", f"scalars: tensorboard --logdir {folder.tensorboard}"]
+        lines.append(f"page: mtgrpo report {folder}")
+        if folder.newest_checkpoint:
+            lines.append(f"model  {folder.newest_checkpoint}")
+        best, checkpoint = history.best_evaluation(), folder.checkpoint(trainer.best_step)
+        if best and checkpoint.is_dir():
+            evaluation = trainer.evaluation_of(best)
+            lines.append(f"best   {checkpoint} (worst task {evaluation.worst:.1%}, average {evaluation.average:.1%})")
+        self.console.print("\n".join(lines), soft_wrap=True)
+        if step < trainer.config.steps:
+            self.console.print(
+                f"Stopped after step {step} of {trainer.config.steps}; nothing is lost. Run the same command to resume."
+            )
+
+    def close(self) -> None:
+        if self._lesson is not None:
+            self._lesson.close()
+        if self._run is not None:
+            self._run.close()
+
+
+class _LessonProgress:
+    """A bar on a terminal, ten lines elsewhere."""
+
+    def __init__(self, console: Console, lesson: Lesson) -> None:
+        self._title = f"warm start: {lesson.title}"
+        self._steps = lesson.steps
+        columns = (TextColumn(self._title), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task(self._title, total=lesson.steps, loss=float("nan"))
+        self._bar.start()
+
+    def show(self, step: int, loss: float) -> None:
+        """A step was taken."""
+        self._bar.update(self._task, completed=step, loss=loss)
+        if not self._bar.console.is_terminal and step % max(1, self._steps // 10) == 0:
+            self._bar.console.print(f"{self._title}: step {step} of {self._steps}, loss {loss:.3f}", soft_wrap=True)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.stop()
+
+
+class _RunPanel:
+    """Steps and accuracies of a run that goes on.
+
+    Args:
+        console: where to.
+        names: of the K tasks.
+        step: already done.
+        num_steps: to do in all.
+    """
+
+    def __init__(self, console: Console, names: Sequence[str], *, step: int, num_steps: int) -> None:
+        self.console = console
+        self.names = names
+        columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console)
+        self._bar = self._progress.add_task("train", total=num_steps, completed=step)
+        self._start: Evaluation | None = None
+        self._latest: Evaluation | None = None
+        self._report: TrainMetrics | None = None
+        self._rate = _Rate()
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
+        if console.is_terminal:
+            self._live.start()
+
+    def close(self) -> None:
+        """Remove the panel."""
+        self._live.stop()
+
+    def show_step(self, report: TrainMetrics) -> None:
+        """A training step was taken."""
+        self._report = report
+        self._rate.add(report.rollouts)
+        self._progress.update(self._bar, completed=report.step)
+
+    def show_evaluation(self, step: int, start: Evaluation, latest: Evaluation) -> None:
+        """The policy was evaluated."""
+        self._start, self._latest = start, latest
+        if not self.console.is_terminal:
+            accuracies = "  ".join(f"{n} {a:.3f}" for n, a in zip(self.names, latest.accuracies, strict=True))
+            self.console.print(
+                f"step {step:4d}  worst {latest.worst:.3f}  average {latest.average:.3f}  {accuracies}"
+                f"  {self._rate.per_second:.0f} rollouts/s",
+                soft_wrap=True,
+            )
+
+    def _panel(self) -> RenderableType:
+        parts: list[RenderableType] = [self._progress]
+        if self._latest is not None and self._start is not None:
+            parts.append(self._table(self._start, self._latest))
+        return Group(*parts)
+
+    def _table(self, start: Evaluation, latest: Evaluation) -> Table:
+        table = Table(caption=f"{self._rate.per_second:.0f} rollouts/s   worst task {latest.worst:.1%}")
+        for column in ("task", "held-out accuracy", "from", "weight", "target", "trained on", "no gradient"):
+            table.add_column(column, justify="left" if column == "task" else "right")
+        worst = int(np.argmin(latest.accuracies))
+        for k, name in enumerate(self.names):
+            accuracy = latest.accuracies[k]
+            cells = [name, f"{_bar(accuracy)} {accuracy:6.1%}", f"{start.accuracies[k]:.1%}"]
+            table.add_row(*cells, *self._batch_cells(k), style="bold yellow" if k == worst else None)
+        return table
+
+    def _batch_cells(self, k: int) -> list[str]:
+        report = self._report
+        if report is None:
+            return ["", "", "", ""]
+        filtered = f"{1 - report.accepted[k] / report.generated[k]:.0%}" if report.generated[k] else "-"
+        return [f"{report.probabilities[k]:.2f}", str(report.targets[k]), str(report.kept[k]), filtered]
+
+
+class _Rate:
+    """Rollouts per second of wall time since the first was added."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._rollouts = 0
+
+    def add(self, rollouts: int) -> None:
+        self._rollouts += rollouts
+
+    @property
+    def per_second(self) -> float:
+        return self._rollouts / max(time.perf_counter() - self._started, 1e-9)
+
+
+def _bar(share: float, width: int = 20) -> str:
+    full = round(share * width)
+    return "█" * full + "·" * (width - full)
+
+
+def result_table(names: Sequence[str], start: Evaluation, end: Evaluation, *, rollouts: int) -> Table:
+    """Start and end accuracy of every task, of the worst and on average."""
+    table = Table(title=f"Held-out accuracy, {int(end.counts.min())} problems per task, {rollouts:,} training rollouts")
+    for column in ("task", "start", "end", "change"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for name, before, after in zip(names, start.accuracies, end.accuracies, strict=True):
+        _add_row(table, name, before, after)
+    table.add_section()
+    _add_row(table, "worst task", start.worst, end.worst)
+    _add_row(table, "average", start.average, end.average)
+    return table
+
+
+def _add_row(table: Table, name: str, before: float, after: float) -> None:
+    table.add_row(name, f"{before:.1%}", f"{after:.1%}", f"{100 * (after - before):+.1f} points")

@@ -1,0 +1,262 @@
+"""What is built from a config: the method, the learner, and the engines that train and generate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PreTrainedModel
+
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.data import num_tokens
+from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, TrainEngine
+from mtgrpo_env.agents.llm.learner import LanguageModelLearner
+from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, ModelParameters, load_model, load_tokenizer
+from mtgrpo_env.agents.llm.prefix import checkpoint_activations, completion_log_probs, full_sequence_log_probs
+from mtgrpo_env.agents.llm.ranks_torch import TorchRanks, launched_ranks
+from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
+from mtgrpo_env.agents.llm.weight_sync import CheckedEngine, trainer_log_probs
+from mtgrpo_env.agents.llm.weights import WeightsOf, plain_weights
+from mtgrpo_env.agents.llm.zero.config import ZeroConfig
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.neural.losses import Objective, named_importance, named_objective
+from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
+from mtgrpo_env.agents.ranks import OneRank, Ranks
+from mtgrpo_env.agents.recipes import Method, RunFacts, make_method
+from mtgrpo_env.shares import GroupMeasure, absolute_advantage, count_groups
+from mtgrpo_env.suite import TaskSuite
+
+if TYPE_CHECKING:
+    from mtgrpo_env.agents.llm.learner import LogProbs
+
+SHARED_BY: Mapping[str, GroupMeasure] = {
+    "prompts": count_groups,
+    "tokens": num_tokens,
+    "advantages": absolute_advantage,
+}
+_TOLERANCES = {"float32": 1e-3, "bfloat16": 0.3}  # of log-probabilities of one model in two engines
+
+
+def build_agent(config: TrainConfig, suite: TaskSuite, source: str, ranks: Ranks | None = None) -> MTGRPOAgent:
+    """The agent that a config describes, at its first step; each rank has one.
+
+    Args:
+        config: of the run.
+        suite: text tasks.
+        source: the starting model, a folder or a hub id.
+        ranks: as `init_ranks` gave them; by default this process alone.
+    """
+    ranks = ranks or OneRank()
+    method = build_method(config, suite)
+    policy, engine = build_policy(
+        config,
+        source,
+        ranks=ranks,
+        probes=[opening.prompt for opening in map(suite.opening, suite.held_out(1)) if opening is not None],
+    )
+    learner = LanguageModelLearner(
+        policy,
+        engine,
+        objective=build_objective(config),
+        reference=_reference(config, source, str(policy.model.device)) if config.kl_coef else None,
+        num_minibatches=config.minibatches,
+        tokens_per_forward=config.tokens_per_forward,
+        log_probs=log_probs_of(config),
+        seed=config.seed,
+    )
+    return MTGRPOAgent(
+        suite,
+        policy,
+        learner,
+        method=method,
+        group_size=config.group_size,
+        share_by=SHARED_BY[config.share_by],
+        ranks=ranks,
+        seed=config.seed,
+    )
+
+
+def build_objective(config: TrainConfig) -> Objective:
+    """What the config's learner maximises; the clip of the method is added by the agent."""
+    objective = named_objective(config.loss, max_tokens=config.max_new_tokens, kl_coef=config.kl_coef)
+    return replace(objective, importance=named_importance(config.importance, config.importance_cap))
+
+
+def build_method(config: TrainConfig, suite: TaskSuite) -> Method:
+    """The method that a config names, for a suite.
+
+    Tasks of one kind, "zebra-easy" and "zebra-hard", are a family to the methods that train family by family.
+
+    Raises:
+        ValueError: if there is no such method, or it does not take an option that was given.
+    """
+    kinds = [name.partition("-")[0] for name in suite.names]
+    families = tuple(tuple(k for k, own in enumerate(kinds) if own == kind) for kind in dict.fromkeys(kinds))
+    facts = RunFacts(
+        suite.num_tasks,
+        config.batch_size,
+        config.seed,
+        num_steps=config.steps,
+        families=families,
+        policy_lr=config.lr,
+    )
+    return make_method(config.method, facts, **config.method_options)
+
+
+def device_of(config: TrainConfig) -> str:
+    """Of the torch engine; DeepSpeed finds its own."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+
+
+def zero_of(config: TrainConfig) -> ZeroConfig:
+    """How DeepSpeed partitions what it trains; also the precision of a model that plain torch trains."""
+    return ZeroConfig(
+        stage=config.zero_stage,
+        precision="bf16" if config.dtype == "bfloat16" else "fp32",
+        offload_optimizer=config.offload != "none",
+        offload_parameters=config.offload == "all",
+    )
+
+
+def log_probs_of(config: TrainConfig) -> LogProbs:
+    """How a model is run over completions in training: each prompt once, unless that would cost memory."""
+    # With partitioned parameters whole layers would be held between two passes.
+    is_partitioned = config.engine == "deepspeed" and config.zero_stage == 3
+    return full_sequence_log_probs if config.activation_checkpointing or is_partitioned else completion_log_probs
+
+
+def check_engines(config: TrainConfig) -> None:
+    """Refuse what cannot work among these processes, before anything is built.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    zero_of(config)  # refuses by itself
+    if config.engine == "torch" and launched_ranks() > 1:
+        raise ValueError(f"{launched_ranks()} processes need --engine deepspeed, got {config.engine!r}")
+
+
+def init_ranks(config: TrainConfig) -> Ranks:
+    """The processes that train together, once they have found each other."""
+    if config.engine == "torch":
+        return OneRank()
+    from mtgrpo_env.agents.llm.zero.process_group import join_process_group
+
+    join_process_group()
+    return TorchRanks()
+
+
+def leave_ranks(ranks: Ranks) -> None:
+    """Leave the process group at the end, without which torch complains."""
+    if isinstance(ranks, TorchRanks) and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def build_policy(
+    config: TrainConfig, source: str, *, ranks: Ranks, probes: Sequence[str]
+) -> tuple[LanguageModelPolicy, TrainEngine]:
+    """The policy that starts at a model, and the engine that trains it.
+
+    Args:
+        config: which engines.
+        source: folder or hub id.
+        ranks: as `init_ranks` gave them.
+        probes: prompts on which a vLLM engine is compared with the trainer after every update.
+    """
+    model = _model(config, source)
+    trained, weights_of = _trained(config, model)
+    trainer, parameters = _trainer(config, trained, weights_of)
+    tokenizer = load_tokenizer(source)
+    policy = LanguageModelPolicy(
+        model,
+        tokenizer,
+        decoding=Decoding(config.max_new_tokens, config.temperature),
+        parameters=parameters,
+        ranks=ranks,
+        seed=config.seed,
+    )
+    if config.rollouts != "transformers":
+        policy.engine = _checked_vllm(config, source, policy, probes)
+    elif config.engine == "deepspeed":
+        policy.engine = TransformersEngine(model, pad_id=policy.pad_id, eos_id=policy.eos_id, whole=trainer.gathered)
+    return policy, trainer
+
+
+def _reference(config: TrainConfig, source: str, device: str) -> PreTrainedModel:
+    """The starting model once more, whole and never trained."""
+    model = load_model(source, dtype=zero_of(config).dtype)
+    torch.nn.Module.to(model.requires_grad_(False), device)
+    return model
+
+
+def _model(config: TrainConfig, source: str) -> PreTrainedModel:
+    dtype = zero_of(config).dtype
+    if config.engine == "deepspeed":
+        from mtgrpo_env.agents.llm.train_deepspeed import partitioned_loading
+
+        with partitioned_loading(zero_of(config)):
+            model = load_model(source, dtype=dtype)
+    else:
+        model = load_model(source, dtype=dtype)
+    if config.activation_checkpointing:
+        checkpoint_activations(model)
+    return model
+
+
+def _trained(config: TrainConfig, model: PreTrainedModel) -> tuple[torch.nn.Module, WeightsOf]:
+    """The model, or the model around which adapters have been put: layer by layer, in the model itself."""
+    if config.lora_rank:
+        return with_lora(model, config.lora_rank, seed=config.seed), merged_weights
+    return model, plain_weights
+
+
+def _trainer(config: TrainConfig, model: torch.nn.Module, weights_of: WeightsOf) -> tuple[Any, Parameters]:
+    if config.engine == "torch":
+        model.to(device_of(config))
+        return TorchTrainEngine(model, lr=config.lr), ModelParameters(model, weights_of)
+    from mtgrpo_env.agents.llm.train_deepspeed import DeepSpeedTrainEngine
+
+    engine = DeepSpeedTrainEngine(model, zero_of(config), lr=config.lr, weights_of=weights_of)
+    return engine, engine
+
+
+def _checked_vllm(
+    config: TrainConfig, source: str, policy: LanguageModelPolicy, probes: Sequence[str]
+) -> RolloutEngine:
+    engine = _vllm_in_process(config, source, policy) if config.rollouts == "vllm" else _vllm_servers(config, policy)
+    return CheckedEngine(
+        engine,
+        partial(
+            trainer_log_probs,
+            policy.model,
+            temperature=policy.decoding.temperature,
+            pad_id=policy.pad_id,
+            log_probs=log_probs_of(config),
+        ),
+        [tuple(ids) for ids in policy.tokenizer(list(probes))["input_ids"]],
+        tolerance=_TOLERANCES[config.dtype],
+        decoding=Decoding(min(8, policy.decoding.max_new_tokens), policy.decoding.temperature),
+        ranks=policy.ranks,
+    )
+
+
+def _vllm_in_process(config: TrainConfig, source: str, policy: LanguageModelPolicy) -> RolloutEngine:
+    from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
+    from mtgrpo_env.agents.llm.serving.options import VLLMOptions
+
+    memory = VLLMOptions(model=source, dtype=config.dtype, memory_share=config.vllm_memory)
+    level = config.vllm_sleep
+    return VLLMRolloutEngine(memory, eos_id=policy.eos_id, sleep_level=level)  # pyright: ignore[reportArgumentType]
+
+
+def _vllm_servers(config: TrainConfig, policy: LanguageModelPolicy) -> RolloutEngine:
+    from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
+    from mtgrpo_env.agents.llm.serving.process import connected_server
+    from mtgrpo_env.agents.llm.serving.weights import server_weight_sync
+
+    servers = [connected_server(url) for url in config.server_urls]
+    return VLLMServerEngine(servers, eos_id=policy.eos_id, sync=server_weight_sync(servers), ranks=policy.ranks)

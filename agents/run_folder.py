@@ -1,0 +1,108 @@
+"""The folder of a training run: what lies where, which checkpoints there are, and whose run it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from mtgrpo_env.agents.config import MAY_CHANGE, TrainConfig, read_yaml
+from mtgrpo_env.files import clean_up_scratch, remove_folder
+
+_CHECKPOINT = re.compile(r"step-(\d{6,})")
+
+
+class RunFolder:
+    """The one owner of the file names of a run.
+
+    Args:
+        path: of the folder, which need not exist.
+
+    >>> RunFolder("runs/main").checkpoint(60).as_posix()
+    'runs/main/checkpoints/step-000060'
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.history = self.path / "history.jsonl"
+        self.samples = self.path / "samples.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self.figure = self.path / "progress.png"
+        self.checkpoints = self.path / "checkpoints"
+        self.log = self.path / "train.log"
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it holds a run's options and history."""
+        return self.config.is_file() and self.history.is_file()
+
+    def checkpoint(self, step: int) -> Path:
+        """Where the checkpoint of a step is kept."""
+        return self.checkpoints / f"step-{step:06d}"
+
+    @property
+    def steps(self) -> list[int]:
+        """Of the checkpoints, in order."""
+        folders = self.checkpoints.iterdir() if self.checkpoints.is_dir() else []
+        names = [_CHECKPOINT.fullmatch(path.name) for path in folders]
+        return sorted(int(name.group(1)) for name in names if name)
+
+    @property
+    def newest_checkpoint(self) -> Path | None:
+        """The checkpoint of the highest step, None if there is none."""
+        steps = self.steps
+        return self.checkpoint(steps[-1]) if steps else None
+
+    def prune_checkpoints(self, *, newest: int, also: Collection[int] = ()) -> None:
+        """Delete all checkpoints but the `newest` ones and those of the steps `also`.
+
+        Raises:
+            ValueError: if `newest` is below 1.
+        """
+        if newest < 1:
+            raise ValueError(f"newest must be at least 1, got {newest}")
+        for step in set(self.steps[:-newest]).difference(also):
+            remove_folder(self.checkpoint(step))
+
+    def clean_up_interrupted_saves(self) -> None:
+        """Undo what a killed process left half done among the checkpoints; for the one process that writes them."""
+        clean_up_scratch(self.checkpoints)
+
+    def read_options(self) -> Mapping[str, Any]:
+        """The run's options as they stand in its file, for reports: of any version, and of tasks that are gone."""
+        return read_yaml(self.config)
+
+    def refuse_another_run(self, config: TrainConfig, *, may_change: frozenset[str] = MAY_CHANGE) -> None:
+        """Make sure that a folder that holds a run holds this one; without a checkpoint there is nothing to lose.
+
+        Raises:
+            ValueError: naming the fields that differ.
+        """
+        if not self.config.is_file() or self.newest_checkpoint is None:
+            return
+        saved = TrainConfig.read(self.config)
+        if config.method.startswith("sequential"):
+            may_change -= {"steps"}  # they decide which task comes when
+        differing = [
+            f"{name} was {_shown(getattr(saved, name))}, is {_shown(getattr(config, name))}"
+            for name in (field.name for field in fields(TrainConfig))
+            if name not in may_change and getattr(saved, name) != getattr(config, name)
+        ]
+        if differing:
+            raise ValueError(f"{self} holds another run ({'; '.join(differing)}): choose another folder")
+
+
+def _shown(value: object) -> str:
+    return repr(str(value) if isinstance(value, Path) else value)

@@ -1,0 +1,286 @@
+"""Post-training a language model on several tasks, from a starting model to checkpoints and reports.
+
+trainer = Trainer("Qwen/Qwen2.5-0.5B-Instruct", tasks=["countdown-easy", "zebra-easy"], out="runs/q")
+trainer.train()                # resumes if the folder holds this run
+print(trainer.evaluate())      # a table, worst task first
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from safetensors import SafetensorError
+
+from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.display import Display
+from mtgrpo_env.agents.llm.build import build_agent, build_method, check_engines, init_ranks, leave_ranks
+from mtgrpo_env.agents.llm.engines import RolloutEngineError
+from mtgrpo_env.agents.llm.warm_start import Lesson, warm_start_for, warm_started_model
+from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, first_before_others
+from mtgrpo_env.agents.reports.history import Record, RunHistory
+from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.agents.stop_request import StopRequest
+from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.named_tasks import TaskSpec, read_tasks
+from mtgrpo_env.suite import Task, TaskError, TaskSuite
+from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.types import Group, Problem
+
+_FAILURES = (TaskError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
+
+
+class TrainingError(RuntimeError):
+    """A run failed; says at which step, why, and which checkpoint is the newest."""
+
+
+class SaveError(Exception):
+    """A checkpoint could not be written; the older ones are as they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """How training ended.
+
+    Attributes:
+        step: the last one done.
+        num_steps: of the whole run.
+        exit_code: of the process: 0 if done or stopped by SIGTERM, 130 if interrupted.
+    """
+
+    step: int
+    num_steps: int
+    exit_code: int
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self.num_steps
+
+
+class Trainer:
+    """Trains a language model; resumes the run that its folder holds.
+
+    Of several ranks all train, evaluate and save together; the first alone writes reports.
+
+    Args:
+        model: starting model, a folder or a hub id; by default the config's, which is a tiny one made on first use.
+        tasks: by name, as classes, as tasks, or a suite; by default the config's.
+        out: folder of the run; by default the config's.
+        config: all other options.
+        callbacks: watch the run; by default they write the reports of its folder and show its progress.
+
+    Raises:
+        ValueError: naming an option that cannot be used with the tasks or the model.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        tasks: TaskSpec | Iterable[TaskSpec] | TaskSuite | None = None,
+        out: str | Path | None = None,
+        config: TrainConfig | None = None,
+        callbacks: Sequence[TrainerCallback] | None = None,
+    ) -> None:
+        config = config or TrainConfig()
+        if tasks is not None and not isinstance(tasks, TaskSuite):
+            tasks = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str) else [tasks]
+        given: dict[str, Any] = {"model": model and str(model), "out": out and Path(out)}
+        if tasks is not None:
+            given["tasks"] = _names_of(tasks)
+        self.config = replace(config, **{name: value for name, value in given.items() if value is not None})
+        check_engines(self.config)
+        self.suite = read_tasks(self.config.tasks if tasks is None else tasks, seed=self.config.seed)
+        self.folder = RunFolder(self.config.out)
+        self.callbacks = [*report_callbacks(), Display()] if callbacks is None else list(callbacks)
+        self.ranks: Ranks = OneRank()
+        self._agent: MTGRPOAgent | None = None
+        self._history: RunHistory | None = None
+        self._problems: list[Problem] | None = None
+        self._saved_step = -1
+        self._check()
+
+    def __repr__(self) -> str:
+        return f"Trainer({self.config.model!r}, tasks={list(self.suite.names)}, out={str(self.folder)!r})"
+
+    @property
+    def agent(self) -> MTGRPOAgent:
+        """At the run's newest checkpoint, or at its first step; built on first use.
+
+        Raises:
+            ValueError: if the folder holds another run.
+        """
+        if self._agent is None:
+            self._agent = self._built()
+        return self._agent
+
+    @property
+    def history(self) -> RunHistory:
+        """Steps and evaluations of the run so far."""
+        if self._history is None:
+            last_step = self.agent.step if self.folder.newest_checkpoint else -1
+            with first_before_others(self.ranks) as is_first:
+                if is_first:
+                    self.config.write(self.folder.config)
+                self._history = RunHistory(self.folder.history, last_step=last_step, writes=is_first)
+        return self._history
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Held out for evaluation."""
+        if self._problems is None:
+            self._problems = self.suite.held_out(self.config.eval_problems)
+        return self._problems
+
+    @property
+    def best_step(self) -> int:
+        """The step whose worst task was best; 0 before any was evaluated."""
+        best = self.history.best_evaluation()
+        return best["step"] if best else 0
+
+    def train(self) -> TrainResult:
+        """Train to the last step, or until SIGINT or SIGTERM: then this step is finished and saved.
+
+        Raises:
+            TrainingError: if a step, an evaluation or a checkpoint failed.
+            KeyboardInterrupt: at a second signal.
+        """
+        _ = self.agent, self.history
+        self._saved_step = self.agent.step
+        try:
+            with ExitStack() as stack:
+                for callback in self._active:
+                    stack.callback(callback.close)
+                    callback.on_start(self)
+                with StopRequest(self.ranks) as stop:
+                    self._take_steps(stop)
+                for callback in self._active:
+                    callback.on_end(self)
+        except SaveError as error:
+            self._fail(str(error), error)
+        except _FAILURES as error:
+            self._fail(f"step {self.agent.step + 1} failed: {error}", error)
+        is_finished = self.agent.step >= self.config.steps
+        return TrainResult(self.agent.step, self.config.steps, 0 if is_finished else stop.exit_code)
+
+    def evaluate(self, problems: Sequence[Problem] | None = None) -> Evaluation:
+        """Accuracy of every task on held-out problems, by default those of the run's evaluations."""
+        return self.agent.evaluate(self.problems if problems is None else problems)
+
+    def evaluation_of(self, record: Record) -> Evaluation:
+        """An evaluation of the history."""
+        accuracies, zeros = np.array(record["accuracies"], dtype=float), np.zeros(self.suite.num_tasks, dtype=np.int64)
+        return Evaluation(self.suite.names, accuracies, np.array(record["counts"]), zeros)
+
+    def close(self) -> None:
+        """Close the envs, and leave the other ranks."""
+        self.suite.close()
+        leave_ranks(self.ranks)
+
+    @property
+    def _active(self) -> list[TrainerCallback]:
+        return self.callbacks if self.ranks.rank == 0 else []
+
+    def _check(self) -> None:
+        for k, name in enumerate(self.suite.names):
+            if not isinstance(env := self.suite.envs(k, 1)[0].unwrapped, TextEnv):
+                raise ValueError(f"a language model needs text tasks, got {name!r}, a {type(env).__name__}")
+        if self.config.batch_size < (least := self.suite.num_tasks):
+            raise ValueError(f"batch_size must be at least the number of tasks, {least}, got {self.config.batch_size}")
+        build_method(self.config, self.suite)  # refuses by itself
+
+    def _built(self) -> MTGRPOAgent:
+        self.ranks = init_ranks(self.config)
+        with first_before_others(self.ranks) as is_first:
+            if is_first:
+                self.folder.clean_up_interrupted_saves()
+            self.folder.refuse_another_run(self.config)
+            source = self.config.model or str(self._warm_started())
+        for callback in self._active:
+            callback.on_build(self, source)
+        agent = build_agent(self.config, self.suite, source, self.ranks)
+        if checkpoint := self.folder.newest_checkpoint:
+            agent.restore(checkpoint)
+        return agent
+
+    def _warm_started(self) -> Path:
+        def on_step(lesson: Lesson, step: int, loss: float) -> None:
+            for callback in self._active:
+                callback.on_lesson_step(self, lesson, step, loss)
+
+        names, config = self.suite.names, self.config
+        warm_start = warm_start_for(names, config.start)
+        return warm_started_model(config.out.parent, self.suite, warm_start, seed=config.seed, on_step=on_step)
+
+    def _take_steps(self, stop: StopRequest) -> None:
+        try:
+            if not self.history.of("evaluation"):
+                self._evaluate()
+            while self.agent.step < self.config.steps and not stop.is_agreed():
+                self._step()
+            self._save_unless_saved()
+        except TaskError:
+            self._save_unless_saved()  # one written right after the step is better: its streams have not moved on
+            raise
+
+    def _step(self) -> None:
+        metrics = self.agent.train_step()
+        self.history.add_step(metrics)
+        for callback in self._active:
+            callback.on_step(self, metrics)
+        if metrics.step >= self.config.steps or metrics.step % self.config.eval_every == 0:
+            self._evaluate()
+        if metrics.step % self.config.checkpoint_every == 0 or metrics.step == self.best_step:
+            self._save()
+
+    def _evaluate(self) -> None:
+        def on_group(group: Group) -> None:
+            for callback in self._active:
+                callback.on_group(self, group)
+
+        evaluation = self.agent.evaluate(self.problems, on_group=on_group)
+        self.history.add_evaluation(self.agent.step, self.agent.rollouts, evaluation)
+        for callback in self._active:
+            callback.on_evaluation(self, evaluation)
+
+    def _save_unless_saved(self) -> None:
+        if self._saved_step != self.agent.step:
+            self._save()
+
+    def _save(self) -> None:
+        checkpoint = self.folder.checkpoint(self.agent.step)
+        try:
+            self.agent.save(checkpoint)
+            if self.ranks.rank == 0:
+                self.folder.prune_checkpoints(newest=self.config.keep_checkpoints, also={self.best_step})
+        except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is all three, by who writes
+            free = shutil.disk_usage(self.folder).free
+            raise SaveError(f"could not save {checkpoint}, with {free / 1e9:.1f} GB free: {error}") from error
+        self._saved_step = self.agent.step
+        for callback in self._active:
+            callback.on_save(self, checkpoint)
+
+    def _fail(self, what: str, error: Exception) -> NoReturn:
+        newest = self.folder.newest_checkpoint
+        kept = f"The newest checkpoint is {newest}." if newest else "There is no checkpoint yet."
+        raise TrainingError(f"{what}\n{kept}") from error
+
+
+def _names_of(tasks: Sequence[TaskSpec] | TaskSuite) -> tuple[str, ...]:
+    """What a run's options record of its tasks, by which another run is told from it."""
+    return tasks.names if isinstance(tasks, TaskSuite) else tuple(map(_name_of, tasks))
+
+
+def _name_of(task: TaskSpec) -> str:
+    if isinstance(task, Task):
+        return task.name
+    return f"{task.__module__}:{task.__qualname__}" if isinstance(task, type) else task

@@ -1,0 +1,72 @@
+"""How agents respond when they are benchmarked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointOptions:
+    """How a model behind an endpoint is called."""
+
+    concurrency: int = 16
+    """Requests to an endpoint that are under way at a time, at the most."""
+    retries: int = 8
+    """Of a request to an endpoint that fails for a while: time-outs, 429, 5xx, cut connections, broken answers."""
+    patience: float = 300.0
+    """Seconds until such a request is given up and tried again."""
+    request: str = "{}"
+    """JSON fields for every request; null leaves one out: '{"max_tokens": null, "max_completion_tokens": 4096}'."""
+    cache: Path = Path("runs/replies.sqlite")
+    """File in which the replies of endpoints are kept: a prompt that was answered before, by a run that was cut off
+    say, is not sent again."""
+
+    def check(self) -> None:
+        """Refuse what cannot work, before anything is built.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        _check_at_least_1(self, "concurrency")
+        if self.retries < 0:
+            raise ValueError(f"retries must not be negative, got {self.retries}")
+        if self.patience <= 0:
+            raise ValueError(f"patience must be above 0, got {self.patience}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentOptions(EndpointOptions):
+    """How agents respond."""
+
+    rollouts: int = 1
+    """Rollouts of each problem (n of avg@n, and the largest k of pass@k)."""
+    max_new_tokens: int = 1024
+    """Longest response of a language model, in tokens; a checkpoint's is cut to what its context leaves."""
+    temperature: float = 1.0
+    """Of a language model's sampling; 0 takes the likeliest token."""
+    device: str = "cpu"
+    """Where a checkpoint runs; vLLM knows its own."""
+    vllm_memory: float = 0.9
+    """Share of the GPU's memory for vLLM."""
+    seed: int = 0
+    """Of problems, guesses and sampling."""
+
+    def with_endpoint(self, endpoint: EndpointOptions) -> AgentOptions:
+        """The same, with the options of an endpoint."""
+        return replace(self, **{field.name: getattr(endpoint, field.name) for field in fields(EndpointOptions)})
+
+    def check(self) -> None:
+        """Refuse what cannot work, before anything is built.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        _check_at_least_1(self, "rollouts", "max_new_tokens")
+        super().check()
+
+
+def _check_at_least_1(options: EndpointOptions, *names: str) -> None:
+    for name in names:
+        if getattr(options, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(options, name)}")

@@ -1,0 +1,242 @@
+"""Agents side by side on suites of tasks: the library behind `mtgrpo evaluate`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, TypeVar
+
+from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage
+from mtgrpo_env.agents.reports.scores_table import Cell
+from mtgrpo_env.envs.answers import Extraction
+from mtgrpo_env.envs.responses import response_rows
+from mtgrpo_env.experiments.agent_options import AgentOptions, EndpointOptions
+from mtgrpo_env.experiments.benchmark_agents import Agent, AgentSpec, Unplayable, make_agent, spec_name
+from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
+from mtgrpo_env.named_tasks import TaskSpec, read_tasks
+from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task import Task
+from mtgrpo_env.task_registry import ROW_FILES
+from mtgrpo_env.types import Group
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_NAME = 60
+
+SuiteSpec = TaskSpec | Path | TaskSuite | ProblemSet
+"""What `read_tasks` reads, of which held-out problems are played; a file of rows, which are all played; or problems."""
+
+T = TypeVar("T")
+
+
+class BenchmarkCallback:
+    """Follows a benchmark; every method may be left as it is."""
+
+    def on_start(self, agent: str, problem_set: ProblemSet) -> None:
+        """An agent begins with a problem set."""
+
+    def on_response(self) -> None:
+        """A language model gave a response."""
+
+    def on_problem(self) -> None:
+        """All rollouts of a problem are done."""
+
+    def on_skip(self, skipped: Skipped) -> None:
+        """An agent cannot play a problem set."""
+
+    def on_cell(self, cell: Cell) -> None:
+        """An agent has played a problem set."""
+
+
+def benchmark(
+    agents: AgentSpec | Sequence[AgentSpec] | Mapping[str, AgentSpec],
+    suites: SuiteSpec | Sequence[SuiteSpec] | Mapping[str, SuiteSpec] = "mini",
+    *,
+    problems: int = 300,
+    rollouts: int = 1,
+    seed: int = 0,
+    max_new_tokens: int = 1024,
+    temperature: float = 1.0,
+    device: str = "cpu",
+    vllm_memory: float = 0.9,
+    endpoint: EndpointOptions | None = None,
+    extraction: Extraction = "last-box",
+    save: Path | str | None = None,
+    out: Path | str | None = None,
+    callback: BenchmarkCallback | None = None,
+    command: str = "",
+) -> Benchmark:
+    """Let every agent play held-out problems of every suite, and score each task.
+
+    Args:
+        agents: one or several, by name as in `named_agent`, as a policy, or as what makes a policy for a suite; a
+            mapping gives them names of its own.
+        suites: one or several, likewise: what `read_tasks` reads, such as "easy", "gym:Taxi-v4" or a class of one's
+            own; a file of rows; a `TaskSuite`; or a `ProblemSet`.
+        problems: held-out problems of each task of a suite.
+        rollouts: of each problem (n of avg@n, and the largest k of pass@k).
+        seed: of problems, guesses and sampling.
+        max_new_tokens: longest response of a language model.
+        temperature: of its sampling.
+        device: where a checkpoint runs.
+        vllm_memory: share of the GPU's memory for vLLM.
+        endpoint: how a model behind an endpoint is called.
+        extraction: how the answer is found in a response.
+        save: a .jsonl file for every rollout, as `mtgrpo score` reads it.
+        out: a folder for the report, written anew after each agent and suite.
+        callback: follows the progress.
+        command: what made it, for the report; by default this call.
+
+    Raises:
+        ValueError: if there is no such agent or suite, or an option cannot work.
+
+    >>> print(benchmark(["oracle", "random"], "arc-mini", problems=3))  # doctest: +ELLIPSIS
+    arc-mini, problem set ..., accuracy in per cent
+    ...
+    """
+    options = AgentOptions(
+        rollouts=rollouts,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        device=device,
+        vllm_memory=vllm_memory,
+        seed=seed,
+    ).with_endpoint(endpoint or EndpointOptions())
+    options.check()
+    if problems < 1:
+        raise ValueError(f"problems must be at least 1, got {problems}")
+    if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)  # or a mistake would show when all has been played
+    agent_specs, suite_specs = _named(agents, spec_name), _named(suites, _suite_name)
+    if not (agent_specs and suite_specs):
+        raise ValueError(f"expected at least one agent and one suite, got {[*agent_specs]} and {[*suite_specs]}")
+    players = {name: make_agent(spec, options) for name, spec in agent_specs.items()}
+    problem_sets = [
+        _problem_set(name, spec, count=problems, seed=seed, extraction=extraction) for name, spec in suite_specs.items()
+    ]
+    sizes = f"problems={problems}, rollouts={rollouts}, seed={seed}"
+    result = Benchmark(command or f"benchmark({[*agent_specs]}, {[*suite_specs]}, {sizes})")
+    order = [*suite_specs]
+    callback = callback or BenchmarkCallback()
+    with ExitStack() as stack:
+        saved = None if save is None else stack.enter_context(Path(save).open("w", encoding="utf-8"))
+        for cell in _play_all(players, problem_sets, rollouts, saved, callback):
+            if isinstance(cell, Skipped):
+                result = replace(result, skipped=(*result.skipped, cell))
+                callback.on_skip(cell)
+                continue
+            cells = sorted([*result.cells, cell], key=lambda cell: order.index(cell.suite))
+            result = replace(result, cells=tuple(cells))
+            callback.on_cell(cell)
+            if out is not None:  # after each: a run that is cut off leaves what it has
+                result.write(out)
+    return result
+
+
+def _play_all(
+    agents: dict[str, Agent],
+    problem_sets: Sequence[ProblemSet],
+    rollouts: int,
+    saved: IO[str] | None,
+    callback: BenchmarkCallback,
+) -> Iterator[Cell | Skipped]:
+    """Every agent on every problem set that it can play; an agent is let go of when it has played."""
+    for name in list(agents):
+        agent = agents.pop(name)
+        for problem_set in problem_sets:
+            callback.on_start(name, problem_set)
+            try:
+                played = _Player(name, agent, problem_set, saved, callback).play(rollouts)
+            except Unplayable as error:
+                played = Skipped(name, problem_set.name, str(error))
+            yield played
+
+
+class _Player:
+    """An agent on a problem set."""
+
+    def __init__(
+        self, name: str, agent: Agent, problem_set: ProblemSet, saved: IO[str] | None, callback: BenchmarkCallback
+    ) -> None:
+        self._name, self._agent, self._problem_set, self._saved = name, agent, problem_set, saved
+        self._scorer = Scorer(problem_set.suite.names)
+        self._callback = callback
+        self._generates = False
+        self._rollouts_differ = False
+
+    def play(self, rollouts: int) -> Cell:
+        started = time.perf_counter()
+        self._agent.play(self._problem_set, self._add, self._callback.on_response)
+        seconds = time.perf_counter() - started
+        if rollouts > 1 and self._generates and not self._rollouts_differ:
+            _LOG.warning(
+                "%s gave the same response in all %d rollouts of every problem: avg@n and pass@k are those of one. "
+                "Does it draw tokens at all?",
+                self._name,
+                rollouts,
+            )
+        problem_set, scores = self._problem_set, self._scorer.scores()
+        fingerprint, levels = problem_set.fingerprint(), problem_set.levels()
+        return Cell(self._name, problem_set.name, fingerprint, rollouts, seconds, scores, levels)
+
+    def _add(self, group: Group) -> None:
+        extras = (step.extras for rollout in group.rollouts for step in rollout.steps)
+        usage: list[TokenUsage] = [one for extra in extras if (one := self._agent.usage(extra)) is not None]
+        self._scorer.add(group, usage)
+        if usage:
+            self._generates = True
+            self._rollouts_differ |= len({tuple(step.action for step in one.steps) for one in group.rollouts}) > 1
+        if self._saved is not None:
+            self._save(group, self._saved)
+        self._callback.on_problem()
+
+    def _save(self, group: Group, file: IO[str]) -> None:
+        about = {"agent": self._name, "suite": self._problem_set.name}
+        try:
+            rows = list(response_rows(self._problem_set.suite, group))
+        except ValueError as error:
+            _LOG.warning("%s: %s", self._problem_set.name, error)
+            self._saved = None
+            return
+        file.writelines(json.dumps({**about, **row}) + "\n" for row in rows)
+
+
+def _problem_set(name: str, spec: SuiteSpec, *, count: int, seed: int, extraction: Extraction) -> ProblemSet:
+    if isinstance(spec, ProblemSet):
+        return replace(spec, name=name)
+    if isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(ROW_FILES)):
+        return replace(rows_problem_set(Path(spec), extraction=extraction), name=name)
+    suite = read_tasks(spec, seed=seed, extraction=extraction)
+    judged_by = "" if isinstance(spec, TaskSuite) else extraction
+    return ProblemSet(name, suite, tuple(suite.held_out(count)), judged_by=judged_by)
+
+
+def _suite_name(spec: SuiteSpec) -> str:
+    if isinstance(spec, TaskSuite):
+        names = ",".join(spec.names)
+        return names if len(names) <= _LONGEST_NAME else f"{spec.names[0]} and {spec.num_tasks - 1} more"
+    if isinstance(spec, ProblemSet | Task):
+        return spec.name
+    return spec.__name__ if isinstance(spec, type) else str(spec)
+
+
+def _named(specs: T | Sequence[T] | Mapping[str, T], name_of: Callable[[T], str]) -> dict[str, T]:
+    """Each under a name of its own; what is given twice is there once."""
+    if isinstance(specs, Mapping):
+        return dict(specs)
+    many: Sequence[T] = specs if isinstance(specs, Sequence) and not isinstance(specs, str) else [specs]  # pyright: ignore[reportAssignmentType]
+    named: dict[str, T] = {}
+    for spec in many:
+        if any(spec is other or (isinstance(spec, str | Path) and spec == other) for other in named.values()):
+            continue
+        name, count = name_of(spec), 1
+        while name in named:
+            count += 1
+            name = f"{name_of(spec)} ({count})"
+        named[name] = spec
+    return named

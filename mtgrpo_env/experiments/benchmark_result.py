@@ -1,0 +1,91 @@
+"""What a benchmark found: as text, as JSON, as Markdown, and as the files of a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtgrpo_env.agents.checkpoints import atomic_file
+from mtgrpo_env.agents.reports.markdown import percent
+from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
+from mtgrpo_env.metrics import average
+
+REPORT, _JSON, _FIGURE = "benchmark.md", "benchmark.json", "benchmark.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An agent that cannot play a problem set.
+
+    Attributes:
+        agent: its name.
+        suite: name of the problem set.
+        reason: why.
+    """
+
+    agent: str
+    suite: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Agents side by side on problem sets; printed as a table for each suite, the worst task first.
+
+    Attributes:
+        command: what to type for the same result.
+        cells: an agent on a problem set each, suite by suite.
+        skipped: what could not be played.
+    """
+
+    command: str
+    cells: tuple[Cell, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+    def __str__(self) -> str:
+        suites = dict.fromkeys(cell.suite for cell in self.cells)
+        parts = ["\n".join(_suite_lines([cell for cell in self.cells if cell.suite == suite])) for suite in suites]
+        parts += [f"{one.agent}: {one.reason}" for one in self.skipped]
+        return "\n\n".join(parts) or "nothing was played"
+
+    def to_json(self) -> dict[str, Any]:
+        """The command and every cell as values that JSON knows; shares lie in 0..1, what is unknown is None."""
+        return {"command": self.command, "cells": [cell_json(cell) for cell in self.cells]}
+
+    def markdown(self, *, figure: str = "") -> str:
+        """A report; `figure` is the address of a picture to show in it."""
+        return benchmark_markdown(self.cells, command=self.command, figure=figure)
+
+    def write(self, folder: Path | str) -> None:
+        """Write benchmark.json, benchmark.md and benchmark.png; needs matplotlib."""
+        from mtgrpo_env.agents.reports.figure_scores import draw_scores
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_file(folder / _JSON) as file:
+            file.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False))
+        with atomic_file(folder / REPORT) as file:
+            file.write_text(self.markdown(figure=_FIGURE))
+        draw_scores(self.cells, folder / _FIGURE)
+
+
+def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
+    """A table of a suite: a column for each agent; the worst task, the average, and every task, the worst first."""
+    yield f"{cells[0].suite}, problem set {cells[0].fingerprint}, accuracy in per cent"
+    accuracies = [{task.task: task.accuracy for task in cell.scores.tasks} for cell in cells]
+    tasks = dict.fromkeys(name for of_agent in accuracies for name in of_agent)
+    means = {name: average([of_agent[name].mean for of_agent in accuracies if name in of_agent]) for name in tasks}
+    rows = [
+        ["", *(cell.agent for cell in cells)],
+        ["worst task", *(percent(cell.scores.worst) for cell in cells)],
+        ["average", *(percent(cell.scores.average) for cell in cells)],
+    ]
+    for name in sorted(tasks, key=lambda name: (means[name] == means[name], means[name])):  # NaN first
+        rows.append([name, *(percent(of_agent[name]) if name in of_agent else "-" for of_agent in accuracies)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells_of_row = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
+        yield "  ".join([row[0].ljust(widths[0]), *cells_of_row])

@@ -1,0 +1,68 @@
+"""Pages of runs and comparisons by their folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mtgrpo_env.agents.reports.comparison import Comparison
+from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
+from mtgrpo_env.agents.reports.samples import StoredSample
+from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.envs.rows import task_type
+from mtgrpo_env.named_tasks import read_tasks
+
+_COMPARISON = "compare.json"
+
+
+def page_content(folders: Sequence[Path], *, thresholds: Sequence[float]) -> PageContent:
+    """What a page shows of a run, of several, whose seeds are averaged, or of one comparison.
+
+    Args:
+        folders: of runs of the same tasks, or of the comparison; one that is named twice is shown once.
+        thresholds: worst-task accuracies whose cost is shown; a comparison has its own.
+
+    Raises:
+        ValueError: if the folders hold anything else.
+    """
+    if not folders:
+        raise ValueError("expected the folder of a run, of several, or of a comparison, got none")
+    named: dict[Path, Path] = {}
+    for folder in folders:
+        named.setdefault(folder.resolve(), folder)
+    runs = list(named.values())
+    comparisons = [folder for folder in runs if (folder / _COMPARISON).is_file()]
+    if not comparisons:
+        read = [read_run(folder, _task_names) for folder in runs]
+        return content_of_runs(read, thresholds=tuple(thresholds), answer_of=_answer)
+    if len(runs) > 1:
+        raise ValueError(f"{comparisons[0]} is a comparison, which has a page to itself: got {len(runs)} folders")
+    return content_of_comparison(_comparison(comparisons[0]))
+
+
+def _comparison(folder: Path) -> Comparison:
+    try:
+        return Comparison.load(folder)
+    except (TypeError, KeyError) as error:
+        raise ValueError(
+            f"{folder} was made by another version ({error}): the same mtgrpo compare command writes it again"
+        ) from error
+
+
+def _task_names(run: RunFolder, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of a run's tasks; they are in its checkpoints, as files of rows may have gone."""
+    if checkpoint := run.newest_checkpoint:
+        return tuple(json.loads((checkpoint / "agent.json").read_text())["hyperparameters"]["tasks"])
+    return read_tasks(tuple(config["tasks"])).names
+
+
+def _answer(sample: StoredSample) -> str | None:
+    """A response that is right, if the task finds one."""
+    try:
+        env_type = task_type(str(sample.row.get("task")), "sample")
+        task = env_type(*(level for level in env_type.LEVELS if level == sample.row.get("level")))
+        return task.oracle(task.from_ground_truth(sample.row["ground_truth"], sample.prompt))
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,169 @@
+"""A run's options: what is refused, and that a file of them is read back as it was."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtgrpo_env.agents import config as options
+from mtgrpo_env.agents.config import GROUPS, TrainConfig
+
+TEXTS = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1)
+NUMBERS = st.floats(1e-12, 1e6, allow_subnormal=False)
+
+
+def configs() -> st.SearchStrategy[TrainConfig]:
+    """Configs whose every kind of option is drawn."""
+    counts = st.integers(1, 10**9)
+    free = st.fixed_dictionaries(
+        {},
+        optional={
+            "out": TEXTS.map(Path),
+            "tasks": st.lists(TEXTS, min_size=1, max_size=3).map(tuple),
+            "model": st.none() | TEXTS,
+            "device": TEXTS,
+            "lr": NUMBERS,
+            "share_by": st.sampled_from(["prompts", "tokens", "advantages"]),
+            "steps": counts,
+            "seed": st.integers(),
+            "group_size": counts,
+            "activation_checkpointing": st.booleans(),
+        },
+    )
+    engines = st.sampled_from(
+        [
+            {},
+            {"engine": "deepspeed", "zero_stage": 3, "offload": "all", "dtype": "bfloat16"},
+            {"rollouts": "vllm", "vllm_memory": 0.9, "vllm_sleep": 1},
+            {"importance": "token", "importance_cap": 3.5},
+        ]
+    )
+    methods = st.sampled_from(
+        [
+            {},
+            {"method": "dapo"},
+            {"method": "quota-mt-grpo", "tolerance": 0.05},
+            {"method": "mt-grpo-0.9@released", "weight_lr": 4},
+            {"method": "quota-iwu", "weight_optimizer": "gradient-descent", "reward_coef": 1e-7},
+        ]
+    )
+    return st.tuples(free, engines, methods).map(lambda drawn: TrainConfig(**{**drawn[0], **drawn[1], **drawn[2]}))
+
+
+@settings(deadline=None, derandomize=True)
+@given(config=configs())
+def test_what_is_written_is_read_back(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.mktemp("config") / "config.yaml"
+    config.write(file)
+    assert TrainConfig.read(file) == config
+
+
+def test_every_option_is_in_one_group_documented_and_shown_if_changed() -> None:
+    names = [field.name for group in GROUPS.values() for field in fields(group)]
+    assert names == [field.name for field in fields(TrainConfig)]
+    source = Path(options.__file__).read_text()
+    for name in names:
+        line = next(line for line in source.splitlines() if line.startswith(f"    {name}: "))
+        assert source[source.index(line) + len(line) :].lstrip().startswith('"""'), f"{name} is not documented"
+    assert repr(TrainConfig(steps=200, lr=1e-3)) == "TrainConfig(steps=200, lr=0.001)"
+
+
+def test_a_file_has_its_groups_as_comments_and_says_every_option(tmp_path: Path) -> None:
+    TrainConfig().write(tmp_path / "a.yaml")
+    text = (tmp_path / "a.yaml").read_text()
+    assert [line.split(":")[0][2:] for line in text.splitlines() if line.startswith("#")] == list(GROUPS)
+    assert all(f"\n{field.name}:" in text for field in fields(TrainConfig))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lr: 4e-4", {"lr": 4e-4}),
+        ("lr: 1", {"lr": 1.0}),
+        ("tasks: mini-nine", {"tasks": ("mini-nine",)}),
+        ("tasks: [zebra-easy, 'my.module:Task']\nsteps: 3", {"tasks": ("zebra-easy", "my.module:Task"), "steps": 3}),
+        ("", {}),
+    ],
+)
+def test_a_file_may_be_written_by_hand(tmp_path: Path, text: str, expected: dict[str, Any]) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    assert TrainConfig.read(file) == TrainConfig(**expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("stepz: 3", "there is no option 'stepz': did you mean 'steps'?"),
+        ("preset: paper", "there is no option 'preset'"),
+        ("steps: many", "steps must be an integer, got 'many'"),
+        ("steps: 3.0", "steps must be an integer, got 3.0"),
+        ("steps: true", "steps must be an integer, got True"),
+        ("lr: fast", "lr must be a finite number, got 'fast'"),
+        ("lr: .nan", "lr must be a finite number, got nan"),
+        ("model: 7", "model must be a string, got 7"),
+        ("activation_checkpointing: 1", "activation_checkpointing must be true or false, got 1"),
+        ("tasks: [1]", "tasks must be a string, or at least one in a list, got [1]"),
+        ("loss: mean", "loss must be one of ['sequence-mean', 'token-mean', 'group-mean', 'dr-grpo', 'gspo']"),
+        ("- steps", "expected options like 'steps: 60', got ['steps']"),
+        ("steps: [", "is no YAML"),
+    ],
+)
+def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text: str, complaint: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011  # the text is compared below
+        TrainConfig.read(file)
+    assert str(refusal.value).startswith(str(file))
+    assert complaint in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"keep_checkpoints": 0}, "keep_checkpoints must be at least 1, got 0"),
+        ({"steps": -1}, "steps must be at least 0, got -1"),
+        ({"kl_coef": -1}, "kl_coef must be at least 0, got -1.0"),
+        ({"lora_rank": -1}, "lora_rank must be at least 0, got -1"),
+        ({"engine": "other"}, "engine must be one of ['torch', 'deepspeed'], got 'other'"),
+        ({"rollouts": "sglang"}, "rollouts must be transformers, vllm or http:// URLs, got 'sglang'"),
+        ({"dtype": "bfloat16"}, "dtype bfloat16 needs engine deepspeed"),
+        ({"zero_stage": 3}, "zero_stage needs engine deepspeed, which is not chosen: got zero_stage=3"),
+        ({"offload": "all"}, "offload needs engine deepspeed"),
+        ({"vllm_memory": 0.5}, "vllm_memory needs rollouts vllm"),
+        ({"rollouts": "http://a:1", "vllm_sleep": 1}, "vllm_sleep needs rollouts vllm"),
+        ({"importance_cap": 3.0}, "importance_cap needs importance token or sequence"),
+        ({"importance": "token", "importance_cap": 0.5}, "importance_cap must be at least 1, got 0.5"),
+        ({"model": "m", "start": "rare"}, "start needs the tiny model"),
+        ({"zero_stage": True}, "zero_stage must be one of [0, 2, 3], got True"),
+        ({"method": "ppo"}, "method must be one of ['quota-mt-grpo', 'mt-grpo', 'grpo', 'dapo'"),
+        ({"method": "dapo", "tolerance": 0.1}, "tolerance is no option of the method 'dapo', which takes []"),
+        ({"method": "mt-grpo-0.9", "reward_coef": 0.1}, "reward_coef is no option of the method 'mt-grpo-0.9'"),
+        ({"weight_lr": 0.1}, "weight_lr is no option of the method 'quota-mt-grpo', which takes ['tolerance']"),
+        ({"tasks": ()}, "tasks must be a string, or at least one in a list, got ()"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_name(wrong: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011  # the text is compared below
+        TrainConfig(**wrong)
+    assert complaint in str(refusal.value)
+
+
+def test_choices_stand_in_one_place_with_what_they_name() -> None:
+    losses = pytest.importorskip("mtgrpo_env.agents.neural.losses")
+    build = pytest.importorskip("mtgrpo_env.agents.llm.build")
+    warm_start = pytest.importorskip("mtgrpo_env.agents.llm.warm_start")
+    hints = options._hints()
+    for name, known in {
+        "loss": losses.LOSSES,
+        "importance": losses.IMPORTANCE,
+        "share_by": build.SHARED_BY,
+        "start": warm_start.STARTS,
+    }.items():
+        assert set(get_args(hints[name])) == set(known)

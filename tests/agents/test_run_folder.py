@@ -1,0 +1,131 @@
+"""The checkpoints of a run, and whose run a folder holds."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import mtgrpo_env
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.files import atomic_folder
+
+KILL_AFTER_A_RENAME = """
+import os, signal, sys
+from pathlib import Path
+from mtgrpo_env.files import atomic_folder
+
+rename, renames_left = Path.rename, int(sys.argv[2])
+
+def rename_and_perhaps_die(path, target):
+    global renames_left
+    rename(path, target)
+    renames_left -= 1
+    if not renames_left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Path.rename = rename_and_perhaps_die
+with atomic_folder(Path(sys.argv[1])) as unfinished:
+    (unfinished / "file").write_text("new")
+"""
+
+
+def write(folder: Path, text: str) -> None:
+    with atomic_folder(folder) as unfinished:
+        (unfinished / "file").write_text(text)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def killed(code: str, *arguments: object) -> int:
+    """Run code in a process of its own; its exit code."""
+    root = Path(mtgrpo_env.__file__).resolve().parents[1]
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=root, check=False).returncode
+
+
+def test_the_newest_checkpoint_is_the_one_of_the_highest_step_whatever_else_lies_there(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path).newest_checkpoint is None
+    for step in (5, 1_000_000, 40, 2, 999_999, 7, 10, 300):
+        write(RunFolder(tmp_path).checkpoint(step), "x")
+    (tmp_path / "checkpoints" / ".step-2000000.unfinished-1").mkdir()
+    (tmp_path / "checkpoints" / "notes").mkdir()
+    assert RunFolder(tmp_path).newest_checkpoint == RunFolder(tmp_path).checkpoint(1_000_000)
+
+
+@pytest.mark.parametrize(("renames", "text"), [(1, "old"), (2, "new")])
+def test_a_process_killed_while_it_replaces_a_checkpoint_loses_none(tmp_path: Path, renames: int, text: str) -> None:
+    """After the first rename the old one is out of place and the new one has no name yet."""
+    checkpoint = RunFolder(tmp_path).checkpoint(4)
+    write(checkpoint, "old")
+    assert killed(KILL_AFTER_A_RENAME, checkpoint, renames) == -signal.SIGKILL
+    assert checkpoint.exists() == (renames == 2)
+    RunFolder(tmp_path).clean_up_interrupted_saves()
+    assert RunFolder(tmp_path).newest_checkpoint == checkpoint
+    assert (checkpoint / "file").read_text() == text
+    assert names_in(checkpoint.parent) == [checkpoint.name]
+
+
+def test_cleaning_up_deletes_what_is_unfinished_and_nothing_else(tmp_path: Path) -> None:
+    RunFolder(tmp_path).clean_up_interrupted_saves()
+    write(RunFolder(tmp_path).checkpoint(3), "x")
+    for name in (".step-000004.unfinished-1", ".step-000003.old-12", ".cache", ".step-000003"):
+        (tmp_path / "checkpoints" / name).mkdir()
+    RunFolder(tmp_path).clean_up_interrupted_saves()
+    assert names_in(tmp_path / "checkpoints") == [".cache", ".step-000003", "step-000003"]
+    assert (RunFolder(tmp_path).checkpoint(3) / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_at_least_one_checkpoint_is_kept(tmp_path: Path, count: int) -> None:
+    write(RunFolder(tmp_path).checkpoint(1), "x")
+    with pytest.raises(ValueError, match=f"newest must be at least 1, got {count}"):
+        RunFolder(tmp_path).prune_checkpoints(newest=count)
+    assert RunFolder(tmp_path).newest_checkpoint == RunFolder(tmp_path).checkpoint(1)
+
+
+def test_pruning_to_more_than_there_are_or_in_a_run_without_any_deletes_nothing(tmp_path: Path) -> None:
+    RunFolder(tmp_path).prune_checkpoints(newest=3)
+    write(RunFolder(tmp_path).checkpoint(1), "x")
+    RunFolder(tmp_path).prune_checkpoints(newest=3)
+    assert RunFolder(tmp_path).newest_checkpoint == RunFolder(tmp_path).checkpoint(1)
+
+
+def test_older_steps_are_deleted_but_for_those_to_be_kept_too(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 4):
+        write(RunFolder(tmp_path).checkpoint(step), "x")
+    RunFolder(tmp_path).prune_checkpoints(newest=2, also={1, 7})
+    assert names_in(tmp_path / "checkpoints") == ["step-000001", "step-000003", "step-000004"]
+    RunFolder(tmp_path).prune_checkpoints(newest=1, also={3, 4})
+    assert names_in(tmp_path / "checkpoints") == ["step-000003", "step-000004"]
+
+
+def test_a_folder_without_a_checkpoint_may_be_taken_for_another_run(tmp_path: Path) -> None:
+    TrainConfig(seed=1).write(RunFolder(tmp_path).config)
+    RunFolder(tmp_path).refuse_another_run(TrainConfig(seed=2))
+
+
+def test_another_run_is_refused_by_the_options_that_differ_and_may_not(tmp_path: Path) -> None:
+    folder, config = RunFolder(tmp_path), TrainConfig(tasks=("mini",), lr=1e-3)
+    config.write(folder.config)
+    write(folder.checkpoint(1), "x")
+    folder.refuse_another_run(replace(config, steps=90, out=Path("moved"), device="cuda", tokens_per_forward=7))
+    with pytest.raises(
+        ValueError, match=r"holds another run \(tasks was \('mini',\), is \('easy',\); lr was 0.001, is 0.1"
+    ):
+        folder.refuse_another_run(replace(config, tasks=("easy",), lr=0.1, steps=90))
+    with pytest.raises(ValueError, match=r"\(eval_every was 10, is 5\)"):
+        folder.refuse_another_run(replace(config, eval_every=5), may_change=frozenset())
+
+
+def test_an_option_that_an_older_run_did_not_record_had_its_default(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write(folder.checkpoint(1), "x")
+    folder.config.write_text("lr: 0.001\n")
+    folder.refuse_another_run(TrainConfig(lr=1e-3))
+    with pytest.raises(ValueError, match=r"group_size was 8, is 4"):
+        folder.refuse_another_run(TrainConfig(lr=1e-3, group_size=4))

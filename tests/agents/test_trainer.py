@@ -1,0 +1,136 @@
+"""`Trainer` from Python: a run is made, resumed and refused as on the command line, and its callbacks see all of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from training_runs import TASKS, history_of
+
+from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.reports.samples import read_samples
+from mtgrpo_env.agents.trainer import Trainer, TrainingError
+from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.suite import Task, TaskError
+from mtgrpo_env.text_env import CORRECT, WRONG, TextEnv, Verdict
+from mtgrpo_env.types import Group
+
+CONFIG = TrainConfig(
+    steps=2, batch_size=4, group_size=4, minibatches=2, eval_problems=8, eval_every=2, checkpoint_every=1, device="cpu"
+)
+
+
+class Echo(TextEnv[int]):
+    """A task of one's own: right is what has an odd number of letters."""
+
+    def generate(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(1000))
+
+    def prompt(self, puzzle: int) -> str:
+        return str(puzzle)
+
+    def verify(self, puzzle: int, response: str) -> Verdict:
+        return CORRECT if len(response) % 2 else WRONG
+
+    def oracle(self, puzzle: int) -> str:
+        return "1"
+
+
+class Record(TrainerCallback):
+    """Notes what a run calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def on_build(self, trainer: Trainer, source: str) -> None:
+        self.calls.append("build")
+
+    def on_start(self, trainer: Trainer) -> None:
+        self.calls.append(f"start {trainer.agent.step}")
+
+    def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
+        self.calls.append(f"step {metrics.step}")
+
+    def on_group(self, trainer: Trainer, group: Group) -> None:
+        if self.calls[-1] != "groups":
+            self.calls.append("groups")
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        self.calls.append(f"evaluation {trainer.agent.step}")
+
+    def on_save(self, trainer: Trainer, checkpoint: Path) -> None:
+        self.calls.append(f"save {checkpoint.name}")
+
+    def on_end(self, trainer: Trainer) -> None:
+        self.calls.append("end")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def trainer(model: Path, out: Path, *callbacks: TrainerCallback, tasks: Any = TASKS, **options: Any) -> Trainer:
+    return Trainer(model, tasks=tasks, out=out, config=replace(CONFIG, **options), callbacks=callbacks)
+
+
+def test_a_run_calls_its_callbacks_in_order_and_is_resumed(model_folder: Path, tmp_path: Path) -> None:
+    first = Record()
+    result = trainer(model_folder, tmp_path, first, steps=1, eval_every=1).train()
+    assert (result.step, result.is_finished, result.exit_code) == (1, True, 0)
+    whole = ["build", "start 0", "groups", "evaluation 0", "step 1", "groups", "evaluation 1", "save step-000001"]
+    assert first.calls == [*whole, "end", "close"]
+    second = Record()
+    assert trainer(model_folder, tmp_path, second, eval_every=1).train().step == 2
+    assert second.calls[:3] == ["build", "start 1", "step 2"]
+
+
+def test_the_same_run_is_made_by_the_config_that_it_wrote(model_folder: Path, tmp_path: Path) -> None:
+    trainer(model_folder, tmp_path / "one").train()
+    written = TrainConfig.read(tmp_path / "one" / "config.yaml")
+    assert written == replace(CONFIG, model=str(model_folder), tasks=TASKS, out=tmp_path / "one")
+    Trainer(config=replace(written, out=tmp_path / "two"), callbacks=report_callbacks()).train()
+    assert history_of(tmp_path / "one") == history_of(tmp_path / "two")
+
+
+def test_an_evaluation_is_printed_as_a_table_with_the_worst_task_first(model_folder: Path, tmp_path: Path) -> None:
+    own = trainer(model_folder, tmp_path)
+    evaluation = own.evaluate()
+    assert not (tmp_path / "config.yaml").exists(), "looking at a model makes no run"
+    lines = str(evaluation).splitlines()
+    order = [name for line in lines for name in TASKS if line.startswith(name)]
+    accuracies = dict(zip(evaluation.names, evaluation.accuracies, strict=True))
+    assert sorted(accuracies, key=accuracies.__getitem__) == order
+    assert own.evaluate().accuracies.tolist() == evaluation.accuracies.tolist()
+
+
+def test_tasks_may_be_classes_and_another_run_is_told_by_their_names(model_folder: Path, tmp_path: Path) -> None:
+    trainer(model_folder, tmp_path, *report_callbacks(), tasks=["zebra-mini", Echo], steps=1).train()
+    assert TrainConfig.read(tmp_path / "config.yaml").tasks == ("zebra-mini", f"{Echo.__module__}:Echo")
+    assert {sample.suite_task for sample in read_samples(tmp_path / "samples.jsonl")} == {"zebra-mini", "Echo"}
+    with pytest.raises(ValueError, match="holds another run"):
+        _ = trainer(model_folder, tmp_path).agent
+
+
+def test_what_a_language_model_cannot_play_is_refused_by_name(model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a language model needs text tasks, got 'CartPole-v1'"):
+        trainer(model_folder, tmp_path, tasks=[Task.from_id("CartPole-v1")])
+    with pytest.raises(ValueError, match="batch_size must be at least the number of tasks, 2, got 1"):
+        trainer(model_folder, tmp_path, batch_size=1)
+
+
+def test_a_failed_step_is_one_error_with_the_newest_checkpoint(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = trainer(model_folder, tmp_path, record := Record())
+    monkeypatch.setattr(own.agent, "train_step", lambda: (_ for _ in ()).throw(TaskError("task 'a' raised")))
+    with pytest.raises(TrainingError, match="step 1 failed: task 'a' raised\nThere is no checkpoint yet"):
+        own.train()
+    assert record.calls[-1] == "close"
+    assert "end" not in record.calls

@@ -1,0 +1,178 @@
+"""`benchmark(...)` from Python: agents and suites of one's own, on text and on Gymnasium envs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import ScriptedPolicy, Sum, guess_suite
+
+from mtgrpo_env.envs.mtreason import reason_suite
+from mtgrpo_env.envs.toy import toy_suite
+from mtgrpo_env.experiments.agent_options import EndpointOptions
+from mtgrpo_env.experiments.benchmark import BenchmarkCallback, benchmark
+from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
+from mtgrpo_env.problem_sets import ProblemSet
+from mtgrpo_env.suite import TaskSuite
+
+
+def zeros() -> ScriptedPolicy:
+    """Answers every text with 0 in a box."""
+    return ScriptedPolicy(lambda observation, task_id, episode: r"\boxed{0}")
+
+
+def accuracies(result: Benchmark) -> dict[tuple[str, str], float]:
+    return {(cell.agent, cell.suite): cell.scores.average.mean for cell in result.cells}
+
+
+def test_a_policy_plays_text_beside_the_baselines_and_the_worst_task_stands_first() -> None:
+    result = benchmark(["oracle", "random", zeros()], "zebra-mini,countdown-mini", problems=20)
+    agents = ["oracle", "random", "ScriptedPolicy"]
+    assert list(accuracies(result)) == [(name, "zebra-mini,countdown-mini") for name in agents]
+    title, header, worst, average, *tasks = str(result).splitlines()
+    assert title.startswith("zebra-mini,countdown-mini, problem set ")
+    assert header.split() == agents
+    assert worst.startswith("worst task")
+    assert average.startswith("average")
+    assert [line.split()[0] for line in tasks] == ["countdown-mini", "zebra-mini"]
+    assert len({len(line) for line in (header, worst, average, *tasks)}) == 1
+
+
+def test_a_policy_plays_gymnasium_envs_and_an_agent_that_cannot_is_named() -> None:
+    still = ScriptedPolicy(lambda observation, task_id, episode: "" if isinstance(observation, str) else 0)
+    result = benchmark({"still": still, "oracle": "oracle"}, ["gym:CartPole-v1", "arc-mini"], problems=2, rollouts=2)
+    assert set(accuracies(result)) == {("still", "gym:CartPole-v1"), ("oracle", "arc-mini")} | {("still", "arc-mini")}
+    (skipped,) = result.skipped
+    assert (skipped.agent, skipped.suite) == ("oracle", "gym:CartPole-v1")
+    assert str(result).splitlines()[-1] == f"oracle: {skipped.reason}"
+    (cell, *_) = result.cells
+    assert cell.scores.tasks[0].rollouts == 4
+    assert cell.scores.tasks[0].reward < 15
+
+
+def test_what_makes_a_policy_is_given_each_suite() -> None:
+    given: list[TaskSuite] = []
+
+    def first_action(suite: TaskSuite) -> ScriptedPolicy:
+        given.append(suite)
+        return ScriptedPolicy(lambda observation, task_id, episode: 0)
+
+    suites = {"two": toy_suite(2), "three": toy_suite(3)}
+    result = benchmark(first_action, suites, problems=1)
+    assert given == [*suites.values()]
+    assert list(accuracies(result)) == [("first_action", "two"), ("first_action", "three")]
+
+
+def test_suites_and_problem_sets_are_played_as_they_are() -> None:
+    suite = guess_suite([0.9, 0.1])
+    problem_set = ProblemSet("ten", suite, tuple(suite.held_out(5)))
+    guess = ScriptedPolicy(lambda observation, task_id, episode: 0)
+    of_suite, of_set = (benchmark(guess, one, problems=5).cells[0] for one in (suite, problem_set))
+    assert of_suite.suite == ",".join(suite.names)
+    assert of_set.suite == "ten"
+    assert of_suite.fingerprint == of_set.fingerprint
+
+
+def test_a_task_class_of_ones_own_is_a_suite() -> None:
+    result = benchmark("oracle", Sum, problems=3)
+    assert accuracies(result) == {("oracle", "Sum"): 1.0}
+
+
+def test_names_stay_apart_and_what_is_given_twice_is_played_once() -> None:
+    one, other = zeros(), zeros()
+    result = benchmark(["random", one, other, one, "random"], ["arc-mini", reason_suite(["arc-mini"])], problems=1)
+    assert {agent for agent, _ in accuracies(result)} == {"random", "ScriptedPolicy", "ScriptedPolicy (2)"}
+    assert {suite for _, suite in accuracies(result)} == {"arc-mini", "arc-mini (2)"}
+
+
+def test_files_of_rows_are_suites(tmp_path: Path) -> None:
+    row = {"task": "zebra", "prompt": "Who?", "ground_truth": {"target": "0"}}
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    by_path, by_name = (benchmark(zeros(), one) for one in (file, str(file)))
+    assert by_path.to_json()["cells"][0]["average"] == 1.0
+    assert accuracies(by_path) == accuracies(by_name)
+
+
+def test_the_same_call_gives_the_same_numbers_and_a_report(tmp_path: Path) -> None:
+    first, again = (benchmark("random", "arc-mini", problems=10, seed=3) for _ in range(2))
+    assert str(first) == str(again)
+    first.write(tmp_path / "report")
+    written = json.loads((tmp_path / "report" / "benchmark.json").read_text())
+    assert written == first.to_json()
+    assert written["command"] == "benchmark(['random'], ['arc-mini'], problems=10, rollouts=1, seed=3)"
+    assert (tmp_path / "report" / "benchmark.md").read_text() == first.markdown(figure="benchmark.png")
+    assert (tmp_path / "report" / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+
+
+class Recorder(BenchmarkCallback):
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def on_start(self, agent: str, problem_set: ProblemSet) -> None:
+        self.events.append(f"start {agent} {problem_set.name}")
+
+    def on_response(self) -> None:
+        self.events.append("response")
+
+    def on_problem(self) -> None:
+        self.events.append("problem")
+
+    def on_skip(self, skipped: Skipped) -> None:
+        self.events.append(f"skip {skipped.agent}")
+
+    def on_cell(self, cell: Any) -> None:
+        self.events.append(f"cell {cell.agent}")
+
+
+class Streaming(ScriptedPolicy):
+    """Gives its responses one by one."""
+
+    def stream(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> Iterator[tuple[int, Any, Any]]:
+        actions, extras = self.act(observations, task_ids, deterministic=deterministic)
+        yield from zip(range(len(actions)), actions, extras, strict=True)
+
+
+def test_a_callback_follows_responses_problems_and_results_and_nothing_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recorder = Recorder()
+    policy = Streaming(lambda observation, task_id, episode: r"\boxed{0}")
+    benchmark({"own": policy}, "arc-mini", problems=1, callback=recorder)
+    benchmark("oracle", "control", problems=1, callback=recorder)
+    of_own = ["start own arc-mini", "response", "problem", "cell own"]
+    assert recorder.events == [*of_own, "start oracle control", "skip oracle"]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("agents", "suites", "options", "complaint"),
+    [
+        (3, "mini", {}, "an agent must be a name, a policy with a method act, or what makes one, got 3"),
+        (lambda suite: None, "mini", {}, "must make a policy with a method act, got None"),
+        ("oracle", "mniature", {}, "task must be one of"),
+        ("oracle", "mini", {"rollouts": 0}, "rollouts must be at least 1, got 0"),
+        ("oracle", "mini", {"problems": 0}, "problems must be at least 1, got 0"),
+        ("oracle", toy_suite(2), {"problems": 0}, "problems must be at least 1, got 0"),
+        ("oracle", "mini", {"endpoint": EndpointOptions(retries=-1)}, "retries must not be negative, got -1"),
+        ("oracle", [], {}, "expected at least one agent and one suite"),
+        ([], "mini", {}, "expected at least one agent and one suite"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_before_anything_is(
+    agents: Any, suites: Any, options: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        benchmark(agents, suites, **options)
+
+
+def test_nothing_played_says_why() -> None:
+    result = benchmark("oracle", "gym:CartPole-v1", problems=1)
+    assert result.cells == ()
+    assert str(result) == "oracle: this agent plays text tasks, but CartPole-v1 of gym:CartPole-v1 are none"
