@@ -446,7 +446,7 @@ def test_parts_that_contradict_each_other_are_refused() -> None:
     suite, policy = toy_suite(2), TabularPolicy(2, 16, 4)
     learner, curriculum = TabularLearner(policy), Curriculum(suite)
     method = make_method("dapo", RunFacts(2, 8))
-    for parts, message in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"policy": policy}, "go together"),
         ({"policy": "tabular", "learner": learner}, "go together"),
         ({"policy": policy, "learner": learner, "curriculum": curriculum, "method": "grpo"}, "got both"),
@@ -456,7 +456,8 @@ def test_parts_that_contradict_each_other_are_refused() -> None:
         ({"policy": policy, "learner": learner, "method": method, "batch_size": 9}, "batch_size must be"),
         ({"policy": "table"}, r"policy must be one of \['mlp', 'tabular'\] .* got 'table'"),
         ({"policy": "tabular", "method": "ppo"}, "method must be one of"),
-    ):
+    ]
+    for parts, message in cases:
         with pytest.raises(ValueError, match=message):
             MTGRPOAgent(suite, **parts)
 
@@ -685,18 +686,19 @@ class Corridor(gym.Env[Any, Any]):
     """Walk to the end of a corridor of some length; a step back where there is no action for it is an error."""
 
     def __init__(self, length: int, num_actions: int) -> None:
+        self.length = length
         self.observation_space = spaces.Discrete(length)
         self.action_space = spaces.Discrete(num_actions)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         super().reset(seed=seed)
-        self.place, self.left = 0, 2 * int(self.observation_space.n)
+        self.place, self.left = 0, 2 * self.length
         return 0, {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         assert self.action_space.contains(action)
         self.place, self.left = max(self.place + (1 if action == 0 else -1), 0), self.left - 1
-        is_end = self.place == self.observation_space.n - 1
+        is_end = self.place == self.length - 1
         return self.place, float(is_end), is_end, self.left == 0, {"is_success": is_end}
 
 

@@ -293,8 +293,8 @@ def test_a_name_without_a_method_is_refused(name: str) -> None:
 )
 def test_the_optimiser_of_our_logits_is_an_option(name: str, optimizer: type[LogitOptimizer]) -> None:
     made_optimizer: Any = optimizer_of(made("quota-iwu", weight_optimizer=name, weight_lr=0.3))
-    assert type(made_optimizer) is optimizer
     assert made_optimizer.lr == 0.3
+    assert type(made_optimizer) is optimizer
 
 
 EVERY_OPTION = {"tolerance": 0.1, "reward_coef": 0.5, "weight_lr": 0.1, "weight_optimizer": "adamw"}
@@ -341,7 +341,8 @@ def test_a_recipe_of_ones_own_is_found_by_its_module(tmp_path: Path, monkeypatch
 def test_weights_move_by_the_options_where_the_method_moves_any() -> None:
     stats = TaskStats(np.array([0.9, 0.5, 0.1]), np.zeros(3), np.array([0.1, 0.5, 0.9]))
     for name, recipe in RECIPES.items():
-        weights = made(name, **({"weight_lr": 0.5} if "weight_lr" in options_of(recipe) else {})).task_weights
+        options: dict[str, Any] = {"weight_lr": 0.5} if "weight_lr" in options_of(recipe) else {}
+        weights = made(name, **options).task_weights
         weights.update(stats)
         z = weights.probabilities
         if isinstance(weights, UniformWeights):
