@@ -15,7 +15,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +24,7 @@ from mtgrpo_env.batch_metrics import BatchMetrics, scalars
 from mtgrpo_env.drafts import BatchDraft
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchSampler, checked_probabilities
+from mtgrpo_env.problem_streams import NumberedProblems, ProblemStream
 from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate
@@ -46,63 +47,6 @@ class StarvedTaskWarning(UserWarning):
     """A task gives no informative groups: it is solved, or out of reach, and takes no part in training."""
 
 
-class ProblemStream(Protocol):
-    """Where problems come from; a `TaskSuite` is one, and so are the rows of a data set."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the K tasks."""
-        ...
-
-    def next_problem(self, task_id: int) -> Problem:
-        """The next problem of a task."""
-        ...
-
-    def reseed(self, seed: int) -> None:
-        """Start every stream anew."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where each stream stands."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a saved state."""
-        ...
-
-
-class NumberedProblems(Stateful):
-    """Problems of tasks known by name only: the i-th of a task has the seed i, for the trainer to look up.
-
-    Args:
-        names: of the K tasks.
-
-    Raises:
-        ValueError: unless these are different strings, one at least.
-
-    >>> NumberedProblems(["math", "code"]).next_problem(1)
-    Problem(task_id=1, seed=0, options={}, index=0)
-    """
-
-    hyperparameter_names = ("names",)
-    state_names = ("cursors",)
-
-    def __init__(self, names: Sequence[str]) -> None:
-        are_strings = not isinstance(names, str) and all(isinstance(name, str) for name in names)
-        if not (are_strings and names and len(set(names)) == len(names)):
-            raise ValueError(f"expected a list of different names of tasks, or a TaskSuite, got {names!r:.80}")
-        self.names = tuple(names)
-        self.reseed(0)
-
-    def next_problem(self, task_id: int) -> Problem:
-        cursor = int(self.cursors[task_id])
-        self.cursors[task_id] += 1
-        return Problem(task_id, cursor, index=cursor)
-
-    def reseed(self, seed: int) -> None:
-        self.cursors = np.zeros(len(self.names), dtype=np.int64)
-
-
 class Curriculum:
     """Draws batches that hold the tasks in the ratio of weights that move.
 
@@ -111,7 +55,8 @@ class Curriculum:
         batch_size: B, in groups, of the default sampler.
         sampler: draws batches; by default quotas within a budget, filled from a replay buffer.
         task_weights: decides the ratio of tasks; by default no task far below the average accuracy.
-        reward_estimate: J; for task weights that are given, by default the latest mean reward of each task.
+        reward_estimate: J; by default each task's recent accuracy for weights that look at accuracy, as the default ones
+            do, and its latest mean reward for others.
         replay: keeps informative groups for the batches after their own; none by default with a sampler that is given.
         group_filter: which groups are informative.
         share_by: what the tasks' shares of the loss are counted by; by default groups, as the sampler counts.
@@ -146,12 +91,12 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             size = BATCH_SIZE if batch_size is None else batch_size
             sampler = QuotaSampler(num_tasks, size, seed=seed, max_generated=BUDGET_WITH_REPLAY)
             replay = ReplayBuffer() if replay is None else replay  # an empty one is false
-        if task_weights is None:
-            task_weights = DisparityWeights(num_tasks)
-            reward_estimate = RecentAccuracy(num_tasks) if reward_estimate is None else reward_estimate
+        task_weights = DisparityWeights(num_tasks) if task_weights is None else task_weights
+        if reward_estimate is None:
+            reward_estimate = (RecentAccuracy if task_weights.uses_accuracy else LatestReward)(num_tasks)
         self.sampler = sampler
         self.task_weights = task_weights
-        self.reward_estimate = LatestReward(num_tasks) if reward_estimate is None else reward_estimate
+        self.reward_estimate = reward_estimate
         self.replay = replay
         self.group_filter = group_filter
         self.share_by = share_by

@@ -19,11 +19,13 @@ class TaskWeights(Stateful, ABC):
 
     Attributes:
         num_tasks: K.
-        uses_improvements: whether `update` looks at them; if not, nobody need measure any.
+        uses_improvements: whether `update` looks at them; if not, none need be measured.
+        uses_accuracy: whether J is by default an accuracy of late, rather than the latest mean reward.
     """
 
     num_tasks: int
     uses_improvements: bool = True
+    uses_accuracy: bool = False
 
     @property
     @abstractmethod
@@ -139,6 +141,7 @@ class DisparityWeights(TaskWeights):
     """
 
     uses_improvements = False
+    uses_accuracy = True
     hyperparameter_names = ("num_tasks", "tolerance", "strength", "floor")
     state_names = ("pulls",)
 

@@ -14,7 +14,7 @@ from fakes import group_of, guess_suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.curriculum import Curriculum, NumberedProblems, StarvedTaskWarning
+from mtgrpo_env.curriculum import Curriculum, StarvedTaskWarning
 from mtgrpo_env.filters import every_group, strict
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward

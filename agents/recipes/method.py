@@ -8,9 +8,10 @@ from typing import Any
 
 from mtgrpo_env.agents.base import CLIP_HIGHER
 from mtgrpo_env.agents.improvement import MakeImprovementSignal
-from mtgrpo_env.curriculum import Curriculum, ProblemStream
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchSampler
+from mtgrpo_env.problem_streams import ProblemStream
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import RewardEstimate
 from mtgrpo_env.shares import GroupMeasure, count_groups
@@ -53,7 +54,7 @@ class Method:
         task_weights: the ratio of tasks.
         clip_high: ε_high; the agent's learner takes it.
         group_filter: which groups are informative.
-        reward_estimate: J, as the weight rule looks at it; None for the latest mean rewards.
+        reward_estimate: J, as the weight rule looks at it; None for the rule's default.
         improvement: I, likewise; None for the exact ones of each step, if the rule looks at any.
         replay: keeps informative groups for the batches after their own.
     """

@@ -9,7 +9,6 @@ from mtgrpo_env.agents.recipes.method import Method, RunFacts
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
 from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
-from mtgrpo_env.reward_estimates import RecentAccuracy
 from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights, UniformWeights
 
 WeightOptimizer = Literal["adam", "adamw", "gradient-descent"]
@@ -24,8 +23,7 @@ WEIGHT_OPTIMIZERS: Mapping[WeightOptimizer, Callable[[float], LogitOptimizer]] =
 
 def quota_mt_grpo(facts: RunFacts, *, tolerance: float = 0.0) -> Method:
     """The default: no task more than ε below the average accuracy; quotas, replayed groups where they fall short."""
-    weights = DisparityWeights(facts.num_tasks, tolerance=tolerance)
-    return _by_quotas(facts, weights, RecentAccuracy(facts.num_tasks))
+    return _by_quotas(facts, DisparityWeights(facts.num_tasks, tolerance=tolerance))
 
 
 def quota_iwu(
@@ -45,13 +43,10 @@ def quota_only(facts: RunFacts) -> Method:
 
 def one_round(facts: RunFacts, *, tolerance: float = 0.0) -> Method:
     """One acceptance-aware round of B groups: the ratio by loss weights alone."""
-    return Method(
-        QuotaSampler(*facts.sizes, seed=facts.seed, max_generated=1, max_rounds=1),
-        DisparityWeights(facts.num_tasks, tolerance=tolerance),
-        reward_estimate=RecentAccuracy(facts.num_tasks),
-    )
+    sampler = QuotaSampler(*facts.sizes, seed=facts.seed, max_generated=1, max_rounds=1)
+    return Method(sampler, DisparityWeights(facts.num_tasks, tolerance=tolerance))
 
 
-def _by_quotas(facts: RunFacts, weights: TaskWeights, estimate: RecentAccuracy | None = None) -> Method:
+def _by_quotas(facts: RunFacts, weights: TaskWeights) -> Method:
     sampler = QuotaSampler(*facts.sizes, seed=facts.seed, max_generated=BUDGET_WITH_REPLAY)
-    return Method(sampler, weights, reward_estimate=estimate, replay=ReplayBuffer())
+    return Method(sampler, weights, replay=ReplayBuffer())
