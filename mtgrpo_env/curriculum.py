@@ -55,8 +55,8 @@ class Curriculum:
         batch_size: B, in groups, of the default sampler.
         sampler: draws batches; by default quotas within a budget, filled from a replay buffer.
         task_weights: decides the ratio of tasks; by default no task far below the average accuracy.
-        reward_estimate: J; by default each task's recent accuracy for weights that look at accuracy, as the default ones
-            do, and its latest mean reward for others.
+        reward_estimate: J; by default each task's recent accuracy for weights that look at accuracy, as those by
+            default do, and its latest mean reward for others.
         replay: keeps informative groups for the batches after their own; none by default with a sampler that is given.
         group_filter: which groups are informative.
         share_by: what the tasks' shares of the loss are counted by; by default groups, as the sampler counts.

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mtgrpo_env.curriculum import Curriculum, StarvedTaskWarning
 from mtgrpo_env.filters import every_group, strict
+from mtgrpo_env.problem_streams import NumberedProblems
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward
 from mtgrpo_env.samplers import MultinomialSampler
