@@ -53,7 +53,7 @@ test-vllm: $(VLLM_VENV)/.vllm ## run the tests of the language model with a real
 	$(VLLM_VENV)/bin/pytest -q tests/agents/llm
 
 check: $(VENV)/.dev ## check the types; pyright fetches itself from the npm registry
-	$(BIN)/pyright --level warning
+	$(BIN)/pyright --level warning --pythonpath $(BIN)/python
 
 docs: $(VENV)/.dev ## build the documentation into site/, strictly; asks no network
 	$(BIN)/mkdocs build --strict

@@ -34,14 +34,42 @@ def blocks(page: Path, language: str) -> list[str]:
 PYTHON = {name_of(page): found for page in PAGES if (found := blocks(page, "python"))}
 
 
+NEEDS_TORCH = ("agents.neural", "agents.llm", "Trainer", 'policy="mlp"')
+SMALLER = {
+    "steps=200,": "steps=1, batch_size=2, group_size=2, eval_problems=2,",
+    "max_new_tokens=512": "max_new_tokens=4",
+}
+"""What a page says of a real model, for a tiny one in its place."""
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was never trained, with room for the prompts of any page."""
+    from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
+
+    folder, tokenizer = tmp_path_factory.mktemp("models") / "tiny", tiny_tokenizer()
+    size = TinyModelConfig(hidden_size=16, num_layers=1, num_heads=2, context=2048)
+    for part in (tokenizer, tiny_model(tokenizer, size, seed=0)):
+        part.save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.parametrize("name", PYTHON)
-def test_every_python_block_of_a_page_runs(name: str) -> None:
-    if any("agents.neural" in block or "agents.llm" in block for block in PYTHON[name]):
+def test_every_python_block_of_a_page_runs(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if any(need in block for block in PYTHON[name] for need in NEEDS_TORCH):
         pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "page"}
     registered, tasks = dict(gym.registry), dict(task_registry._TASKS)
     try:
         for block in PYTHON[name]:
+            if '"Qwen/Qwen2.5-0.5B",' in block:
+                block = block.replace('"Qwen/Qwen2.5-0.5B",', f'"{request.getfixturevalue("tiny_folder")}",')
+                for said, small in SMALLER.items():
+                    assert said in block
+                    block = block.replace(said, small)
             exec(compile(block, name, "exec", dont_inherit=True), namespace)  # not this file's future
     finally:
         gym.registry.clear()
