@@ -193,6 +193,11 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         return {name: value for name, (value, default) in values.items() if value != default}
 
     @property
+    def plain(self) -> dict[str, Any]:
+        """Every option as the file of a run holds it."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    @property
     def method_options(self) -> dict[str, Any]:
         """The options of the method that were given."""
         return {name: value for name in METHOD_OPTIONS if (value := getattr(self, name)) is not None}
@@ -246,7 +251,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
 
         parts = []
         for title, group in GROUPS.items():
-            values = {field.name: _plain(getattr(self, field.name)) for field in fields(group)}
+            values = {field.name: self.plain[field.name] for field in fields(group)}
             text = yaml.safe_dump(values, sort_keys=False)  # in ASCII: PyYAML reads \x85 as a line's end
             parts.append(f"# {title}: {(group.__doc__ or '').splitlines()[0]}\n{text}")
         file = Path(file)

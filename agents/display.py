@@ -15,7 +15,7 @@ from rich.table import Table
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.plan import memory_of
 from mtgrpo_env.agents.llm.warm_start import Lesson
-from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.batch_metrics import TrainMetrics, filter_rates
 from mtgrpo_env.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -169,18 +169,18 @@ class _RunPanel:
         table = Table(caption=f"{self._rate.per_second:.0f} rollouts/s   worst task {latest.worst:.1%}")
         for column in ("task", "held-out accuracy", "from", "weight", "target", "trained on", "no gradient"):
             table.add_column(column, justify="left" if column == "task" else "right")
-        worst = int(np.argmin(latest.accuracies))
         for k, name in enumerate(self.names):
             accuracy = latest.accuracies[k]
             cells = [name, f"{_bar(accuracy)} {accuracy:6.1%}", f"{start.accuracies[k]:.1%}"]
-            table.add_row(*cells, *self._batch_cells(k), style="bold yellow" if k == worst else None)
+            table.add_row(*cells, *self._batch_cells(k), style="bold yellow" if accuracy == latest.worst else None)
         return table
 
     def _batch_cells(self, k: int) -> list[str]:
         report = self._report
         if report is None:
             return ["", "", "", ""]
-        filtered = f"{1 - report.accepted[k] / report.generated[k]:.0%}" if report.generated[k] else "-"
+        rate = filter_rates(report.accepted, report.generated)[k]
+        filtered = "-" if np.isnan(rate) else f"{rate:.0%}"
         return [f"{report.probabilities[k]:.2f}", str(report.targets[k]), str(report.kept[k]), filtered]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +91,13 @@ class RunFolder:
         """
         if not self.config.is_file() or self.newest_checkpoint is None:
             return
-        saved = TrainConfig.read(self.config)
+        saved, own = TrainConfig().plain | dict(self.read_options()), config.plain  # a name in a folder imports nothing
         if config.method.startswith("sequential"):
             may_change -= {"steps"}  # they decide which task comes when
         differing = [
-            f"{name} was {_shown(getattr(saved, name))}, is {_shown(getattr(config, name))}"
-            for name in (field.name for field in fields(TrainConfig))
-            if name not in may_change and getattr(saved, name) != getattr(config, name)
+            f"{name} was {saved[name]!r}, is {own[name]!r}"
+            for name in own
+            if name not in may_change and saved[name] != own[name]
         ]
         if differing:
             raise ValueError(f"{self} holds another run ({'; '.join(differing)}): choose another folder")
-
-
-def _shown(value: object) -> str:
-    return repr(str(value) if isinstance(value, Path) else value)

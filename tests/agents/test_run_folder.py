@@ -115,7 +115,7 @@ def test_another_run_is_refused_by_the_options_that_differ_and_may_not(tmp_path:
     write(folder.checkpoint(1), "x")
     folder.refuse_another_run(replace(config, steps=90, out=Path("moved"), device="cuda", tokens_per_forward=7))
     with pytest.raises(
-        ValueError, match=r"holds another run \(tasks was \('mini',\), is \('easy',\); lr was 0.001, is 0.1"
+        ValueError, match=r"holds another run \(tasks was \['mini'\], is \['easy'\]; lr was 0.001, is 0.1"
     ):
         folder.refuse_another_run(replace(config, tasks=("easy",), lr=0.1, steps=90))
     with pytest.raises(ValueError, match=r"\(eval_every was 10, is 5\)"):
@@ -129,3 +129,13 @@ def test_an_option_that_an_older_run_did_not_record_had_its_default(tmp_path: Pa
     folder.refuse_another_run(TrainConfig(lr=1e-3))
     with pytest.raises(ValueError, match=r"group_size was 8, is 4"):
         folder.refuse_another_run(TrainConfig(lr=1e-3, group_size=4))
+
+
+def test_a_name_in_a_folder_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "trap_module.py", "raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = RunFolder(tmp_path / "run")
+    write(folder.checkpoint(1), "x")
+    folder.config.write_text("method: trap_module:recipe\ntasks: [trap_module:tasks]\n")
+    with pytest.raises(ValueError, match="method was 'trap_module:recipe'"):
+        folder.refuse_another_run(TrainConfig())
