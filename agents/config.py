@@ -151,7 +151,7 @@ METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer")
 _AT_LEAST = {
     **dict.fromkeys(("batch_size", "group_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
     **dict.fromkeys(("eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints", "importance_cap"), 1),
-    **dict.fromkeys(("steps", "lora_rank", "kl_coef"), 0),
+    **dict.fromkeys(("steps", "lora_rank", "kl_coef", "temperature"), 0),
 }
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a string", Path: "a path"}
 
@@ -176,6 +176,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         for name, least in _AT_LEAST.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be above 0, got {self.lr}")
         self._check_combinations()
         takes = options_of(named_method(self.method))
         for name in self.method_options:

@@ -30,7 +30,7 @@ class Display(TrainerCallback):
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console()
+        self.console = console or Console(markup=False)  # names are shown as they are
         self._lesson: _LessonProgress | None = None
         self._run: _RunPanel | None = None
 
@@ -171,7 +171,7 @@ class _RunPanel:
             table.add_column(column, justify="left" if column == "task" else "right")
         for k, name in enumerate(self.names):
             accuracy = latest.accuracies[k]
-            cells = [name, f"{_bar(accuracy)} {accuracy:6.1%}", f"{start.accuracies[k]:.1%}"]
+            cells = [name, f"{_bar(accuracy)} {_percent(accuracy):>6}", _percent(start.accuracies[k])]
             table.add_row(*cells, *self._batch_cells(k), style="bold yellow" if accuracy == latest.worst else None)
         return table
 
@@ -200,8 +200,13 @@ class _Rate:
 
 
 def _bar(share: float, width: int = 20) -> str:
-    full = round(share * width)
+    full = 0 if np.isnan(share) else round(share * width)
     return "█" * full + "·" * (width - full)
+
+
+def _percent(share: float) -> str:
+    """Nothing is known of a task whose scorer always failed."""
+    return "-" if np.isnan(share) else f"{share:.1%}"
 
 
 def result_table(names: Sequence[str], start: Evaluation, end: Evaluation, *, rollouts: int) -> Table:
@@ -218,4 +223,5 @@ def result_table(names: Sequence[str], start: Evaluation, end: Evaluation, *, ro
 
 
 def _add_row(table: Table, name: str, before: float, after: float) -> None:
-    table.add_row(name, f"{before:.1%}", f"{after:.1%}", f"{100 * (after - before):+.1f} points")
+    change = "-" if np.isnan(after - before) else f"{100 * (after - before):+.1f} points"
+    table.add_row(name, _percent(before), _percent(after), change)

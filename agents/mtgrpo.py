@@ -225,8 +225,9 @@ class MTGRPOAgent:
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """Of the agent and its parts: what a checkpoint must agree in."""
-        of_learner = self.learner.hyperparameters if isinstance(self.learner, Stateful) else type(self.learner).__name__
-        parts = {"policy": type(self.policy).__name__, "learner": of_learner, "improvement": plain(self.improvement)}
+        acting = {"policy": self.policy, "learner": self.learner}
+        parts = {n: plain(part) if isinstance(part, Stateful) else type(part).__name__ for n, part in acting.items()}
+        parts["improvement"] = plain(self.improvement)
         return {**parts, "group_size": self.group_size, **self.curriculum.hyperparameters}
 
     def __repr__(self) -> str:
@@ -242,6 +243,11 @@ class MTGRPOAgent:
         tasks = [tasks] if isinstance(tasks, str) else tasks
         are_named = not isinstance(tasks, TaskSuite) and all(isinstance(task, str) for task in tasks)
         return {**self._recipe, "tasks": list(tasks) if are_named else None}
+
+
+def is_saved_agent(folder: Path) -> bool:
+    """Whether `MTGRPOAgent.load` may read a folder: it was saved by an agent that was made of parts with names."""
+    return (folder / _STATE_FILE).is_file() and bool(_state_of(folder)["agent"])
 
 
 def _state_of(folder: Path) -> dict[str, Any]:

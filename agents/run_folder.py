@@ -80,18 +80,21 @@ class RunFolder:
         clean_up_scratch(self.checkpoints)
 
     def read_options(self) -> Mapping[str, Any]:
-        """The run's options as they stand in its file, for reports: of any version, and of tasks that are gone."""
-        return read_yaml(self.config)
+        """The run's options as they stand in its file, with defaults for what is missing; no name in it is looked up."""
+        return TrainConfig().plain | dict(read_yaml(self.config))
 
     def refuse_another_run(self, config: TrainConfig, *, may_change: frozenset[str] = MAY_CHANGE) -> None:
-        """Make sure that a folder that holds a run holds this one; without a checkpoint there is nothing to lose.
+        """Make sure that a folder that holds a run holds this one; without a step there is nothing to lose.
 
         Raises:
             ValueError: naming the fields that differ.
         """
-        if not self.config.is_file() or self.newest_checkpoint is None:
+        has_steps = self.newest_checkpoint is not None or (
+            self.history.is_file() and '"kind": "step"' in self.history.read_text("utf-8")
+        )
+        if not (self.config.is_file() and has_steps):
             return
-        saved, own = TrainConfig().plain | dict(self.read_options()), config.plain  # a name in a folder imports nothing
+        saved, own = self.read_options(), config.plain
         if config.method.startswith("sequential"):
             may_change -= {"steps"}  # they decide which task comes when
         differing = [

@@ -194,6 +194,8 @@ class Trainer:
         for k, name in enumerate(self.suite.names):
             if not isinstance(env := self.suite.envs(k, 1)[0].unwrapped, TextEnv):
                 raise ValueError(f"a language model needs text tasks, got {name!r}, a {type(env).__name__}")
+        if self.suite.split != "train":
+            raise ValueError(f"a suite is trained on its train split, got one of {self.suite.split!r}")
         if self.config.batch_size < (least := self.suite.num_tasks):
             raise ValueError(f"batch_size must be at least the number of tasks, {least}, got {self.config.batch_size}")
         build_method(self.config, self.suite)  # refuses by itself
@@ -223,7 +225,7 @@ class Trainer:
 
     def _take_steps(self, stop: StopRequest) -> None:
         try:
-            if not self.history.of("evaluation"):
+            if self._lacks_evaluation():  # the first, or one that failed
                 self._evaluate()
             while self.agent.step < self.config.steps and not stop.is_agreed():
                 self._step()
@@ -231,6 +233,11 @@ class Trainer:
         except TaskError:
             self._save_unless_saved()  # one written right after the step is better: its streams have not moved on
             raise
+
+    def _lacks_evaluation(self) -> bool:
+        step, config = self.agent.step, self.config
+        is_due = step in (0, config.steps) or step % config.eval_every == 0
+        return is_due and all(record["step"] != step for record in self.history.of("evaluation"))
 
     def _step(self) -> None:
         metrics = self.agent.train_step()

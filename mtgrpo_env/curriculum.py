@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from mtgrpo_env.batch_metrics import BatchMetrics, scalars
 from mtgrpo_env.drafts import BatchDraft
-from mtgrpo_env.filters import strict
+from mtgrpo_env.filters import lenient, strict
 from mtgrpo_env.plans import BatchSampler, checked_probabilities
 from mtgrpo_env.problem_streams import NumberedProblems, ProblemStream
 from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
@@ -30,6 +30,7 @@ from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate
 from mtgrpo_env.shares import GroupMeasure, count_groups, reweight_to_target_shares
 from mtgrpo_env.stateful import Stateful, name_of, plain, refuse_other_hyperparameters, refuse_unnamed_attributes
+from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import DisparityWeights, TaskWeights
 from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, TaskStats
 
@@ -58,7 +59,8 @@ class Curriculum:
         reward_estimate: J; by default each task's recent accuracy for weights that look at accuracy, as those by
             default do, and its latest mean reward for others.
         replay: keeps informative groups for the batches after their own; none by default with a sampler that is given.
-        group_filter: which groups are informative.
+        group_filter: which groups are informative; by default those with successes and failures (`strict`), or, where
+            success in a task of the suite is a threshold on the return, those whose returns differ (`lenient`).
         share_by: what the tasks' shares of the loss are counted by; by default groups, as the sampler counts.
         seed: of the default sampler.
 
@@ -81,7 +83,7 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         task_weights: TaskWeights | None = None,
         reward_estimate: RewardEstimate | None = None,
         replay: ReplayBuffer | None = None,
-        group_filter: GroupFilter = strict,
+        group_filter: GroupFilter | None = None,
         share_by: GroupMeasure = count_groups,
         seed: int = 0,
     ) -> None:
@@ -98,7 +100,7 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         self.task_weights = task_weights
         self.reward_estimate = reward_estimate
         self.replay = replay
-        self.group_filter = group_filter
+        self.group_filter = _filter_for(self.problems) if group_filter is None else group_filter
         self.share_by = share_by
         self._check(batch_size)
         self.rewards = np.zeros(num_tasks)  # J, as the weights last saw it
@@ -261,11 +263,12 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         self._starved_for = np.asarray(state["starved_for"], dtype=np.int64)
 
     def save(self, folder: str | Path) -> None:
-        """Write the state into a folder that is there.
+        """Write the state into a folder, which is made if it is not there.
 
         Raises:
             ValueError: if groups of the replay buffer are not plain data.
         """
+        Path(folder).mkdir(parents=True, exist_ok=True)
         state = {**self.state_dict(), "replay": None}  # has a file of its own
         if self.replay is not None:
             self.replay.save(Path(folder))
@@ -322,9 +325,21 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             raise ValueError(f"batch_size must be that of the sampler, {self.sampler.batch_size}, got {batch_size}")
 
 
+def _filter_for(problems: ProblemStream) -> GroupFilter:
+    """In control returns differ long before an episode reaches its threshold."""
+    has_threshold = isinstance(problems, TaskSuite) and any(task.success_threshold is not None for task in problems)
+    return lenient if has_threshold else strict
+
+
 def _checked_groups(problems: Sequence[Problem], generated: Iterable[Group]) -> list[Group]:
     groups = list(generated)
+    if strange := next((group for group in groups if not isinstance(group, Group)), None):
+        raise ValueError(f"expected a Group of each problem, got {strange!r:.80}")
     if [group.problem for group in groups] != list(problems):
         given = f"{len(groups)} groups" if len(groups) != len(problems) else "groups of others, or in another order"
         raise ValueError(f"expected a group of each of the {len(problems)} problems, in their order, got {given}")
+    for group in groups:
+        if not np.isfinite(group.rewards[group.valid]).all():
+            rewards = group.rewards.tolist()
+            raise ValueError(f"rewards must be finite, or the rollouts not valid, got {rewards} for {group.problem}")
     return groups

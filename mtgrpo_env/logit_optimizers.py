@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mtgrpo_env.stateful import Stateful, plain_state
+from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray
 
 
@@ -75,7 +75,8 @@ class Adam(LogitOptimizer):
         return mean / (np.sqrt(square) + self.eps)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"steps": self._steps, "mean": plain_state(self._mean), "square": plain_state(self._square)}
+        mean, square = np.asarray(self._mean).tolist(), np.asarray(self._square).tolist()
+        return {"steps": self._steps, "mean": mean, "square": square}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._steps = int(state["steps"])

@@ -27,7 +27,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
     `info` holds `task`, `task_id`, `batch`, `group` and `rollout` (indices within the batch); after an episode's last
     step also `is_success`; after a group's last, `group_informative`; after a batch's last, `batch_complete` is True,
     `selected_groups` are the groups to train on with the loss weights `group_weights`, `replayed_groups` are (batch,
-    group) pairs that fill the batch, with `replay_weights`, and `task_weights` is z from here on.
+    group) pairs that fill the batch, with `replay_weights`, and `task_weights` is z from here on; `replayed_batches`
+    holds the same two of any batches before it that replayed groups fill alone.
 
     If all tasks agree on their spaces these are the env's own. Otherwise observations are `OneOf`
     pairs (task_id, observation), and an action is a tuple with one slot for each task, of which the
@@ -147,8 +148,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
     def _finish(self, episode: Assignment, info: dict[str, Any]) -> dict[str, Any]:
         is_success = success_of(self.suite.tasks[episode.task_id], info, self._return)
         valid, outcome = bool(info.get("valid", True)), str(info.get("outcome", ""))
+        self._unfinished, self._is_running = None, False  # whatever a rule of one's own raises, the episode is over
         progress = self.schedule.finish(episode, Rollout((), self._return, is_success, valid, outcome))
-        self._unfinished, self._is_running = None, False
         return {"is_success": is_success, **progress.info}
 
     def _position(self, episode: Assignment) -> dict[str, Any]:

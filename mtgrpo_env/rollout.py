@@ -120,6 +120,8 @@ class _Episode:
         total = sum(step.reward for step in self.steps)
         is_success = success_of(self.task, self.info, total)
         valid, outcome = bool(self.info.get("valid", True)), str(self.info.get("outcome", ""))
+        if not np.isfinite(total):  # says nothing about the policy
+            return Rollout(tuple(self.steps), 0.0, is_success=False, valid=False, outcome="scorer_error")
         return Rollout(tuple(self.steps), total, is_success, valid, outcome)
 
 

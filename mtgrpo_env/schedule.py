@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.drafts import BatchDraft
-from mtgrpo_env.filters import every_group, strict
+from mtgrpo_env.filters import every_group, lenient, strict
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import FloatArray, Group, Problem, Rollout
 
@@ -50,6 +50,8 @@ class Selection:
         replayed_groups: (batch, group) of groups of earlier batches that fill it, for trainers that kept those.
         replay_weights: their loss weights.
         task_weights: (K,) z that the next plan is drawn with.
+        replayed_batches: further batches, due before this one, that groups of earlier ones fill alone: the groups and
+            loss weights of each.
     """
 
     selected_groups: list[int]
@@ -57,6 +59,7 @@ class Selection:
     replayed_groups: list[tuple[int, int]]
     replay_weights: list[float]
     task_weights: FloatArray
+    replayed_batches: list[tuple[list[tuple[int, int]], list[float]]] = field(default_factory=list)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -142,7 +145,7 @@ class Schedule:
         self.curriculum = curriculum
         self.suite: TaskSuite = curriculum.problems
         self.group_size = group_size
-        alone = group_size == 1 and curriculum.group_filter is strict
+        alone = group_size == 1 and curriculum.group_filter in (strict, lenient)  # nothing to differ from
         self.group_filter = every_group if alone else curriculum.group_filter
         self._forget_batches()
 
@@ -190,14 +193,25 @@ class Schedule:
     def _forget_batches(self) -> None:
         self._batches: dict[int, _OpenBatch] = {}
         self._with_work: list[int] = []  # a heap of the batches that have an episode to hand out
+        self._replayed: list[Selection] = []  # of batches that had none, since one was completed
         self._num_batches = 0
 
     def _open_batch(self) -> None:
         self.curriculum.check_measurable()
-        number = self._num_batches
-        self._batches[number] = _OpenBatch(number, self.curriculum.draft(self.group_filter), self.group_size)
+        while not (batch := self._next_batch()).has_work:  # groups of earlier batches fill it alone
+            self._replayed.append(self._selection(batch))
+        self._batches[batch.number] = batch
+        heapq.heappush(self._with_work, batch.number)
+
+    def _next_batch(self) -> _OpenBatch:
+        draft = self.curriculum.draft(self.group_filter)
+        try:
+            batch = _OpenBatch(self._num_batches, draft, self.group_size)
+        except BaseException:
+            draft.give_up()
+            raise
         self._num_batches += 1
-        heapq.heappush(self._with_work, number)
+        return batch
 
     def _end_round(self, batch: _OpenBatch, informative: bool) -> Progress:
         batch.report()
@@ -206,7 +220,9 @@ class Schedule:
             heapq.heappush(self._with_work, batch.number)
             return Progress(informative)
         del self._batches[batch.number]
-        return Progress(informative, self._selection(batch))
+        before = [(selection.replayed_groups, selection.replay_weights) for selection in self._replayed]
+        self._replayed = []
+        return Progress(informative, replace(self._selection(batch), replayed_batches=before))
 
     def _selection(self, batch: _OpenBatch) -> Selection:
         draft, places = batch.draft, batch.replayed

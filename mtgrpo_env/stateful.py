@@ -48,8 +48,12 @@ class Stateful:
         return {"type": type(self).__name__, **own}
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to continue, as plain data."""
-        return {name: plain_state(getattr(self, name)) for name in self.state_names}
+        """All that `load_state_dict` needs to continue, as plain data.
+
+        Raises:
+            TypeError: naming an attribute that a checkpoint could not give back as it is.
+        """
+        return {name: plain_state(getattr(self, name), f"{type(self).__name__}.{name}") for name in self.state_names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved state.
@@ -95,13 +99,24 @@ def name_of(function: Callable[..., Any]) -> str:
     return function.__name__ if hasattr(function, "__name__") else type(function).__name__
 
 
-def plain_state(value: Any) -> Any:
-    """A piece of a state as JSON has it."""
+def plain_state(value: Any, name: str) -> Any:
+    """A piece of a state as JSON has it, which gives the same back.
+
+    Raises:
+        TypeError: if JSON cannot: it has no sets, no keys but text, and no NaN.
+    """
     if isinstance(value, Stateful):
         return value.state_dict()
     if isinstance(value, np.random.Generator):
         return copy.deepcopy(value.bit_generator.state)
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else copy.deepcopy(value)
+    data = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    try:
+        came_back = json.loads(json.dumps(data, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} cannot be saved as {type(value).__name__}, {value!r:.80}: {error}") from None
+    if came_back != (list(data) if isinstance(data, tuple) else data):
+        raise TypeError(f"{name} would come back from a checkpoint as {came_back!r:.80}, got {data!r:.80}")
+    return came_back
 
 
 def refuse_unnamed_attributes(part: Stateful) -> None:
@@ -121,9 +136,11 @@ def refuse_unnamed_attributes(part: Stateful) -> None:
             f"{type(part).__name__} holds {unnamed}: expected every attribute in its hyperparameter_names, if it is "
             "fixed, or in its state_names, if a checkpoint must hold it"
         )
-    for name in part.state_names:
+    for name in dict.fromkeys((*part.state_names, *part.hyperparameter_names)):
         value = getattr(part, name)
         if isinstance(value, Stateful):
+            if value.state_names and name not in part.state_names:
+                raise ValueError(f"{type(part).__name__}.{name} has a state: expected it in state_names")
             refuse_unnamed_attributes(value)
 
 
@@ -153,7 +170,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _is_kept(name: str, value: Any) -> bool:
-    is_number = isinstance(value, int | float | np.generic) and not name.startswith("_")
+    is_number = isinstance(value, int | float | np.generic | list | dict | set) and not name.startswith("_")
     return is_number or isinstance(value, np.ndarray | np.random.Generator | Stateful)
 
 
@@ -166,6 +183,8 @@ def _restored(name: str, own: Any, saved: Any) -> Any:
         return own
     if isinstance(own, np.ndarray):
         return _restored_array(name, own, saved)
+    if isinstance(own, int | float) and isinstance(saved, int | float):
+        return saved  # a count that became a fraction stays one
     try:
         copied = copy.deepcopy(saved)
         return copied if own is None else type(own)(copied)
@@ -177,6 +196,8 @@ def _restored_array(name: str, own: NDArray[Any], saved: Any) -> NDArray[Any]:
     message = f"expected {name} as finite numbers of shape {own.shape}, got {saved!r:.80}"
     try:
         array = np.array(saved, dtype=own.dtype)
+        if not np.array_equal(array, np.array(saved)):
+            array = np.array(saved)  # counts that became fractions stay them
     except (TypeError, ValueError):
         raise ValueError(message) from None
     if array.shape != own.shape or not np.isfinite(array).all():

@@ -144,7 +144,7 @@ def tasks_from(name: str) -> Collection[Task]:
     """
     found = named_object(name)
     if isinstance(found, type) and issubclass(found, gym.Env):
-        return (Task.from_class(found, name=name),)
+        return (Task.from_class(found),)
     made = found()
     if not (isinstance(made, Collection) and made and all(isinstance(task, Task) for task in made)):
         raise ValueError(f"{name} must make a TaskSuite, got {made!r:.80}")

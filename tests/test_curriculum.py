@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.curriculum import Curriculum, StarvedTaskWarning
-from mtgrpo_env.filters import every_group, strict
+from mtgrpo_env.filters import every_group, lenient, strict
 from mtgrpo_env.problem_streams import NumberedProblems
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward
 from mtgrpo_env.samplers import MultinomialSampler
+from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, UniformWeights
 from mtgrpo_env.types import Batch, Group, Problem, Rollout, TaskStats
 
@@ -372,3 +374,19 @@ def test_invalid_rollouts_count_nowhere() -> None:
     groups = [Group(Problem(0, 0), (Rollout((), 1.0, True), Rollout((), 0.0, False, valid=False)))]
     batch = batch_with(*groups)
     assert (batch.rewards[0], batch.accuracies[0], batch.accepted[0]) == (1.0, 1.0, 0)
+
+
+def test_a_suite_with_thresholds_on_the_return_keeps_groups_whose_returns_differ() -> None:
+    assert Curriculum(TaskSuite(["CartPole-v1"])).group_filter is lenient
+    assert Curriculum(guess_suite([0.5])).group_filter is strict
+    assert Curriculum(TaskSuite(["CartPole-v1"]), group_filter=strict).group_filter is strict
+
+
+def test_rewards_that_are_no_numbers_are_refused_but_of_rollouts_that_are_not_valid() -> None:
+    def groups(valid: bool) -> Callable[[Sequence[Problem]], list[Group]]:
+        rollouts = (Rollout((), math.nan, False, valid), Rollout((), 1.0, True), Rollout((), 0.0, False))
+        return lambda problems: [Group(problem, rollouts) for problem in problems]
+
+    with pytest.raises(ValueError, match="rewards must be finite, or the rollouts not valid"):
+        Curriculum(["a", "b"]).draw(groups(valid=True))
+    assert Curriculum(["a", "b"]).draw(groups(valid=False)).accuracies.tolist() == [0.5, 0.5]

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from fakes import Sum
+from fakes import Sum, guess_suite
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import OrderEnforcing, RecordEpisodeStatistics, TimeLimit
@@ -377,3 +377,21 @@ def test_a_task_that_starves_is_named_in_an_env_too() -> None:
     env = MultiTaskEnv(Curriculum(TaskSuite([Task.from_text("sum", Sum)]), batch_size=2), group_size=2)
     with pytest.warns(StarvedTaskWarning, match="'sum' gave no informative group in 10 steps"):
         episodes(env, 500)
+
+
+@pytest.mark.filterwarnings("ignore::mtgrpo_env.curriculum.StarvedTaskWarning")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_batches_that_replayed_groups_fill_alone_are_reported_with_the_next(seed: int) -> None:
+    env = MultiTaskEnv(Curriculum(guess_suite([0.5, 0.5]), batch_size=2), group_size=4)
+    env.reset(seed=seed)
+    rng, alone, played = np.random.default_rng(seed), 0, set[tuple[int, int]]()
+    for episode in range(1500):
+        chance = 0.03 if (episode // 100) % 2 == 0 else 0.5  # seldom informative, then often: a surplus builds up
+        _, _, _, _, info = env.step(int(rng.random() < chance))
+        played.add((info["batch"], info["group"]))
+        for groups, weights in info.get("replayed_batches", []):
+            alone += 1
+            assert len(groups) == len(weights) > 0
+            assert set(groups) <= played
+        env.reset()
+    assert alone

@@ -72,7 +72,7 @@ def write_rows(file: Path, *rows: dict[str, Any]) -> str:
         ("MTReason/Zebra-v0", ["MTReason/Zebra-v0"]),
         ("gym:CartPole-v1, Taxi-v4", ["CartPole-v1", "Taxi-v4"]),
         ("countdown-mini,gym:Taxi-v4", ["countdown-mini", "Taxi-v4"]),
-        ("mtgrpo_env.envs.arc:Arc", ["mtgrpo_env.envs.arc:Arc"]),
+        ("mtgrpo_env.envs.arc:Arc", ["Arc"]),
         ("mtgrpo_env.envs.toy:toy_suite", toy_suite(3).names),
         (
             ["arc-easy", Sum, Guess, Task("own", Guess), "CartPole-v1"],

@@ -254,6 +254,8 @@ class Forgetful(DisparityWeights):
         {"seen": 3},
         {"last": np.float64(1.0)},
         {"is_warm": False},
+        {"seen": []},
+        {"counts": {}},
         {"_rng": np.random.default_rng(0)},
         {"optimizer": Adam()},
     ],
@@ -264,7 +266,7 @@ def test_what_a_class_does_not_name_is_refused_by_name(attributes: dict[str, Any
         refuse_unnamed_attributes(Forgetful(**attributes))
 
 
-@pytest.mark.parametrize("attributes", [{"_half": 0.5}, {"log": print}, {"notes": []}, {"name": "x"}])
+@pytest.mark.parametrize("attributes", [{"_half": 0.5}, {"log": print}, {"_notes": []}, {"name": "x"}])
 def test_what_is_no_number_or_follows_from_the_rest_need_not_be_named(attributes: dict[str, Any]) -> None:
     refuse_unnamed_attributes(Forgetful(**attributes))
 
@@ -277,3 +279,40 @@ def test_parts_of_a_part_are_looked_into_as_well() -> None:
 
     with pytest.raises(ValueError, match=r"Momentum holds \['velocity'\]"):
         refuse_unnamed_attributes(ImprovementAwareWeights(2, optimizer=Momentum()))
+
+
+class Learned(Stateful):
+    """Holds one thing of any kind."""
+
+    state_names = ("held",)
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [(0, 0.75), (0.5, 2), (np.zeros(2, dtype=np.int64), np.array([0.5, 1.5])), ([], [1, 2]), ({}, {"a": 1.5})],
+)
+def test_what_grew_into_another_kind_of_number_comes_back_as_it_was(first: Any, later: Any) -> None:
+    fresh = Learned(first)
+    fresh.load_state_dict(json.loads(json.dumps(Learned(later).state_dict())))
+    np.testing.assert_equal(fresh.held, later)
+
+
+@pytest.mark.parametrize("held", [{1: 2}, {1, 2}, [np.zeros(2)], np.array([np.nan]), float("inf")])
+def test_what_a_file_would_not_give_back_is_refused_when_it_is_saved(held: Any) -> None:
+    with pytest.raises(TypeError, match=r"Learned\.held"):
+        Learned(held).state_dict()
+
+
+def test_a_part_with_a_state_is_none_of_the_fixed_numbers() -> None:
+    class Wrapped(DisparityWeights):
+        hyperparameter_names = (*DisparityWeights.hyperparameter_names, "optimizer")
+
+        def __init__(self) -> None:
+            super().__init__(2)
+            self.optimizer = Learned(0)
+
+    with pytest.raises(ValueError, match=r"Wrapped\.optimizer has a state: expected it in state_names"):
+        refuse_unnamed_attributes(Wrapped())

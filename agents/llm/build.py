@@ -74,6 +74,7 @@ def build_agent(config: TrainConfig, suite: TaskSuite, source: str, ranks: Ranks
         learner,
         method=method,
         group_size=config.group_size,
+        batch_size=config.batch_size,
         share_by=SHARED_BY[config.share_by],
         ranks=ranks,
         seed=config.seed,

@@ -20,6 +20,7 @@ from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.agents.recipes import Method
 from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.stateful import name_of
 from mtgrpo_env.suite import TaskSuite
 
 _PROMPTS = 8  # problems of each task that are looked at
@@ -86,7 +87,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.print(plan.title, soft_wrap=True)
     console.print(
         f"weights {type(method.task_weights).__name__}, sampler {type(method.sampler).__name__}, "
-        f"filter {method.group_filter.__name__}, clip +{method.clip_high}",
+        f"filter {name_of(method.curriculum(plan.suite).group_filter)}, clip +{method.clip_high}",
         soft_wrap=True,
     )
     console.print(_task_table(plan, method))

@@ -18,6 +18,7 @@ from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, W
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
+from mtgrpo_env.stateful import Stateful
 
 _RNG_FILE = "policy_rng.json"
 
@@ -55,7 +56,7 @@ class ModelParameters:
             raise ValueError(f"expected weights for all parameters, got none for {sorted(parameters)[:3]}")
 
 
-class LanguageModelPolicy:
+class LanguageModelPolicy(Stateful):
     """Answers prompts by sampling from a model.
 
     Args:
@@ -70,6 +71,8 @@ class LanguageModelPolicy:
     Raises:
         ValueError: if the tokenizer has no end-of-text token.
     """
+
+    hyperparameter_names = ("decoding",)
 
     def __init__(
         self,

@@ -102,6 +102,10 @@ def make_method(name: str, facts: RunFacts, **options: Any) -> Method:
     if unknown := sorted(options.keys() - known):
         takes = f"the options {sorted(known)}" if known else "no options"
         raise ValueError(f"method {name!r} takes {takes}, got {', '.join(unknown)}")
+    try:
+        inspect.signature(recipe).bind(facts, **options)
+    except TypeError as error:
+        raise ValueError(f"method {name!r} must be made from RunFacts and its options: {error}") from error
     method = recipe(facts, **options)
     if not isinstance(method, Method):
         raise ValueError(f"method {name!r} must make a Method, got {method!r:.80}")

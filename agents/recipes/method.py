@@ -9,7 +9,6 @@ from typing import Any
 from mtgrpo_env.agents.base import CLIP_HIGHER
 from mtgrpo_env.agents.improvement import MakeImprovementSignal
 from mtgrpo_env.curriculum import Curriculum
-from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.problem_streams import ProblemStream
 from mtgrpo_env.replay import ReplayBuffer
@@ -53,7 +52,7 @@ class Method:
         sampler: draws batches.
         task_weights: the ratio of tasks.
         clip_high: ε_high; the agent's learner takes it.
-        group_filter: which groups are informative.
+        group_filter: which groups are informative; None for the curriculum's default.
         reward_estimate: J, as the weight rule looks at it; None for the rule's default.
         improvement: I, likewise; None for the exact ones of each step, if the rule looks at any.
         replay: keeps informative groups for the batches after their own.
@@ -62,7 +61,7 @@ class Method:
     sampler: BatchSampler[Any]
     task_weights: TaskWeights
     clip_high: float = CLIP_HIGHER
-    group_filter: GroupFilter = strict
+    group_filter: GroupFilter | None = None
     reward_estimate: RewardEstimate | None = None
     improvement: MakeImprovementSignal | None = None
     replay: ReplayBuffer | None = None

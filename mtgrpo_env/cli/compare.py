@@ -53,7 +53,7 @@ class Config(options.GroupedOptions):
 
 def run(config: Config) -> int:
     """Make what is missing and report; 0 when done, 130 when interrupted, 1 when a run failed."""
-    console, out = Console(), config.run.out
+    console, out = Console(markup=False), config.run.out
     report = f"report {out / REPORT}"
     if config.redraw:
         redraw(out, config.comparison)

@@ -20,10 +20,10 @@ class Config(AgentOptions):
     """Play held-out problems of suites, or the rows of files, and report the accuracy of every task."""
 
     agent: tuple[str, ...]
-    """One or more of: oracle; random; a checkpoint, a folder or a hub id, with or without "hf:" before it;
-    vllm:<checkpoint>; openai:<model>@<base url>, any server with OpenAI's protocol (its key is read from
-    OPENAI_API_KEY), or completions:<model>@<base url> for a prompt that is continued as it stands;
-    package.module:function, which makes a policy for a suite."""
+    """One or more of: oracle; random; a checkpoint, a folder or a hub id, with or without "hf:" before it; the folder
+    of a run or of a saved agent; vllm:<checkpoint>; openai:<model>@<base url>, any server with OpenAI's protocol
+    (its key is read from OPENAI_API_KEY), or completions:<model>@<base url> for a prompt that is continued as it
+    stands; package.module:function, which makes a policy for a suite."""
     suite: tuple[str, ...] = ()
     """One or more of: a named suite (mini, mini-nine, easy, medium, hard, very_hard, nine); tasks like
     "countdown-easy,arc-hard"; control, six tasks of classic control; gym:<ids>, such as gym:CartPole-v1,Taxi-v4;

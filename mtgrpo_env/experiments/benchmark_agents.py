@@ -7,9 +7,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, is_saved_agent
 from mtgrpo_env.agents.reports.scores import TokenUsage
+from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.evaluation import GroupCallback, RandomActions, evaluate_answers, evaluate_policy, guess, oracle
 from mtgrpo_env.experiments.agent_options import AgentOptions
 from mtgrpo_env.named_tasks import named_object
@@ -25,8 +28,8 @@ _OF_THE_PROMPT = frozenset({"model", "messages", "prompt"})
 ResponseCallback = Callable[[], None]
 """Called at every response of a language model, as it arrives."""
 
-AgentSpec = str | Policy | Callable[[TaskSuite], Policy]
-"""An agent by name, a policy, or what makes a policy for a suite."""
+AgentSpec = str | Policy | MTGRPOAgent | Callable[[TaskSuite], Policy]
+"""An agent by name, a policy, an agent that has one, or what makes a policy for a suite."""
 
 
 class Unplayable(ValueError):
@@ -57,8 +60,9 @@ def make_agent(spec: AgentSpec, options: AgentOptions) -> Agent:
     """
     if isinstance(spec, str):
         return named_agent(spec, options)
-    if _is_policy(spec):
-        return _OwnPolicy(lambda suite: spec, options.rollouts, repr(spec))
+    policy = spec.policy if isinstance(spec, MTGRPOAgent) else spec
+    if _is_policy(policy):
+        return _OwnPolicy(lambda suite: policy, options.rollouts, repr(spec))
     if callable(spec):
         return _OwnPolicy(spec, options.rollouts, repr(spec))
     raise ValueError(f"an agent must be a name, a policy with a method act, or what makes one, got {spec!r:.80}")
@@ -80,9 +84,10 @@ def named_agent(name: str, options: AgentOptions) -> Agent:
     """The agent of that name.
 
     Args:
-        name: "oracle"; "random"; a folder or hub id of a checkpoint, with "hf:" before it or without; "vllm:" and
-            such a one; "openai:" or "completions:", a model, "@" and the base URL of its server; or
-            "package.module:function", which makes a `Policy` for a `TaskSuite`.
+        name: "oracle"; "random"; a folder or hub id of a checkpoint, with "hf:" before it or without; a folder that
+            `MTGRPOAgent.save` wrote, or of a run, whose newest checkpoint plays; "vllm:" and a checkpoint; "openai:" or
+            "completions:", a model, "@" and the base URL of its server; or "package.module:function", which makes a
+            `Policy` for a `TaskSuite`.
         options: how it responds.
 
     Raises:
@@ -95,7 +100,12 @@ def named_agent(name: str, options: AgentOptions) -> Agent:
         return _Random(options)
     if colon and kind in _KINDS:
         return _KINDS[kind](rest, options)
-    return _OwnPolicy(named_object(name), options.rollouts, name) if colon else _Checkpoint(name, options)
+    if colon:
+        return _OwnPolicy(named_object(name), options.rollouts, name)
+    folder = RunFolder(name).newest_checkpoint or Path(name)
+    if is_saved_agent(folder):
+        return _OwnPolicy(lambda suite: MTGRPOAgent.load(folder, suite).policy, options.rollouts, name)
+    return _Checkpoint(str(folder) if folder.is_dir() else name, options)
 
 
 class _Oracle(Agent):

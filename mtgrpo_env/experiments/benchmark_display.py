@@ -28,7 +28,7 @@ class BenchmarkDisplay(BenchmarkCallback):
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, markup=False)
         self._bar: Progress | None = None
         self._name = ""
         self._responses = 0
@@ -68,7 +68,7 @@ class BenchmarkDisplay(BenchmarkCallback):
         if self._as_json:
             sys.stdout.write(json.dumps(cell_json(cell), allow_nan=False) + "\n")
         else:
-            Console().print(cell_table(cell))
+            Console(markup=False).print(cell_table(cell))
 
     def _end_bar(self) -> None:
         if self._bar is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from mtgrpo_env.agents.config import MAY_CHANGE, TrainConfig
+from mtgrpo_env.agents.recipes import RunFacts, make_method
 from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
 from mtgrpo_env.agents.reports.comparison_report import write_report
 from mtgrpo_env.agents.reports.history import read_history
@@ -65,6 +66,8 @@ def compare(
     settings = _settings(config, options, command or f"compare({config!r}, {options!r})")
     for run in planned:  # before any is made
         run.folder.refuse_another_run(run.config, may_change=_MAY_CHANGE)
+    for run in {run.config.method: run for run in planned}.values():
+        _check_method(run.config, len(settings.tasks))
     with sole_use(config.out, say=console.print) as lock:
         finished_all = _train_missing(planned, options, console, lock)
     comparison = Comparison(settings, _finished_runs(planned))
@@ -85,6 +88,20 @@ def redraw(folder: Path, options: CompareOptions) -> None:
     horizon = options.horizon_of(comparison.settings.steps)
     settings = replace(comparison.settings, thresholds=options.thresholds, horizon=horizon)
     write_report(Comparison(settings, comparison.runs), folder, rng=_rng())
+
+
+def _check_method(config: TrainConfig, num_tasks: int) -> None:
+    """Have a method plan a batch: a mistake in one of one's own shows before any model is made.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    facts = RunFacts(num_tasks, config.batch_size, config.seed, num_steps=config.steps, policy_lr=config.lr)
+    method = make_method(config.method, facts, **config.method_options)
+    try:
+        method.sampler.plan(method.task_weights.probabilities).propose()
+    except Exception as error:  # whatever somebody's code raises
+        raise ValueError(f"method {config.method!r} cannot plan a batch: {error!r}") from error
 
 
 def _train_missing(planned: Sequence[PlannedRun], options: CompareOptions, console: Console, lock: IO[str]) -> bool:

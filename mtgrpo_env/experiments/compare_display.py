@@ -10,8 +10,8 @@ from typing import Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from mtgrpo_env.agents.reports.history import Record, read_history
 from mtgrpo_env.experiments.compare_plan import PlannedRun
@@ -74,20 +74,23 @@ class CompareDisplay:
         seconds = time.monotonic() - self._started.pop(job, time.monotonic())
         if error is not None:
             self._failed += 1
-            failed = f"[bold red]failed[/]  {escape(run.name)}; the end of {escape(str(job.log))}:"
+            failed = Text.assemble(("failed", "bold red"), f"  {run.name}; the end of {job.log}:")
             self._console.print(failed, highlight=False, soft_wrap=True)
             self._console.print(error, markup=False, highlight=False, soft_wrap=True)
             return
         self._ended.append(seconds)
         record = _last(read_history(run.folder.history), "evaluation")
         worst = f"worst task {worst_task(record['accuracies']):.3f}, {record['rollouts']:,} rollouts" if record else ""
-        self._console.print(f"done    {escape(run.name)}: {worst}, {_clock(seconds)}", highlight=False, soft_wrap=True)
+        self._console.print(f"done    {run.name}: {worst}, {_clock(seconds)}", highlight=False, soft_wrap=True)
 
     def show_running(self, running: Sequence[Job]) -> None:
         """These jobs are going on now."""
         now = time.monotonic()
         for job in running:
-            self._started.setdefault(job, now)
+            if job not in self._started:
+                self._started[job] = now
+                started = f"started {self._runs[job].name}; its output is in {job.log}"
+                self._console.print(started, highlight=False, soft_wrap=True)
         self._waiting = len(self._runs) - len(self._ended) - self._failed - len(running)
         if self._console.is_terminal and now - self._refreshed >= _REFRESH_SECONDS:
             self._refreshed = now

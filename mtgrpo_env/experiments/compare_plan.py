@@ -69,7 +69,7 @@ class PlannedRun:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.config.method}, lr {self.config.lr:g}, seed {self.config.seed}"
+        return f"{self.config.method}, lr {self.config.lr!r}, seed {self.config.seed}"
 
     @property
     def folder(self) -> RunFolder:
@@ -112,7 +112,7 @@ def plan_runs(
                 lr=lr,
                 seed=seed,
                 # Runs in one folder share its starting model, which depends on the seed.
-                out=config.out / f"seed-{seed}" / f"{folder}-lr-{lr:g}",
+                out=config.out / f"seed-{seed}" / f"{folder}-lr-{lr!r}",
                 **{name: value for name, value in given.items() if name in takes[method]},
             )
         )

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mtgrpo_env.agents.reports.comparison import Comparison
+from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
 from mtgrpo_env.agents.reports.samples import StoredSample
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.envs.rows import task_type
-from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.named_tasks import is_registered, read_tasks
 
 _COMPARISON = "compare.json"
 
@@ -52,10 +53,13 @@ def _comparison(folder: Path) -> Comparison:
 
 
 def _task_names(run: RunFolder, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of a run's tasks; they are in its checkpoints, as files of rows may have gone."""
+    """Of a run's tasks: from its checkpoints, or by registered names. A folder decides on no code that is imported."""
     if checkpoint := run.newest_checkpoint:
         return tuple(json.loads((checkpoint / "agent.json").read_text())["hyperparameters"]["tasks"])
-    return read_tasks(tuple(config["tasks"])).names
+    if all(map(is_registered, config["tasks"])):
+        return read_tasks(tuple(config["tasks"])).names
+    first = next(record for record in read_history(run.history) if record["kind"] == "evaluation")
+    return tuple(f"task {k}" for k in range(len(first["accuracies"])))
 
 
 def _answer(sample: StoredSample) -> str | None:

@@ -374,3 +374,13 @@ def test_every_method_trains_a_table(name: str) -> None:
     before = agent.evaluate(problems).average
     agent.train(12)
     assert agent.evaluate(problems).average > before + 0.1
+
+
+def needs_heat(facts: RunFacts, *, heat: float) -> Method:
+    raise AssertionError("never made")
+
+
+@pytest.mark.parametrize("name", ["os:abort", f"{__name__}:needs_heat"])
+def test_a_recipe_that_cannot_be_made_of_the_facts_is_refused_before_it_is_called(name: str) -> None:
+    with pytest.raises(ValueError, match="must be made from RunFacts and its options"):
+        make_method(name, RunFacts(2, 4))

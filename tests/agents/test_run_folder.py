@@ -132,10 +132,18 @@ def test_an_option_that_an_older_run_did_not_record_had_its_default(tmp_path: Pa
 
 
 def test_a_name_in_a_folder_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "trap_module.py", "raise RuntimeError('imported')")
+    (tmp_path / "trap_module.py").write_text("raise RuntimeError('imported')")
     monkeypatch.syspath_prepend(tmp_path)
     folder = RunFolder(tmp_path / "run")
     write(folder.checkpoint(1), "x")
     folder.config.write_text("method: trap_module:recipe\ntasks: [trap_module:tasks]\n")
     with pytest.raises(ValueError, match="method was 'trap_module:recipe'"):
         folder.refuse_another_run(TrainConfig())
+
+
+def test_a_folder_with_steps_but_no_checkpoint_is_a_run_too(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    TrainConfig(seed=1).write(folder.config)
+    folder.history.write_text('{"kind": "step", "step": 1}\n')
+    with pytest.raises(ValueError, match="seed was 1, is 2"):
+        folder.refuse_another_run(TrainConfig(seed=2))

@@ -19,6 +19,7 @@ from mtgrpo_env.agents.reports.samples import read_samples
 from mtgrpo_env.agents.trainer import Trainer, TrainingError
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.suite import Task, TaskError
 from mtgrpo_env.text_env import CORRECT, WRONG, TextEnv, Verdict
 from mtgrpo_env.types import Group
@@ -134,3 +135,34 @@ def test_a_failed_step_is_one_error_with_the_newest_checkpoint(
         own.train()
     assert record.calls[-1] == "close"
     assert "end" not in record.calls
+
+
+def test_a_run_is_resumed_by_the_options_in_its_own_folder(model_folder: Path, tmp_path: Path) -> None:
+    trainer(model_folder, tmp_path, tasks=["zebra-mini", Echo], steps=1).train()
+    again = Trainer(config=replace(TrainConfig.read(tmp_path / "config.yaml"), steps=2), callbacks=[])
+    assert again.suite.names == ("zebra-mini", "Echo")
+    assert again.train().step == 2
+
+
+def test_an_evaluation_that_failed_is_made_when_the_run_is_resumed(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = trainer(model_folder, tmp_path, steps=1)
+    evaluate = own.agent.evaluate
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if own.agent.step:
+            raise TaskError("task 'a' raised")
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(own.agent, "evaluate", failing)
+    with pytest.raises(TrainingError):
+        own.train()
+    again = trainer(model_folder, tmp_path, steps=1)
+    assert again.train().is_finished
+    assert [record["step"] for record in again.history.of("evaluation")] == [0, 1]
+
+
+def test_a_suite_of_the_held_out_split_is_refused(model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="trained on its train split, got one of 'test'"):
+        trainer(model_folder, tmp_path, tasks=read_tasks("mini", split="test"))

@@ -44,7 +44,7 @@ def test_good_tasks_are_named_and_the_exit_code_is_zero(command: RunCommand) -> 
     names = ["MTReason/Countdown-v0", "CartPole-v1", "mtgrpo_env.envs.arc:Arc"]
     result = command("check", "--tasks", *names, "--problems", 3)
     assert result.code == 0
-    assert result.out.splitlines() == [f"ok    {name}" for name in names]
+    assert result.out.splitlines() == [f"ok    {name}" for name in (*names[:2], "Arc")]
 
 
 def test_a_fault_is_printed_and_the_exit_code_is_one(
@@ -55,7 +55,7 @@ def test_a_fault_is_printed_and_the_exit_code_is_one(
     monkeypatch.setattr(sys, "path", list(sys.path))
     result = command("check", "--tasks", "broken_task:Yes", "--problems", 3)
     assert result.code == 1
-    assert "FAULT task 'broken_task:Yes': the verifier fails on the hostile response" in result.out
+    assert "FAULT task 'Yes': the verifier fails on the hostile response" in result.out
     assert "it calls it correct" in result.out
 
 

@@ -187,3 +187,18 @@ def test_a_browser_draws_the_page(command: RunCommand, tmp_path: Path) -> None:
     pixels = imread(picture)[..., :3].reshape(-1, 3)
     colors = {tuple(round(255 * part) for part in pixel) for pixel in pixels[::7].tolist()}
     assert {(0, 114, 178), (213, 94, 0), (0, 158, 115)} <= colors, "lines of three tasks in three colours"
+
+
+def test_names_of_code_in_a_folder_are_not_imported(
+    command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "trap_of_a_report.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("tasks: ['trap_of_a_report:tasks', 'gym:trap_of_a_report:X-v0']\nmethod: dapo\n")
+    record = {"kind": "evaluation", "step": 0, "rollouts": 0, "accuracies": [0.5, 0.25], "counts": [4, 4]}
+    (run / "history.jsonl").write_text(json.dumps(record) + "\n")
+    result = command("report", run, "--out", tmp_path / "page.html")
+    assert result.code == 0, result.err
+    assert "task 1" in (tmp_path / "page.html").read_text("utf-8")
