@@ -80,8 +80,8 @@ class RunFolder:
         clean_up_scratch(self.checkpoints)
 
     def read_options(self) -> Mapping[str, Any]:
-        """The run's options as they stand in its file, with defaults for what is missing; no name in it is looked up."""
-        return TrainConfig().plain | dict(read_yaml(self.config))
+        """The run's options as they stand in its file, of whatever version; no name in them is looked up."""
+        return read_yaml(self.config)
 
     def refuse_another_run(self, config: TrainConfig, *, may_change: frozenset[str] = MAY_CHANGE) -> None:
         """Make sure that a folder that holds a run holds this one; without a step there is nothing to lose.
@@ -94,7 +94,7 @@ class RunFolder:
         )
         if not (self.config.is_file() and has_steps):
             return
-        saved, own = self.read_options(), config.plain
+        saved, own = TrainConfig().plain | dict(self.read_options()), config.plain
         if config.method.startswith("sequential"):
             may_change -= {"steps"}  # they decide which task comes when
         differing = [

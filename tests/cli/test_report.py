@@ -14,6 +14,7 @@ from comparisons import make_comparison
 from pages import HOSTILE, parsed, write_run, write_samples
 from training_runs import TASKS, assert_same_run, train
 
+from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.reports.samples import PER_VERDICT, RolloutSample, read_samples
 from mtgrpo_env.cli import main
 
@@ -196,7 +197,9 @@ def test_names_of_code_in_a_folder_are_not_imported(
     monkeypatch.syspath_prepend(tmp_path)
     run = tmp_path / "run"
     run.mkdir()
-    (run / "config.yaml").write_text("tasks: ['trap_of_a_report:tasks', 'gym:trap_of_a_report:X-v0']\nmethod: dapo\n")
+    TrainConfig().write(run / "config.yaml")
+    with (run / "config.yaml").open("a") as file:
+        file.write("tasks: ['trap_of_a_report:tasks', 'gym:trap_of_a_report:X-v0']\n")
     record = {"kind": "evaluation", "step": 0, "rollouts": 0, "accuracies": [0.5, 0.25], "counts": [4, 4]}
     (run / "history.jsonl").write_text(json.dumps(record) + "\n")
     result = command("report", run, "--out", tmp_path / "page.html")
