@@ -141,6 +141,11 @@ class MultiTaskEnv(gym.Env[Any, Any]):
     def close(self) -> None:
         self.suite.close()
 
+    def __repr__(self) -> str:
+        return f"MultiTaskEnv({', '.join(self.suite.names)}; group_size={self.schedule.group_size})"
+
+    __str__ = __repr__
+
     @property
     def _env(self) -> AnyEnv:
         return self._envs[self._active_task]

@@ -187,6 +187,10 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         """Close the tasks' envs."""
         self.schedule.suite.close()
 
+    def __repr__(self) -> str:
+        names, group_size = ", ".join(self.schedule.suite.names), self.schedule.group_size
+        return f"TextVectorEnv({names}; num_envs={self.num_envs}, group_size={group_size})"
+
     def _check_started(self) -> None:
         if not self._conversations:
             raise gym.error.ResetNeeded("no episode is running: call reset() first")

@@ -144,6 +144,12 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     assert [link for link in local if not (page.parent / link).exists()] == []
 
 
+def test_the_table_of_methods_is_made_from_the_recipes() -> None:
+    line = [sys.executable, str(ROOT / "docs" / "recipes_table.py")]
+    printed = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert printed in (ROOT / "docs" / "fidelity.md").read_text("utf-8")
+
+
 def test_figures_of_the_pages_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in (ROOT / "docs").rglob("*.png")}
     assert sizes
