@@ -144,7 +144,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
     def __repr__(self) -> str:
         return f"MultiTaskEnv({', '.join(self.suite.names)}; group_size={self.schedule.group_size})"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return f"<{self!r}>"  # as wrappers show what is in them
 
     @property
     def _env(self) -> AnyEnv:
