@@ -18,7 +18,7 @@ from mtgrpo_env.agents.policies import named_policy
 from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, shared_folder
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, Method, RunFacts, make_method
 from mtgrpo_env.agents.sharded import ShardedRollouts
-from mtgrpo_env.batch_metrics import BatchMetrics, TrainMetrics
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
 from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy
 from mtgrpo_env.named_tasks import TaskSpec, is_registered, read_tasks
@@ -114,11 +114,11 @@ class MTGRPOAgent:
         signal = observe(self.learner, batch)
         scalars = self.learner.update(batch, signal.on_minibatch)  # 2. θ ← optimiser steps on it
         improvements = signal.end()  # 3. I_k ← Ĵ_k(θ') - Ĵ_k(θ)
-        self.curriculum.update(batch, improvements)  # 4. z ← weight update (I, J)
+        metrics = self.curriculum.update(batch, improvements)  # 4. z ← weight update (I, J)
         self.step += 1
         self.rollouts += batch.num_rollouts
         return TrainMetrics(
-            **BatchMetrics.of(batch).record,
+            **metrics.record,
             step=self.step,
             rewards=self.curriculum.rewards,
             improvements=improvements.sum(axis=0),

@@ -165,13 +165,16 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             raise
         return draft.finish()
 
-    def update(self, batch: Batch, improvements: ArrayLike | None = None) -> None:
+    def update(self, batch: Batch, improvements: ArrayLike | None = None) -> BatchMetrics:
         """Lines 3 and 4 of Algorithm 1: estimate J from the batch, and move the task weights.
 
         Args:
             batch: that was trained on.
             improvements: (K,) I_k, or (U, K) of the U updates that are due. Rules that look at none need none; others
                 rest without them while the weights are set.
+
+        Returns:
+            The metrics of the batch.
 
         Raises:
             ValueError: if the rule looks at improvements and is given none, or not K of them.
@@ -187,6 +190,7 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             self.task_weights.update(TaskStats(self.rewards, improvement, batch.mean_abs_advantages))
         self._latest = BatchMetrics.of(batch)
         self._watch_starvation(batch)
+        return self._latest
 
     def check_measurable(self) -> None:
         """Make sure that the weights can move without improvements, for drivers that cannot measure any.

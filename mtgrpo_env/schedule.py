@@ -193,13 +193,15 @@ class Schedule:
     def _forget_batches(self) -> None:
         self._batches: dict[int, _OpenBatch] = {}
         self._with_work: list[int] = []  # a heap of the batches that have an episode to hand out
-        self._replayed: list[Selection] = []  # of batches that had none, since one was completed
+        # Groups and loss weights of the batches that had none, since one was completed.
+        self._replayed: list[tuple[list[tuple[int, int]], list[float]]] = []
         self._num_batches = 0
 
     def _open_batch(self) -> None:
         self.curriculum.check_measurable()
         while not (batch := self._next_batch()).has_work:  # groups of earlier batches fill it alone
-            self._replayed.append(self._selection(batch))
+            selection = self._selection(batch)
+            self._replayed.append((selection.replayed_groups, selection.replay_weights))
         self._batches[batch.number] = batch
         heapq.heappush(self._with_work, batch.number)
 
@@ -220,8 +222,7 @@ class Schedule:
             heapq.heappush(self._with_work, batch.number)
             return Progress(informative)
         del self._batches[batch.number]
-        before = [(selection.replayed_groups, selection.replay_weights) for selection in self._replayed]
-        self._replayed = []
+        before, self._replayed = self._replayed, []
         return Progress(informative, replace(self._selection(batch), replayed_batches=before))
 
     def _selection(self, batch: _OpenBatch) -> Selection:

@@ -107,6 +107,19 @@ class Sum(TextEnv[tuple[int, int]]):
         return str(rng.integers(2000))
 
 
+class Recording(TaskSuite):
+    """A suite that remembers the problems it gave."""
+
+    def reseed(self, seed: int) -> None:
+        super().reseed(seed)
+        self.given: list[Problem] = []
+
+    def next_problem(self, task_id: int) -> Problem:
+        problem = super().next_problem(task_id)
+        self.given.append(problem)
+        return problem
+
+
 World = tuple[FloatArray, list[float], int, int]
 
 

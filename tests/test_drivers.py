@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from fakes import Sum, guess_suite
+from fakes import Recording, Sum, guess_suite
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import OrderEnforcing, RecordEpisodeStatistics, TimeLimit
@@ -55,19 +55,6 @@ class Lottery(Sum):
     def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
         wins = zlib.crc32(f"{puzzle}{response}".encode()) % 1000 < 1000 * self.chance
         return Verdict(float(wins), wins, "correct" if wins else "wrong")
-
-
-class Recording(TaskSuite):
-    """A suite that remembers the problems it gave."""
-
-    def reseed(self, seed: int) -> None:
-        super().reseed(seed)
-        self.given: list[Problem] = []
-
-    def next_problem(self, task_id: int) -> Problem:
-        problem = super().next_problem(task_id)
-        self.given.append(problem)
-        return problem
 
 
 class Numbering:

@@ -4,7 +4,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from fakes import Scripted, sample_batch
+from fakes import Recording, Scripted, sample_batch
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import check_environments_match
@@ -22,19 +22,6 @@ from mtgrpo_env.types import GroupFilter, Problem
 
 N = 4
 SAMPLERS = [RatioPreservingSampler, DynamicSampler, MultinomialSampler]
-
-
-class Recording(TaskSuite):
-    """A suite that remembers the problems it gave."""
-
-    def reseed(self, seed: int) -> None:
-        super().reseed(seed)
-        self.given: list[Problem] = []
-
-    def next_problem(self, task_id: int) -> Problem:
-        problem = super().next_problem(task_id)
-        self.given.append(problem)
-        return problem
 
 
 class Counting:
