@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mtgrpo_env.envs.fields import bare_question
-from mtgrpo_env.envs.rows import Row, RowsEnv, ground_truth_of
+from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row_scorers import as_fields
+from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import Opening
 from mtgrpo_env.types import Problem
@@ -96,7 +98,7 @@ def content_hash(rows: Iterable[Row]) -> str:
     """
     digest = _Digest()
     for row in rows:
-        digest.add(row.prompt, row.ground_truth)
+        digest.add(row.prompt, as_fields(row.ground_truth))
     return digest.text
 
 
@@ -151,7 +153,8 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
 
 def _truth(env: object, opening: Opening, problem: Problem) -> _Truth:
     puzzle, provenance = opening.puzzle, opening.provenance
-    task, fields = ground_truth_of(env, puzzle)
+    task, truth = ground_truth_of(env, puzzle)
+    fields = as_fields(truth)
     if not isinstance(env, RowsEnv):
         return _Truth(task, provenance.level, fields, problem.index)
     row: Row = puzzle.row

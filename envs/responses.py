@@ -6,7 +6,7 @@ each turn). What this package writes also holds the verdict of the time and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 from mtgrpo_env.envs import row_schema
 from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.records import Record, read_records
+from mtgrpo_env.envs.row import GroundTruth
+from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of, task_type
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, Verdict
@@ -36,7 +38,7 @@ class StoredResponse:
 
     task: str
     level: str | None
-    ground_truth: Mapping[str, Any] = field(hash=False)
+    ground_truth: GroundTruth = field(hash=False)
     prompt: str
     responses: tuple[str, ...]
     reward: float | None
@@ -97,7 +99,7 @@ def judge(stored: StoredResponse, task: BoxedTask[Any]) -> Verdict:
         ValueError: naming file and row, if the task cannot read the ground truth.
     """
     try:
-        puzzle = task.from_ground_truth(stored.ground_truth, stored.prompt)
+        puzzle = task.from_ground_truth(as_fields(stored.ground_truth), stored.prompt)
     except ValueError as error:
         raise ValueError(f"{stored.source}, column ground_truth: {error}") from error
     verdict = task.reply(puzzle, stored.responses)
@@ -127,7 +129,7 @@ def response_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
         yield {
             **about,
             "prompt": prompt,
-            "ground_truth": dict(ground_truth),
+            "ground_truth": ground_truth,
             **said,
             **judged,
             "provenance": provenance,

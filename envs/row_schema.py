@@ -11,6 +11,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtgrpo_env.envs.records import Record
+from mtgrpo_env.envs.row import GroundTruth, Row
+from mtgrpo_env.envs.science import sciknoweval_row
+
+
+def row_of(record: Record, position: int) -> Row:
+    """The problem in a record of a file.
+
+    Raises:
+        ValueError: naming file, row and column, what was expected there and what was found.
+    """
+    if record.find("answerKey") is not None:
+        record = _from_sciknoweval(record)
+    task, level, split = names(record)
+    text = prompt(record)
+    index = record.find("extra_info.index", "index")
+    if index is None:
+        index = position
+    elif isinstance(index, bool) or not isinstance(index, int):
+        raise record.error("extra_info.index or index", "an int", index)
+    return Row(
+        task=task,
+        level=level,
+        split=split,
+        prompt=text,
+        ground_truth=ground_truth(record),
+        index=index,
+        question=record.text("extra_info.question", "question") or text,
+        source=record.source,
+        columns=record.columns,
+    )
 
 
 def names(record: Record) -> tuple[str, str | None, str | None]:
@@ -29,7 +59,7 @@ def names(record: Record) -> tuple[str, str | None, str | None]:
     return named or task, record.text("level") or level, record.text("split", "extra_info.split") or split
 
 
-def ground_truth(record: Record) -> Mapping[str, Any]:
+def ground_truth(record: Record) -> GroundTruth:
     """What the task's `from_ground_truth` reads, given as an object or as its JSON text.
 
     Raises:
@@ -60,6 +90,13 @@ def prompt(record: Record) -> str:
             raise record.error(f"prompt[{position}]", "a chat message with a str 'content'", message)
         contents.append(content)
     return "\n\n".join(contents)
+
+
+def _from_sciknoweval(record: Record) -> Record:
+    try:
+        return Record(sciknoweval_row(record.columns), record.source)
+    except ValueError as error:
+        raise ValueError(f"{record.source}: {error}") from error
 
 
 def _parsed(text: str) -> Any:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from mtgrpo_env.envs.rows import Row, read_rows, shared_problems
+from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.rows import read_rows, shared_problems
 from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.suite import Task

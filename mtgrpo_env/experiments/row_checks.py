@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mtgrpo_env.checker import TaskCheckError, check_task
-from mtgrpo_env.envs.rows import Row, rows_problems, rows_suite
+from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.rows import rows_problems, rows_suite
 from mtgrpo_env.evaluation import evaluate_answers, oracle
 from mtgrpo_env.suite import Task, TaskError
 

@@ -12,6 +12,7 @@ from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
 from mtgrpo_env.agents.reports.samples import StoredSample
 from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.rows import task_type
 from mtgrpo_env.named_tasks import is_registered, read_tasks
 
@@ -67,6 +68,6 @@ def _answer(sample: StoredSample) -> str | None:
     try:
         env_type = task_type(str(sample.row.get("task")), "sample")
         task = env_type(*(level for level in env_type.LEVELS if level == sample.row.get("level")))
-        return task.oracle(task.from_ground_truth(sample.row["ground_truth"], sample.prompt))
+        return task.oracle(task.from_ground_truth(as_fields(sample.row["ground_truth"]), sample.prompt))
     except (ValueError, KeyError, TypeError):
         return None

@@ -16,7 +16,7 @@ from mtgrpo_env.envs.answers import BoxedTask
 from mtgrpo_env.envs.export import content_hash, export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.gymnasium_tasks import control_suite
 from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
-from mtgrpo_env.envs.rows import RowsEnv, read_rows, rows_problems, rows_suite, shared_problems, task_name
+from mtgrpo_env.envs.rows import RowsEnv, read_rows, rows_problems, rows_suite, shared_problems
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Split
@@ -147,7 +147,7 @@ def test_the_papers_rows_are_written_again_in_one_file(paper_tasks: Path, tmp_pa
     after = read_rows(tmp_path / "rows.parquet")
     for one, other in zip(before, after, strict=True):
         assert (one.task, one.level, one.split, one.prompt) == (other.task, other.level, other.split, other.prompt)
-        assert {"task": task_name(one), **one.ground_truth} == other.ground_truth
+        assert {"task": one.name, **one.ground_truth} == other.ground_truth
         assert one.index == other.index
     assert len(shared_problems(before, after)) == len(before)
 

@@ -10,7 +10,8 @@ from fakes import Sum
 from mtgrpo_env.envs.countdown import Countdown
 from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
 from mtgrpo_env.envs.responses import StoredResponse, Verifiers
-from mtgrpo_env.envs.rows import Row, read_rows
+from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.rows import read_rows
 from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
 from mtgrpo_env.experiments.task_survey import single_task_suites, summarise
 from mtgrpo_env.task import Task

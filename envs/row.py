@@ -1,0 +1,42 @@
+"""A row of a data file: one problem, as it stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+GroundTruth = Mapping[str, Any] | str
+"""What a row says is right: fields, or one text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One problem of a data file.
+
+    Attributes:
+        task: its name: the `task` column, else that of its `data_source`, else the file's.
+        level: of the task, from the `level` column or the `data_source`; None if the row has neither.
+        split: from the `split` column or the `data_source`; None if the row has neither.
+        prompt: what a policy is shown, as one text.
+        ground_truth: what the row's reward is given.
+        index: the row's own `extra_info.index`, else its place in the file, from 0.
+        question: the row's own `extra_info.question`, which may differ from what the prompt asks; else the prompt.
+        source: the file's name and the row's number in it, from 1, for messages.
+        columns: all of the row as it stands in the file.
+    """
+
+    task: str
+    level: str | None
+    split: str | None
+    prompt: str
+    ground_truth: GroundTruth = field(hash=False)
+    index: int
+    question: str
+    source: str
+    columns: Mapping[str, Any] = field(hash=False, compare=False, repr=False, default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the row's task is called in a suite: with its level, if it has one."""
+        return f"{self.task}-{self.level}" if self.level else self.task
