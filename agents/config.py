@@ -14,7 +14,8 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.files import atomic_file
-from mtgrpo_env.task_registry import ROW_FILES
+from mtgrpo_env.row_options import RowOptions
+from mtgrpo_env.task_registry import is_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,9 @@ class RunOptions:
     out: Path = Path("runs/main")
     """Folder of the run: checkpoints, history, TensorBoard events, figure."""
     tasks: tuple[str, ...] = ("mini",)
-    """Tasks or suites by name (mini, easy, "countdown-easy,arc-hard"), "package.module:Class", or files of rows
-    (.parquet, .jsonl), of which those marked train are trained on and the others are held out."""
+    """Tasks or suites by name (mini, easy, "countdown-easy,arc-hard"), "package.module:Class",
+    "reasoning-gym:chain_sum", or files, folders and hub data sets of rows (sums.jsonl, hf:openai/gsm8k), of which those
+    that are not marked train are held out."""
     steps: int = 60
     """Training steps; a run may be resumed for more, unless its method divides them (the sequential ones)."""
     seed: int = 0
@@ -133,6 +135,7 @@ class GenerationOptions:
 
 GROUPS: Mapping[str, type[Any]] = {
     "run": RunOptions,
+    "rows": RowOptions,
     "method": MethodOptions,
     "sampling": SamplingOptions,
     "model": ModelOptions,
@@ -158,7 +161,7 @@ _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", st
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TrainConfig(  # a dataclass takes its fields from the last base first
-    GenerationOptions, OptimizerOptions, ModelOptions, SamplingOptions, MethodOptions, RunOptions
+    GenerationOptions, OptimizerOptions, ModelOptions, SamplingOptions, MethodOptions, RowOptions, RunOptions
 ):
     """Every option of a training run.
 
@@ -178,6 +181,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not self.lr > 0:
             raise ValueError(f"lr must be above 0, got {self.lr}")
+        _ = self.column_names, self.rewards  # refuse by themselves
         self._check_combinations()
         takes = options_of(named_method(self.method))
         for name in self.method_options:
@@ -210,6 +214,20 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         urls = self.rollouts.split(",")
         return urls if all(url.startswith(("http://", "https://")) for url in urls) else []
 
+    def check_start(self) -> None:
+        """Make sure that there is a model to start from; called once the tasks have been read.
+
+        Raises:
+            ValueError: if the tiny model would have to start on rows.
+        """
+        if self.model is None and (
+            rows := [part for task in self.tasks for part in task.split(",") if is_rows(part.strip())]
+        ):
+            raise ValueError(
+                f"{', '.join(rows)} need a model, as in --model Qwen/Qwen2.5-0.5B-Instruct: the tiny one is "
+                "warm-started on generated puzzles only"
+            )
+
     def _check_combinations(self) -> None:
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
             raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {self.rollouts!r}")
@@ -219,8 +237,6 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
         self._refuse_unless(self.model is None, "the tiny model", "start")
-        if self.model is None and any(part.endswith(ROW_FILES) for task in self.tasks for part in task.split(",")):
-            raise ValueError("rows need a model: the tiny one is warm-started on generated puzzles only")
 
     def _refuse_unless(self, is_used: bool, by: str, *names: str) -> None:
         for name in names:
@@ -297,7 +313,8 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
         return value
     if get_origin(hint) is tuple:
         parts = (value,) if isinstance(value, str | Path) else tuple(value) if isinstance(value, list | tuple) else ()
-        if not parts or not all(isinstance(part, str | Path) for part in parts):
+        is_given = bool(parts) or (isinstance(value, list | tuple) and name != "tasks")
+        if not is_given or not all(isinstance(part, str | Path) for part in parts):
             raise ValueError(f"{name} must be a string, or at least one in a list, got {value!r}")
         return tuple(map(str, parts))
     if hint is float and isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):

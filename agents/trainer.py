@@ -99,7 +99,9 @@ class Trainer:
             given["tasks"] = _names_of(tasks)
         self.config = replace(config, **{name: value for name, value in given.items() if value is not None})
         check_engines(self.config)
-        self.suite = read_tasks(self.config.tasks if tasks is None else tasks, seed=self.config.seed)
+        self.suite = read_tasks(
+            self.config.tasks if tasks is None else tasks, seed=self.config.seed, row_options=self.config
+        )
         self.folder = RunFolder(self.config.out)
         self.callbacks = [*report_callbacks(), Display()] if callbacks is None else list(callbacks)
         self.ranks: Ranks = OneRank()
@@ -191,6 +193,7 @@ class Trainer:
         return self.callbacks if self.ranks.rank == 0 else []
 
     def _check(self) -> None:
+        self.config.check_start()
         for k, name in enumerate(self.suite.names):
             if not isinstance(env := self.suite.envs(k, 1)[0].unwrapped, TextEnv):
                 raise ValueError(f"a language model needs text tasks, got {name!r}, a {type(env).__name__}")

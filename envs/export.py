@@ -13,14 +13,14 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mtgrpo_env.envs.fields import bare_question
-from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row import GroundTruth, Row
+from mtgrpo_env.envs.row_schema import parsed_truth
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.text_env import Opening
 from mtgrpo_env.types import Problem
 
 _CHUNK = 4096  # rows in memory at a time
@@ -85,7 +85,7 @@ def write_rows(rows: Iterable[dict[str, Any]], path: Path) -> Exported:
     with _WRITERS[path.suffix](path) as write:
         while chunk := list(islice(rows, _CHUNK)):
             for row in chunk:
-                digest.add(row["prompt"][0]["content"], json.loads(row["reward_model"]["ground_truth"]))
+                digest.add(row["prompt"][0]["content"], parsed_truth(row["reward_model"]["ground_truth"]))
             write(chunk)
             count += len(chunk)
     return Exported(count, digest.text)
@@ -98,7 +98,7 @@ def content_hash(rows: Iterable[Row]) -> str:
     """
     digest = _Digest()
     for row in rows:
-        digest.add(row.prompt, as_fields(row.ground_truth))
+        digest.add(row.prompt, row.ground_truth)
     return digest.text
 
 
@@ -108,21 +108,12 @@ class _Digest:
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=8)
 
-    def add(self, prompt: str, ground_truth: Mapping[str, Any]) -> None:
+    def add(self, prompt: str, ground_truth: GroundTruth) -> None:
         self._hash.update(json.dumps([prompt, ground_truth], sort_keys=True).encode() + b"\n")
 
     @property
     def text(self) -> str:
         return self._hash.hexdigest()
-
-
-class _Truth(NamedTuple):
-    """What it takes to judge a puzzle, and the puzzle's place among others of its task and level."""
-
-    task: str
-    level: str
-    fields: Mapping[str, Any]
-    index: int | None
 
 
 def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
@@ -131,17 +122,22 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
     if opening is None:
         raise ValueError(f"task {name!r} cannot be exported: a {type(env).__name__} shows no text")
     try:
-        truth = _truth(env, opening, problem)
+        task, truth = ground_truth_of(env, opening.puzzle)
     except ValueError as error:
         raise ValueError(f"task {name!r} cannot be exported: {error}") from error
-    made, judged_as = opening.provenance, f"{truth.task}-{truth.level}"
+    made = opening.provenance
+    named = f"{task}-{made.level}" if made.level else task
+    is_scored_elsewhere = isinstance(env, RowsEnv) and ":" in env.scorer.name  # by a function that gets what it got
     return {
-        "data_source": f"{judged_as}-{made.split}",
+        "data_source": f"{named}-{made.split}" if made.level else task,
         "prompt": [{"role": "user", "content": opening.prompt}],
-        "ability": truth.task,
-        "reward_model": {"style": "rule", "ground_truth": json.dumps({**truth.fields, "task": judged_as})},
+        "ability": task,
+        "reward_model": {
+            "style": "rule",
+            "ground_truth": _text(truth) if is_scored_elsewhere else _text({**as_fields(truth), "task": named}),
+        },
         "extra_info": {
-            "index": truth.index,
+            "index": opening.puzzle.row.index if isinstance(env, RowsEnv) else problem.index,
             "split": made.split,
             "question": bare_question(opening.prompt),
             "version": made.version,
@@ -151,16 +147,8 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
     }
 
 
-def _truth(env: object, opening: Opening, problem: Problem) -> _Truth:
-    puzzle, provenance = opening.puzzle, opening.provenance
-    task, truth = ground_truth_of(env, puzzle)
-    fields = as_fields(truth)
-    if not isinstance(env, RowsEnv):
-        return _Truth(task, provenance.level, fields, problem.index)
-    row: Row = puzzle.row
-    if row.level is None:
-        raise ValueError(f"{row.source}, column level: expected a str, got nothing")
-    return _Truth(task, row.level, fields, row.index)
+def _text(truth: GroundTruth) -> str:
+    return truth if isinstance(truth, str) else json.dumps(truth)
 
 
 @contextmanager

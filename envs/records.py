@@ -1,34 +1,37 @@
-"""Raw rows of JSONL and parquet files, each of which can say where it stands when something is wrong with it."""
+"""Raw rows of files and data sets, each of which can say where it stands when something is wrong with it."""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.row_options import HUB
 
-def read_records(path: Path) -> Iterator[Record]:
-    """The rows of a `.jsonl` or `.parquet` file, one at a time, however long the file is.
-
-    Raises:
-        ValueError: if the file has another ending, or on reaching a part of it that cannot be read.
-        ImportError: if the file is parquet and pyarrow is not installed.
-    """
-    if path.suffix == ".jsonl":
-        return _jsonl_records(path)
-    if path.suffix == ".parquet":
-        return _parquet_records(path)
-    raise ValueError(f"{path.name}: expected a name that ends in .jsonl or .parquet")
+_SPLITS = ("train", "training", "test", "validation", "valid", "val", "dev", "eval")
+_SPLIT_IN_NAME = re.compile(rf"(?:^|(.*?)[-_.])({'|'.join(_SPLITS)})(?:[-_.]\d+-of-\d+)?", re.IGNORECASE)
+_MAX_JSON = 1 << 30  # bytes of a file that is read as one value
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The columns of one row; `source` is the file's name and the row's number in it, from 1."""
+    """The columns of one row, and where it stands.
+
+    Attributes:
+        columns: by their names.
+        source: the file's name and the row's number in it, from 1.
+        task: what the file's name says of the rows that name no task.
+        split: what the file's name says of the rows that name no split; None if nothing.
+    """
 
     columns: Mapping[str, Any]
     source: str
+    task: str = ""
+    split: str | None = None
 
     def find(self, *columns: str) -> Any:
         """The value of the first of these columns that is there; a dot leads into a nested one."""
@@ -57,34 +60,160 @@ class Record:
         return ValueError(f"{self.source}, column {column}: expected {expected}, got {described}")
 
 
-def _jsonl_records(path: Path) -> Iterator[Record]:
+def read_records(source: str | Path) -> Iterator[Record]:
+    """The rows of a file, of all files in a folder, or of a data set on the hub, one at a time.
+
+    Args:
+        source: a `.jsonl`, `.json`, `.parquet` or `.csv` file; a folder of such files, or one that `datasets` saved;
+            or "hf:owner/name" or "hf:owner/name:config".
+
+    Raises:
+        ValueError: if there is nothing to be read, or on reaching a part that cannot be read.
+        FileNotFoundError: if there is no such file.
+        ImportError: if pyarrow or datasets is needed and not installed.
+    """
+    if str(source).startswith(HUB):
+        return _hub_records(str(source).removeprefix(HUB))
+    path = Path(source)
+    if path.is_dir():
+        return _folder_records(path)
+    return _file_records(path)
+
+
+def _file_records(path: Path) -> Iterator[Record]:
+    if path.suffix not in _READERS:
+        raise ValueError(f"{path.name}: expected a name that ends in {', '.join(_READERS)}, or a folder of such files")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    task, split = _names_of(path)
+    return _numbered(_READERS[path.suffix](path), path.name, task, split)
+
+
+def _folder_records(folder: Path) -> Iterator[Record]:
+    files = sorted(f for f in folder.rglob("*") if f.suffix in _READERS and not f.name.startswith(("cache-", ".")))
+    files = [f for f in files if f.name not in _OF_DATASETS]
+    if not files:
+        raise ValueError(f"{folder}: expected a folder with files that end in {', '.join(_READERS)}, found none")
+    name = folder.resolve().name
+    for file in files:
+        inner = file.relative_to(folder)
+        _, split = _names_of(file)
+        parent_split = _split_named(file.parent.name) if inner.parent.parts else None
+        yield from _numbered(_READERS[file.suffix](file), str(inner), name, split or parent_split)
+
+
+def _hub_records(spec: str) -> Iterator[Record]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError(f"reading {HUB}{spec} needs datasets", name="datasets") from error
+    name, _, config = spec.partition(":")
+    try:
+        found: Any = datasets.load_dataset(name, config or None)
+    except Exception as error:  # of many kinds: no network, no such data set, a config to be chosen
+        raise ValueError(f"{HUB}{spec}: expected a data set on the hub, got an error: {error}") from error
+    for split, rows in found.items():
+        yield from _numbered(iter(rows), f"{name}, {split}", name, split)
+
+
+def _numbered(rows: Iterator[Any], name: str, task: str, split: str | None) -> Iterator[Record]:
+    for number, columns in enumerate(rows, start=1):
+        if columns is None:  # an empty line
+            continue
+        source = f"{name}, row {number}"
+        if isinstance(columns, Mapping) and None in columns:
+            raise ValueError(f"{source}: expected as many values as there are columns, got {columns[None]!r:.80} more")
+        if isinstance(columns, _Broken):
+            raise ValueError(f"{source}: expected one JSON object, got a broken line: {columns.error}")
+        if not isinstance(columns, Mapping):
+            raise ValueError(f"{source}: expected one JSON object, got {type(columns).__name__} {columns!r:.80}")
+        yield Record(columns, source, task, split)
+
+
+def _names_of(file: Path) -> tuple[str, str | None]:
+    """Task and split in a file's name: "sums_train.jsonl", or "sums/train.jsonl"."""
+    match = _SPLIT_IN_NAME.fullmatch(file.stem)
+    if match is None:
+        return file.stem, None
+    return match[1] or file.resolve().parent.name, match[2].lower()
+
+
+def _split_named(folder: str) -> str | None:
+    return folder.lower() if folder.lower() in _SPLITS else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A line that is no JSON."""
+
+    error: Exception
+
+
+def _jsonl_rows(path: Path) -> Iterator[Any]:
     # Lines as bytes: a str's lines also end at U+2028, and a bad encoding would not be pinned to its row.
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            source = f"{path.name}, row {number}"
+        for line in lines:
             try:
-                columns = json.loads(line)
+                yield json.loads(line) if line.strip() else None
             except (ValueError, RecursionError) as error:
-                raise ValueError(f"{source}: expected one JSON object, got a broken line: {error}") from error
-            if not isinstance(columns, Mapping):
-                raise ValueError(f"{source}: expected one JSON object, got {type(columns).__name__} {columns!r:.80}")
-            yield Record(columns, source)
+                yield _Broken(error)
 
 
-def _parquet_records(path: Path) -> Iterator[Record]:
+def _json_rows(path: Path) -> Iterator[Any]:
+    if (size := path.stat().st_size) > _MAX_JSON:
+        raise ValueError(f"{path.name}: expected at most {_MAX_JSON} bytes of one JSON value, got {size}: use .jsonl")
     try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(f"reading {path.name} needs pyarrow: pip install pyarrow") from error
-    number = 0
+        rows = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path.name}: expected a JSON list of objects, got a broken file: {error}") from error
+    if not isinstance(rows, list):
+        raise ValueError(f"{path.name}: expected a JSON list of objects, got {type(rows).__name__} {rows!r:.80}")
+    yield from rows
+
+
+def _csv_rows(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            yield from csv.DictReader(file, strict=True)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path.name}: expected CSV with a line of column names, got {error}") from error
+
+
+def _parquet_rows(path: Path) -> Iterator[Any]:
+    pyarrow = _pyarrow(path)
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches():
-                for columns in batch.to_pylist():
-                    number += 1
-                    yield Record(columns, f"{path.name}, row {number}")
+                yield from batch.to_pylist()
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path.name}: expected a parquet file, got one that cannot be read: {error}") from error
+
+
+def _arrow_rows(path: Path) -> Iterator[Any]:
+    """What `Dataset.save_to_disk` writes."""
+    pyarrow = _pyarrow(path)
+    try:
+        with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as batches:
+            for batch in batches:
+                yield from batch.to_pylist()
+    except pyarrow.ArrowException as error:
+        raise ValueError(f"{path.name}: expected an arrow stream, got one that cannot be read: {error}") from error
+
+
+def _pyarrow(path: Path) -> Any:
+    try:
+        import pyarrow.parquet
+
+        return pyarrow
+    except ImportError as error:
+        raise ImportError(f"reading {path.name} needs pyarrow: pip install pyarrow") from error
+
+
+_OF_DATASETS = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
+_READERS: Mapping[str, Callable[[Path], Iterator[Any]]] = {
+    ".jsonl": _jsonl_rows,
+    ".json": _json_rows,
+    ".parquet": _parquet_rows,
+    ".csv": _csv_rows,
+    ".arrow": _arrow_rows,
+}

@@ -1,22 +1,22 @@
-"""Responses stored by an earlier run, to be judged again without the policy that gave them.
+"""Responses stored by an earlier run, to be scored again without the policy that gave them.
 
-A line holds what `row_schema` says of a row, and `response` (or, of a conversation, `responses`, one for
-each turn). What this package writes also holds the verdict of the time and the puzzle's provenance.
+A line holds what `row_schema` says of a row, its prompt being optional, and `response` (or, of a conversation,
+`responses`, one for each turn). Lines that this package writes also hold the verdict and the puzzle's provenance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.envs import row_schema
-from mtgrpo_env.envs.answers import BoxedTask, Extraction
+from mtgrpo_env.envs.answers import BoxedTask
 from mtgrpo_env.envs.records import Record, read_records
-from mtgrpo_env.envs.row import GroundTruth
-from mtgrpo_env.envs.row_scorers import as_fields
-from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of, task_type
+from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row_schema import PROMPTS, row_of
+from mtgrpo_env.envs.row_scorers import RowScorer
+from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, Verdict
 from mtgrpo_env.types import Group
@@ -24,25 +24,17 @@ from mtgrpo_env.types import Group
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response somebody generated earlier, with what it takes to judge it.
+    """A response somebody generated earlier, with what it takes to score it.
 
     Attributes:
-        task: the name it is registered by.
-        level: of the task; None if unknown.
-        ground_truth: what the task's `from_ground_truth` reads.
-        prompt: what the policy was shown; "" if unknown.
+        row: the problem; its prompt is "" if unknown.
         responses: one for each turn.
         reward: what it earned then; None if unknown.
-        source: the file's name and the row's number in it, from 1, for messages.
     """
 
-    task: str
-    level: str | None
-    ground_truth: GroundTruth = field(hash=False)
-    prompt: str
+    row: Row
     responses: tuple[str, ...]
     reward: float | None
-    source: str
 
     @property
     def response(self) -> str:
@@ -50,59 +42,30 @@ class StoredResponse:
         return self.responses[-1]
 
 
-def read_responses(path: str | Path) -> Iterator[StoredResponse]:
-    """Stored responses of a `.jsonl` or `.parquet` file, one at a time, however long the file is.
+def read_responses(source: str | Path, *, columns: Mapping[str, str] | None = None) -> Iterator[StoredResponse]:
+    """Stored responses of a file, one at a time, however long the file is.
+
+    Args:
+        source: as of `read_rows`.
+        columns: as of `read_rows`.
 
     Raises:
         ValueError: on reaching a malformed row, naming file, row and column.
-        ImportError: if the file is parquet and pyarrow is not installed.
+        ImportError: if pyarrow or datasets is needed and not installed.
     """
-    for record in read_records(Path(path)):
-        task, level, _ = row_schema.names(record)
-        prompt = "" if record.find("prompt") is None else row_schema.prompt(record)
-        truth = row_schema.ground_truth(record)
-        yield StoredResponse(task, level, truth, prompt, _responses(record), _reward(record), record.source)
+    for position, record in enumerate(read_records(source)):
+        if record.find(*PROMPTS) is None and "prompt" not in (columns or {}):
+            record = replace(record, columns={**record.columns, "prompt": ""})
+        yield StoredResponse(row_of(record, position, columns), _responses(record), _reward(record))
 
 
-class Verifiers:
-    """One verifier for each task and level among stored responses.
-
-    Args:
-        extraction: how the answer is found in a response.
-        verifier: a class that judges instead of the tasks' own: another version of one, or yours.
-    """
-
-    def __init__(self, *, extraction: Extraction = "last-box", verifier: type[BoxedTask[Any]] | None = None) -> None:
-        self._extraction: Extraction = extraction
-        self._verifier = verifier
-        self._made: dict[tuple[str, str | None], BoxedTask[Any]] = {}
-
-    def of(self, stored: StoredResponse) -> BoxedTask[Any]:
-        """The verifier of a response.
-
-        Raises:
-            ValueError: if there is no such task, naming file and row.
-        """
-        name = (stored.task, stored.level)
-        if name not in self._made:
-            own = task_type(stored.task, stored.source)
-            env_type = self._verifier or own
-            levels = [level for level in env_type.LEVELS if level == stored.level]
-            self._made[name] = env_type(*levels, extraction=self._extraction)
-        return self._made[name]
-
-
-def judge(stored: StoredResponse, task: BoxedTask[Any]) -> Verdict:
-    """What `task` says of a stored response; a conversation that goes on holds no answer yet.
+def score(stored: StoredResponse, scorer: RowScorer) -> Verdict:
+    """The verdict on a stored response; a conversation that goes on holds no answer yet.
 
     Raises:
-        ValueError: naming file and row, if the task cannot read the ground truth.
+        ValueError: naming file and row, if the scorer cannot read the ground truth.
     """
-    try:
-        puzzle = task.from_ground_truth(as_fields(stored.ground_truth), stored.prompt)
-    except ValueError as error:
-        raise ValueError(f"{stored.source}, column ground_truth: {error}") from error
-    verdict = task.reply(puzzle, stored.responses)
+    verdict = scorer.reply(scorer.problem(stored.row), stored.responses)
     return verdict if isinstance(verdict, Verdict) else NO_ANSWER
 
 

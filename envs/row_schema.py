@@ -1,30 +1,60 @@
 """The columns of a data row: which task, level and split it is of, what it asks, and what is right.
 
-A row has a `data_source` like `countdown-very_hard-test` (or a plain `task`), a `prompt` (text or chat
-messages) and a `ground_truth`, alone or inside `reward_model`. All else, `extra_info` included, is optional.
+Rows are read as people have them: `docs/rows.md` lists the forms, and each has a test. Columns of other names are named
+by a mapping from `COLUMNS` to the row's own.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row import GroundTruth, Row
+from mtgrpo_env.envs.row_choices import choices_of, letter_of, with_options
 from mtgrpo_env.envs.science import sciknoweval_row
 
+PROMPTS = ("prompt", "question", "problem", "instruction", "query", "input", "messages")
+"""Columns that hold what is asked; the first that is there counts."""
 
-def row_of(record: Record, position: int) -> Row:
+ANSWERS = (
+    "reward_model.ground_truth",
+    "ground_truth",
+    "answer",
+    "answerKey",
+    "target",
+    "completion",
+    "solution",
+    "output",
+)
+"""Columns that hold what is right; the first that is there counts."""
+
+_DATA_SOURCE_SPLITS = ("train", "test")
+_MAX_NAME = 100  # characters of a task's name
+
+
+def row_of(record: Record, position: int, columns: Mapping[str, str] | None = None) -> Row:
     """The problem in a record of a file.
+
+    Args:
+        record: of the file.
+        position: of the record in it, from 0.
+        columns: names of columns, by `COLUMNS`.
 
     Raises:
         ValueError: naming file, row and column, what was expected there and what was found.
     """
-    if record.find("answerKey") is not None:
+    if record.find("answerKey") is not None and record.find("domain") is not None:
         record = _from_sciknoweval(record)
-    task, level, split = names(record)
-    text = prompt(record)
+    columns = columns or {}
+    task, level, split = names(record, columns)
+    text = prompt(record, columns)
+    options = choices_of(record)
+    truth = ground_truth(record, columns)
+    if options and isinstance(truth, str | int):
+        truth = {"target": letter_of(record, truth, options), "choices": [option.text for option in options]}
+        text = with_options(text, options)
     index = record.find("extra_info.index", "index")
     if index is None:
         index = position
@@ -35,7 +65,7 @@ def row_of(record: Record, position: int) -> Row:
         level=level,
         split=split,
         prompt=text,
-        ground_truth=ground_truth(record),
+        ground_truth=truth if isinstance(truth, Mapping) else str(truth),
         index=index,
         question=record.text("extra_info.question", "question") or text,
         source=record.source,
@@ -43,53 +73,119 @@ def row_of(record: Record, position: int) -> Row:
     )
 
 
-def names(record: Record) -> tuple[str, str | None, str | None]:
-    """Task, level and split: each from its own column, else from `data_source`.
+def names(record: Record, columns: Mapping[str, str] | None = None) -> tuple[str, str | None, str | None]:
+    """Task, level and split: each from its own column, else from `data_source`, else from the file's name.
+
+    A `data_source` like "countdown-very_hard-test", whose last part is train or test, names all three; any other names
+    the task.
 
     Raises:
-        ValueError: naming file, row and column, if there is no task.
+        ValueError: naming file, row and column, if one is no name.
     """
-    named, data_source = record.text("task"), record.text("data_source")
-    task, level, split = named or "", None, None
+    data_source = record.text("data_source")
     parts = data_source.rsplit("-", 2) if data_source else []
-    if len(parts) == 3 and all(parts):
+    if len(parts) == 3 and all(parts) and parts[2] in _DATA_SOURCE_SPLITS:
         task, level, split = parts
-    elif not named:
-        raise record.error("data_source", "'<task>-<level>-<split>', or a column task", data_source)
-    return named or task, record.text("level") or level, record.text("split", "extra_info.split") or split
+    else:
+        task, level, split = data_source, None, None
+    columns = columns or {}
+    of_split = (columns["split"],) if "split" in columns else ("split", "extra_info.split")
+    return (
+        _name(record, columns.get("task", "task")) or _checked_name(record, "data_source", task) or record.task,
+        _name(record, columns.get("level", "level")) or level,
+        record.text(*filter(None, of_split)) or split or record.split,
+    )
 
 
-def ground_truth(record: Record) -> GroundTruth:
-    """What the task's `from_ground_truth` reads, given as an object or as its JSON text.
+def prompt(record: Record, columns: Mapping[str, str] | None = None) -> str:
+    """What is asked as one text: chat messages up to the answer are joined by blank lines.
+
+    Raises:
+        ValueError: naming file, row and column, if there is none, or it is neither a text nor chat messages.
+    """
+    column, found = _first(record, "prompt", columns, PROMPTS)
+    if isinstance(found, str):
+        more = record.text("input") if column == "instruction" else None  # as in Alpaca's rows
+        return f"{found}\n\n{more}" if more else found
+    if not isinstance(found, list) or not found:
+        raise record.error(column, "a str or a list of chat messages", found)
+    asked = found[:-1] if _is_answered(found) else found
+    return "\n\n".join(_content(record, f"{column}[{i}]", message) for i, message in enumerate(asked))
+
+
+def ground_truth(record: Record, columns: Mapping[str, str] | None = None) -> GroundTruth | int:
+    """What is right: an object, given as one or as its JSON text; a text; or a whole number.
 
     Raises:
         ValueError: naming file, row and column, if there is none.
     """
-    found = record.find("reward_model.ground_truth", "ground_truth")
-    truth = _parsed(found) if isinstance(found, str) else found
-    if not isinstance(truth, Mapping):
-        raise record.error("ground_truth", "an object such as {'target': ...}, or its JSON", found)
-    return truth
+    answered = record.find("messages") if record.find(*ANSWERS) is None else None
+    if "answer" not in (columns or {}) and isinstance(answered, list) and _is_answered(answered):
+        return _content(record, f"messages[{len(answered) - 1}]", answered[-1])
+    column, found = _first(record, "answer", columns, ANSWERS)
+    if isinstance(found, str) and found.strip():
+        return parsed_truth(found)
+    if isinstance(found, bool):
+        return str(found).lower()
+    if isinstance(found, float):
+        return repr(found).removesuffix(".0")
+    if isinstance(found, Mapping | int):
+        return found
+    if isinstance(found, list) and found and isinstance(found[-1], Mapping):  # a completion as messages
+        return _content(record, f"{column}[{len(found) - 1}]", found[-1])
+    if isinstance(found, list):
+        return {"target": found}
+    raise record.error(column, "a text, a number or an object such as {'target': ...}, or its JSON", found)
 
 
-def prompt(record: Record) -> str:
-    """The prompt as one text; chat messages are joined by blank lines.
+def _first(record: Record, name: str, columns: Mapping[str, str] | None, candidates: Sequence[str]) -> tuple[str, Any]:
+    """The column that is named, else the first candidate that is there, and what it holds.
 
     Raises:
-        ValueError: naming file, row and column, if it is neither.
+        ValueError: if there is neither.
     """
-    found = record.find("prompt")
-    if isinstance(found, str):
-        return found
-    if not isinstance(found, list) or not found:
-        raise record.error("prompt", "a str or a list of chat messages", found)
-    contents: list[str] = []
-    for position, message in enumerate(found):
-        content = message.get("content") if isinstance(message, Mapping) else None
-        if not isinstance(content, str):
-            raise record.error(f"prompt[{position}]", "a chat message with a str 'content'", message)
-        contents.append(content)
-    return "\n\n".join(contents)
+    if column := (columns or {}).get(name):
+        candidates = (column,)
+    for column in candidates:
+        if (found := record.find(column)) is not None:
+            return column, found
+    known = ", ".join(map(str, record.columns)) or "none"
+    raise ValueError(
+        f"{record.source}: expected the {name} in a column {' or '.join(candidates)}, got the columns {known}: "
+        f"say which it is, as in --columns {name}={next(iter(record.columns), '...')}"
+    )
+
+
+def _name(record: Record, column: str) -> str | None:
+    """A name or a number in a column, if it is there."""
+    found = record.find(column) if column else None
+    if isinstance(found, int) and not isinstance(found, bool):
+        found = str(found)
+    return _checked_name(record, column, found)
+
+
+def _checked_name(record: Record, column: str, name: Any) -> str | None:
+    if name is None or (isinstance(name, str) and name.isprintable() and len(name) <= _MAX_NAME):
+        return name or None
+    expected = "a str" if not isinstance(name, str) else f"at most {_MAX_NAME} characters that can be printed"
+    raise record.error(column, expected, name)
+
+
+def _is_answered(messages: Sequence[Any]) -> bool:
+    """Whether chat messages end with the assistant's answer."""
+    last = messages[-1] if messages else None
+    return len(messages) > 1 and isinstance(last, Mapping) and last.get("role") == "assistant"
+
+
+def _content(record: Record, column: str, message: Any) -> str:
+    """The text of a chat message, or of its parts."""
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if isinstance(content, list) and content:
+        texts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
+        content = "".join(texts) if all(isinstance(text, str) for text in texts) else None  # pyright: ignore[reportArgumentType, reportCallIssue]
+    if not isinstance(content, str):
+        raise record.error(column, "a chat message with a str 'content', or parts that are texts", message)
+    return content
 
 
 def _from_sciknoweval(record: Record) -> Record:
@@ -99,9 +195,10 @@ def _from_sciknoweval(record: Record) -> Record:
         raise ValueError(f"{record.source}: {error}") from error
 
 
-def _parsed(text: str) -> Any:
-    """What a text is the JSON of; None if it is of nothing."""
+def parsed_truth(text: str) -> GroundTruth:
+    """The object that a text is the JSON of, or else the text."""
     try:
-        return json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return text
+    return parsed if isinstance(parsed, Mapping) else text

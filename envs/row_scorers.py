@@ -95,3 +95,15 @@ def as_fields(ground_truth: GroundTruth) -> Mapping[str, Any]:
     {'target': '72'}
     """
     return {"target": ground_truth} if isinstance(ground_truth, str) else ground_truth
+
+
+def named_scorer(reward, *, level=None, extraction="last-box", correct_at=1.0):
+    from mtgrpo_env.envs.answers import reason_tasks
+
+    name, _, own = reward.partition("-")
+    env_type = reason_tasks()[name]
+    level = own or level
+    return VerifierScorer(env_type(*([level] if level in env_type.LEVELS else []), extraction=extraction), name=name)
+
+
+Reward = Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from mtgrpo_env.envs import row_schema
 from mtgrpo_env.envs.answers import BoxedTask, Extraction, reason_tasks
 from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import GroundTruth, Row
-from mtgrpo_env.envs.row_scorers import RowScorer, VerifierScorer
+from mtgrpo_env.envs.row_rewards import MissingReward, Rewards, RowScorers
+from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.rows_env import RowsEnv
+from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
 from mtgrpo_env.types import Problem, Split
@@ -20,40 +22,92 @@ from mtgrpo_env.types import Problem, Split
 __all__ = [
     "Row",
     "RowsEnv",
+    "file_suite",
     "ground_truth_of",
     "read_rows",
     "rows_problems",
     "rows_suite",
     "shared_problems",
-    "task_type",
 ]
 
 
-def read_rows(path: str | Path) -> list[Row]:
-    """The problems of a `.parquet` or `.jsonl` file, in order.
+def read_rows(source: str | Path, *, columns: Mapping[str, str] | None = None) -> list[Row]:
+    """The problems of a file, a folder or a data set (see `read_records`), in order.
+
+    Args:
+        source: of the rows.
+        columns: names of columns that are not found by themselves: "prompt", "answer", "task", "level" and "split", by
+            the row's own; "" for one that is not to be read.
 
     Raises:
         ValueError: naming file, row and column, what was expected there and what was found.
-        ImportError: if the file is parquet and pyarrow is not installed.
+        ImportError: if pyarrow or datasets is needed and not installed.
     """
-    return [row_schema.row_of(record, position) for position, record in enumerate(read_records(Path(path)))]
+    return [row_schema.row_of(record, i, columns) for i, record in enumerate(read_records(source))]
 
 
 def rows_suite(
-    rows: Sequence[Row], *, split: Split = "train", seed: int = 0, extraction: Extraction = "last-box"
+    rows: Sequence[Row],
+    *,
+    reward: Rewards = None,
+    correct_at: float = 1.0,
+    split: Split = "train",
+    seed: int = 0,
+    extraction: Extraction = "last-box",
 ) -> TaskSuite:
     """One task for each task and level among the rows, in the order they appear, split as in `RowsEnv`.
 
+    Args:
+        rows: of one or several files.
+        reward: what scores responses, for all tasks or by their names, as in `named_scorer`; by default the verifier
+            of the task that a row names.
+        correct_at: reward of a function from which on a response counts as correct.
+        split: where problems are drawn from.
+        seed: of the streams of problems.
+        extraction: how an answer is found in a response.
+
     Raises:
-        ValueError: if there are no rows, or one is of an unknown task or level.
+        MissingReward: if nothing scores the rows of a task.
+        ValueError: if there are no rows, or one cannot be scored.
     """
     if not rows:
         raise ValueError("expected at least one row, got none")
     members: dict[str, list[Row]] = {}
     for row in rows:
         members.setdefault(row.name, []).append(row)
-    tasks = [Task.from_text(name, _rows_env(of_task, extraction)) for name, of_task in members.items()]
+    scorers = RowScorers(reward, correct_at=correct_at, extraction=extraction)
+    scorers.check(members)
+    tasks = [
+        Task.from_text(name, partial(RowsEnv, scorers.of(of_task[0]), of_task)) for name, of_task in members.items()
+    ]
     return TaskSuite(tasks, split=split, seed=seed)
+
+
+def file_suite(
+    sources: Iterable[str],
+    *,
+    options: RowOptions,
+    split: Split = "train",
+    seed: int = 0,
+    extraction: Extraction = "last-box",
+) -> TaskSuite:
+    """The rows of files, pooled, as a suite.
+
+    Raises:
+        ValueError: as in `read_rows` and `rows_suite`; with a command that would work, if a reward is missing.
+    """
+    sources = list(sources)
+    rows = [row for source in sources for row in read_rows(source, columns=options.column_names)]
+    if not rows:
+        raise ValueError(f"expected at least one row in {', '.join(sources)}, got none")
+    try:
+        return rows_suite(
+            rows, reward=options.rewards, correct_at=options.correct_at, split=split, seed=seed, extraction=extraction
+        )
+    except MissingReward as error:
+        files = " ".join(sources)
+        command = f"mtgrpo train --tasks {files} --model Qwen/Qwen2.5-0.5B-Instruct {error.suggestion}"
+        raise ValueError(f"{error}. For example:\n  {command}") from error
 
 
 def rows_problems(suite: TaskSuite, rows: Sequence[Row]) -> list[Problem]:
@@ -67,14 +121,21 @@ def rows_problems(suite: TaskSuite, rows: Sequence[Row]) -> list[Problem]:
     return problems
 
 
-def shared_problems(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[Row, Row]]:
+def shared_problems(first: Sequence[Row], second: Sequence[Row], *, reward: Rewards = None) -> list[tuple[Row, Row]]:
     """Leaks: pairs of rows, one of each list, that hold the same problem by its canonical key, however it is worded.
 
     Raises:
-        ValueError: naming file and row, if a row is of an unknown task or has a malformed ground truth.
+        MissingReward: if nothing scores the rows of a task.
+        ValueError: naming file and row, if a row has a malformed ground truth.
     """
-    known = {_identity(row): row for row in first}
-    return [(known[identity], row) for row in second if (identity := _identity(row)) in known]
+    scorers = RowScorers(reward)
+
+    def identity(row: Row) -> tuple[str, str]:
+        scorer = scorers.of(row)
+        return row.task, scorer.key(scorer.problem(row))
+
+    known = {identity(row): row for row in first}
+    return [(known[of_row], row) for row in second if (of_row := identity(row)) in known]
 
 
 def task_type(name: str, source: str) -> type[BoxedTask[Any]]:
@@ -90,7 +151,7 @@ def task_type(name: str, source: str) -> type[BoxedTask[Any]]:
 
 
 def task_named(task: BoxedTask[Any]) -> str:
-    """The name that rows call a task by: the inverse of `task_type`.
+    """The name that rows call a task by.
 
     Raises:
         ValueError: if it has none.
@@ -103,27 +164,17 @@ def task_named(task: BoxedTask[Any]) -> str:
 
 
 def ground_truth_of(env: object, puzzle: Any) -> tuple[str, GroundTruth]:
-    """By what another process could judge a puzzle: the name of its registered task, and its ground truth.
+    """By what another process could score a puzzle: the name of its task, and its ground truth.
+
+    The ground truth names its "reward" where that is built in and not the verifier of the task.
 
     Raises:
         ValueError: if the env is neither a `BoxedTask` with such a name nor a `RowsEnv`.
     """
     if isinstance(env, RowsEnv):
-        return puzzle.row.task, puzzle.row.ground_truth
+        row, reward = puzzle.row, env.scorer.name
+        is_own = reward.partition("-")[0] == row.task or ":" in reward
+        return row.task, row.ground_truth if is_own else {**as_fields(row.ground_truth), "reward": reward}
     if isinstance(env, BoxedTask):
         return task_named(env), env.ground_truth(puzzle)
     raise ValueError(f"a {type(env).__name__} has no ground truth: only the env itself can judge")
-
-
-def _rows_env(rows: Sequence[Row], extraction: Extraction) -> Callable[[], RowsEnv]:
-    return partial(RowsEnv, _scorer(rows[0], extraction), rows)
-
-
-def _scorer(row: Row, extraction: Extraction = "last-box") -> RowScorer:
-    task = task_type(row.task, row.source)(row.level or "easy", extraction=extraction)
-    return VerifierScorer(task, name=row.task)
-
-
-def _identity(row: Row) -> tuple[str, str]:
-    scorer = _scorer(row)
-    return row.task, scorer.key(scorer.problem(row))

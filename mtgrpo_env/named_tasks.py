@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mtgrpo_env.named_objects import named_class, named_object
+from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_registry import (
     DEFAULT_LEVEL,
@@ -16,6 +17,7 @@ from mtgrpo_env.task_registry import (
     task_class,
     task_names,
     tasks_from,
+    tasks_of,
 )
 from mtgrpo_env.types import Split
 
@@ -40,6 +42,7 @@ def read_tasks(
     seed: int = 0,
     level: str = DEFAULT_LEVEL,
     extraction: str = "last-box",
+    row_options: RowOptions | None = None,
 ) -> TaskSuite:
     """A suite of tasks, given as anything that `TaskSpec` describes, or as a suite, which is returned as it is.
 
@@ -51,9 +54,10 @@ def read_tasks(
         seed: names the streams of problems.
         level: of the tasks by name that name none.
         extraction: how an answer is found in a response to a task by name: "last-box" or "released".
+        row_options: how rows are read and scored.
 
     Raises:
-        ValueError: naming what is known, if a task is unknown.
+        ValueError: naming what is known, if a task is unknown; or if rows cannot be read or scored.
 
     >>> read_tasks("mini")
     TaskSuite(['countdown-mini', 'zebra-mini', 'arc-mini'], split='train', seed=0)
@@ -65,4 +69,5 @@ def read_tasks(
         tasks = made if isinstance(made, TaskSuite) else list(made)
     if isinstance(tasks, TaskSuite):
         return tasks
-    return TaskSuite(tasks, split=split, seed=seed, level=level, extraction=extraction)
+    made = tasks_of(tasks, level=level, extraction=extraction, row_options=row_options)
+    return TaskSuite(made, split=split, seed=seed)

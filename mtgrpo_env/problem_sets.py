@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mtgrpo_env.named_objects import named_object
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Problem
@@ -62,7 +63,9 @@ class ProblemSet:
         return {self.suite.names[k]: o.provenance.level for k, o in openings.items() if o and o.provenance.level}
 
 
-def named_problem_set(name: str, *, count: int, seed: int = 0, extraction: str = "last-box") -> ProblemSet:
+def named_problem_set(
+    name: str, *, count: int, seed: int = 0, extraction: str = "last-box", row_options: RowOptions | None = None
+) -> ProblemSet:
     """The first `count` held-out problems of every task.
 
     Args:
@@ -70,28 +73,39 @@ def named_problem_set(name: str, *, count: int, seed: int = 0, extraction: str =
         count: of each task.
         seed: of the suite.
         extraction: how an answer is found in a response.
+        row_options: how rows are read and scored.
 
     Raises:
         ValueError: if there is no such suite, or `count` is below 1.
     """
     if count < 1:
         raise ValueError(f"problems must be at least 1, got {count}")
-    suite = read_tasks(name, seed=seed, extraction=extraction)
+    suite = read_tasks(name, seed=seed, extraction=extraction, row_options=row_options)
     return ProblemSet(name, suite, tuple(suite.held_out(count)), judged_by=extraction)
 
 
-def rows_problem_set(file: Path, *, extraction: str = "last-box") -> ProblemSet:
+def rows_problem_set(
+    source: str | Path, *, extraction: str = "last-box", row_options: RowOptions | None = None
+) -> ProblemSet:
     """Every row of a file, one task for each task and level in it.
 
+    Args:
+        source: as of `read_rows`.
+        extraction: how an answer is found in a response.
+        row_options: how rows are read and scored.
+
     Raises:
-        ValueError: naming file, row and column, if a row cannot be read.
+        ValueError: naming file, row and column, if a row cannot be read or scored.
     """
-    rows = named_object("mtgrpo_env.envs.rows:read_rows")(file)
-    suite = named_object("mtgrpo_env.envs.rows:rows_suite")(rows, split="test", extraction=extraction)
+    options = row_options or RowOptions()
+    rows = named_object("mtgrpo_env.envs.rows:read_rows")(source, columns=options.column_names)
+    suite = named_object("mtgrpo_env.envs.rows:rows_suite")(
+        rows, reward=options.rewards, correct_at=options.correct_at, split="test", extraction=extraction
+    )
     problems = named_object("mtgrpo_env.envs.rows:rows_problems")(suite, rows)
     # What is right stands in the rows, and is no part of every puzzle's key.
     judged_by = f"{extraction} {named_object('mtgrpo_env.envs.export:content_hash')(rows)}"
-    return ProblemSet(str(file), suite, tuple(problems), judged_by=judged_by)
+    return ProblemSet(str(source), suite, tuple(problems), judged_by=judged_by)
 
 
 def _identity(suite: TaskSuite, problem: Problem) -> Sequence[object]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
 
 from mtgrpo_env.named_objects import named_class, named_object
+from mtgrpo_env.row_options import HUB, ROW_FILES, RowOptions
 from mtgrpo_env.task import AnyEnv, Task
 from mtgrpo_env.text_env import TextEnv
 
@@ -27,11 +29,11 @@ TaskSpec = str | type[AnyEnv] | Task
 | `gym:CartPole-v1,Taxi-v4` | ids, which may name the module that registers them |
 | `reasoning-gym:chain_sum,gcd` | data sets of reasoning-gym |
 | `package.module:name` | a `TextEnv` or other Gymnasium class, or a function that makes a `TaskSuite` |
-| `train.parquet`, `train.jsonl` | a task for each task and level in the rows; files of one list are pooled |
+| `train.parquet`, `sums.jsonl`, `data/`, `hf:openai/gsm8k` | a task for each task and level in the rows of files, \
+folders and data sets of the hub; those of one list are pooled |
 """
 
 DEFAULT_LEVEL = "medium"
-ROW_FILES = (".jsonl", ".parquet")
 
 _PAPER = ("countdown", "zebra", "arc")
 _LEVELS = ("mini", "mini_medium", "mini_hard", "easy", "medium", "hard", "very_hard")
@@ -100,7 +102,11 @@ def task_class(name: str) -> type[TextEnv[Any]]:
 
 
 def tasks_of(
-    specs: TaskSpec | Iterable[TaskSpec], *, level: str = DEFAULT_LEVEL, extraction: str = "last-box"
+    specs: TaskSpec | Iterable[TaskSpec],
+    *,
+    level: str = DEFAULT_LEVEL,
+    extraction: str = "last-box",
+    row_options: RowOptions | None = None,
 ) -> tuple[Task, ...]:
     """The tasks that the specs stand for, in order.
 
@@ -108,32 +114,41 @@ def tasks_of(
         specs: see `TaskSpec`.
         level: of the tasks by name that name none.
         extraction: how an answer is found in a response to a task by name: "last-box" or "released".
+        row_options: how rows are read and scored.
 
     Raises:
-        ValueError: naming what is known, if a spec stands for nothing.
+        ValueError: naming what is known, if a spec stands for nothing; or if rows cannot be read or scored.
         ImportError: if a task's package is not installed.
 
     >>> tasks_of("countdown-mini, CartPole-v1")
     (Task('countdown-mini'), Task('CartPole-v1', success_threshold=475.0))
     """
     parts = list(_parts([specs] if isinstance(specs, str | type | Task) else specs))
-    files = list(dict.fromkeys(part for part in parts if isinstance(part, str) and part.endswith(ROW_FILES)))
+    sources = list(dict.fromkeys(part for part in parts if isinstance(part, str) and is_rows(part)))
     tasks: list[Task] = []
     for part in parts:
         if isinstance(part, Task):
             tasks.append(part)
         elif isinstance(part, type):
             tasks.append(Task.from_class(part))
-        elif part not in files:
+        elif part not in sources:
             tasks += _named(part, level, extraction)
-        elif part == files[0]:
-            tasks += _rows_tasks(files, extraction)
+        elif part == sources[0]:
+            tasks += _rows_tasks(sources, extraction, row_options or RowOptions())
     return tuple(tasks)
+
+
+def is_rows(spec: str) -> bool:
+    """Whether a string is a file or folder of rows, or a data set on the hub, and no name of a task."""
+    if spec.startswith(HUB) or spec.endswith(ROW_FILES):
+        return True
+    known = spec in SUITES or spec in gym.registry or spec.partition("-")[0] in _TASKS
+    return bool(spec) and not known and Path(spec).is_dir()
 
 
 def is_object_name(spec: object) -> bool:
     """Whether a spec is one string "package.module:name"."""
-    return isinstance(spec, str) and ":" in spec and "," not in spec and _prefix(spec) not in _PREFIXES
+    return isinstance(spec, str) and ":" in spec and "," not in spec and _prefix(spec) not in (*_PREFIXES, HUB[:-1])
 
 
 def tasks_from(name: str) -> Collection[Task]:
@@ -183,7 +198,7 @@ def _named(name: str, level: str, extraction: str) -> Collection[Task]:
     raise ValueError(
         f"task must be one of {list(_TASKS)}, with or without a level as in 'arc-easy', "
         f"or a suite, one of {list(SUITES)}, or a registered Gymnasium id, 'gym:id', 'reasoning-gym:name', "
-        f"'package.module:name' or a file of rows, {' or '.join(ROW_FILES)}; got {name!r}"
+        f"'package.module:name', a file of rows, {', '.join(ROW_FILES)}, or a folder of them; got {name!r}"
     )
 
 
@@ -201,9 +216,8 @@ def _reasoning_gym_task(name: str) -> Task:
     return named_object("mtgrpo_env.envs.reasoning_gym_tasks:reasoning_gym_task")(name)
 
 
-def _rows_tasks(files: Iterable[str], extraction: str) -> Collection[Task]:
-    read, suite_of = (named_object(f"mtgrpo_env.envs.rows:{name}") for name in ("read_rows", "rows_suite"))
-    return suite_of([row for file in files for row in read(file)], extraction=extraction)
+def _rows_tasks(sources: Iterable[str], extraction: str, options: RowOptions) -> Collection[Task]:
+    return named_object("mtgrpo_env.envs.rows:file_suite")(sources, options=options, extraction=extraction)
 
 
 _PREFIXES: Mapping[str, Callable[[str], Task]] = {"gym": Task.from_id, "reasoning-gym": _reasoning_gym_task}

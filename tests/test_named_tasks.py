@@ -215,7 +215,7 @@ def test_every_registered_task_is_a_text_env_of_its_class() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("mniature", r"task must be one of \['countdown', .*\['mini', .*'gym:id'.*\.parquet; got 'mniature'"),
+        ("mniature", r"task must be one of \['countdown', .*\['mini', .*'gym:id'.*\.parquet, .*; got 'mniature'"),
         ("countdwon-easy", r"task must be one of .*got 'countdwon-easy'"),
         ("zebra-enormous", r"level of task 'zebra' must be one of \['mini', .*got 'enormous'"),
         ("zebra-easy,zebra-easy", r"task names must be unique, got \['zebra-easy'\]"),

@@ -13,10 +13,11 @@ from mtgrpo_env.experiments.benchmark import benchmark
 from mtgrpo_env.experiments.benchmark_agents import without_password
 from mtgrpo_env.experiments.benchmark_display import BenchmarkDisplay
 from mtgrpo_env.experiments.benchmark_result import REPORT
+from mtgrpo_env.row_options import RowOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(AgentOptions):
+class Config(RowOptions, AgentOptions):
     """Play held-out problems of suites, or the rows of files, and report the accuracy of every task."""
 
     agent: tuple[str, ...]
@@ -27,9 +28,10 @@ class Config(AgentOptions):
     suite: tuple[str, ...] = ()
     """One or more of: a named suite (mini, mini-nine, easy, medium, hard, very_hard, nine); tasks like
     "countdown-easy,arc-hard"; control, six tasks of classic control; gym:<ids>, such as gym:CartPole-v1,Taxi-v4;
-    reasoning-gym:<data sets>; package.module:function, which makes a suite. By default mini, if there are no rows."""
+    reasoning-gym:<data sets>; package.module:function, which makes a suite; a file, folder or hub data set of rows, of
+    which the held-out ones are played. By default mini, if there are no --rows."""
     rows: tuple[Path, ...] = ()
-    """Files of rows to play, .parquet or .jsonl; one task for each task and level in them."""
+    """Files of rows that are all played, as the rows of a test set; one task for each task and level in them."""
     problems: int = 300
     """Held-out problems of each task of a suite."""
     extraction: Extraction = "last-box"
@@ -57,6 +59,7 @@ def run(config: Config) -> int:
             vllm_memory=config.vllm_memory,
             endpoint=config,
             extraction=config.extraction,
+            row_options=config,
             save=config.save,
             out=config.out,
             callback=display,

@@ -13,18 +13,19 @@ from mtgrpo_env.envs.export import export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem, Split
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(RowOptions):
     """Write problems with their ground truths as rows that verl, TRL and this package load."""
 
     out: Path
     """The file to write, .parquet or .jsonl; it appears when it is complete."""
     suite: str = "easy"
-    """Suite to export: a name, or tasks like "countdown-easy,arc-hard"."""
+    """Suite to export: a name, tasks like "countdown-easy,arc-hard", or rows, of which those of --split are taken."""
     problems: int = 1000
     """Problems of each task, all different."""
     split: Split = "train"
@@ -32,7 +33,7 @@ class Config:
     seed: int = 0
     """Of the problem streams."""
     rows: Path | None = None
-    """Rows to write again in this form instead, .parquet or .jsonl, such as the paper's; in their own order."""
+    """Rows to write again in this form instead, all of them, in their own order."""
 
 
 def run(config: Config) -> int:
@@ -48,10 +49,10 @@ def run(config: Config) -> int:
 
 def _problems(config: Config) -> tuple[TaskSuite, Iterable[Problem], int]:
     if config.rows is not None:
-        rows = read_rows(config.rows)
-        suite = rows_suite(rows)
+        rows = read_rows(config.rows, columns=config.column_names)
+        suite = rows_suite(rows, reward=config.rewards, correct_at=config.correct_at)
         return suite, rows_problems(suite, rows), len(rows)
     if config.problems < 1:
         raise ValueError(f"problems must be at least 1, got {config.problems}")
-    suite = read_tasks(config.suite, split=config.split, seed=config.seed)
+    suite = read_tasks(config.suite, split=config.split, seed=config.seed, row_options=config)
     return suite, fresh_problems(suite, config.problems), config.problems * suite.num_tasks

@@ -13,6 +13,7 @@ from tyro.conf import OmitArgPrefixes, arg
 from mtgrpo_env.agents import config as options
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.recipes import RECIPES
+from mtgrpo_env.row_options import RowOptions
 
 Tasks = Annotated[tuple[str, ...], arg(aliases=("--suite", "--rows"))]
 MethodName = Annotated[str, arg(help=f"""{", ".join(RECIPES)}, or "package.module:function" for one of your own""")]
@@ -23,7 +24,8 @@ class RunOptions(options.RunOptions):
     """What is trained on, for how long, and what is kept of it."""
 
     tasks: Tasks = ("mini",)
-    """Tasks or suites by name (mini, easy, "countdown-easy,arc-hard"), "package.module:Class", or files of rows."""
+    """Tasks or suites by name (mini, easy, "countdown-easy,arc-hard"), "package.module:Class", reasoning-gym:<names>,
+    or files, folders and hub data sets of rows (sums.jsonl, hf:openai/gsm8k); see docs/rows.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class GroupedOptions:
     """Every option of `TrainConfig`, in its groups."""
 
     run: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
+    rows: OmitArgPrefixes[RowOptions] = field(default_factory=RowOptions)
     method: OmitArgPrefixes[MethodOptions] = field(default_factory=MethodOptions)
     sampling: OmitArgPrefixes[options.SamplingOptions] = field(default_factory=options.SamplingOptions)
     model: OmitArgPrefixes[options.ModelOptions] = field(default_factory=options.ModelOptions)

@@ -20,16 +20,16 @@ from mtgrpo_env.experiments.benchmark_agents import Agent, AgentSpec, Unplayable
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
+from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
-from mtgrpo_env.task_registry import ROW_FILES
 from mtgrpo_env.types import Group
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 60
 
 SuiteSpec = TaskSpec | Path | TaskSuite | ProblemSet
-"""What `read_tasks` reads, of which held-out problems are played; a file of rows, which are all played; or problems."""
+"""What `read_tasks` reads, of which held-out problems are played; a path of rows, which are all played; or problems."""
 
 T = TypeVar("T")
 
@@ -66,6 +66,7 @@ def benchmark(
     vllm_memory: float = 0.9,
     endpoint: EndpointOptions | None = None,
     extraction: Extraction = "last-box",
+    row_options: RowOptions | None = None,
     save: Path | str | None = None,
     out: Path | str | None = None,
     callback: BenchmarkCallback | None = None,
@@ -76,8 +77,9 @@ def benchmark(
     Args:
         agents: one or several, by name as in `named_agent`, as a policy, or as what makes a policy for a suite; a
             mapping gives them names of its own.
-        suites: one or several, likewise: what `read_tasks` reads, such as "easy", "gym:Taxi-v4" or a class of one's
-            own; a file of rows; a `TaskSuite`; or a `ProblemSet`.
+        suites: one or several, likewise: what `read_tasks` reads, such as "easy", "gym:Taxi-v4", a class of one's own
+            or "sums.jsonl", whose held-out rows are played; a `Path` of rows that are all played; a `TaskSuite`; or a
+            `ProblemSet`.
         problems: held-out problems of each task of a suite.
         rollouts: of each problem (n of avg@n, and the largest k of pass@k).
         seed: of problems, guesses and sampling.
@@ -87,6 +89,7 @@ def benchmark(
         vllm_memory: share of the GPU's memory for vLLM.
         endpoint: how a model behind an endpoint is called.
         extraction: how the answer is found in a response.
+        row_options: how rows are read and scored.
         save: a .jsonl file for every rollout, as `mtgrpo score` reads it.
         out: a folder for the report, written anew after each agent and suite.
         callback: follows the progress.
@@ -117,7 +120,8 @@ def benchmark(
         raise ValueError(f"expected at least one agent and one suite, got {[*agent_specs]} and {[*suite_specs]}")
     players = {name: make_agent(spec, options) for name, spec in agent_specs.items()}
     problem_sets = [
-        _problem_set(name, spec, count=problems, seed=seed, extraction=extraction) for name, spec in suite_specs.items()
+        _problem_set(name, spec, count=problems, seed=seed, extraction=extraction, row_options=row_options)
+        for name, spec in suite_specs.items()
     ]
     sizes = f"problems={problems}, rollouts={rollouts}, seed={seed}"
     result = Benchmark(command or f"benchmark({[*agent_specs]}, {[*suite_specs]}, {sizes})")
@@ -206,12 +210,14 @@ class _Player:
         file.writelines(json.dumps({**about, **row}) + "\n" for row in rows)
 
 
-def _problem_set(name: str, spec: SuiteSpec, *, count: int, seed: int, extraction: Extraction) -> ProblemSet:
+def _problem_set(
+    name: str, spec: SuiteSpec, *, count: int, seed: int, extraction: Extraction, row_options: RowOptions | None
+) -> ProblemSet:
     if isinstance(spec, ProblemSet):
         return replace(spec, name=name)
-    if isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(ROW_FILES)):
-        return replace(rows_problem_set(Path(spec), extraction=extraction), name=name)
-    suite = read_tasks(spec, seed=seed, extraction=extraction)
+    if isinstance(spec, Path):
+        return replace(rows_problem_set(spec, extraction=extraction, row_options=row_options), name=name)
+    suite = read_tasks(spec, seed=seed, extraction=extraction, row_options=row_options)
     judged_by = "" if isinstance(spec, TaskSuite) else extraction
     return ProblemSet(name, suite, tuple(suite.held_out(count)), judged_by=judged_by)
 

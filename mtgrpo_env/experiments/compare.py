@@ -64,6 +64,7 @@ def compare(
     options.check()
     planned = plan_runs(config, options, method_options)
     settings = _settings(config, options, command or f"compare({config!r}, {options!r})")
+    config.check_start()
     for run in planned:  # before any is made
         run.folder.refuse_another_run(run.config, may_change=_MAY_CHANGE)
     for run in {run.config.method: run for run in planned}.values():
@@ -154,7 +155,7 @@ def _finished_runs(planned: Sequence[PlannedRun]) -> Iterator[Run]:
 def _settings(config: TrainConfig, options: CompareOptions, command: str) -> Settings:
     return Settings(
         command=command,
-        tasks=read_tasks(config.tasks).names,
+        tasks=read_tasks(config.tasks, row_options=config).names,
         methods=options.methods,
         lrs=options.lrs or (config.lr,),
         seeds=options.seeds,

@@ -12,8 +12,9 @@ from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
 from mtgrpo_env.agents.reports.samples import StoredSample
 from mtgrpo_env.agents.run_folder import RunFolder
-from mtgrpo_env.envs.row_scorers import as_fields
-from mtgrpo_env.envs.rows import task_type
+from mtgrpo_env.envs.records import Record
+from mtgrpo_env.envs.row_rewards import RowScorers
+from mtgrpo_env.envs.row_schema import row_of
 from mtgrpo_env.named_tasks import is_registered, read_tasks
 
 _COMPARISON = "compare.json"
@@ -66,8 +67,8 @@ def _task_names(run: RunFolder, config: Mapping[str, Any]) -> tuple[str, ...]:
 def _answer(sample: StoredSample) -> str | None:
     """A response that is right, if the task finds one."""
     try:
-        env_type = task_type(str(sample.row.get("task")), "sample")
-        task = env_type(*(level for level in env_type.LEVELS if level == sample.row.get("level")))
-        return task.oracle(task.from_ground_truth(as_fields(sample.row["ground_truth"]), sample.prompt))
+        row = row_of(Record({**sample.row, "prompt": sample.prompt}, "sample"), 0)
+        scorer = RowScorers().of(row)
+        return scorer.oracle(scorer.problem(row))
     except (ValueError, KeyError, TypeError):
         return None

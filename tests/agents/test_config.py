@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtgrpo_env import row_options
 from mtgrpo_env.agents import config as options
 from mtgrpo_env.agents.config import GROUPS, TrainConfig
 
@@ -66,7 +67,7 @@ def test_what_is_written_is_read_back(config: TrainConfig, tmp_path_factory: pyt
 def test_every_option_is_in_one_group_documented_and_shown_if_changed() -> None:
     names = [field.name for group in GROUPS.values() for field in fields(group)]
     assert names == [field.name for field in fields(TrainConfig)]
-    source = Path(options.__file__).read_text()
+    source = "".join(Path(module.__file__ or "").read_text() for module in (options, row_options))
     for name in names:
         line = next(line for line in source.splitlines() if line.startswith(f"    {name}: "))
         assert source[source.index(line) + len(line) :].lstrip().startswith('"""'), f"{name} is not documented"
@@ -146,7 +147,14 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"method": "dapo", "tolerance": 0.1}, "tolerance is no option of the method 'dapo', which takes []"),
         ({"method": "mt-grpo-0.9", "reward_coef": 0.1}, "reward_coef is no option of the method 'mt-grpo-0.9'"),
         ({"weight_lr": 0.1}, "weight_lr is no option of the method 'quota-mt-grpo', which takes ['tolerance']"),
-        ({"tasks": ("mini", "a.jsonl,b.jsonl")}, "rows need a model: the tiny one is warm-started on"),
+        (
+            {"columns": "question"},
+            "columns must be like 'prompt=problem', with one of ['prompt', 'answer', 'task', 'level'",
+        ),
+        ({"columns": ["prompt=a", "prompt=b"]}, "columns of 'prompt' must be one, got 'a' and 'b'"),
+        ({"reward": ["number", "exact"]}, "reward must be one, got 'number' and 'exact'"),
+        ({"reward": ["add=number", "add=exact"]}, "reward of 'add' must be one, got 'number' and 'exact'"),
+        ({"reward": 3}, "reward must be a string, or at least one in a list, got 3"),
         ({"tasks": ()}, "tasks must be a string, or at least one in a list, got ()"),
     ],
 )

@@ -67,7 +67,7 @@ def test_rewards_that_have_changed_since_are_counted(command: RunCommand, tmp_pa
     assert result.out.splitlines()[-1].split() == ["countdown", "other", "reward", "1"]
 
 
-def test_another_verifier_judges_if_one_is_named(
+def test_another_verifier_scores_if_one_is_named(
     command: RunCommand, refused: Callable[..., str], rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lenient_verifier.py").write_text(
@@ -80,10 +80,9 @@ def test_another_verifier_judges_if_one_is_named(
     monkeypatch.setattr(sys, "path", list(sys.path))
     countdown = [json.loads(line) for line in rows.read_text().splitlines()[:3]]
     file = write_rows(tmp_path, *countdown)
-    result = command("score", "--rows", file, "--json", "--verifier", "lenient_verifier:Lenient")
+    result = command("score", "--rows", file, "--json", "--reward", "lenient_verifier:Lenient")
     assert [json.loads(line)["is_success"] for line in result.out.splitlines()] == [True, True, False]
-    assert "subclass of BoxedTask" in refused("score", "--rows", file, "--verifier", "pathlib:Path")
-    assert "expected 'package.module:name'" in refused("score", "--rows", file, "--verifier", "no_such_module:X")
+    assert "expected 'package.module:name'" in refused("score", "--rows", file, "--reward", "no_such_module:X")
 
 
 @pytest.mark.parametrize("agent", ["oracle", "random"])
@@ -116,7 +115,7 @@ def test_released_mode_gives_the_released_scores_row_by_row(command: RunCommand,
     ("row", "complaint"),
     [
         ("{", "responses.jsonl, row 1: expected one JSON object, got a broken line"),
-        ({"task": "chess", "ground_truth": {}, "response": ""}, "row 1: task must be one of"),
+        ({"task": "chess", "ground_truth": {}, "response": ""}, "nothing scores the 1 rows of 'chess'"),
         ({"task": "countdown", "ground_truth": GROUND_TRUTH}, "row 1, column response: expected a str, got nothing"),
         ({"task": "countdown", "ground_truth": {"target": 3}, "response": ""}, "row 1, column ground_truth: "),
     ],

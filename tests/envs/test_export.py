@@ -172,20 +172,30 @@ def test_a_task_without_a_ground_truth_is_named_and_refused() -> None:
         list(export_rows(suite, fresh_problems(suite, 1)))
 
 
-def test_a_row_without_a_level_is_named_and_refused(tmp_path: Path) -> None:
+def test_a_row_without_a_level_is_exported_under_its_task_alone(tmp_path: Path) -> None:
     row = {"task": "zebra", "prompt": "Who?", "ground_truth": {"target": "alice"}}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row), "utf-8")
-    suite = rows_suite(read_rows(tmp_path / "rows.jsonl"))
-    with pytest.raises(ValueError, match=r"rows.jsonl, row 1, column level: expected a str"):
-        list(export_rows(suite, rows_problems(suite, read_rows(tmp_path / "rows.jsonl"))))
+    rows = read_rows(tmp_path / "rows.jsonl")
+    suite = rows_suite(rows)
+    (exported,) = export_rows(suite, rows_problems(suite, rows))
+    assert exported["data_source"] == "zebra"
+    assert json.loads(exported["reward_model"]["ground_truth"]) == {"target": "alice", "task": "zebra"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", "[" * 100_000])
-def test_a_ground_truth_that_is_text_must_be_the_json_of_an_object(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", " "])
+def test_a_ground_truth_that_is_text_must_not_be_empty(text: str, tmp_path: Path) -> None:
     row = {"task": "zebra", "prompt": "Who?", "ground_truth": text}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row), "utf-8")
-    with pytest.raises(ValueError, match=r"rows.jsonl, row 1, column ground_truth: expected an object .*, or its JSON"):
+    with pytest.raises(
+        ValueError, match=r"rows.jsonl, row 1, column ground_truth: expected a text, a number or an object"
+    ):
         read_rows(tmp_path / "rows.jsonl")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "null", "[" * 100_000])
+def test_a_text_that_is_no_json_object_is_taken_as_it_is(text: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": "Who?", "ground_truth": text}), "utf-8")
+    assert read_rows(tmp_path / "rows.jsonl")[0].ground_truth == text
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

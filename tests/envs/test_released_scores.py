@@ -38,7 +38,7 @@ class Scored:
 
     @property
     def problem_and_answer(self) -> tuple[str, str, str | None]:
-        return self.stored.task, json.dumps(self.stored.ground_truth), last_box(self.stored.response)
+        return self.stored.row.task, json.dumps(self.stored.row.ground_truth), last_box(self.stored.response)
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +69,10 @@ def test_the_default_mode_differs_only_on_known_kinds_and_scores_what_was_answer
         else:
             assert one.released_score < one.verdict.reward == plainly[one.problem_and_answer]
     kinds = {"trailing_newline", "sentence_after", "no_marker", "nested", "plain"}
-    assert {(one.stored.task, one.kind) for one in differing} == set(product(PAPER_TASKS, kinds))
+    assert {(one.stored.row.task, one.kind) for one in differing} == set(product(PAPER_TASKS, kinds))
 
 
 def _score(columns: dict[str, Any], stored: StoredResponse, extraction: Extraction) -> Scored:
-    task = REASON_TASKS[stored.task](extraction=extraction)
-    verdict = task.verify(task.from_ground_truth(stored.ground_truth, stored.prompt), stored.response)
+    task = REASON_TASKS[stored.row.task](extraction=extraction)
+    verdict = task.verify(task.from_ground_truth(stored.row.ground_truth, stored.row.prompt), stored.response)
     return Scored(stored, columns["kind"], columns["released_score"], verdict)

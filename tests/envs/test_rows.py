@@ -129,20 +129,23 @@ def test_chat_messages_become_one_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (with_column("data_source", "countdown"), "column data_source: expected '<task>-<level>-<split>'.*'countdown'"),
-        (with_column("data_source", "countdown--test"), "column data_source: expected '<task>"),
-        (with_column("data_source", None), "column data_source: expected '<task>.* or a column task, got nothing"),
         (with_column("data_source", 3), "column data_source: expected a str, got int 3"),
-        (with_column("prompt", None), "column prompt: expected a str or a list of chat messages, got nothing"),
+        (with_column("data_source", "a\nb"), r"column data_source: expected at most 100 characters .* got str 'a\\nb'"),
+        (
+            with_column("prompt", None),
+            "expected the prompt in a column prompt or question .* got the columns data_source,",
+        ),
         (with_column("prompt", []), r"column prompt: expected a str or a list of chat messages, got list \[\]"),
         (with_column("prompt", {"role": "user"}), "column prompt: expected a str or a list .* got dict"),
         (with_column("prompt", ["hi"]), r"column prompt\[0\]: expected a chat message .* got str 'hi'"),
         (
             with_column("prompt", [{"content": None}]),
-            r"column prompt\[0\]: expected a chat message with a str 'content'",
+            r"column prompt\[0\]: expected a chat message with a str 'content', or parts that are texts",
         ),
-        (with_column("reward_model", None), "column ground_truth: expected an object .* got nothing"),
-        (with_column("reward_model.ground_truth", "24"), "column ground_truth: expected an object .* got str '24'"),
+        (
+            with_column("reward_model", None),
+            "expected the answer in a column .*ground_truth or answer .* got the columns",
+        ),
         (with_column("extra_info.index", "7"), "column extra_info.index or index: expected an int, got str '7'"),
         (with_column("extra_info.index", True), "column extra_info.index or index: expected an int, got bool True"),
         (with_column("extra_info.question", 7), "column extra_info.question or question: expected a str, got int 7"),
@@ -166,9 +169,9 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("a,b\n")
-    with pytest.raises(ValueError, match=r"rows\.csv: expected a name that ends in \.jsonl or \.parquet"):
-        read_rows(tmp_path / "rows.csv")
+    (tmp_path / "rows.txt").write_text("a,b\n")
+    with pytest.raises(ValueError, match=r"rows\.txt: expected a name that ends in \.jsonl, \.json, \.parquet, \.csv"):
+        read_rows(tmp_path / "rows.txt")
 
 
 def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -180,6 +183,7 @@ def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_without_pyarrow_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "rows.parquet").write_bytes(b"")
     with pytest.raises(ImportError, match=r"reading rows\.parquet needs pyarrow: pip install pyarrow"):
         read_rows(tmp_path / "rows.parquet")
 
@@ -292,8 +296,8 @@ def test_stored_responses_are_read_one_at_a_time(tmp_path: Path) -> None:
     named = {"data_source": "zebra-hard-test", "prompt": "Who?", "ground_truth": {"target": "bob"}, "response": ""}
     stream = read_responses(write_jsonl(tmp_path, RESPONSE, named, {**RESPONSE, "response": None}))
     first, second = next(stream), next(stream)
-    assert (first.task, first.level, first.prompt, first.response) == ("zebra", None, "", r"\boxed{Alice}")
-    assert (second.task, second.level, second.prompt, second.response) == ("zebra", "hard", "Who?", "")
+    assert (first.row.task, first.row.level, first.row.prompt, first.response) == ("zebra", None, "", r"\boxed{Alice}")
+    assert (second.row.task, second.row.level, second.row.prompt, second.response) == ("zebra", "hard", "Who?", "")
     with pytest.raises(ValueError, match=r"^rows\.jsonl, row 3, column response: expected a str, got nothing"):
         next(stream)
 

@@ -89,13 +89,13 @@ def test_names_stay_apart_and_what_is_given_twice_is_played_once() -> None:
     assert {suite for _, suite in accuracies(result)} == {"arc-mini", "arc-mini (2)"}
 
 
-def test_files_of_rows_are_suites(tmp_path: Path) -> None:
+def test_a_path_of_rows_is_played_whole_and_a_name_of_rows_in_its_held_out_part(tmp_path: Path) -> None:
     row = {"task": "zebra", "prompt": "Who?", "ground_truth": {"target": "0"}}
+    held_out = {**row, "prompt": "Who else?", "ground_truth": {"target": "1"}, "split": "test"}
     file = tmp_path / "rows.jsonl"
-    file.write_text(json.dumps(row) + "\n")
-    by_path, by_name = (benchmark(zeros(), one) for one in (file, str(file)))
-    assert by_path.to_json()["cells"][0]["average"] == 1.0
-    assert accuracies(by_path) == accuracies(by_name)
+    file.write_text("".join(json.dumps(one) + "\n" for one in ({**row, "split": "train"}, held_out)))
+    whole, part = (benchmark(zeros(), one, problems=1) for one in (file, str(file)))
+    assert [one.to_json()["cells"][0]["average"] for one in (whole, part)] == [0.5, 0.0]
 
 
 def test_the_same_call_gives_the_same_numbers_and_a_report(tmp_path: Path) -> None:

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 from fakes import Sum
 
-from mtgrpo_env.envs.countdown import Countdown
 from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
-from mtgrpo_env.envs.responses import StoredResponse, Verifiers
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.rows import read_rows
 from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
@@ -58,18 +56,3 @@ def test_a_summary_is_of_guesses_oracles_and_speed() -> None:
     assert (summary.task, summary.oracle) == ("zebra-mini", 1.0)
     assert summary.guess < 1
     assert min(summary.prompt_characters, summary.puzzles_per_second, summary.verdicts_per_second) > 0
-
-
-def test_each_task_and_level_has_one_verifier_unless_another_judges() -> None:
-    easy, hard, unknown = (
-        StoredResponse("countdown", level, {}, "", ("",), None, "here") for level in ("easy", "hard", None)
-    )
-    own, other = Verifiers(), Verifiers(verifier=_Lenient)
-    assert own.of(easy) is own.of(easy)
-    assert len({id(own.of(stored)) for stored in (easy, hard, unknown)}) == 3
-    assert type(own.of(easy)) is Countdown
-    assert type(other.of(easy)) is _Lenient
-
-
-class _Lenient(Countdown):
-    pass

@@ -1,0 +1,68 @@
+"""How rows of files are read and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ROW_FILES = (".jsonl", ".json", ".parquet", ".csv")
+"""Endings of files of rows."""
+
+HUB = "hf:"
+"""Before the id of a data set on the Hugging Face hub."""
+
+COLUMNS = ("prompt", "answer", "task", "level", "split")
+"""What columns of a row can be named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowOptions:
+    """How rows of files are read and scored."""
+
+    reward: tuple[str, ...] = ()
+    """What scores responses to rows: exact, number, math, choice, the verifier of a task such as countdown, or a
+    function of your own, "package.module:function" (with "worker:" before it, in processes that are killed when it
+    hangs); "task=reward" is for the rows of one task. By default the verifier of the task that the rows name."""
+    correct_at: float = 1.0
+    """Reward of a function from which on a response counts as correct."""
+    columns: tuple[str, ...] = ()
+    """Columns of rows that have other names than those in docs/rows.md: "prompt=problem", "answer=solution",
+    "task=subject", "level=", which reads none, or "split=part"."""
+
+    def __post_init__(self) -> None:
+        for name in ("reward", "columns"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, (value,))
+
+    @property
+    def column_names(self) -> dict[str, str]:
+        """The column of each thing that is named, by `COLUMNS`; "" for one that is not read.
+
+        Raises:
+            ValueError: if a part is no "name=column" of these names, or names one twice.
+        """
+        for part in self.columns:
+            if part.partition("=")[0] not in COLUMNS or "=" not in part:
+                raise ValueError(f"columns must be like 'prompt=problem', with one of {list(COLUMNS)}, got {part!r}")
+        return _by_name("columns", [part.partition("=")[::2] for part in self.columns])
+
+    @property
+    def rewards(self) -> dict[str, str]:
+        """The reward of each task that is named, and under "" that of all others.
+
+        Raises:
+            ValueError: if two are given for the same.
+
+        >>> RowOptions(reward=("number", "capitals=my_rewards:city")).rewards
+        {'': 'number', 'capitals': 'my_rewards:city'}
+        """
+        return _by_name("reward", [part.rpartition("=")[::2] for part in self.reward])
+
+
+def _by_name(option: str, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            of = f" of {name!r}" if name else ""
+            raise ValueError(f"{option}{of} must be one, got {found[name]!r} and {value!r}")
+    return found
