@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 GroundTruth = Mapping[str, Any] | str
-"""What a row says is right: fields, or one text."""
+"""What a row says is right: fields, or one text, which is "" where the row does not say."""
+
+ANSWER_COLUMNS = ("ground_truth", "answer", "answerKey", "target", "completion", "solution", "output")
+"""Columns that hold it; the first that is there counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class Row:
         level: of the task, from the `level` column or the `data_source`; None if the row has neither.
         split: from the `split` column or the `data_source`; None if the row has neither.
         prompt: what a policy is shown, as one text.
-        ground_truth: what the row's reward is given.
+        ground_truth: what the row's reward is given; see `needed_truth`.
         index: the row's own `extra_info.index`, else its place in the file, from 0.
         question: the row's own `extra_info.question`, which may differ from what the prompt asks; else the prompt.
         source: the file's name and the row's number in it, from 1, for messages.
@@ -40,3 +43,17 @@ class Row:
     def name(self) -> str:
         """What the row's task is called in a suite: with its level, if it has one."""
         return f"{self.task}-{self.level}" if self.level else self.task
+
+    @property
+    def needed_truth(self) -> GroundTruth:
+        """The ground truth, for a reward that cannot do without.
+
+        Raises:
+            ValueError: naming file, row and columns, if the row has none.
+        """
+        if self.ground_truth == "":
+            raise ValueError(
+                f"{self.source}: expected the answer in a column {' or '.join(ANSWER_COLUMNS)}, got the columns "
+                f"{', '.join(map(str, self.columns))}: say which it is, as in --columns answer={next(iter(self.columns), '...')}"
+            )
+        return self.ground_truth

@@ -99,7 +99,7 @@ def own_reward(row: Row) -> str | None:
 def _likely_reward(rows: Iterable[Row]) -> str:
     truths = [row.ground_truth for row in rows]
     texts = [truth.rpartition("####")[2].strip() for truth in truths if isinstance(truth, str)]
-    if len(texts) < len(truths):
+    if len(texts) < len(truths) or not all(texts):
         is_choice = all(isinstance(truth, Mapping) and "choices" in truth for truth in truths)
         return "choice" if is_choice else "my_rewards:reward"
     if all(map(_NUMBER.fullmatch, texts)):

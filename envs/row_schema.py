@@ -11,23 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtgrpo_env.envs.records import Record
-from mtgrpo_env.envs.row import GroundTruth, Row
+from mtgrpo_env.envs.row import ANSWER_COLUMNS, GroundTruth, Row
 from mtgrpo_env.envs.row_choices import choices_of, letter_of, with_options
 from mtgrpo_env.envs.science import sciknoweval_row
 
 PROMPTS = ("prompt", "question", "problem", "instruction", "query", "input", "messages")
 """Columns that hold what is asked; the first that is there counts."""
 
-ANSWERS = (
-    "reward_model.ground_truth",
-    "ground_truth",
-    "answer",
-    "answerKey",
-    "target",
-    "completion",
-    "solution",
-    "output",
-)
+ANSWERS = ("reward_model.ground_truth", *ANSWER_COLUMNS)
 """Columns that hold what is right; the first that is there counts."""
 
 _DATA_SOURCE_SPLITS = ("train", "test")
@@ -52,7 +43,7 @@ def row_of(record: Record, position: int, columns: Mapping[str, str] | None = No
     text = prompt(record, columns)
     options = choices_of(record)
     truth = ground_truth(record, columns)
-    if options and isinstance(truth, str | int):
+    if options and truth != "" and isinstance(truth, str | int):
         truth = {"target": letter_of(record, truth, options), "choices": [option.text for option in options]}
         text = with_options(text, options)
     index = record.find("extra_info.index", "index")
@@ -114,14 +105,16 @@ def prompt(record: Record, columns: Mapping[str, str] | None = None) -> str:
 
 
 def ground_truth(record: Record, columns: Mapping[str, str] | None = None) -> GroundTruth | int:
-    """What is right: an object, given as one or as its JSON text; a text; or a whole number.
+    """What is right: an object, given as one or as its JSON text; a text; a whole number; "" if the row does not say.
 
     Raises:
-        ValueError: naming file, row and column, if there is none.
+        ValueError: naming file, row and column, if it is anything else.
     """
     answered = record.find("messages") if record.find(*ANSWERS) is None else None
     if "answer" not in (columns or {}) and isinstance(answered, list) and _is_answered(answered):
         return _content(record, f"messages[{len(answered) - 1}]", answered[-1])
+    if "answer" not in (columns or {}) and record.find(*ANSWERS) is None:
+        return ""  # a reward of one's own may know what is right
     column, found = _first(record, "answer", columns, ANSWERS)
     if isinstance(found, str) and found.strip():
         return parsed_truth(found)

@@ -66,9 +66,10 @@ class VerifierScorer(RowScorer):
         self.version = task.version
 
     def problem(self, row: Row) -> Hashable:
+        truth = row.needed_truth
         try:
             # The prompt, not `row.question`: it is what the policy reads, so it is what a guess may go by.
-            return self.task.from_ground_truth(as_fields(row.ground_truth), row.prompt)
+            return self.task.from_ground_truth(as_fields(truth), row.prompt)
         except ValueError as error:
             raise ValueError(f"{row.source}, column ground_truth: {error}") from error
 

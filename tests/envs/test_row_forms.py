@@ -175,7 +175,7 @@ def test_a_column_that_is_not_to_be_read_is_left_out(tmp_path: Path) -> None:
             {"q": "1 + 1?", "a": "2"},
             "expected the prompt in a column prompt or .* got the columns q, a: .*--columns prompt=q",
         ),
-        ({"question": "1 + 1?"}, "expected the answer in a column .* got the columns question: .*--columns answer="),
+        ({"question": "?", "answer": ""}, "column answer: expected a text, a number or an object"),
         (
             {"question": "?", "answer": "C", "choices": ["a", "b"]},
             "column answer: expected the label or the text of one",
@@ -239,6 +239,20 @@ def test_rows_that_nothing_scores_are_refused_with_a_command_that_would_work(
         read_tasks(str(file))
     command = str(refusal.value).splitlines()[-1].strip()
     assert command == f"mtgrpo train --tasks {file} --model Qwen/Qwen2.5-0.5B-Instruct {option}"
+
+
+def test_a_row_without_an_answer_is_for_rewards_that_need_none(tmp_path: Path) -> None:
+    file = str(write_lines(tmp_path / "mine.jsonl", [{"question": "1 + 1?", "word": "a"}]))
+    suite = rows_suite(read_rows(file), reward=lambda completion, word: float(completion == word))
+    env = suite.envs(0, 1)[0]
+    env.reset(options={"index": 0})
+    assert env.step("a")[1] == 1.0
+    with pytest.raises(
+        ValueError, match=r"mine.jsonl, row 1: expected the answer in a column .* columns question, word"
+    ):
+        read_tasks(file, row_options=RowOptions(reward="number")).envs(0, 1)
+    with pytest.raises(ValueError, match="--reward my_rewards:reward"):
+        read_tasks(file)
 
 
 def test_only_the_tasks_that_lack_a_reward_are_named(tmp_path: Path) -> None:

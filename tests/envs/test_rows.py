@@ -142,10 +142,6 @@ def test_chat_messages_become_one_text(tmp_path: Path) -> None:
             with_column("prompt", [{"content": None}]),
             r"column prompt\[0\]: expected a chat message with a str 'content', or parts that are texts",
         ),
-        (
-            with_column("reward_model", None),
-            "expected the answer in a column .*ground_truth or answer .* got the columns",
-        ),
         (with_column("extra_info.index", "7"), "column extra_info.index or index: expected an int, got str '7'"),
         (with_column("extra_info.index", True), "column extra_info.index or index: expected an int, got bool True"),
         (with_column("extra_info.question", 7), "column extra_info.question or question: expected a str, got int 7"),

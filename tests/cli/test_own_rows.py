@@ -1,0 +1,89 @@
+"""Own questions and a reward of ten lines, from two files to a worst-task curve, and through every other command."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtgrpo_env.envs.rows import read_rows
+
+RunCommand = Callable[..., Any]
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_rows"
+FILES = ("sums.jsonl", "words.jsonl")
+REWARD = ("--reward", "sums=number", "words=my_rewards:backwards")
+SIZES = ("--batch-size", 4, "--group-size", 4, "--minibatches", 2, "--eval-problems", 20, "--max-new-tokens", 6)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the example's script makes: two files of rows and a tiny model."""
+    folder = tmp_path_factory.mktemp("own_rows")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["make_rows.py", "--lesson", "40"])
+        runpy.run_path(str(EXAMPLE / "make_rows.py"), run_name="__main__")
+    (folder / "my_rewards.py").write_text((EXAMPLE / "my_rewards.py").read_text())
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_the_folder(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(example)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def test_rewards_are_checked_against_the_rows(command: RunCommand) -> None:
+    result = command("check", "--rows", *FILES, *REWARD)
+    assert result.code == 0, result
+    assert "sums.jsonl" in result.out
+    assert "words.jsonl" in result.out
+
+
+def test_two_files_a_reward_and_a_model_give_a_worst_task_curve(command: RunCommand, example: Path) -> None:
+    run = ("train", "--tasks", *FILES, *REWARD, "--model", "tiny", "--out", "runs/own", "--device", "cpu", *SIZES)
+    result = command(*run, "--steps", 2, "--eval-every", 1)
+    assert result.code == 0, result
+    records = [json.loads(line) for line in (example / "runs/own/history.jsonl").read_text().splitlines()]
+    evaluations = [record for record in records if record["kind"] == "evaluation"]
+    assert [record["step"] for record in evaluations] == [0, 1, 2]
+    held_out = evaluations[0]["counts"]
+    assert held_out[1] == 20  # of the words, as many as were asked for
+    assert 1 < held_out[0] < 20  # of the hundred sums one in eight
+    assert (example / "runs/own/report.png").read_bytes().startswith(b"\x89PNG")
+    again = command(*run, "--steps", 3, "--eval-every", 1)  # the rewards are found again on resuming
+    assert again.code == 0, again
+
+
+def test_the_same_rows_are_played_by_agents(command: RunCommand) -> None:
+    result = command("evaluate", "--agent", "random", "--suite", "sums.jsonl", *REWARD[:2], "--json")
+    held_out = json.loads(result.out)["tasks"]["sums"]["problems"]
+    result = command("evaluate", "--agent", "random", "--rows", "sums.jsonl", *REWARD[:2], "--json")
+    assert json.loads(result.out)["tasks"]["sums"]["problems"] == 100 > held_out > 1
+
+
+def test_the_same_rows_are_compared_on(command: RunCommand) -> None:
+    shared = ("compare", "--tasks", *FILES, *REWARD, "--model", "tiny", "--device", "cpu", *SIZES)
+    result = command(*shared, "--methods", "grpo", "--seeds", 0, "--steps", 1, "--out", "runs/compare")
+    assert result.code == 0, result
+
+
+def test_the_same_rows_are_exported_and_score_the_same_elsewhere(command: RunCommand, example: Path) -> None:
+    result = command("export", "--rows", "sums.jsonl", "--reward", "number", "--out", "exported.jsonl")
+    assert result.code == 0, result
+    from mtgrpo_env.envs.reward import compute_score, trl_reward
+
+    rows = [json.loads(line) for line in Path("exported.jsonl").read_text().splitlines()]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    right = [f"The answer is {row.ground_truth}." for row in read_rows("sums.jsonl")]
+    rewards = trl_reward(prompts=columns.pop("prompt"), completions=right, **columns)
+    assert rewards == [1.0] * 100
+    truth = rows[0]["reward_model"]["ground_truth"]
+    assert compute_score(rows[0]["data_source"], "The answer is 77.", truth)["score"] == 0.0
+    assert command("evaluate", "--agent", "oracle", "--rows", "exported.jsonl").code == 0  # they say what scores them
