@@ -1,4 +1,4 @@
-"""What scores responses to the rows of a file: a task's own verifier, or a reward function."""
+"""What scores responses to the rows of a file: a task's own verifier here, reward functions in `function_scorer`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask
+from mtgrpo_env.envs.final_answers import without_reasoning
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.text_env import Verdict
 
@@ -89,9 +90,9 @@ class VerifierScorer(RowScorer):
 
 
 def as_fields(ground_truth: GroundTruth) -> Mapping[str, Any]:
-    """The ground truth as a verifier reads it: a plain text is its target.
+    r"""The ground truth as a verifier reads it: a plain text is its target, of GSM8K's form what follows "####".
 
-    >>> as_fields("72")
-    {'target': '72'}
+    >>> as_fields("72"), as_fields("30 and 42 are 72.\n#### 72")
+    ({'target': '72'}, {'target': '72'})
     """
-    return {"target": ground_truth} if isinstance(ground_truth, str) else ground_truth
+    return {"target": without_reasoning(ground_truth)} if isinstance(ground_truth, str) else ground_truth
