@@ -2,7 +2,8 @@
 
 `reward` is the function; `compute_score` has the signature that verl calls, `trl_reward` the one that TRL calls.
 A completion is hostile input, as everywhere: it is never evaluated, and what needs a computer algebra
-system is judged in a process that is killed at its deadline.
+system is judged in a process that is killed at its deadline. So is a ground truth: it may name a built-in reward or a
+verifier, and no function.
 """
 
 from __future__ import annotations
@@ -13,75 +14,109 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from mtgrpo_env.envs.answers import BoxedTask
-from mtgrpo_env.envs.rows import task_type
+from mtgrpo_env.envs.named_scorers import Reward, is_known, known_scorer, named_scorer
+from mtgrpo_env.envs.row import GroundTruth, Row
+from mtgrpo_env.envs.row_scorers import RowScorer
 from mtgrpo_env.text_env import NO_ANSWER, Verdict
 
 Messages = Sequence[Mapping[str, Any]]
 """Of a chat: each has a "role" and a "content"."""
 
-GroundTruth = Mapping[str, Any] | str
-"""What a row says is right, or that as JSON text; in exported rows it also names its "task", like "arc-mini"."""
-
 
 def reward(
-    prompt: str | Messages, completion: str | Messages, ground_truth: GroundTruth, *, task: str | None = None
+    prompt: str | Messages,
+    completion: str | Messages,
+    ground_truth: GroundTruth,
+    *,
+    task: str | None = None,
+    reward: Reward | None = None,
 ) -> float:
-    r"""What a completion earns: 1.0 correct, 0.1 wrong, 0.0 no answer, and NaN where the scorer itself failed.
+    r"""What a completion earns, and NaN where the scorer itself failed.
 
+    A verifier gives 1.0 for a right answer, 0.1 for a wrong one and 0.0 for none; a reward function what it returns.
+
+    >>> from mtgrpo_env.envs.reward import reward
     >>> truth = {"task": "countdown-mini", "numbers": "3,5,7", "target": 22}
     >>> reward("C3,5,7=22:", r"\boxed{3*5+7}", truth), reward("C3,5,7=22:", r"\boxed{3*5-7}", truth)
     (1.0, 0.1)
+    >>> reward("30 + 42?", "The answer is 72.", "72", reward="number")
+    1.0
 
     Args:
         prompt: what was asked; some tasks look for the answer's origin, or for the options, in it.
         completion: the response, or the messages that hold it; of a conversation, those of the assistant in order.
-        ground_truth: of the row.
-        task: whose ground truth it is, like "arc-mini" or "arc", where it does not say so itself; some answers are
-            written otherwise at the mini levels.
+        ground_truth: of the row: fields, also as JSON text, or a plain text. Its own "reward", then its own "task", say
+            what scores.
+        task: a verifier, like "arc-mini" or "arc", where the ground truth names none; some answers are written
+            otherwise at the mini levels.
+        reward: what scores where nothing else says so: a name or a function, as `named_scorer` takes it.
 
     Raises:
-        ValueError: if the ground truth names no known task, or is malformed, or the messages are none of a chat. No
-            text raises.
+        ValueError: if nothing says what scores, or what does is unknown or cannot read the ground truth, or the
+            messages are none of a chat. No text raises.
     """
-    judged = verdict(prompt, completion, ground_truth, task=task)
+    judged = verdict(prompt, completion, ground_truth, task=task, reward=reward)
     return judged.reward if judged.valid else math.nan
 
 
 def verdict(
-    prompt: str | Messages, completion: str | Messages, ground_truth: GroundTruth, *, task: str | None = None
+    prompt: str | Messages,
+    completion: str | Messages,
+    ground_truth: GroundTruth,
+    *,
+    task: str | None = None,
+    reward: Reward | None = None,
 ) -> Verdict:
     """`reward` with all there is to say: correctness, the outcome, and whether the scorer failed.
 
     Raises:
         ValueError: as in `reward`.
     """
-    return _Case.of(prompt, completion, ground_truth, task).verdict()
+    return _Case.of(prompt, completion, ground_truth, task, reward).verdict()
 
 
 def reply(
-    prompt: str | Messages, completion: str | Messages, ground_truth: GroundTruth, *, task: str | None = None
+    prompt: str | Messages,
+    completion: str | Messages,
+    ground_truth: GroundTruth,
+    *,
+    task: str | None = None,
+    reward: Reward | None = None,
 ) -> Verdict | str:
     """What a conversation so far is met with: a verdict that ends it, or the text of the next turn.
 
     Raises:
         ValueError: as in `reward`.
     """
-    return _Case.of(prompt, completion, ground_truth, task).reply()
+    return _Case.of(prompt, completion, ground_truth, task, reward).reply()
 
 
 def compute_score(
-    data_source: str, solution_str: str, ground_truth: GroundTruth, extra_info: Mapping[str, Any] | None = None
+    data_source: str,
+    solution_str: str,
+    ground_truth: GroundTruth,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    reward: Reward | None = None,
 ) -> dict[str, float]:
     """What verl calls, as `custom_reward_function`: the reward as "score", correctness as "acc".
 
     verl has no word for a scorer that failed: the score is then 0.0, and "valid" says so.
 
+    Args:
+        data_source: of the row: "<task>-<level>-<split>" of a verifier, or any other name, such as "openai/gsm8k".
+        solution_str: the response.
+        ground_truth: as in `reward`.
+        extra_info: of the row; its "question" stands for the prompt, which verl does not pass.
+        reward: as in `reward`; verl passes it from `custom_reward_function.reward_kwargs`.
+
     Raises:
         ValueError: as in `reward`.
     """
     question = (extra_info or {}).get("question") or ""
-    judged = verdict(question, solution_str, ground_truth, task=_task_of(data_source))
+    columns = {"data_source": data_source, "extra_info": extra_info, "reward_model": {"ground_truth": ground_truth}}
+    task = _task_of(data_source)
+    judged = _Case.of(question, solution_str, ground_truth, task, reward, columns).verdict()
     return {"score": judged.reward, "acc": float(judged.is_success), "valid": float(judged.valid)}
 
 
@@ -89,75 +124,130 @@ def trl_reward(
     prompts: Sequence[str | Messages],
     completions: Sequence[str | Messages],
     *,
-    reward_model: Sequence[Mapping[str, Any]],
-    data_source: Sequence[str],
-    **_columns: Any,
+    reward: Reward | None = None,
+    **columns: Any,
 ) -> list[float | None]:
-    """What TRL calls, as one of `reward_funcs`, with the columns of exported rows; None where the scorer failed.
+    """What TRL calls, as one of `reward_funcs`; None where the scorer failed.
 
-    Slow verifiers judge the completions of a batch side by side.
+    Slow scorers score the completions of a batch side by side.
+
+    Args:
+        prompts: as TRL passes them.
+        completions: likewise.
+        reward: as in `reward`, given by `functools.partial`.
+        **columns: the other columns. The ground truth is in "reward_model", as in exported rows, else in
+            "ground_truth" or "answer"; a "data_source" is read as by `compute_score`.
 
     Raises:
-        ValueError: as in `reward`.
+        ValueError: as in `reward`, or if there is no ground truth.
     """
     cases = [
-        _Case.of(prompt, completion, model["ground_truth"], _task_of(source))
-        for prompt, completion, model, source in zip(prompts, completions, reward_model, data_source, strict=True)
+        _Case.of(prompt, completion, _truth_in(row), _task_of(row.get("data_source") or ""), reward, row)
+        for prompt, completion, row in zip(prompts, completions, _rows(prompts, columns), strict=True)
     ]
     for case in cases:
-        case.task.prefetch(case.puzzle, case.responses[-1])
+        case.scorer.prefetch(case.problem, case.responses[-1])
     judged = [case.verdict() for case in cases]
     return [verdict.reward if verdict.valid else None for verdict in judged]
 
 
 class _Case(NamedTuple):
-    """A puzzle and the responses to it."""
+    """A problem and the responses to it."""
 
-    task: BoxedTask[Any]
-    puzzle: Any
+    scorer: RowScorer
+    problem: Any
     responses: tuple[str, ...]
 
     @classmethod
     def of(
-        cls, prompt: str | Messages, completion: str | Messages, ground_truth: GroundTruth, task: str | None
+        cls,
+        prompt: str | Messages,
+        completion: str | Messages,
+        ground_truth: GroundTruth,
+        task: str | None,
+        reward: Reward | None,
+        columns: Mapping[str, Any] | None = None,
     ) -> _Case:
         truth = _read(ground_truth)
-        name = truth.get("task", task)
-        if not isinstance(name, str):
-            raise ValueError(f"expected a ground truth with a str 'task', or the argument task, got {truth!r:.200}")
-        judge = _judge(name)
-        return cls(judge, judge.from_ground_truth(truth, _text(prompt)), _responses(completion))
+        scorer = _scorer_of(truth, task, reward)
+        text = _text(prompt)
+        row = Row(
+            task=task or scorer.name,
+            level=None,
+            split=None,
+            prompt=text,
+            ground_truth=truth,
+            index=0,
+            question=text,
+            source="the row to score",
+            columns=columns or {},
+        )
+        return cls(scorer, scorer.problem(row), _responses(completion))
 
     def reply(self) -> Verdict | str:
-        return self.task.reply(self.puzzle, self.responses)
+        return self.scorer.reply(self.problem, self.responses)
 
     def verdict(self) -> Verdict:
         told = self.reply()
         return told if isinstance(told, Verdict) else NO_ANSWER  # a conversation that goes on holds no answer yet
 
 
-@cache
-def _judge(name: str) -> BoxedTask[Any]:
-    task, _, level = name.partition("-")
-    env_type = task_type(task, "ground truth")
-    return env_type(level) if level else env_type()
+def _scorer_of(truth: GroundTruth, task: str | None, reward: Reward | None) -> RowScorer:
+    """What the data names, where that is known; else what the caller names."""
+    fields = {} if isinstance(truth, str) else truth
+    if isinstance(named := fields.get("reward"), str):
+        return _known(named)
+    for named in (fields.get("task"), task):
+        if isinstance(named, str) and is_known(named):
+            return _known(named)
+    if reward is not None:
+        return _named(reward)
+    raise ValueError(
+        "nothing says what scores: expected a ground truth with a 'reward' (built in, such as 'number') or a 'task' "
+        f"(a verifier, such as 'arc' or 'arc-mini'), or the argument reward; got task "
+        f"{fields.get('task', task)!r:.80} and the ground truth {truth!r:.80}"
+    )
 
 
-def _task_of(data_source: str) -> str:
-    """`<task>-<level>-<split>` without the split."""
-    return data_source.rpartition("-")[0]
+_known = cache(known_scorer)
+_named = cache(named_scorer)
 
 
-def _read(ground_truth: GroundTruth) -> Mapping[str, Any]:
-    truth = ground_truth
-    if isinstance(truth, str):
+def _task_of(data_source: str) -> str | None:
+    """`<task>-<level>-<split>` without the split; None for other sources."""
+    return data_source.rpartition("-")[0] or None
+
+
+def _rows(prompts: Sequence[str | Messages], columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Columns as rows; what is no list with an entry for each prompt is no column."""
+    lists = {name: values for name, values in columns.items() if isinstance(values, list | tuple)}
+    rows = [{"prompt": prompt} for prompt in prompts]
+    for name, values in lists.items():
+        if len(values) == len(rows):
+            for row, value in zip(rows, values, strict=True):
+                row[name] = value
+    return rows
+
+
+def _truth_in(row: Mapping[str, Any]) -> GroundTruth:
+    model = row.get("reward_model")
+    found = model.get("ground_truth") if isinstance(model, Mapping) else row.get("ground_truth", row.get("answer"))
+    if found is None:
+        raise ValueError(f"expected a ground truth in a column reward_model, ground_truth or answer, got {sorted(row)}")
+    return found
+
+
+def _read(ground_truth: GroundTruth) -> GroundTruth:
+    """Fields, which may be written as JSON; any other text is the answer itself."""
+    if not isinstance(ground_truth, str | Mapping):
+        raise ValueError(f"expected a ground truth like {{'target': ...}} or a text, got {ground_truth!r:.80}")
+    if isinstance(ground_truth, str) and ground_truth.lstrip().startswith("{"):
         try:
-            truth = json.loads(truth)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"expected a ground truth as JSON, got {ground_truth!r:.80}: {error}") from error
-    if not isinstance(truth, Mapping):
-        raise ValueError(f"expected a ground truth like {{'target': ...}}, got {ground_truth!r:.80}")
-    return truth
+            fields = json.loads(ground_truth)
+        except (ValueError, RecursionError):
+            return ground_truth
+        return fields if isinstance(fields, Mapping) else ground_truth
+    return ground_truth
 
 
 def _text(prompt: str | Messages) -> str:

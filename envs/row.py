@@ -52,8 +52,9 @@ class Row:
             ValueError: naming file, row and columns, if the row has none.
         """
         if self.ground_truth == "":
+            known = [*map(str, self.columns)]
             raise ValueError(
                 f"{self.source}: expected the answer in a column {' or '.join(ANSWER_COLUMNS)}, got the columns "
-                f"{', '.join(map(str, self.columns))}: say which it is, as in --columns answer={next(iter(self.columns), '...')}"
+                f"{', '.join(known)}: say which it is, as in --columns answer={known[-1] if known else '...'}"
             )
         return self.ground_truth

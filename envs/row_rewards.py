@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from mtgrpo_env.envs.answers import Extraction, reason_tasks
+from mtgrpo_env.envs.named_scorers import Reward, named_scorer
 from mtgrpo_env.envs.row import Row
-from mtgrpo_env.envs.row_scorers import Reward, RowScorer, named_scorer
+from mtgrpo_env.envs.row_scorers import RowScorer
 
 Rewards = Reward | Mapping[str, Reward] | None
 """A reward for all rows; rewards by the names of tasks, "" being that of all others; or what the rows say."""

@@ -1,4 +1,4 @@
-"""What scores responses to the rows of a file: a task's own verifier, or a reward function."""
+"""What scores responses to the rows of a file: a task's own verifier here, reward functions in `function_scorer`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask
+from mtgrpo_env.envs.final_answers import without_reasoning
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.text_env import Verdict
 
@@ -90,21 +91,9 @@ class VerifierScorer(RowScorer):
 
 
 def as_fields(ground_truth: GroundTruth) -> Mapping[str, Any]:
-    """The ground truth as a verifier reads it: a plain text is its target.
+    r"""The ground truth as a verifier reads it: a plain text is its target, of GSM8K's form what follows "####".
 
-    >>> as_fields("72")
+    >>> as_fields("30 and 42 are 72.\n#### 72")
     {'target': '72'}
     """
-    return {"target": ground_truth} if isinstance(ground_truth, str) else ground_truth
-
-
-def named_scorer(reward, *, level=None, extraction="last-box", correct_at=1.0):
-    from mtgrpo_env.envs.answers import reason_tasks
-
-    name, _, own = reward.partition("-")
-    env_type = reason_tasks()[name]
-    level = own or level
-    return VerifierScorer(env_type(*([level] if level in env_type.LEVELS else []), extraction=extraction), name=name)
-
-
-Reward = Any
+    return {"target": without_reasoning(ground_truth)} if isinstance(ground_truth, str) else ground_truth

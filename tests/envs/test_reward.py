@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import own_rewards
 import pytest
 
 from mtgrpo_env.envs import reward as module
@@ -53,7 +54,7 @@ def test_every_signature_gives_the_verdict_of_the_env(name: str) -> None:
         assert reward(row["prompt"][0]["content"], said(completion), json.loads(truth)) == expected
         scored = compute_score(row["data_source"], completion, truth, row["extra_info"])
         assert scored == {"score": expected, "acc": float(expected == 1), "valid": 1.0}
-        columns = {key: [value] for key, value in row.items() if key != "prompt"}
+        columns: dict[str, Any] = {key: [value] for key, value in row.items() if key != "prompt"}
         given = trl_reward([row["prompt"]], [said(completion)], completion_ids=[[1]], trainer_state=None, **columns)
         assert given == [expected]
 
@@ -91,7 +92,9 @@ def test_the_task_may_stand_beside_a_ground_truth_that_does_not_name_it() -> Non
     assert trl_reward([""], [RIGHT], reward_model=[{"ground_truth": bare}], data_source=["countdown-easy-test"]) == [
         1.0
     ]
-    with pytest.raises(ValueError, match="expected a ground truth with a str 'task', or the argument task"):
+    with pytest.raises(
+        ValueError, match=r"nothing says what scores: expected a ground truth with a 'reward' .* 'task'"
+    ):
         reward("", RIGHT, bare)
 
 
@@ -147,16 +150,72 @@ def test_a_batch_is_handed_to_the_slow_scorers_before_the_first_verdict(monkeypa
 @pytest.mark.parametrize(
     ("truth", "complaint"),
     [
-        ("{", "expected a ground truth as JSON"),
-        ("[1]", "expected a ground truth like"),
-        ({"task": "chess"}, r"ground truth: task must be one of \['countdown'"),
-        ({"task": "arc-odd"}, "level of Arc must be one of"),
+        ("{", "nothing says what scores: .* or the argument reward; got task None and the ground truth '{'"),
+        ("72", "nothing says what scores: .* got task None and the ground truth '72'"),
+        ([1], "expected a ground truth like {'target': ...} or a text, got \\[1\\]"),
+        ({"task": "chess"}, "nothing says what scores: .* got task 'chess'"),
+        ({"task": "arc-odd"}, "nothing says what scores: .* got task 'arc-odd'"),
+        ({"reward": "chess"}, r"reward must be one of \['exact', 'number', 'choice', 'countdown'"),
+        ({"reward": "os:system", "target": "ls"}, "only you may name a function; got 'os:system'"),
+        ({"reward": "number", "target": "forty"}, "the row to score, column ground_truth: expected .* a number"),
         ({"task": "countdown", "target": 3}, "ground truth needs 'numbers'"),
     ],
 )
 def test_a_malformed_ground_truth_is_an_error_that_says_what_was_expected(truth: Any, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         reward("", RIGHT, truth)
+
+
+def test_a_plain_truth_is_scored_by_a_verifier_or_by_a_reward() -> None:
+    assert compute_score("math-easy-train", r"\boxed{72}", "72")["score"] == 1.0
+    assert compute_score("openai/gsm8k", "It is 72.\n#### 72", "72", reward="number") == {
+        "score": 1,
+        "acc": 1,
+        "valid": 1,
+    }
+    assert compute_score("openai/gsm8k", "The answer is 72.", "30 and 42\n#### 72", {}, reward="number")["score"] == 1.0
+    assert compute_score("math-ai/amc-test", r"\boxed{72}", "72", reward="math")["score"] == 1.0
+    assert reward("?", r"\boxed{B}", "B", task="science") == reward("?", "B", "B", reward="choice") == 1.0
+    with pytest.raises(ValueError, match="nothing says what scores"):
+        compute_score("openai/gsm8k", "72", "72")
+
+
+def test_a_ground_truth_may_name_a_built_in_reward() -> None:
+    truth = json.dumps({"target": "72", "task": "sums", "reward": "number"})
+    assert reward("?", "The answer is 72.0", truth) == 1.0
+    assert reward("?", "The answer is 73", truth, task="countdown", reward=own_rewards.city) == 0.0
+
+
+def test_what_the_data_names_goes_before_the_argument_where_it_is_known() -> None:
+    """So one argument serves a mixture of exported rows and rows of one's own."""
+    assert reward("", RIGHT, COUNTDOWN, reward="exact") == 1.0
+    bare = {"numbers": "3,5,7", "target": 22}
+    assert compute_score("countdown-mini-train", RIGHT, bare, reward="exact")["acc"] == 1.0
+    assert reward("", "Rome", {"task": "capitals", "target": "Rome"}, reward="own_rewards:city") == 1.0
+
+
+def test_a_function_is_given_the_columns_that_verl_and_trl_pass() -> None:
+    own_rewards.calls.clear()
+    scored = compute_score("owner/cities", "Rome", "Rome", {"index": 3}, reward=own_rewards.compute_score)
+    assert scored == {"score": 1.0, "acc": 1.0, "valid": 1.0}
+    assert own_rewards.calls[-1] == ("owner/cities", "Rome", "Rome", {"index": 3})
+    trainers = {"trainer_state": None, "completion_ids": [[1], [2]], "log_metric": print}
+    for column in ("answer", "ground_truth"):
+        given = trl_reward(["?", "?"], ["72", "73"], **{column: ["72", "72"]}, reward="number", **trainers)
+        assert given == [1.0, 0.0]
+    own = trl_reward(["?", "?"], ["Rome", "x"], answer=["Rome", "Rome"], reward=own_rewards.trl, **trainers)
+    assert own == [1.0, 0.0]
+    assert own_rewards.calls[-1][:2] == (["?", "?"], ["Rome", "x"])
+    with pytest.raises(ValueError, match="expected a ground truth in a column reward_model, ground_truth or answer"):
+        trl_reward(["?"], ["72"], target=["72"], reward="number")
+
+
+def test_a_function_that_fails_gives_no_reward() -> None:
+    def fails(completion: str) -> float:
+        return 1 / (completion != "odd")
+
+    assert math.isnan(reward("?", "odd", "72", reward=fails))
+    assert trl_reward(["?", "?"], ["odd", "even"], answer=["1", "1"], reward=fails) == [None, 1.0]
 
 
 def test_the_file_works_where_it_is_loaded_by_its_path() -> None:

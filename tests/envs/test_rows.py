@@ -274,7 +274,7 @@ def test_a_suite_of_rows_has_a_task_for_each_level_and_shows_every_row_once_an_e
             problem = suite.next_problem(task_id)
             _, info = env.reset(seed=problem.seed, options=dict(problem.options))
             shown.append(env.unwrapped.puzzle.row.index)  # pyright: ignore[reportAttributeAccessIssue]
-            assert info["provenance"]["task"] == "countdown"
+            assert info["provenance"]["task"] == suite.names[task_id]
         assert len(set(shown)) == count
 
 

@@ -1,0 +1,67 @@
+r"""Rewards by the final answer: 1.0 if it is right, else 0.0. Written as you would write your own.
+
+A reward function gives a response its score, and may have any of the parameters that `reward_functions` lists. These
+raise a ValueError on a ground truth that they cannot read, so that the row is refused when it is read. Where a response
+holds its answer is the same for all of them: see `final_answers.final_answer`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from mtgrpo_env.envs.final_answers import final_answer, target_text
+from mtgrpo_env.envs.row import GroundTruth
+from mtgrpo_env.envs.science import Science, chosen_letter
+from mtgrpo_env.envs.symbolic.numbers import written_number
+
+
+def exact(completion: str, ground_truth: GroundTruth) -> float:
+    """The answer is the truth, letter by letter.
+
+    Case, runs of blanks, and one full stop at the end do not count, and composed characters equal decomposed ones
+    (Unicode NFC, so that x² is not x2).
+
+    >>> exact("The answer is new  york.", "New York"), exact("New York or Boston", "New York")
+    (1.0, 0.0)
+    """
+    truth = _plain(target_text(ground_truth))
+    answer = final_answer(completion)
+    return float(answer is not None and len(answer) <= 4 * len(truth) + 100 and _plain(answer) == truth)
+
+
+def number(completion: str, ground_truth: GroundTruth) -> float:
+    r"""The answer is one number, and has exactly the value of the truth.
+
+    Thousands separators, decimals, fractions (`3/4`, `\frac{3}{4}`), mixed numbers and exponents (`6e23`) are read;
+    currency and percent signs and units are dropped on both sides, never converted. Nothing is rounded: 0.33 is not
+    1/3. A list, a range, or a sum to be worked out is no number.
+
+    >>> number("#### 1,234.0", "1234"), number("The answer is $0.75.", "3/4"), number("70, 71, 72", "72")
+    (1.0, 1.0, 0.0)
+    """
+    truth = written_number(target_text(ground_truth))
+    if truth is None:
+        raise ValueError(f"expected a ground truth that is a number, got {target_text(ground_truth)!r:.80}")
+    answer = final_answer(completion)
+    return float(answer is not None and written_number(answer) == truth)
+
+
+def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:
+    """The answer is the letter of the right option, its exact text, or both.
+
+    The truth is a letter, A to J; the options are its "choices", else the lines of the prompt that begin with A., B., …
+    Without options only a letter counts. Two letters, or a letter with another option's text, are wrong.
+
+    >>> truth = {"target": "B", "choices": ["gold", "iron"]}
+    >>> [choice("", answer, truth) for answer in ("(b)", "Answer: Iron", "B. iron", "A. iron", "A or B")]
+    [1.0, 1.0, 1.0, 0.0, 0.0]
+    """
+    fields = {} if isinstance(ground_truth, str) else ground_truth
+    puzzle = Science.from_ground_truth({**fields, "target": target_text(ground_truth)}, prompt)
+    answer = final_answer(completion)
+    return float(answer is not None and chosen_letter(answer, puzzle.choices) == puzzle.answer)
+
+
+def _plain(text: str) -> str:
+    composed = unicodedata.normalize("NFC", " ".join(text.split()).casefold())
+    return composed.removesuffix(".").rstrip() or composed

@@ -1,0 +1,103 @@
+r"""The answer that a response commits to, whatever form it is asked for in, and the truth it is compared with.
+
+Responses are hostile input: every search here is a single pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from mtgrpo_env.envs.answers import last_box
+from mtgrpo_env.envs.row import GroundTruth
+
+_HASHES = "####"
+_OPENING_TAG, _CLOSING_TAG = "<answer>", "</answer>"
+_SAYS = re.compile(r"answer is:?|answer:", re.IGNORECASE)
+_AROUND = " \t\r\n*"  # blanks, and the stars of bold text
+
+
+def final_answer(response: str) -> str | None:
+    r"""The one place of a response that holds its answer; None if there is none, or it is blank.
+
+    The first of these that the response has:
+
+    1. the last complete `\boxed{...}`;
+    2. the last complete `<answer>...</answer>`;
+    3. the line after the last `####`;
+    4. what follows the last "answer is" (to the end of the sentence) or "answer:" (to the end of the line);
+    5. the whole response, if it is a single line; what stands before the last `</think>` is no part of it.
+
+    A place is never searched for a number or a word: the answer is all that stands there, but for blanks, the stars of
+    bold text and one full stop around it.
+
+    >>> final_answer("Half of 84 is 42.\n#### 42"), final_answer("So the answer is **Rome**. I hope it helps.")
+    ('42', 'Rome')
+    >>> print(final_answer("It may be 41,\nor 42."))
+    None
+    """
+    boxed = last_box(response)
+    if boxed is not None:
+        return boxed
+    found = _tagged(response)
+    if found is None:
+        found = _after_hashes(response)
+    if found is None:
+        found = _said(response)
+    if found is None:
+        found = _single_line(response)
+    return (found or "").strip(_AROUND).removesuffix(".").strip(_AROUND) or None
+
+
+def target_text(ground_truth: GroundTruth) -> str:
+    r"""The answer that a row says is right: its "target", or the text itself, without the reasoning before it.
+
+    >>> target_text("30 and 42 are 72.\n#### 72"), target_text({"target": 72})
+    ('72', '72')
+
+    Raises:
+        ValueError: if there is none.
+    """
+    target = ground_truth if isinstance(ground_truth, str) else ground_truth.get("target")
+    if isinstance(target, int | float) and not isinstance(target, bool):
+        return str(target)
+    if not isinstance(target, str) or not target.strip():
+        raise ValueError(f"ground truth needs a text or a number as 'target', got {target!r:.80}")
+    return without_reasoning(target)
+
+
+def without_reasoning(truth: str) -> str:
+    r"""What follows the last "####" of a truth, as in GSM8K; else its last box, as in MATH; else the whole truth.
+
+    >>> without_reasoning(r"Half of it is $\frac{1}{2}$: \boxed{\frac{1}{2}}.")
+    '\\frac{1}{2}'
+    """
+    return (_after_hashes(truth) or "").strip() or last_box(truth) or truth.strip()
+
+
+def _tagged(text: str) -> str | None:
+    end = text.rfind(_CLOSING_TAG)
+    start = text.rfind(_OPENING_TAG, 0, max(end, 0))
+    return text[start + len(_OPENING_TAG) : end] if start >= 0 else None
+
+
+def _after_hashes(text: str) -> str | None:
+    _, found, rest = text.rpartition(_HASHES)
+    return _first_line(rest) if found else None
+
+
+def _said(text: str) -> str | None:
+    found = deque(_SAYS.finditer(text), maxlen=1)
+    if not found:
+        return None
+    line = _first_line(text[found[0].end() :])
+    return line if found[0].group().lower() == "answer:" else line.partition(". ")[0]
+
+
+def _single_line(text: str) -> str | None:
+    text = text.rpartition("</think>")[2].strip()
+    return text if "\n" not in text else None
+
+
+def _first_line(text: str) -> str:
+    return text.lstrip(_AROUND).partition("\n")[0]

@@ -1,0 +1,207 @@
+"""The built-in rewards: what counts, near misses by name, and what a policy that cheats would try."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mtgrpo_env.envs.answer_rewards import choice, exact, number
+from mtgrpo_env.envs.final_answers import final_answer, target_text
+from mtgrpo_env.hostile import HOSTILE
+
+METALS = {"target": "B", "choices": ["gold", "iron", "zinc", "lead"]}
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (r"so \boxed{72}", "72"),
+        (r"\boxed{1}, no: \boxed{\text{72}}. I hope it helps.", "72"),
+        (r"#### 5" + "\n" + r"\boxed{72}", "72"),
+        (r"<answer>5</answer> \boxed{72", "5"),
+        ("<think>5</think><answer> 72 </answer>", "72"),
+        ("<answer>5</answer>\n<answer>\n72\n</answer>", "72"),
+        ("<answer>5</answer> <answer>72", "5"),
+        ("30 + 42 = 72\n#### 72", "72"),
+        ("#### 72\nthat is all", "72"),
+        ("The answer is **72**.", "72"),
+        ("Final Answer: The final answer is $72$. I hope it is correct.", "$72$"),
+        ("THE ANSWER IS: **72**", "72"),
+        ("**Answer:** 72\n", "72"),
+        ("**Answer: St. Louis**", "St. Louis"),
+        ("Answer:\n\n72\nDone", "72"),
+        ("The answer is 5. Wait. The answer is 72", "72"),
+        ("72", "72"),
+        ("  **72**\n", "72"),
+        ("<think>\nabout 5\n</think>\n72", "72"),
+        ("", None),
+        (" \n ", None),
+        (r"\boxed{}", r"\boxed{}"),
+        ("5\n72", None),
+        ("So there are\n72 of them.", None),
+        ("Answer:", None),
+        ("####", None),
+        ("<answer></answer>", None),
+        ("</answer>72<answer>", "</answer>72<answer>"),
+    ],
+)
+def test_the_answer_is_what_stands_at_the_place_for_it(response: str, answer: str | None) -> None:
+    assert final_answer(response) == answer
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer"),
+    [
+        ("72", "72"),
+        (72, "72"),
+        (0.5, "0.5"),
+        ({"target": 72}, "72"),
+        ("Half is 36.\n#### 72", "72"),
+        ("#### 1,234 \n", "1,234"),
+        ("####", "####"),
+    ],
+)
+def test_a_truth_is_a_text_a_number_or_the_end_of_a_solution(truth: Any, answer: str) -> None:
+    assert target_text(truth if isinstance(truth, str | dict) else {"target": truth}) == answer
+
+
+@pytest.mark.parametrize("truth", [{}, {"target": None}, {"target": True}, {"target": " "}, {"target": ["72"]}, ""])
+def test_a_truth_without_an_answer_is_refused(truth: Any) -> None:
+    with pytest.raises(ValueError, match="ground truth needs a text or a number as 'target'"):
+        target_text(truth)
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer"),
+    [
+        *[("72", answer) for answer in ("72", "72.0", "+72", "72.", "072", "144/2", "(72)", "7.2e1", "72%")],
+        *[("72", answer) for answer in ("$72", r"\$72", "$72$", "€72", "72 €", "£72.00")],
+        *[("72", answer) for answer in ("72 percent", r"72\text{ apples}")],
+        *[("-0.5", answer) for answer in ("-1/2", "−0.5", r"-\frac{1}{2}", "-.5", "-50e-2", "-$0.50")],
+        *[("1234567.5", answer) for answer in ("1,234,567.5", r"1{,}234{,}567.5", "$1,234,567.50", "1234567 1/2")],
+        ("1,234", "1234"),
+        ("$18", "18"),
+        ("50%", "50"),
+        ("1e-05", "0.00001"),
+        (r"\frac{3}{4}", "0.75"),
+        ("Tom has 3.\n#### 1,000", "1000"),
+    ],
+)  # fmt: skip
+def test_a_number_counts_in_any_usual_dress(truth: str, answer: str) -> None:
+    for response in (rf"\boxed{{{answer}}}", f"The answer is {answer}", f"work\n#### {answer}", f" {answer}\n"):
+        assert number(response, truth) == 1.0, response
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        *["73", "7 2", "72 73", "71, 72, 73", "70-80", "72 or 73", "x = 72", "36+36", "8*9", "72!", "|72|", "not 72"],
+        *["72 million", "0.72", "7,2", "72,", "1e9999", "seventy-two", "٧٢", "７２", "⁷²", "7²", "72_8"],
+        *["0x48", "{72, 72}", "72.0000000001"],
+        *[ "71.99999999999999999999", "72/0", "0/0", "nan", "inf", "True", "72 apples", "--72x"],
+        *["\\boxed{72} \\boxed{73}", "The answer is 72\nThe answer is 73", "72 \\boxed{73}", "#### 72\n#### 73"],
+        *["<answer>72</answer><answer>73</answer>", "It is\n72", "\n".join(map(str, range(73)))],
+        *["How many are 30 and 42? 72"],
+    ],
+)  # fmt: skip
+def test_what_is_no_single_right_number_earns_nothing(response: str) -> None:
+    assert number(response, "72") == 0.0
+    if "\\boxed" not in response and "\n" not in response and "<" not in response:
+        assert number(f"\\boxed{{{response}}}", "72") == 0.0
+        assert number(f"The answer is {response}", "72") == 0.0
+
+
+@pytest.mark.parametrize("truth", ["forty", "72/0", "1, 2", "72 or 73", "nan", "inf", "3*4", "٣", "9" * 1000])
+def test_a_truth_that_is_no_number_is_refused(truth: str) -> None:
+    with pytest.raises(ValueError, match="expected a ground truth that is a number, got"):
+        number("1", truth)
+
+
+@pytest.mark.parametrize(
+    "answer", ["New York", "new york", " NEW \t YORK ", "New York.", "New\u00a0York", r"\text{New York}"]
+)
+def test_a_text_counts_whatever_its_case_and_blanks(answer: str) -> None:
+    for response in (rf"\boxed{{{answer}}}", f"The answer is {answer}", f"<answer>{answer}</answer>", answer):
+        if "boxed" in response or "\\text" not in answer:
+            assert exact(response, "New York") == 1.0, response
+
+
+def test_bold_text_outside_a_box_counts() -> None:
+    assert exact("**New York**", "New York") == exact("The answer is **New York**.", "New York") == 1.0
+    assert choice("?", "**B**", METALS) == number("**Answer:** 72", "72") == 1.0
+
+
+@pytest.mark.parametrize(
+    "answer", ["York", "New York City", "NewYork", "New York or Boston", "Boston, New York", "New York New York", "N"]
+)
+def test_a_text_that_only_holds_the_truth_earns_nothing(answer: str) -> None:
+    for response in (rf"\boxed{{{answer}}}", f"The answer is {answer}", answer, f"New York\n{answer}"):
+        assert exact(response, "New York") == 0.0
+
+
+def test_composed_letters_equal_decomposed_ones_and_powers_are_no_digits() -> None:
+    assert exact("Que\u0301bec", "Qu\u00e9bec") == exact("STRASSE", "straße") == 1.0
+    assert exact("x2", "x²") == exact("½", "1/2") == 0.0
+    assert exact(r"\boxed{.}", ".") == 1.0
+
+
+@pytest.mark.parametrize("answer", ["B", "b", "(B)", "B.", "B)", "iron", "Iron.", "B. iron", "(b) iron", "B: Iron"])
+def test_a_letter_its_text_or_both_are_a_choice(answer: str) -> None:
+    for response in (rf"\boxed{{{answer}}}", f"The answer is {answer}", f"reasons\n#### {answer}", answer):
+        assert choice("Which?", response, METALS) == 1.0, response
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        *["A", "AB", "A or B", "A, B, C, D", "ABCD", "BB", "A. iron", "B. gold", "E", "gold", "gold iron", "A B C D"],
+        *["A. gold\nB. iron\nC. zinc\nD. lead", "A. gold B. iron C. zinc D. lead", "B\nA", "Option B is not gold"],
+        *["\\boxed{B} or \\boxed{C}", "The answer is B or C", "The answer is not B", "I think B because iron rusts"],
+    ],
+)
+def test_hedging_between_options_earns_nothing(response: str) -> None:
+    assert choice("Which?\nA. gold\nB. iron\nC. zinc\nD. lead", response, METALS) == 0.0
+
+
+def test_the_last_option_of_a_list_is_no_choice() -> None:
+    prompt = "Which?\nA. gold\nB. iron\nC. zinc\nD. lead"
+    assert choice(prompt, prompt, {**METALS, "target": "D"}) == 0.0
+    assert choice(prompt, "lead", "D") == choice(prompt, "D", "(d)") == 1.0
+    assert choice("Which metal?", "lead", "D") == 0.0
+
+
+@pytest.mark.parametrize(
+    "truth", ["iron", "E", "BB", {"target": "B", "choices": ["gold"]}, {"choices": ["gold", "iron"]}]
+)
+def test_a_truth_that_is_no_letter_of_an_option_is_refused(truth: Any) -> None:
+    with pytest.raises(ValueError, match="ground truth needs"):
+        choice("Which?\nA. gold\nB. iron", "A", truth)
+
+
+NASTY = [
+    *["7" * 1_000_000, "answer is " * 100_000, "answer:" * 140_000, "#" * 1_000_000, "<answer>" * 125_000],
+    *["<answer></answer>" * 50_000, "</answer>" * 100_000, "</think>" * 100_000, "*" * 1_000_000, " " * 1_000_000],
+    *["1/" * 200, "(" * 255 + "72" + ")" * 255, "{" * 500, "-" * 500 + "72", "^" * 512, "9^{9^{9^9}}", "9" * 512 + "!"],
+    *["\ud800", "1e999", "1e-999", "72/0", "0." + "3" * 500, r"\frac" * 100, "e\u0301" * 200_000],
+    *["e" + "\u0301\u0323" * 5_000],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("position", range(len(NASTY)))
+def test_nothing_nasty_earns_raises_or_takes_long(position: int) -> None:
+    nasty = NASTY[position]
+    for response in (
+        nasty,
+        rf"\boxed{{{nasty}}}",
+        f"The answer is {nasty}",
+        f"#### {nasty}",
+        f"<answer>{nasty}</answer>",
+    ):
+        assert number(response, "71") == exact(response, "Rome") == choice("?", response, METALS) == 0.0
+
+
+def test_no_hostile_response_earns() -> None:
+    for hostile in HOSTILE:
+        response = hostile.response
+        assert number(response, "71") == exact(response, "Rome") == choice("?", response, METALS) == 0.0, hostile
