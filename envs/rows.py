@@ -12,6 +12,7 @@ from mtgrpo_env.envs.answers import BoxedTask, Extraction, reason_tasks
 from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_scorers import RowScorer, VerifierScorer
+from mtgrpo_env.envs.row_table import RowTable
 from mtgrpo_env.envs.rows_env import RowsEnv
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
@@ -116,7 +117,8 @@ def ground_truth_of(env: object, puzzle: Any) -> tuple[str, GroundTruth]:
 
 
 def _rows_env(rows: Sequence[Row], extraction: Extraction) -> Callable[[], RowsEnv]:
-    return partial(RowsEnv, _scorer(rows[0], extraction), rows)
+    scorer = _scorer(rows[0], extraction)
+    return partial(RowsEnv, scorer, RowTable(scorer, rows))  # the envs of a group share it
 
 
 def _scorer(row: Row, extraction: Extraction = "last-box") -> RowScorer:

@@ -81,7 +81,7 @@ def named_problem_set(name: str, *, count: int, seed: int = 0, extraction: str =
 
 
 def rows_problem_set(file: Path, *, extraction: str = "last-box") -> ProblemSet:
-    """Every row of a file, one task for each task and level in it.
+    """Every row of a file, one task for each task and level in it; rows that repeat another's problem and truth once.
 
     Raises:
         ValueError: naming file, row and column, if a row cannot be read.
@@ -89,6 +89,7 @@ def rows_problem_set(file: Path, *, extraction: str = "last-box") -> ProblemSet:
     rows = named_object("mtgrpo_env.envs.rows:read_rows")(file)
     suite = named_object("mtgrpo_env.envs.rows:rows_suite")(rows, split="test", extraction=extraction)
     problems = named_object("mtgrpo_env.envs.rows:rows_problems")(suite, rows)
+    problems = named_object("mtgrpo_env.envs.rows_env:distinct_problems")(suite, problems)
     # What is right stands in the rows, and is no part of every puzzle's key.
     judged_by = f"{extraction} {named_object('mtgrpo_env.envs.export:content_hash')(rows)}"
     return ProblemSet(str(file), suite, tuple(problems), judged_by=judged_by)
