@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.files import atomic_file
+from mtgrpo_env.problem_lists import SOLVED_FLOOR, checked_floor
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.task_registry import is_rows
 
@@ -69,6 +70,9 @@ class SamplingOptions:
     """Groups in a batch (B)."""
     group_size: int = 8
     """Rollouts of a problem (N)."""
+    solved_floor: float = SOLVED_FLOOR
+    """Rows whose rollouts are all correct are drawn less and less often, down to this share of the epochs; 1 draws all
+    alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +185,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not self.lr > 0:
             raise ValueError(f"lr must be above 0, got {self.lr}")
+        checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
         self._check_combinations()
         takes = options_of(named_method(self.method))

@@ -100,7 +100,10 @@ class Trainer:
         self.config = replace(config, **{name: value for name, value in given.items() if value is not None})
         check_engines(self.config)
         self.suite = read_tasks(
-            self.config.tasks if tasks is None else tasks, seed=self.config.seed, row_options=self.config
+            self.config.tasks if tasks is None else tasks,
+            seed=self.config.seed,
+            row_options=self.config,
+            solved_floor=self.config.solved_floor,
         )
         self.folder = RunFolder(self.config.out)
         self.callbacks = [*report_callbacks(), Display()] if callbacks is None else list(callbacks)

@@ -48,6 +48,10 @@ def fresh_problems(suite: TaskSuite, count: int) -> Iterator[Problem]:
         ValueError: on reaching the end of a task's different problems.
         TaskError: as in `TaskSuite.next_problem`.
     """
+    for task_id, name in enumerate(suite.names):
+        known = suite.num_problems(task_id)
+        if known is not None and known < count:
+            raise ValueError(f"task {name!r} has {known} {suite.split} problems, expected {count}")
     shown: list[set[int]] = [set() for _ in suite.tasks]
     for _ in range(count):
         for task_id, name in enumerate(suite.names):

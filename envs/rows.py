@@ -13,6 +13,7 @@ from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_rewards import MissingReward, Rewards, RowScorers
 from mtgrpo_env.envs.row_scorers import as_fields
+from mtgrpo_env.envs.row_table import RowTable
 from mtgrpo_env.envs.rows_env import RowsEnv
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
@@ -77,9 +78,8 @@ def rows_suite(
         members.setdefault(row.name, []).append(row)
     scorers = RowScorers(reward, correct_at=correct_at, extraction=extraction)
     scorers.check(members)
-    tasks = [
-        Task.from_text(name, partial(RowsEnv, scorers.of(of_task[0]), of_task)) for name, of_task in members.items()
-    ]
+    tables = {name: RowTable(scorers.of(of_task[0]), of_task) for name, of_task in members.items()}
+    tasks = [Task.from_text(name, partial(RowsEnv, table.scorer, table)) for name, table in tables.items()]
     return TaskSuite(tasks, split=split, seed=seed)
 
 

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_scorers import RowScorer
-from mtgrpo_env.text_env import NO_ANSWER, Provenance, TextEnv, Verdict, split_of
-from mtgrpo_env.types import SPLITS, Split, checked_split
+from mtgrpo_env.envs.row_table import RowPuzzle, RowTable, marked_split
+from mtgrpo_env.log_once import log_once
+from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.text_env import NO_ANSWER, Provenance, TextEnv, Verdict
+from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
 
-
-@dataclass(frozen=True, slots=True)
-class RowPuzzle:
-    """A row and what its scorer needs of it."""
-
-    row: Row
-    problem: Any
+_LOG = logging.getLogger(__name__)
 
 
 class RowsEnv(TextEnv[RowPuzzle]):
     """The rows of a file as problems of a task: prompts are the rows' own, responses are scored by `scorer`.
 
-    `reset(options={"index": i})` shows `rows[i]`; otherwise the rows are drawn at random, those of one
-    split if `options` names one. A row that says "train" is of the train split, one that says anything else of
-    the test split; rows that say nothing are split by the problem's key, like generated puzzles.
+    `reset(options={"index": i})` shows the row at i; otherwise the rows are drawn at random, those of one
+    split if `options` names one. Which rows are held out says `RowTable`. The `provenance` has the split that
+    `options` names, else the one that the row is marked for, else the one it is in.
 
     Args:
         scorer: of the responses.
-        rows: what `read_rows` gave, or a selection of it.
+        rows: what `read_rows` gave, or a selection of it; or the table of these, for many envs to share.
         render_mode: None or "ansi".
 
     Raises:
@@ -41,36 +38,44 @@ class RowsEnv(TextEnv[RowPuzzle]):
 
     option_names = frozenset({"index", "split"})
 
-    def __init__(self, scorer: RowScorer, rows: Sequence[Row], *, render_mode: str | None = None) -> None:
+    def __init__(self, scorer: RowScorer, rows: Sequence[Row] | RowTable, *, render_mode: str | None = None) -> None:
         super().__init__(render_mode=render_mode)
-        if not rows:
-            raise ValueError("rows must hold at least one row, got none")
         self.scorer = scorer
-        self.puzzles = tuple(RowPuzzle(row, scorer.problem(row)) for row in rows)
-        self._of_split: dict[Split, list[RowPuzzle]] = {split: [] for split in SPLITS}
-        for puzzle in self.puzzles:
-            self._of_split[self.split_of(puzzle)].append(puzzle)
+        self.table = rows if isinstance(rows, RowTable) else RowTable(scorer, rows)
+
+    @property
+    def puzzles(self) -> tuple[RowPuzzle, ...]:
+        """One for each row, in their order."""
+        return self.table.puzzles
+
+    @property
+    def split_sizes(self) -> dict[Split, int]:
+        """How many distinct problems are to train on, and held out."""
+        return {split: len(self.indices(split)) for split in SPLITS}
+
+    def indices(self, split: Split) -> tuple[int, ...]:
+        return self.table.indices[split]
 
     def split_of(self, puzzle: RowPuzzle) -> Split:
-        """The split a row belongs to."""
-        named = puzzle.row.split
-        return split_of(self.key(puzzle)) if named is None else "train" if named == "train" else "test"
+        """The split a row of the table is in."""
+        return self.table.splits[self.key(puzzle)]
 
     def draw(self, puzzle_seed: int, options: Mapping[str, Any]) -> RowPuzzle:
         """The row at `options["index"]` if given, else the row that `puzzle_seed` names.
 
         Raises:
-            ValueError: if there is no such row.
+            ValueError: if there is no such row, or none of such a split.
         """
+        split = checked_split(options["split"]) if "split" in options else None
         if "index" in options:
-            return self._at(options["index"])
+            return self._at(options["index"], split)
         rng = np.random.default_rng(puzzle_seed)
-        if "split" not in options:
+        if split is None:
             return self.generate(rng)
-        split = checked_split(options["split"])
-        if not self._of_split[split]:
+        places = self.indices(split)
+        if not places:
             raise ValueError(f"none of the {len(self.puzzles)} rows belongs to the {split} split")
-        return self._of_split[split][int(rng.integers(len(self._of_split[split])))]
+        return self.puzzles[places[int(rng.integers(len(places)))]]
 
     def generate(self, rng: np.random.Generator) -> RowPuzzle:
         """Draw a row."""
@@ -99,16 +104,36 @@ class RowsEnv(TextEnv[RowPuzzle]):
     def key(self, puzzle: RowPuzzle) -> str:
         return self.scorer.key(puzzle.problem)
 
-    def _at(self, index: Any) -> RowPuzzle:
+    def _at(self, index: Any, split: Split | None) -> RowPuzzle:
         try:
             position = operator.index(index)
         except TypeError:
             raise ValueError(f"options['index'] must be an int, got {index!r:.80}") from None
         if not 0 <= position < len(self.puzzles):
             raise ValueError(f"options['index'] must be within 0..{len(self.puzzles) - 1}, got {position}")
-        return self.puzzles[position]
+        puzzle = self.puzzles[position]
+        if split not in (None, self.split_of(puzzle)):
+            raise ValueError(f"{puzzle.row.source} is of the {self.split_of(puzzle)} split, expected one of {split}")
+        return puzzle
 
     def _provenance(self, puzzle: RowPuzzle, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
         made = super()._provenance(puzzle, puzzle_seed, options)
-        scorer, split = self.scorer, self.split_of(puzzle)
+        split: Split = options.get("split") or marked_split(puzzle.row) or self.split_of(puzzle)
+        scorer = self.scorer
         return made._replace(task=scorer.name, version=scorer.version, level=puzzle.row.level or "", split=split)
+
+
+def distinct_problems(suite: TaskSuite, problems: Sequence[Problem]) -> list[Problem]:
+    """The problems of a `rows_suite` but for those that repeat another's problem and ground truth; that is logged."""
+    distinct = [_table(suite, k).distinct for k in range(suite.num_tasks)]
+    kept = [problem for problem in problems if problem.options["index"] in distinct[problem.task_id]]
+    if len(kept) < len(problems):
+        repeats = f"{len(problems) - len(kept)} of {len(problems)} rows repeat another row's problem and ground truth"
+        log_once(_LOG, logging.INFO, f"{', '.join(suite.names)}: {repeats}: each problem is played once")
+    return kept
+
+
+def _table(suite: TaskSuite, task_id: int) -> RowTable:
+    env = suite.envs(task_id, 1)[0].unwrapped
+    assert isinstance(env, RowsEnv), f"a suite of rows is expected, {suite.names[task_id]!r} is a {type(env).__name__}"
+    return env.table

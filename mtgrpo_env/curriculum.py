@@ -24,7 +24,7 @@ from mtgrpo_env.batch_metrics import BatchMetrics, scalars
 from mtgrpo_env.drafts import BatchDraft
 from mtgrpo_env.filters import lenient, strict
 from mtgrpo_env.plans import BatchSampler, checked_probabilities
-from mtgrpo_env.problem_streams import NumberedProblems, ProblemStream
+from mtgrpo_env.problem_streams import NumberedProblems, ObservingStream, ProblemStream
 from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate
@@ -144,10 +144,12 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         Several may be open at a time. Each must be finished or given up, or the groups that it replays stay out.
         """
         z, informative = self.probabilities, group_filter or self.group_filter
-        return BatchDraft(self.sampler, self.sampler.plan(z), z, informative, self.replay, self._shared)
+        return BatchDraft(self.sampler, self.sampler.plan(z), z, informative, self.replay, self._shared, self._observe)
 
     def draw(self, roll_out: GenerateGroups) -> Batch:
-        """Line 1 of Algorithm 1: generate a batch in the ratio of z, and update the acceptance estimates.
+        """Line 1 of Algorithm 1: generate a batch in the ratio of z, and learn from what it shows of the problems.
+
+        That is how many groups are informative, and which problems are solved.
 
         Args:
             roll_out: is called once for each generation round.
@@ -203,11 +205,16 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             raise ValueError(f"{rule} looks at improvements, got none: give them, set the weights or take another rule")
 
     def metrics(self) -> dict[str, float]:
-        """Scalars of the last batch for a log: "number/task" and numbers of the batch; {} before the first."""
+        """Scalars of the last batch for a log: "number/task" and numbers of the batch; {} before the first.
+
+        Of tasks with a fixed list of problems, "solved/task" is the share whose latest group was all correct.
+        """
         if self._latest is None:
             return {}
         rewards = {f"reward/{name}": float(reward) for name, reward in zip(self.names, self.rewards, strict=True)}
-        return {**scalars(self.names, self._latest), **rewards}
+        known = self.problems.solved() if isinstance(self.problems, ObservingStream) else {}
+        solved = {f"solved/{name}": share for name, share in known.items()}
+        return {**scalars(self.names, self._latest), **rewards, **solved}
 
     def reseed(self, seed: int) -> None:
         """Start anew, as just made but for the seed; task weights that were set stay."""
@@ -308,6 +315,10 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
 
     def _shared(self, batch: Batch) -> Batch:
         return batch if self.share_by is count_groups else reweight_to_target_shares(batch, self.share_by)
+
+    def _observe(self, generated: Sequence[Group]) -> None:
+        if isinstance(self.problems, ObservingStream):
+            self.problems.observe(generated)
 
     def _watch_starvation(self, batch: Batch) -> None:
         starved = (batch.generated > 0) & (batch.accepted == 0)

@@ -24,6 +24,7 @@ class BatchDraft:
         group_filter: which groups are informative.
         replay: offers groups of earlier batches, and keeps this one's.
         shared: sets loss weights that make the tasks' shares what is wanted.
+        observe: is given all groups that were generated, in the end.
 
     Attributes:
         selected: indices of the groups trained on, among those of earlier batches and then those reported; None
@@ -38,13 +39,14 @@ class BatchDraft:
         group_filter: GroupFilter,
         replay: ReplayBuffer | None,
         shared: Callable[[Batch], Batch],
+        observe: Callable[[Sequence[Group]], None],
     ) -> None:
         self.plan = plan
         self.task_weights = task_weights
         self.group_filter = group_filter
         self.groups = [] if replay is None else replay.offer(plan)
         self.selected: list[int] | None = None
-        self._sampler, self._replay, self._shared = sampler, replay, shared
+        self._sampler, self._replay, self._shared, self._observe = sampler, replay, shared, observe
 
     def propose(self) -> list[int]:
         """Task ids of the next round, a group each; [] when there is nothing more to generate."""
@@ -69,6 +71,7 @@ class BatchDraft:
         if self._replay is not None:
             self._replay.keep(plan, self.groups, self.selected)
         generated = self.groups[plan.replayed :]
+        self._observe(generated)
         batch = Batch(
             groups=tuple(self.groups[i] for i in self.selected),
             loss_weights=loss_weights,

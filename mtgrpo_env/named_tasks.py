@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mtgrpo_env.named_objects import named_class, named_object
+from mtgrpo_env.problem_lists import SOLVED_FLOOR
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_registry import (
@@ -43,6 +44,7 @@ def read_tasks(
     level: str = DEFAULT_LEVEL,
     extraction: str = "last-box",
     row_options: RowOptions | None = None,
+    solved_floor: float = SOLVED_FLOOR,
 ) -> TaskSuite:
     """A suite of tasks, given as anything that `TaskSpec` describes, or as a suite, which is returned as it is.
 
@@ -55,6 +57,7 @@ def read_tasks(
         level: of the tasks by name that name none.
         extraction: how an answer is found in a response to a task by name: "last-box" or "released".
         row_options: how rows are read and scored.
+        solved_floor: how seldom solved rows are drawn; see `TaskSuite`.
 
     Raises:
         ValueError: naming what is known, if a task is unknown; or if rows cannot be read or scored.
@@ -70,4 +73,4 @@ def read_tasks(
     if isinstance(tasks, TaskSuite):
         return tasks
     made = tasks_of(tasks, level=level, extraction=extraction, row_options=row_options)
-    return TaskSuite(made, split=split, seed=seed)
+    return TaskSuite(made, split=split, seed=seed, solved_floor=solved_floor)

@@ -87,7 +87,7 @@ def named_problem_set(
 def rows_problem_set(
     source: str | Path, *, extraction: str = "last-box", row_options: RowOptions | None = None
 ) -> ProblemSet:
-    """Every row of a file, one task for each task and level in it.
+    """Every row of a file, one task for each task and level in it; rows that repeat another's problem and truth once.
 
     Args:
         source: as of `read_rows`.
@@ -103,6 +103,7 @@ def rows_problem_set(
         rows, reward=options.rewards, correct_at=options.correct_at, split="test", extraction=extraction
     )
     problems = named_object("mtgrpo_env.envs.rows:rows_problems")(suite, rows)
+    problems = named_object("mtgrpo_env.envs.rows_env:distinct_problems")(suite, problems)
     # What is right stands in the rows, and is no part of every puzzle's key.
     judged_by = f"{extraction} {named_object('mtgrpo_env.envs.export:content_hash')(rows)}"
     return ProblemSet(str(source), suite, tuple(problems), judged_by=judged_by)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from mtgrpo_env.stateful import Stateful
-from mtgrpo_env.types import Problem
+from mtgrpo_env.types import Group, Problem
 
 
 class ProblemStream(Protocol):
@@ -33,6 +33,19 @@ class ProblemStream(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved state."""
+        ...
+
+
+@runtime_checkable
+class ObservingStream(ProblemStream, Protocol):
+    """A stream that draws problems by what came of them."""
+
+    def observe(self, groups: Sequence[Group]) -> None:
+        """Learn from all groups that were generated for a batch, those that were filtered too."""
+        ...
+
+    def solved(self) -> dict[str, float]:
+        """Of tasks with a fixed list of problems, by name: the share whose latest group was all correct."""
         ...
 
 

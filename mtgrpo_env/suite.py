@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import logging
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.log_once import log_once
+from mtgrpo_env.problem_lists import SOLVED_FLOOR, FixedTasks
 from mtgrpo_env.task import AnyEnv, Task, TaskError
 from mtgrpo_env.task_registry import DEFAULT_LEVEL, TaskSpec, tasks_of
 from mtgrpo_env.text_env import Opening, TextEnv
-from mtgrpo_env.types import SPLITS, Problem, Split, checked_split
+from mtgrpo_env.types import SPLITS, Group, Problem, Split, checked_split
 
+_LOG = logging.getLogger(__name__)
 _MAX_REPEATS = 100  # in a row, before a task's puzzles count as used up
 
 
@@ -25,15 +29,20 @@ class TaskSuite:
     by the puzzles' keys, all others by their seeds. No puzzle of a text task comes twice in a stream
     before (nearly) all of them have come.
 
+    A task with a fixed list of puzzles (`TextEnv.indices`), such as the rows of a file, shows all of them
+    in every epoch, but those that are solved less often: see `ProblemList`.
+
     Args:
         tasks: the K tasks: names, Gymnasium ids, classes and `Task`s in any mixture; see `TaskSpec`.
         split: where `next_problem` draws from.
         seed: names all the streams.
         level: of the tasks by name that name none.
         extraction: how an answer is found in a response to a task by name: "last-box" or "released".
+        solved_floor: the least share of the epochs in which a solved problem of a fixed list is drawn; 1 draws
+            all alike.
 
     Raises:
-        ValueError: if there is no task, two have one name, or one is unknown.
+        ValueError: if there is no task, two have one name, one is unknown, or the floor is not above 0 and at most 1.
 
     >>> suite = TaskSuite(["countdown-easy", "CartPole-v1"])
     >>> suite
@@ -52,6 +61,7 @@ class TaskSuite:
         seed: int = 0,
         level: str = DEFAULT_LEVEL,
         extraction: str = "last-box",
+        solved_floor: float = SOLVED_FLOOR,
     ) -> None:
         self.tasks = tasks_of(tasks, level=level, extraction=extraction)
         self.names = tuple(task.name for task in self.tasks)
@@ -61,6 +71,7 @@ class TaskSuite:
         if repeated:
             raise ValueError(f"task names must be unique, got {repeated} more than once")
         self.split: Split = checked_split(split)
+        self.solved_floor = solved_floor
         self._pools: dict[int, list[AnyEnv]] = {}
         self._latest: tuple[Problem, Opening] | None = None  # who draws a problem is about to open it
         self.reseed(seed)
@@ -91,47 +102,93 @@ class TaskSuite:
         self.seed = int(seed)
         self._cursors = [0] * self.num_tasks
         self._shown: list[set[int]] = [set() for _ in self.tasks]
+        self._fixed = FixedTasks(self.tasks, self._text_env, seed=self.seed, solved_floor=self.solved_floor)
 
     def next_problem(self, task_id: int) -> Problem:
         """The next problem of a task's stream.
 
         Raises:
             TaskError: if a text task cannot make its next puzzle.
+            ValueError: if a task has a fixed list of problems, and none of them is of this split.
         """
-        problem, self._cursors[task_id] = self._next(task_id, self.split, self._cursors[task_id], self._shown[task_id])
+        cursor = self._cursors[task_id]
+        if problems := self._fixed.problems(task_id, self.split):
+            place, self._cursors[task_id] = problems.next(cursor)
+            return self._fixed.problem(task_id, self.split, place, self._cursors[task_id] - 1)
+        shown = self._shown[task_id]
+        problem, identity, self._cursors[task_id] = self._next(task_id, self.split, cursor, shown)
+        if identity in shown:
+            came = f"about {len(shown)} {self.split} problems have come"
+            log_once(_LOG, logging.INFO, f"task {self.names[task_id]!r}: all of {came}: they come again")
+            shown.clear()
+        if identity is not None:
+            shown.add(identity)
         return problem
 
     def held_out(self, count: int, *, split: Split = "test") -> list[Problem]:
-        """The first `count` problems of every task in `split`, task after task: always the same ones.
+        """The first `count` problems of every task in `split`, task after task: always the same ones, none twice.
+
+        A task that has fewer gives those that it has, and that is logged.
 
         Raises:
-            TaskError: as in `next_problem`.
+            TaskError, ValueError: as in `next_problem`.
         """
-        problems: list[Problem] = []
-        for task_id in range(self.num_tasks):
-            cursor, shown = 0, set[int]()
-            for _ in range(count):
-                problem, cursor = self._next(task_id, split, cursor, shown)
-                problems.append(problem)
-        return problems
+        return [problem for task_id in range(self.num_tasks) for problem in self._held_out(task_id, count, split)]
 
-    def _next(self, task_id: int, split: Split, cursor: int, shown: set[int]) -> tuple[Problem, int]:
-        """The first problem from `cursor` on that was not `shown`, now counted as shown, and the cursor after it."""
-        repeats = 0
+    def num_problems(self, task_id: int, split: Split | None = None) -> int | None:
+        """Of a task with a fixed list of problems, how many a split has, by default the suite's; else None.
+
+        Raises:
+            ValueError: if that is none.
+        """
+        problems = self._fixed.problems(task_id, split or self.split)
+        return len(problems) if problems else None
+
+    def observe(self, groups: Iterable[Group]) -> None:
+        """Find out which problems of fixed lists are solved, from all groups that were generated."""
+        self._fixed.observe(groups, self.split)
+
+    def solved(self) -> dict[str, float]:
+        """Of each task with a fixed list of problems: the share whose latest group was all correct."""
+        return self._fixed.solved(self.split)
+
+    def _held_out(self, task_id: int, count: int, split: Split) -> list[Problem]:
+        if problems := self._fixed.problems(task_id, split):
+            places = [problems.place(cursor) for cursor in range(min(count, len(problems)))]
+            found = [self._fixed.problem(task_id, split, place, cursor) for cursor, place in enumerate(places)]
+        else:
+            found = self._fresh(task_id, count, split)
+        if len(found) < count:
+            has = f"task {self.names[task_id]!r}: {len(found)} distinct {split} problems"
+            log_once(_LOG, logging.INFO, f"{has}, fewer than the {count} asked for: each is played once")
+        return found
+
+    def _fresh(self, task_id: int, count: int, split: Split) -> list[Problem]:
+        """The first problems of a stream, up to the end of its different ones."""
+        found: list[Problem] = []
+        cursor, shown = 0, set[int]()
+        while len(found) < count:
+            problem, identity, cursor = self._next(task_id, split, cursor, shown)
+            if identity in shown:
+                break
+            found.append(problem)
+            if identity is not None:
+                shown.add(identity)
+        return found
+
+    def _next(self, task_id: int, split: Split, cursor: int, shown: Collection[int]) -> tuple[Problem, int | None, int]:
+        """The first problem from `cursor` on that is not `shown`, or the last of too many that are.
+
+        With it come its identity, None where there is no puzzle that could come twice, and the cursor after it.
+        """
+        last = cursor + _MAX_REPEATS - 1
         while True:
             problem = self._problem(task_id, split, cursor)
             opening = self.opening(problem)
+            identity = None if opening is None else int(opening.provenance.hash, base=16)
+            if identity not in shown or cursor == last:
+                return problem, identity, cursor + 1
             cursor += 1
-            if opening is None:  # no puzzle that could come twice
-                return problem, cursor
-            identity = int(opening.provenance.hash, base=16)
-            if identity in shown:
-                repeats += 1
-                if repeats < _MAX_REPEATS:
-                    continue
-                shown.clear()
-            shown.add(identity)
-            return problem, cursor
 
     def opening(self, problem: Problem) -> Opening | None:
         """How a problem starts, without touching any episode; None unless the task is a text task.
@@ -141,8 +198,8 @@ class TaskSuite:
         """
         if self._latest is not None and self._latest[0] is problem:
             return self._latest[1]
-        env = self.envs(problem.task_id, 1)[0].unwrapped
-        if not isinstance(env, TextEnv):
+        env = self._text_env(problem.task_id)
+        if env is None:
             return None
         try:
             opening = env.opening(seed=problem.seed, options=problem.options)
@@ -150,6 +207,10 @@ class TaskSuite:
             raise TaskError.of(self.tasks[problem.task_id], problem, "reset", error) from error
         self._latest = (problem, opening)
         return opening
+
+    def _text_env(self, task_id: int) -> TextEnv[Any] | None:
+        env = self.envs(task_id, 1)[0].unwrapped
+        return env if isinstance(env, TextEnv) else None
 
     def _problem(self, task_id: int, split: Split, index: int) -> Problem:
         task = self.tasks[task_id]
@@ -183,18 +244,22 @@ class TaskSuite:
             "seed": self.seed,
             "cursors": list(self._cursors),
             "shown": [_packed(shown) for shown in self._shown],
+            "fixed": self._fixed.state_dict(self.split),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue the streams of a saved suite.
 
         Raises:
-            ValueError: if the state was saved by a suite with other tasks or another split.
+            ValueError: if the state was saved by a suite with other tasks or another split, or the fixed list of
+                problems of a task has changed since.
         """
         for own, word in ((list(self.names), "names"), (self.split, "split")):
             if state[word] != own:
                 raise ValueError(f"the saved suite has {word} {state[word]!r}, this one has {own!r}")
-        self.seed = int(state["seed"])
+        fixed = FixedTasks(self.tasks, self._text_env, seed=int(state["seed"]), solved_floor=self.solved_floor)
+        fixed.load_state_dict(state.get("fixed", {}), self.split)  # earlier versions had none
+        self.seed, self._fixed = fixed.seed, fixed
         self._cursors = [int(cursor) for cursor in state["cursors"]]
         self._shown = [_unpacked(shown) for shown in state["shown"]]
 

@@ -102,7 +102,7 @@ def split_of(key: str) -> Split:
     >>> split_of("1,2,3=6") == split_of("1,2,3=6")
     True
     """
-    return "test" if zlib.crc32(key.encode()) % _TEST_BUCKETS == 0 else "train"
+    return "test" if zlib.crc32(key.encode(errors="surrogatepass")) % _TEST_BUCKETS == 0 else "train"
 
 
 class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
@@ -182,6 +182,13 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
     def key(self, puzzle: PuzzleT) -> str:
         """Canonical name of the puzzle: two puzzles with one key are the same problem."""
         return self.prompt(puzzle)
+
+    def indices(self, split: Split) -> Sequence[int] | None:
+        """Of a task with a fixed list of puzzles, the places of those of a split, no two with one key; else None.
+
+        Such a task shows the puzzle at a place by `reset(options={"index": place})`.
+        """
+        return None
 
     @property
     def level_name(self) -> str:

@@ -248,7 +248,7 @@ def plain_row(numbers: str, target: int, **columns: Any) -> dict[str, Any]:
 
 def test_rows_that_name_a_split_are_drawn_in_it_alone_and_others_by_their_key(tmp_path: Path) -> None:
     named = [plain_row(f"{i},1", i + 1, split=split) for i, split in enumerate(["train", "test", "validation"] * 4)]
-    unnamed = [plain_row(f"{i},2", i + 2) for i in range(200)]
+    unnamed = [plain_row(f"{i},99", i + 99) for i in range(200)]
     rows = read_rows(write_jsonl(tmp_path, *named, *unnamed))
     env = RowsEnv(VerifierScorer(Countdown(), name="countdown"), rows)
     drawn: dict[str, set[int]] = {"train": set(), "test": set()}
@@ -263,8 +263,8 @@ def test_rows_that_name_a_split_are_drawn_in_it_alone_and_others_by_their_key(tm
 
 
 def test_a_suite_of_rows_has_a_task_for_each_level_and_shows_every_row_once_an_epoch(tmp_path: Path) -> None:
-    easy = [plain_row(f"{i},1", i + 1, level="easy", split="train") for i in range(9)]
-    hard = [plain_row(f"{i},2", i + 2, level="hard", split="train") for i in range(5)]
+    easy = [plain_row(f"{i},1", i + 1, level="easy", split="train" if i else "test") for i in range(10)]
+    hard = [plain_row(f"{i},2", i + 2, level="hard", split="train" if i else "test") for i in range(6)]
     suite = rows_suite(read_rows(write_jsonl(tmp_path, *hard, *easy)))
     assert suite.names == ("countdown-hard", "countdown-easy")
     for task_id, count in ((0, 5), (1, 9)):

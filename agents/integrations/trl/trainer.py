@@ -43,6 +43,7 @@ from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.files import atomic_folder
 from mtgrpo_env.filters import every_group, lenient
 from mtgrpo_env.plans import BatchSampler
+from mtgrpo_env.problem_lists import SOLVED_FLOOR
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import RewardEstimate
 from mtgrpo_env.stateful import refuse_other_hyperparameters
@@ -67,6 +68,7 @@ class MTGRPOTrainer(GRPOTrainer):
         reward_estimate: J; for task weights that are given, by default the latest mean reward of each task.
         replay: keeps informative groups for the batches after their own; none by default with a sampler that is given.
         group_filter: which groups are informative; by default those whose rewards differ.
+        solved_floor: the least share of the epochs in which a solved row is drawn; 1 draws all alike.
         is_correct: decides from the reward functions' values of a completion whether it counts as correct; by default
             whether the first of them is 1.
         **trl_options: as of `GRPOTrainer`.
@@ -90,6 +92,7 @@ class MTGRPOTrainer(GRPOTrainer):
         reward_estimate: RewardEstimate | None = None,
         replay: ReplayBuffer | None = None,
         group_filter: GroupFilter = lenient,
+        solved_floor: float = SOLVED_FLOOR,
         is_correct: CorrectFrom | None = None,
         **trl_options: Any,
     ) -> None:
@@ -99,7 +102,10 @@ class MTGRPOTrainer(GRPOTrainer):
         self._task_column = task_column
         self._rows: Any = self.train_dataset
         self.suite = RowSuite(
-            task_of_each_row(self._rows, task_column), shuffle=bool(self.shuffle_dataset), seed=self.args.seed
+            task_of_each_row(self._rows, task_column),
+            shuffle=bool(self.shuffle_dataset),
+            seed=self.args.seed,
+            solved_floor=solved_floor,
         )
         self.curriculum = Curriculum(
             self.suite,
