@@ -53,9 +53,7 @@ def test_two_files_a_reward_and_a_model_give_a_worst_task_curve(command: RunComm
     records = [json.loads(line) for line in (example / "runs/own/history.jsonl").read_text().splitlines()]
     evaluations = [record for record in records if record["kind"] == "evaluation"]
     assert [record["step"] for record in evaluations] == [0, 1, 2]
-    held_out = evaluations[0]["counts"]
-    assert held_out[1] == 20  # of the words, as many as were asked for
-    assert 1 < held_out[0] < 20  # of the hundred sums one in eight
+    assert all(1 < count < 20 for count in evaluations[0]["counts"])  # one in eight of 100 sums and of 150 words
     assert (example / "runs/own/report.png").read_bytes().startswith(b"\x89PNG")
     again = command(*run, "--steps", 3, "--eval-every", 1)  # the rewards are found again on resuming
     assert again.code == 0, again
