@@ -36,17 +36,20 @@ def final_answer(response: str) -> str | None:
     >>> print(final_answer("It may be 41,\nor 42."))
     None
     """
+    marked = marked_answer(response)
+    return _bare(_single_line(response)) if marked is None else marked or None
+
+
+def marked_answer(response: str) -> str | None:
+    """`final_answer` where a mark says that it is one, so not the whole response; "" if nothing stands there."""
     boxed = last_box(response)
     if boxed is not None:
         return boxed
-    found = _tagged(response)
-    if found is None:
-        found = _after_hashes(response)
-    if found is None:
-        found = _said(response)
-    if found is None:
-        found = _single_line(response)
-    return (found or "").strip(_AROUND).removesuffix(".").strip(_AROUND) or None
+    for find in (_tagged, _after_hashes, _said):
+        found = find(response)
+        if found is not None:
+            return _bare(found) or ""
+    return None
 
 
 def target_text(ground_truth: GroundTruth) -> str:
@@ -69,6 +72,10 @@ def target_text(ground_truth: GroundTruth) -> str:
 def without_reasoning(truth: str) -> str:
     """What follows the last "####" of a truth, if anything does; else the whole truth."""
     return (_after_hashes(truth) or "").strip() or truth.strip()
+
+
+def _bare(text: str | None) -> str | None:
+    return (text or "").strip(_AROUND).removesuffix(".").strip(_AROUND) or None
 
 
 def _tagged(text: str) -> str | None:

@@ -1,17 +1,22 @@
-"""`mtgrpo check`: does a task keep its promises, and do data files leak into each other?"""
+"""`mtgrpo check`: does a task keep its promises, what is a reward worth, and do data files leak into each other?"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
+from tyro.conf import OmitArgPrefixes
+
+from mtgrpo_env.envs.named_scorers import named_scorer
 from mtgrpo_env.envs.row import Row
-from mtgrpo_env.envs.rows import read_rows, shared_problems
-from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
+from mtgrpo_env.envs.rows import read_rows
+from mtgrpo_env.envs.rows_env import RowsEnv
+from mtgrpo_env.experiments.row_checks import RowsCheck, checked_rows, checked_task, shared_rows
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import Task
 
 _MAX_SHOWN = 5
@@ -19,27 +24,51 @@ _MAX_SHOWN = 5
 
 @dataclass(frozen=True)
 class Config:
-    """Check tasks by playing them (`check_task`), and data files for problems that two of them share."""
+    """Check tasks by playing them (`check_task`), and data files: their rewards, and problems that two share."""
 
     tasks: tuple[str, ...] = ()
     """Tasks and suites by name, such as mini or zebra-easy; registered env ids like "CartPole-v1"; or classes of your
     own, "package.module:Class"."""
     rows: tuple[Path, ...] = ()
-    """Files of rows, .parquet or .jsonl: each row's own answer must be judged correct, and no two files share one."""
+    """Files of rows, .parquet or .jsonl: each row's own answer must be scored as correct, no empty, hostile or hedging
+    response may be, and no two files share a problem."""
+    options: OmitArgPrefixes[RowOptions] = field(default_factory=RowOptions)
     problems: int = 20
-    """Problems of each split to play."""
+    """Problems of each split to play, and rows of each task whose reward is played with wrong responses."""
 
 
 def run(config: Config) -> int:
     """Check and print; 1 if anything is wrong."""
     if not (config.tasks or config.rows):
         raise ValueError("expected --tasks or --rows, got neither")
-    rows = {path: read_rows(path) for path in config.rows}
+    files = {path: _envs(read_rows(path), config.options) for path in config.rows}
     tasks = read_tasks(config.tasks).tasks if config.tasks else ()
     is_good = [_print_task(task, config.problems) for task in tasks]
-    is_good += [_print_rows(path, rows[path]) for path in rows]
-    is_good += [_print_leaks(first, second, rows[first], rows[second]) for first, second in combinations(rows, 2)]
+    is_good += [_print_rows(path, envs, config.problems) for path, envs in files.items()]
+    is_good += [_print_leaks(first, second, files[first], files[second]) for first, second in combinations(files, 2)]
     return int(not all(is_good))
+
+
+def _envs(rows: Sequence[Row], options: RowOptions) -> list[RowsEnv]:
+    """One for each task and level among the rows."""
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        members.setdefault(row.name, []).append(row)
+    named: dict[str, str] = {}
+    for entry in options.reward:
+        task, _, reward = entry.rpartition("=")
+        named[task] = reward
+    return [
+        RowsEnv(
+            named_scorer(
+                named.get(name) or named.get(of_task[0].task) or named.get("") or of_task[0].task,
+                level=of_task[0].level,
+                correct_at=options.correct_at,
+            ),
+            of_task,
+        )
+        for name, of_task in members.items()
+    ]
 
 
 def _print_task(task: Task, num_problems: int) -> bool:
@@ -50,19 +79,33 @@ def _print_task(task: Task, num_problems: int) -> bool:
     return check.fault is None
 
 
-def _print_rows(path: Path, rows: Sequence[Row]) -> bool:
-    wrong = rows_judged_wrong(rows)
-    if not wrong:
-        print(f"ok    {path.name}: {len(rows)} rows, each judged right with its own answer")
-        return True
-    print(f"FAULT {path.name}: {len(wrong)} of {len(rows)} rows have no answer that is judged right:")
-    for row in wrong[:_MAX_SHOWN]:
-        print(f"      {row.source}")
-    return False
+def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
+    checks = [checked_rows(env, num_rows=num_rows) for env in envs]
+    unsolved = [row for check in checks for row in check.unsolved]
+    faults = [f"{check.reward}: {fault}" for check in checks for fault in check.faults]
+    total = sum(check.num_rows for check in checks)
+    if unsolved:
+        print(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
+        for row in unsolved[:_MAX_SHOWN]:
+            print(f"      {row.source}")
+    for fault in faults:
+        print(f"FAULT {fault}")
+    if not (unsolved or faults):
+        print(f"ok    {path.name}: {total} rows, each scored as correct with its own answer; {_times(checks)}")
+    for check in checks:
+        for note in check.notes:
+            print(f"note  {check.reward}: {note}")
+    return not (unsolved or faults)
 
 
-def _print_leaks(first: Path, second: Path, of_first: Sequence[Row], of_second: Sequence[Row]) -> bool:
-    shared = shared_problems(of_first, of_second)
+def _times(checks: Sequence[RowsCheck]) -> str:
+    """What a call of each reward takes."""
+    slowest = {check.reward: check.seconds for check in sorted(checks, key=lambda check: check.seconds)}
+    return ", ".join(f"{reward} takes {seconds * 1000:.2g} ms" for reward, seconds in sorted(slowest.items()))
+
+
+def _print_leaks(first: Path, second: Path, of_first: Sequence[RowsEnv], of_second: Sequence[RowsEnv]) -> bool:
+    shared = shared_rows(of_first, of_second)
     if not shared:
         print(f"ok    {first.name} and {second.name} share no problem")
         return True
