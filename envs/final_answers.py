@@ -13,7 +13,7 @@ from mtgrpo_env.envs.row import GroundTruth
 
 _HASHES = "####"
 _OPENING_TAG, _CLOSING_TAG = "<answer>", "</answer>"
-_SAYS = re.compile(r"answer is:?|answer:", re.IGNORECASE)
+_MARK = re.compile(f"{_HASHES}|answer is:?|answer:", re.IGNORECASE)
 _AROUND = " \t\r\n*"  # blanks, and the stars of bold text
 
 
@@ -24,9 +24,9 @@ def final_answer(response: str) -> str | None:
 
     1. the last complete `\boxed{...}`;
     2. the last complete `<answer>...</answer>`;
-    3. the line after the last `####`;
-    4. what follows the last "answer is" (to the end of the sentence) or "answer:" (to the end of the line);
-    5. the whole response, if it is a single line; what stands before the last `</think>` is no part of it.
+    3. what follows the last of `####`, "answer:" (both to the end of the line) and "answer is" (to the end of the
+       sentence);
+    4. the whole response, if it is a single line; what stands before the last `</think>` is no part of it.
 
     A place is never searched for a number or a word: the answer is all that stands there, but for blanks, the stars of
     bold text and one full stop around it.
@@ -36,17 +36,18 @@ def final_answer(response: str) -> str | None:
     >>> print(final_answer("It may be 41,\nor 42."))
     None
     """
+    marked = marked_answer(response)
+    return _bare(_single_line(response)) if marked is None else marked or None
+
+
+def marked_answer(response: str) -> str | None:
+    """`final_answer` where a mark says that it is one, so not the whole response; "" if nothing stands there."""
     boxed = last_box(response)
     if boxed is not None:
         return boxed
     found = _tagged(response)
-    if found is None:
-        found = _after_hashes(response)
-    if found is None:
-        found = _said(response)
-    if found is None:
-        found = _single_line(response)
-    return (found or "").strip(_AROUND).removesuffix(".").strip(_AROUND) or None
+    found = _after_mark(response) if found is None else found
+    return None if found is None else _bare(found) or ""
 
 
 def target_text(ground_truth: GroundTruth) -> str:
@@ -72,7 +73,12 @@ def without_reasoning(truth: str) -> str:
     >>> without_reasoning(r"Half of it is $\frac{1}{2}$: \boxed{\frac{1}{2}}.")
     '\\frac{1}{2}'
     """
-    return (_after_hashes(truth) or "").strip() or last_box(truth) or truth.strip()
+    answer = truth.rpartition(_HASHES)[2].strip() if _HASHES in truth else last_box(truth)
+    return answer or truth.strip()
+
+
+def _bare(text: str | None) -> str | None:
+    return (text or "").strip(_AROUND).removesuffix(".").strip(_AROUND) or None
 
 
 def _tagged(text: str) -> str | None:
@@ -81,23 +87,14 @@ def _tagged(text: str) -> str | None:
     return text[start + len(_OPENING_TAG) : end] if start >= 0 else None
 
 
-def _after_hashes(text: str) -> str | None:
-    _, found, rest = text.rpartition(_HASHES)
-    return _first_line(rest) if found else None
-
-
-def _said(text: str) -> str | None:
-    found = deque(_SAYS.finditer(text), maxlen=1)
-    if not found:
+def _after_mark(text: str) -> str | None:
+    last = deque(_MARK.finditer(text), maxlen=1)
+    if not last:
         return None
-    line = _first_line(text[found[0].end() :])
-    return line if found[0].group().lower() == "answer:" else line.partition(". ")[0]
+    line = text[last[0].end() :].lstrip(_AROUND).partition("\n")[0]
+    return line.partition(". ")[0] if "is" in last[0].group().lower() else line
 
 
 def _single_line(text: str) -> str | None:
     text = text.rpartition("</think>")[2].strip()
     return text if "\n" not in text else None
-
-
-def _first_line(text: str) -> str:
-    return text.lstrip(_AROUND).partition("\n")[0]

@@ -87,6 +87,14 @@ class RowScorers:
         return own_reward(row)
 
 
+def by_task(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each task and level, in the order in which these appear."""
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        members.setdefault(row.name, []).append(row)
+    return members
+
+
 def own_reward(row: Row) -> str | None:
     """What a row itself says it is scored by: of what is built in alone, since code is never taken from data."""
     named = row.ground_truth.get("reward") if isinstance(row.ground_truth, Mapping) else None

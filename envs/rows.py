@@ -11,7 +11,7 @@ from mtgrpo_env.envs import row_schema
 from mtgrpo_env.envs.answers import BoxedTask, Extraction, reason_tasks
 from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import GroundTruth, Row
-from mtgrpo_env.envs.row_rewards import MissingReward, Rewards, RowScorers
+from mtgrpo_env.envs.row_rewards import MissingReward, Rewards, RowScorers, by_task
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.row_table import RowTable
 from mtgrpo_env.envs.rows_env import RowsEnv
@@ -73,9 +73,7 @@ def rows_suite(
     """
     if not rows:
         raise ValueError("expected at least one row, got none")
-    members: dict[str, list[Row]] = {}
-    for row in rows:
-        members.setdefault(row.name, []).append(row)
+    members = by_task(rows)
     scorers = RowScorers(reward, correct_at=correct_at, extraction=extraction)
     scorers.check(members)
     tables = {name: RowTable(scorers.of(of_task[0]), of_task) for name, of_task in members.items()}
@@ -121,14 +119,21 @@ def rows_problems(suite: TaskSuite, rows: Sequence[Row]) -> list[Problem]:
     return problems
 
 
-def shared_problems(first: Sequence[Row], second: Sequence[Row], *, reward: Rewards = None) -> list[tuple[Row, Row]]:
+def shared_problems(
+    first: Sequence[Row], second: Sequence[Row], *, scorers: RowScorers | None = None
+) -> list[tuple[Row, Row]]:
     """Leaks: pairs of rows, one of each list, that hold the same problem by its canonical key, however it is worded.
+
+    Args:
+        first: rows.
+        second: others.
+        scorers: of their tasks; by default what the rows themselves are scored by.
 
     Raises:
         MissingReward: if nothing scores the rows of a task.
         ValueError: naming file and row, if a row has a malformed ground truth.
     """
-    scorers = RowScorers(reward)
+    scorers = scorers or RowScorers()
 
     def identity(row: Row) -> tuple[str, str]:
         scorer = scorers.of(row)
@@ -136,18 +141,6 @@ def shared_problems(first: Sequence[Row], second: Sequence[Row], *, reward: Rewa
 
     known = {identity(row): row for row in first}
     return [(known[of_row], row) for row in second if (of_row := identity(row)) in known]
-
-
-def task_type(name: str, source: str) -> type[BoxedTask[Any]]:
-    """The task of that name.
-
-    Raises:
-        ValueError: naming `source`, if there is none.
-    """
-    known = reason_tasks()
-    if name not in known:
-        raise ValueError(f"{source}: task must be one of {list(known)}, got {name!r}")
-    return known[name]
 
 
 def task_named(task: BoxedTask[Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtgrpo_env.envs.row import Row
-from mtgrpo_env.envs.row_rewards import Rewards, RowScorers
+from mtgrpo_env.envs.row_rewards import Rewards, RowScorers, by_task
 from mtgrpo_env.text_env import Verdict
 
 Completion = str | Sequence[Mapping[str, Any]]
@@ -28,11 +28,8 @@ class RowReward:
     __name__ = "row_reward"  # TRL logs rewards by it
 
     def __init__(self, rows: Sequence[Row], reward: Rewards = None, *, correct_at: float = 1.0) -> None:
-        members: dict[str, list[Row]] = {}
-        for row in rows:
-            members.setdefault(row.name, []).append(row)
         scorers = RowScorers(reward, correct_at=correct_at)
-        scorers.check(members)
+        scorers.check(by_task(rows))
         self._rows = tuple(rows)
         self._scorers = [scorers.of(row) for row in rows]
         self._problems = [scorer.problem(row) for scorer, row in zip(self._scorers, rows, strict=True)]

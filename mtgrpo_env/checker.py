@@ -124,12 +124,12 @@ def _check_hostile(task: Task, env: TextEnv[Any], seconds: float) -> None:
         # A yes-or-no task may well have "True" for its answer.
         return WRONG if response == oracle else env.verify(puzzle, response)
 
-    complaint = _complaint(verify, seconds)
+    complaint = hostile_complaint(verify, seconds=seconds)
     if complaint is not None:
         raise TaskCheckError(f"task {task.name!r}: {complaint}")
 
 
-def _complaint(verify: Callable[[str], Verdict], seconds: float) -> str | None:
+def hostile_complaint(verify: Callable[[str], Verdict], *, seconds: float = 10.0) -> str | None:
     """What is wrong with a verifier of hostile responses; None if nothing.
 
     A forked child does the judging, so that it can be killed when it is silent for `seconds`. Where there

@@ -1,4 +1,4 @@
-"""`mtgrpo check`: does a task keep its promises, and do data files leak into each other?"""
+"""`mtgrpo check`: does a task keep its promises, what is a reward worth, and do data files leak into each other?"""
 
 from __future__ import annotations
 
@@ -9,36 +9,44 @@ from itertools import combinations
 from pathlib import Path
 
 from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row_rewards import RowScorers, by_task
 from mtgrpo_env.envs.rows import read_rows, shared_problems
-from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
+from mtgrpo_env.envs.rows_env import RowsEnv
+from mtgrpo_env.experiments.row_checks import RowsCheck, checked_rows, checked_task
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import Task
 
 _MAX_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Config:
-    """Check tasks by playing them (`check_task`), and data files for problems that two of them share."""
+@dataclass(frozen=True, kw_only=True)
+class Config(RowOptions):
+    """Check tasks by playing them (`check_task`), and data files: their rewards, and problems that two share."""
 
     tasks: tuple[str, ...] = ()
-    """Tasks and suites by name, such as mini or zebra-easy; registered env ids like "CartPole-v1"; or classes of your
-    own, "package.module:Class"."""
+    """Tasks and suites, as all commands take them: mini, zebra-easy, CartPole-v1, "package.module:Class", ..."""
     rows: tuple[Path, ...] = ()
-    """Files of rows, .parquet or .jsonl: each row's own answer must be judged correct, and no two files share one."""
+    """Files of rows: each row's own answer must be scored as correct, no empty, hostile or hedging response may be, and
+    no two files share a problem."""
     problems: int = 20
-    """Problems of each split to play."""
+    """Problems of each split to play, and rows of each task whose reward is played with wrong responses."""
 
 
 def run(config: Config) -> int:
     """Check and print; 1 if anything is wrong."""
     if not (config.tasks or config.rows):
         raise ValueError("expected --tasks or --rows, got neither")
-    rows = {path: read_rows(path) for path in config.rows}
-    tasks = read_tasks(config.tasks).tasks if config.tasks else ()
+    files = {path: read_rows(path, columns=config.column_names) for path in config.rows}
+    scorers = RowScorers(config.rewards, correct_at=config.correct_at)
+    scorers.check(by_task(row for rows in files.values() for row in rows))
+    tasks = read_tasks(config.tasks, row_options=config).tasks if config.tasks else ()
     is_good = [_print_task(task, config.problems) for task in tasks]
-    is_good += [_print_rows(path, rows[path]) for path in rows]
-    is_good += [_print_leaks(first, second, rows[first], rows[second]) for first, second in combinations(rows, 2)]
+    for path, rows in files.items():
+        envs = [RowsEnv(scorers.of(of_task[0]), of_task) for of_task in by_task(rows).values()]
+        is_good.append(_print_rows(path, envs, config.problems))
+    for first, second in combinations(files, 2):
+        is_good.append(_print_leaks(first, second, shared_problems(files[first], files[second], scorers=scorers)))
     return int(not all(is_good))
 
 
@@ -50,19 +58,32 @@ def _print_task(task: Task, num_problems: int) -> bool:
     return check.fault is None
 
 
-def _print_rows(path: Path, rows: Sequence[Row]) -> bool:
-    wrong = rows_judged_wrong(rows)
-    if not wrong:
-        print(f"ok    {path.name}: {len(rows)} rows, each judged right with its own answer")
-        return True
-    print(f"FAULT {path.name}: {len(wrong)} of {len(rows)} rows have no answer that is judged right:")
-    for row in wrong[:_MAX_SHOWN]:
-        print(f"      {row.source}")
-    return False
+def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
+    checks = [checked_rows(env, num_rows=num_rows) for env in envs]
+    unsolved = [row for check in checks for row in check.unsolved]
+    faults = [f"{check.reward}: {fault}" for check in checks for fault in check.faults]
+    total = sum(check.num_rows for check in checks)
+    if unsolved:
+        print(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
+        for row in unsolved[:_MAX_SHOWN]:
+            print(f"      {row.source}")
+    for fault in faults:
+        print(f"FAULT {fault}")
+    if not (unsolved or faults):
+        print(f"ok    {path.name}: {total} rows, each scored as correct with its own answer; {_time(checks)}")
+    for check in checks:
+        for note in check.notes:
+            print(f"note  {check.reward}: {note}")
+    return not (unsolved or faults)
 
 
-def _print_leaks(first: Path, second: Path, of_first: Sequence[Row], of_second: Sequence[Row]) -> bool:
-    shared = shared_problems(of_first, of_second)
+def _time(checks: Sequence[RowsCheck]) -> str:
+    """What a call of the slowest reward takes."""
+    slowest = max(checks, key=lambda check: check.seconds)
+    return f"{slowest.reward} takes {slowest.seconds * 1000:.2g} ms a call"
+
+
+def _print_leaks(first: Path, second: Path, shared: Sequence[tuple[Row, Row]]) -> bool:
     if not shared:
         print(f"ok    {first.name} and {second.name} share no problem")
         return True

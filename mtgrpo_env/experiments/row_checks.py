@@ -1,16 +1,25 @@
-"""Checks of tasks by playing them, and of rows by judging each row's own answer."""
+"""Checks of tasks by playing them, and of rows by playing their reward."""
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from mtgrpo_env.checker import TaskCheckError, check_task
+from mtgrpo_env.checker import TaskCheckError, check_task, hostile_complaint
+from mtgrpo_env.envs.final_answers import marked_answer
+from mtgrpo_env.envs.function_scorer import FunctionScorer
 from mtgrpo_env.envs.row import Row
-from mtgrpo_env.envs.rows import rows_problems, rows_suite
-from mtgrpo_env.evaluation import evaluate_answers, oracle
-from mtgrpo_env.suite import Task, TaskError
+from mtgrpo_env.envs.rows_env import RowPuzzle, RowsEnv
+from mtgrpo_env.experiments.reward_probes import KnownAnswer, Probe, dressed_probes, other_answers, wrong_probes
+from mtgrpo_env.suite import Task
+from mtgrpo_env.text_env import WRONG, Verdict
+
+_MAX_SHOWN = 60  # characters of a response
+_PATIENCE = 30.0  # seconds for a hostile response: longer than a worker with its deadline takes to start and to fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +48,147 @@ def checked_task(task: Task, *, num_problems: int) -> TaskCheck:
     return TaskCheck(task.name, None, tuple(str(warning.message) for warning in caught))
 
 
-def rows_judged_wrong(rows: Sequence[Row]) -> list[Row]:
-    """The rows whose own answer is not judged right."""
-    suite = rows_suite(rows)
-    wrong: list[Row] = []
-    for row, problem in zip(rows, rows_problems(suite, rows), strict=True):
+@dataclass(frozen=True, slots=True)
+class RowsCheck:
+    """What playing the reward of a task's rows found.
+
+    Attributes:
+        reward: its name.
+        num_rows: how many there are.
+        unsolved: the rows of which no response that was tried is scored as correct.
+        faults: what a policy would exploit, or what breaks; a line for each kind, with a row and a response.
+        notes: what may be meant so.
+        seconds: that a call takes.
+    """
+
+    reward: str
+    num_rows: int
+    unsolved: tuple[Row, ...]
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
+    """Play the reward of a task's rows.
+
+    Every row's own answer must be scored as correct. On the first `num_rows`, no response that commits to no answer, or
+    to a wrong one, may be; see `reward_probes`. A reward function must survive `mtgrpo_env.hostile`, too.
+    """
+    trial = _Trial(env)
+    known: list[tuple[RowPuzzle, KnownAnswer]] = []
+    unsolved: list[Row] = []
+    for puzzle in env.puzzles:
+        oracle = trial.solution(puzzle)
+        if oracle is None:
+            unsolved.append(puzzle.row)
+        else:
+            known.append((puzzle, KnownAnswer.of(puzzle.row, oracle)))
+    answers = list(dict.fromkeys(answer.answer for _, answer in known))
+    for puzzle, answer in known[:num_rows]:
+        trial.try_wrong(puzzle, answer, other_answers(answer, answers))
+        if isinstance(env.scorer, FunctionScorer):
+            trial.try_dressed(puzzle, answer)
+    trial.look_at_prompts(known[:num_rows])
+    if known and isinstance(env.scorer, FunctionScorer):
+        trial.try_hostile(known[0][0])
+    faults, notes = tuple(trial.faults.values()), (*trial.notes.values(), *trial.remarks())
+    return RowsCheck(env.scorer.name, len(env.puzzles), tuple(unsolved), faults, notes, trial.seconds)
+
+
+@dataclass
+class _Trial:
+    """One pass over the rows of an env: calls the reward, and keeps what is wrong with it, once for each kind."""
+
+    env: RowsEnv
+    faults: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    _calls: int = 0
+    _seconds: float = 0.0
+    _low: float = math.inf
+    _high: float = -math.inf
+    _undressed: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        return self._seconds / max(1, self._calls)
+
+    def solution(self, puzzle: RowPuzzle) -> str | None:
+        """A response that is scored as correct, if the row has one."""
         try:
-            is_right = evaluate_answers(suite, oracle, [problem]).average == 1
-        except TaskError:
-            is_right = False
-        if not is_right:
-            wrong.append(row)
-    return wrong
+            oracle = self.env.oracle(puzzle)
+        except Exception:  # a verifier that finds no solution
+            return None
+        first, second = self._verdict(puzzle, oracle), self._verdict(puzzle, oracle)
+        if first != second:
+            self.notes["depends"] = _line(
+                puzzle, f"two calls differ, {first.reward:g} and {second.reward:g}, on", oracle
+            )
+        return oracle if first.is_success or second.is_success else None
+
+    def try_wrong(self, puzzle: RowPuzzle, known: KnownAnswer, others: Sequence[str]) -> None:
+        """Responses that must not be correct."""
+        for probe in wrong_probes(known, others):
+            if self._verdict(puzzle, probe.response).is_success:
+                self._fault(puzzle, probe)
+        # One other answer may be right, written otherwise; all of them are not.
+        if all(self._verdict(puzzle, known.written(other)).is_success for other in others):
+            self._fault(puzzle, Probe("any other answer", known.written(others[0])))
+
+    def try_dressed(self, puzzle: RowPuzzle, known: KnownAnswer) -> None:
+        """Right responses in other forms."""
+        for probe in dressed_probes(known):
+            if not self._verdict(puzzle, probe.response).is_success:
+                self._undressed.setdefault(probe.what, puzzle.row)
+
+    def look_at_prompts(self, known: Sequence[tuple[RowPuzzle, KnownAnswer]]) -> None:
+        """A prompt, repeated, must not be correct. One with an example may be so by chance, but most may not."""
+        paid = [puzzle for puzzle, _ in known if self._verdict(puzzle, puzzle.row.prompt).is_success]
+        for puzzle in paid:
+            if marked_answer(puzzle.row.prompt) is None or 2 * len(paid) > len(known):
+                self._fault(puzzle, Probe("the prompt repeated", puzzle.row.prompt))
+
+    def try_hostile(self, puzzle: RowPuzzle) -> None:
+        """The hostile responses, in a process that is killed if the reward hangs."""
+        oracle = self.env.oracle(puzzle)
+
+        def verify(response: str) -> Verdict:
+            verdict = WRONG if response == oracle else self.env.verify(puzzle, response)
+            if not verdict.valid and (why := self._failure(puzzle, response)) is not None:
+                raise RuntimeError(why)
+            return verdict
+
+        complaint = hostile_complaint(verify, seconds=_PATIENCE)
+        if complaint is not None:
+            self.faults["hostile"] = f"{puzzle.row.source}: {complaint}"
+
+    def remarks(self) -> Iterator[str]:
+        """What can be said in the end."""
+        if self._low < 0 or self._high > 1:
+            yield f"rewards reach from {self._low:g} to {self._high:g}, outside of 0 to 1"
+        if self._undressed:
+            forms, row = ", ".join(self._undressed), next(iter(self._undressed.values()))
+            yield f"{row.source}: the right answer X is not scored as correct when it is written {forms}"
+
+    def _verdict(self, puzzle: RowPuzzle, response: str) -> Verdict:
+        start = time.perf_counter()
+        verdict = self.env.verify(puzzle, response)
+        self._seconds += time.perf_counter() - start
+        self._calls += 1
+        if verdict.valid:
+            self._low, self._high = min(self._low, verdict.reward), max(self._high, verdict.reward)
+        elif (why := self._failure(puzzle, response)) is not None:
+            self.faults.setdefault("fails", _line(puzzle, f"the reward fails ({why}) on", response))
+        return verdict
+
+    def _failure(self, puzzle: RowPuzzle, response: str) -> str | None:
+        scorer: Any = self.env.scorer
+        return scorer.fault(puzzle.problem, response) if isinstance(scorer, FunctionScorer) else None
+
+    def _fault(self, puzzle: RowPuzzle, probe: Probe) -> None:
+        self.faults.setdefault(probe.what, _line(puzzle, f"{probe.what} is scored as correct:", probe.response))
+
+
+def _line(puzzle: RowPuzzle, what: str, response: str) -> str:
+    short = response if len(response) <= _MAX_SHOWN else f"{response[:_MAX_SHOWN]}…"
+    return f"{puzzle.row.source}: {what} {short!r}"

@@ -79,6 +79,63 @@ def test_a_row_without_a_right_answer_is_a_fault(command: RunCommand, tmp_path: 
     assert "rows.jsonl, row 2" in result.out
 
 
+OWN_REWARDS = """
+def city(completion, ground_truth, **columns):
+    return float(completion.strip().rstrip(".").split()[-1:] == [ground_truth["target"]])
+
+def sloppy(completion, ground_truth):
+    return {"score": float(ground_truth["target"] in completion)}
+"""
+
+
+@pytest.fixture
+def capitals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of rows, beside a module of rewards."""
+    (tmp_path / "my_rewards.py").write_text(OWN_REWARDS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    pairs = {"Italy": "Rome", "Peru": "Lima", "Spain": "Madrid", "Mali": "Bamako"}
+    rows = [
+        {"task": "capitals", "prompt": f"Capital of {country}?", "ground_truth": {"target": city}}
+        for country, city in pairs.items()
+    ]
+    path = tmp_path / "capitals.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_reward_of_ones_own_is_played_against_the_rows(command: RunCommand, capitals: Path) -> None:
+    result = command("check", "--rows", capitals, "--reward", "my_rewards:sloppy")
+    assert result.code == 1
+    assert (
+        "FAULT my_rewards:sloppy: capitals.jsonl, row 1: the right answer in a list is scored as correct" in result.out
+    )
+    good = command("check", "--rows", capitals, "--reward", "capitals=exact")
+    assert good.code == 0, good.out
+    (line,) = good.out.splitlines()
+    assert line.startswith("ok    capitals.jsonl: 4 rows, each scored as correct with its own answer; exact takes ")
+
+
+def test_a_right_answer_in_other_dress_is_a_note_and_no_fault(command: RunCommand, capitals: Path) -> None:
+    result = command("check", "--rows", capitals, "--reward", "my_rewards:city")
+    assert result.code == 0
+    assert "note  my_rewards:city: capitals.jsonl, row 1: the right answer X is not scored as correct" in result.out
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        ("my_rewards:cty", "expected 'package.module:name', got 'my_rewards:cty'"),
+        ("numbr", "did you mean 'number'?"),
+        ("number", "capitals.jsonl, row 1, column ground_truth: expected a ground truth that is a number, got 'Rome'"),
+    ],
+)
+def test_a_reward_that_cannot_score_the_rows_is_refused(
+    refused: Callable[..., str], capitals: Path, reward: str, message: str
+) -> None:
+    assert message in refused("check", "--rows", capitals, "--reward", reward)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -37,6 +37,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _in_the_folder(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(example)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "my_rewards", raising=False)  # another test's
 
 
 def test_rewards_are_checked_against_the_rows(command: RunCommand) -> None:

@@ -32,6 +32,9 @@ METALS = {"target": "B", "choices": ["gold", "iron", "zinc", "lead"]}
         ("**Answer: St. Louis**", "St. Louis"),
         ("Answer:\n\n72\nDone", "72"),
         ("The answer is 5. Wait. The answer is 72", "72"),
+        ("#### Step 1\nThe answer is 72.\n", "72"),
+        ("#### Final answer: 72\n", "72"),
+        ("The answer is 5\n#### 72", "72"),
         ("72", "72"),
         ("  **72**\n", "72"),
         ("<think>\nabout 5\n</think>\n72", "72"),
@@ -77,7 +80,7 @@ def test_a_truth_without_an_answer_is_refused(truth: Any) -> None:
     [
         *[("72", answer) for answer in ("72", "72.0", "+72", "72.", "072", "144/2", "(72)", "7.2e1", "72%")],
         *[("72", answer) for answer in ("$72", r"\$72", "$72$", "€72", "72 €", "£72.00")],
-        *[("72", answer) for answer in ("72 percent", r"72\text{ apples}")],
+        *[("72", answer) for answer in ("72 percent", "72 cm", r"72\text{ apples}", r"72^\circ")],
         *[("-0.5", answer) for answer in ("-1/2", "−0.5", r"-\frac{1}{2}", "-.5", "-50e-2", "-$0.50")],
         *[("1234567.5", answer) for answer in ("1,234,567.5", r"1{,}234{,}567.5", "$1,234,567.50", "1234567 1/2")],
         ("1,234", "1234"),

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from fakes import Sum
 
+from mtgrpo_env.envs.countdown import Countdown
 from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
-from mtgrpo_env.envs.row import Row
-from mtgrpo_env.envs.rows import read_rows
-from mtgrpo_env.experiments.row_checks import checked_task, rows_judged_wrong
+from mtgrpo_env.envs.row_scorers import VerifierScorer
+from mtgrpo_env.envs.rows import RowsEnv, read_rows
+from mtgrpo_env.experiments.row_checks import checked_rows, checked_task
 from mtgrpo_env.experiments.task_survey import single_task_suites, summarise
 from mtgrpo_env.task import Task
 from mtgrpo_env.text_env import CORRECT, Verdict
@@ -40,8 +41,8 @@ def test_rows_whose_own_answer_is_not_right_are_found(tmp_path: Path) -> None:
         '{"task": "countdown", "prompt": "p", "ground_truth": {"numbers": "1,2,3", "target": 6}}\n'
         '{"task": "countdown", "prompt": "p", "ground_truth": {"numbers": "2,2", "target": 5}}\n'
     )
-    rows: list[Row] = read_rows(file)
-    assert rows_judged_wrong(rows) == rows[1:]
+    rows = read_rows(file)
+    assert list(checked_rows(RowsEnv(VerifierScorer(Countdown(), name="countdown"), rows)).unsolved) == rows[1:]
 
 
 def test_every_level_of_a_task_is_surveyed_alone() -> None:

@@ -1,0 +1,138 @@
+"""What playing a reward against its rows finds, of good rewards and of bad ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import own_rewards
+import pytest
+
+from mtgrpo_env.envs.named_scorers import named_scorer
+from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.rows_env import RowsEnv
+from mtgrpo_env.experiments.row_checks import RowsCheck, checked_rows, shared_rows
+
+CAPITALS = {"Italy": "Rome", "France": "Paris", "Spain": "Madrid", "Peru": "Lima"}
+METALS = ("gold", "iron", "zinc", "lead")
+
+
+def row_of(prompt: str, truth: Any, number: int, **columns: Any) -> Row:
+    source, columns = f"rows.jsonl, row {number}", {"prompt": prompt, **columns}
+    fields: dict[str, Any] = {"task": "mine", "level": None, "split": None, "prompt": prompt, "question": prompt}
+    return Row(**fields, ground_truth=truth, index=number, source=source, columns=columns)
+
+
+def cities() -> list[Row]:
+    return [
+        row_of(f"Which city is the capital of {country}?", {"target": city}, i, country=country)
+        for i, (country, city) in enumerate(CAPITALS.items(), start=1)
+    ]
+
+
+def sums() -> list[Row]:
+    pairs = ((30, 42), (1, 2), (500, 734), (6, 6))
+    return [row_of(f"What is {a} + {b}?", f"{a} + {b} = {a + b}\n#### {a + b}", i) for i, (a, b) in enumerate(pairs)]
+
+
+def choices() -> list[Row]:
+    lines = "\n".join(f"{letter}. {metal}" for letter, metal in zip("ABCD", METALS, strict=True))
+    return [
+        row_of(f"Which metal is number {i}?\n{lines}", {"target": letter, "choices": list(METALS)}, i)
+        for i, letter in enumerate("ABCD")
+    ]
+
+
+def played(reward: Any, rows: Sequence[Row], **options: Any) -> RowsCheck:
+    return checked_rows(RowsEnv(named_scorer(reward, **options), rows))
+
+
+@pytest.mark.parametrize(("reward", "rows"), [("number", sums), ("choice", choices), ("exact", cities)])
+def test_a_built_in_reward_has_no_fault_and_takes_right_answers_in_any_dress(
+    reward: str, rows: Callable[[], list[Row]]
+) -> None:
+    check = played(reward, rows())
+    assert (check.reward, check.num_rows, check.unsolved, check.faults, check.notes) == (reward, 4, (), (), ())
+    assert check.seconds > 0
+
+
+def test_a_careful_reward_of_ones_own_has_no_fault_and_a_note_on_forms() -> None:
+    check = played("own_rewards:city", cities())
+    assert (check.unsolved, check.faults) == ((), ())
+    (note,) = check.notes
+    assert note.startswith(
+        "rows.jsonl, row 1: the right answer X is not scored as correct when it is written \\boxed{X}, "
+    )
+
+
+def by_kind(check: RowsCheck) -> str:
+    return "\n".join(check.faults)
+
+
+def test_a_reward_that_looks_for_the_truth_anywhere_is_caught() -> None:
+    found = by_kind(played(own_rewards.contains, [row_of("Rome or Oslo?", {"target": "Rome"}, 1), *cities()]))
+    assert "rows.jsonl, row 1: the prompt repeated is scored as correct: 'Rome or Oslo?'" in found
+    for kind in ("the right answer between wrong ones", "the right answer in a list", "several boxed answers"):
+        assert f"row 1: {kind} is scored as correct: " in found
+    options = by_kind(played(lambda completion, ground_truth: float(ground_truth["target"] in completion), choices()))
+    assert "all options listed is scored as correct: 'A. gold" in options
+
+
+def test_a_reward_that_pays_any_number_is_caught() -> None:
+    found = by_kind(played(own_rewards.any_number, sums()))
+    assert "row 0: any other answer is scored as correct: " in found
+    assert "the verifier fails on the hostile response" in found
+    assert "the prompt repeated is scored as correct: 'What is 30 + 42?'" in found
+
+
+def test_a_reward_that_pays_the_form_alone_is_caught() -> None:
+    assert "any other answer is scored" in by_kind(played(lambda completion: float("\\boxed{" in completion), cities()))
+    assert "an empty response is scored as correct: ''" in by_kind(played(lambda completion: 1.0, cities()))
+
+
+def test_a_reward_that_raises_or_hangs_is_caught() -> None:
+    def raises(completion: str, ground_truth: Any) -> float:
+        return float(completion.encode() == ground_truth["target"].encode())
+
+    check = played(raises, cities())
+    assert "the verifier raises on the hostile response 'lone surrogates'" in by_kind(check)
+    assert "UnicodeEncodeError" in by_kind(check)
+
+    def divides(completion: str, ground_truth: Any) -> float:
+        return float(completion == ground_truth["target"]) / (1 - ("xyzzy" in completion))
+
+    found = by_kind(played(divides, [row_of("?", {"target": "Rome"}, 1)]))
+    assert "row 1: the reward fails (ZeroDivisionError: float division by zero) on " in found
+
+
+def test_rows_without_a_right_answer_are_named_and_a_shaped_reward_is_noted() -> None:
+    check = played(lambda completion, country: -1.0 if country == "Peru" else 2.0 * (completion == "x"), cities())
+    assert [row.source for row in check.unsolved] == [f"rows.jsonl, row {number}" for number in (1, 2, 3, 4)]
+    shaped = played(lambda completion, ground_truth: 3.0 * (completion == ground_truth["target"]) - 1, cities())
+    assert any("rewards reach from -1 to 2, outside of 0 to 1" in note for note in shaped.notes)
+    assert shaped.faults == ()
+
+
+def test_a_reward_that_depends_on_the_call_is_noted() -> None:
+    seen: list[str] = []
+
+    def forgetful(completion: str, ground_truth: Any) -> float:
+        seen.append(completion)
+        return float(completion == ground_truth["target"]) + seen.count(completion) / 1000
+
+    notes = played(forgetful, cities()).notes
+    assert any(note.startswith("rows.jsonl, row 4: two calls differ, ") for note in notes)
+
+
+def test_an_example_in_the_prompt_is_no_fault_unless_it_is_the_answer_of_most_rows() -> None:
+    def asked(example: Callable[[int], int]) -> list[Row]:
+        return [row_of(f"Name {i}, like\n\\boxed{{{example(i)}}}", str(i), i) for i in range(1, 5)]
+
+    assert played("number", asked(lambda _: 3)).faults == ()
+    assert "the prompt repeated is scored as correct" in by_kind(played("number", asked(lambda i: i)))
+
+
+def test_rows_of_two_files_with_one_prompt_are_shared() -> None:
+    first, second = RowsEnv(named_scorer("exact"), cities()), RowsEnv(named_scorer("exact"), cities()[1:2])
+    assert [(a.source, b.source) for a, b in shared_rows([first], [second])] == [("rows.jsonl, row 2",) * 2]
+    assert shared_rows([first], [RowsEnv(named_scorer("number"), sums())]) == []
