@@ -93,5 +93,3 @@ def _after_mark(text: str) -> str | None:
 def _single_line(text: str) -> str | None:
     text = text.rpartition("</think>")[2].strip()
     return text if "\n" not in text else None
-
-
