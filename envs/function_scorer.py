@@ -86,8 +86,13 @@ class FunctionScorer(RowScorer):
 
     def oracle(self, problem: Row) -> str:
         """The first usual form of the row's answer that is scored as right; the bare answer if none is."""
-        forms = list(dict.fromkeys(answer_forms(problem)))
-        return next((form for form in forms if self.reply(problem, [form]).is_success), bare_answer(problem))
+        solution = self.solution(problem)
+        return bare_answer(problem) if solution is None else solution
+
+    def solution(self, problem: Row) -> str | None:
+        """`oracle`, but None if no form is right."""
+        forms = dict.fromkeys(answer_forms(problem))
+        return next((form for form in forms if self.reply(problem, [form]).is_success), None)
 
     def key(self, problem: Row) -> str:
         """The prompt, whatever its blanks: it is all that a policy sees of a row."""

@@ -11,13 +11,14 @@ from typing import Any
 
 from mtgrpo_env.checker import TaskCheckError, check_task, hostile_complaint
 from mtgrpo_env.envs.final_answers import marked_answer
-from mtgrpo_env.envs.function_scorer import FunctionScorer
+from mtgrpo_env.envs.function_scorer import FunctionScorer, answer_forms
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.rows_env import RowPuzzle, RowsEnv
 from mtgrpo_env.experiments.reward_probes import KnownAnswer, Probe, dressed_probes, other_answers, wrong_probes
 from mtgrpo_env.suite import Task
 from mtgrpo_env.text_env import WRONG, Verdict
 
+_CHUNK = 256  # rows that a slow reward scores side by side
 _MAX_SHOWN = 60  # characters of a response
 _PATIENCE = 30.0  # seconds for a hostile response: longer than a worker with its deadline takes to start and to fail
 
@@ -78,14 +79,14 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
     trial = _Trial(env)
     known: list[tuple[RowPuzzle, KnownAnswer]] = []
     unsolved: list[Row] = []
-    for puzzle in env.puzzles:
-        oracle = trial.solution(puzzle)
+    for puzzle, oracle in _solutions(env):
         if oracle is None:
             unsolved.append(puzzle.row)
         else:
             known.append((puzzle, KnownAnswer.of(puzzle.row, oracle)))
     answers = list(dict.fromkeys(answer.answer for _, answer in known))
     for puzzle, answer in known[:num_rows]:
+        trial.try_twice(puzzle, answer)
         trial.try_wrong(puzzle, answer, other_answers(answer, answers))
         if isinstance(env.scorer, FunctionScorer):
             trial.try_dressed(puzzle, answer)
@@ -94,6 +95,27 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
         trial.try_hostile(known[0][0])
     faults, notes = tuple(trial.faults.values()), (*trial.notes.values(), *trial.remarks())
     return RowsCheck(env.scorer.name, len(env.puzzles), tuple(unsolved), faults, notes, trial.seconds)
+
+
+def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | None]]:
+    """A response to each row that is scored as correct, if it has one; a slow reward scores many rows side by side."""
+    scorer = env.scorer
+    for start in range(0, len(env.puzzles), _CHUNK):
+        chunk = env.puzzles[start : start + _CHUNK]
+        if isinstance(scorer, FunctionScorer):
+            for puzzle in chunk:
+                scorer.prefetch(puzzle.problem, next(answer_forms(puzzle.row)))
+            yield from ((puzzle, scorer.solution(puzzle.problem)) for puzzle in chunk)
+        else:
+            yield from ((puzzle, _verified(env, puzzle)) for puzzle in chunk)
+
+
+def _verified(env: RowsEnv, puzzle: RowPuzzle) -> str | None:
+    try:
+        oracle = env.oracle(puzzle)
+    except Exception:  # a row that has no solution
+        return None
+    return oracle if env.verify(puzzle, oracle).is_success else None
 
 
 @dataclass
@@ -113,18 +135,13 @@ class _Trial:
     def seconds(self) -> float:
         return self._seconds / max(1, self._calls)
 
-    def solution(self, puzzle: RowPuzzle) -> str | None:
-        """A response that is scored as correct, if the row has one."""
-        try:
-            oracle = self.env.oracle(puzzle)
-        except Exception:  # a verifier that finds no solution
-            return None
-        first, second = self._verdict(puzzle, oracle), self._verdict(puzzle, oracle)
+    def try_twice(self, puzzle: RowPuzzle, known: KnownAnswer) -> None:
+        """The reward of a response should depend on the response."""
+        right = known.written(known.answer)
+        first, second = self._verdict(puzzle, right), self._verdict(puzzle, right)
         if first != second:
-            self.notes["depends"] = _line(
-                puzzle, f"two calls differ, {first.reward:g} and {second.reward:g}, on", oracle
-            )
-        return oracle if first.is_success or second.is_success else None
+            what = f"two calls differ, {first.reward:g} and {second.reward:g}, on"
+            self.notes.setdefault("depends", _line(puzzle, what, right))
 
     def try_wrong(self, puzzle: RowPuzzle, known: KnownAnswer, others: Sequence[str]) -> None:
         """Responses that must not be correct."""

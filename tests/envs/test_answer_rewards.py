@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mtgrpo_env.envs.answer_rewards import choice, exact, number
 from mtgrpo_env.envs.final_answers import final_answer, target_text
@@ -208,3 +210,29 @@ def test_no_hostile_response_earns() -> None:
     for hostile in HOSTILE:
         response = hostile.response
         assert number(response, "71") == exact(response, "Rome") == choice("?", response, METALS) == 0.0, hostile
+
+
+PIECES = [
+    r"\boxed{",
+    "}",
+    "####",
+    "answer is ",
+    "Answer:",
+    "<answer>",
+    "</answer>",
+    "</think>",
+    "\n",
+    " ",
+    ",",
+    "**",
+    "$",
+]
+PIECES += [*"0123", "1/2", "A", "B.", "(C)", "gold", "iron", " or ", ".", "-", "%", "e1", r"\frac", "{", "^", "²", "٣"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join))
+def test_no_response_is_right_for_two_truths(response: str) -> None:
+    """So nothing beats a guess: whatever is paid for one truth is paid for no other."""
+    assert sum(number(response, truth) for truth in ("0", "1", "2", "3", "0.5", "10", "12", "-1")) <= 1
+    assert sum(exact(response, truth) for truth in ("gold", "iron", "A", "1", "gold or iron", "1, 2")) <= 1
+    assert sum(choice("?", response, {**METALS, "target": letter}) for letter in "ABCD") <= 1

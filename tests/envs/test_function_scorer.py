@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import own_rewards
 import pytest
+from fakes import ScriptedPolicy
 
 from mtgrpo_env.envs import reward_worker
 from mtgrpo_env.envs.function_scorer import FunctionScorer
@@ -28,7 +29,10 @@ from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_scorers import RowScorer, VerifierScorer
 from mtgrpo_env.envs.rows_env import RowsEnv
 from mtgrpo_env.envs.worker_pool import WorkerPool
+from mtgrpo_env.rollout import rollout_groups
+from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.text_env import SCORER_ERROR, Verdict
+from mtgrpo_env.types import Problem
 
 COLUMNS = {"prompt": "Capital of Italy?", "answer": "Rome", "country": "Italy", "extra_info": {"index": 7}}
 
@@ -398,3 +402,16 @@ def test_an_env_of_rows_plays_with_a_function() -> None:
     env.reset(seed=0)
     _, reward, terminated, _, info = env.step("Rome")
     assert (reward, terminated, info["is_success"], info["outcome"]) == (1.0, True, True, "correct")
+
+
+def test_a_batch_of_rollouts_is_one_call_of_a_batch_function(calls: list[Any]) -> None:
+    scorer = named_scorer("own_rewards:trl")
+    rows = [row_of(), row_of({"target": "Lima"}, prompt="Capital of Peru?", columns={"answer": "Lima"})]
+    suite = TaskSuite([Task.from_text("capitals", functools.partial(RowsEnv, scorer, rows))])
+    problems = [Problem(0, 0, {"index": index}) for index in (0, 1)]
+    policy = ScriptedPolicy(lambda observation, _, place: "Rome" if place % 2 else "Lima")
+    suite.envs(0, 1)
+    calls.clear()
+    groups = rollout_groups(suite, policy, problems, 4)
+    assert [[rollout.reward for rollout in group.rollouts] for group in groups] == [[0, 1, 0, 1], [1, 0, 1, 0]]
+    assert [len(completions) for _, completions, *_ in calls] == [8]

@@ -121,7 +121,7 @@ def test_a_reward_that_depends_on_the_call_is_noted() -> None:
         return float(completion == ground_truth["target"]) + seen.count(completion) / 1000
 
     notes = played(forgetful, cities()).notes
-    assert any(note.startswith("rows.jsonl, row 4: two calls differ, ") for note in notes)
+    assert any(note.startswith("rows.jsonl, row 1: two calls differ, ") for note in notes)
 
 
 def test_an_example_in_the_prompt_is_no_fault_unless_it_is_the_answer_of_most_rows() -> None:
