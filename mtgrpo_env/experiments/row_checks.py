@@ -78,21 +78,29 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
     """
     trial = _Trial(env)
     known: list[tuple[RowPuzzle, KnownAnswer]] = []
+    unanswered: list[RowPuzzle] = []  # what is right the reward alone knows
     unsolved: list[Row] = []
     for puzzle, oracle in _solutions(env):
-        if oracle is None:
-            unsolved.append(puzzle.row)
-        else:
+        if oracle is not None:
             known.append((puzzle, KnownAnswer.of(puzzle.row, oracle)))
+        elif puzzle.row.ground_truth == "":
+            unanswered.append(puzzle)
+        else:
+            unsolved.append(puzzle.row)
     answers = list(dict.fromkeys(answer.answer for _, answer in known))
     for puzzle, answer in known[:num_rows]:
         trial.try_twice(puzzle, answer)
         trial.try_wrong(puzzle, answer, other_answers(answer, answers))
         if isinstance(env.scorer, FunctionScorer):
             trial.try_dressed(puzzle, answer)
-    trial.look_at_prompts(known[:num_rows])
-    if known and isinstance(env.scorer, FunctionScorer):
-        trial.try_hostile(known[0][0])
+    trial.look_at_prompts([*(puzzle for puzzle, _ in known), *unanswered][:num_rows])
+    if (known or unanswered) and isinstance(env.scorer, FunctionScorer):
+        # A long answer, which none of the hostile responses happens to be.
+        longest = max(known, key=lambda pair: len(pair[1].answer))[0] if known else unanswered[0]
+        trial.try_hostile(longest)
+    if unanswered:
+        rows = f"{len(unanswered)} rows hold no answer, from {unanswered[0].row.source} on"
+        trial.notes["unanswered"] = f"{rows}: that a right response is scored as correct was not tried"
     faults, notes = tuple(trial.faults.values()), (*trial.notes.values(), *trial.remarks())
     return RowsCheck(env.scorer.name, len(env.puzzles), tuple(unsolved), faults, notes, trial.seconds)
 
@@ -158,11 +166,11 @@ class _Trial:
             if not self._verdict(puzzle, probe.response).is_success:
                 self._undressed.setdefault(probe.what, puzzle.row)
 
-    def look_at_prompts(self, known: Sequence[tuple[RowPuzzle, KnownAnswer]]) -> None:
+    def look_at_prompts(self, puzzles: Sequence[RowPuzzle]) -> None:
         """A prompt, repeated, must not be correct. One with an example may be so by chance, but most may not."""
-        paid = [puzzle for puzzle, _ in known if self._verdict(puzzle, puzzle.row.prompt).is_success]
+        paid = [puzzle for puzzle in puzzles if self._verdict(puzzle, puzzle.row.prompt).is_success]
         for puzzle in paid:
-            if marked_answer(puzzle.row.prompt) is None or 2 * len(paid) > len(known):
+            if marked_answer(puzzle.row.prompt) is None or 2 * len(paid) > len(puzzles):
                 self._fault(puzzle, Probe("the prompt repeated", puzzle.row.prompt))
 
     def try_hostile(self, puzzle: RowPuzzle) -> None:

@@ -92,6 +92,7 @@ def sloppy(completion, ground_truth):
 def capitals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of rows, beside a module of rewards."""
     (tmp_path / "my_rewards.py").write_text(OWN_REWARDS)
+    monkeypatch.delitem(sys.modules, "my_rewards", raising=False)  # another test's
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     pairs = {"Italy": "Rome", "Peru": "Lima", "Spain": "Madrid", "Mali": "Bamako"}
