@@ -70,7 +70,10 @@ def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
     for fault in faults:
         print(f"FAULT {fault}")
     if not (unsolved or faults):
-        print(f"ok    {path.name}: {total} rows, each scored as correct with its own answer; {_time(checks)}")
+        unanswered = sum(len(check.unanswered) for check in checks)
+        without = f"; {unanswered} hold no answer, and no right response to them was tried" if unanswered else ""
+        scored = ", each scored as correct with its own answer" if unanswered < total else ""
+        print(f"ok    {path.name}: {total} rows{scored}{without}; {_time(checks)}")
     for check in checks:
         for note in check.notes:
             print(f"note  {check.reward}: {note}")

@@ -10,8 +10,10 @@ import pytest
 
 from mtgrpo_env.envs.named_scorers import named_scorer
 from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row_rewards import RowScorers
+from mtgrpo_env.envs.rows import shared_problems
 from mtgrpo_env.envs.rows_env import RowsEnv
-from mtgrpo_env.experiments.row_checks import RowsCheck, checked_rows, shared_rows
+from mtgrpo_env.experiments.row_checks import RowsCheck, checked_rows
 
 CAPITALS = {"Italy": "Rome", "France": "Paris", "Spain": "Madrid", "Peru": "Lima"}
 METALS = ("gold", "iron", "zinc", "lead")
@@ -133,6 +135,16 @@ def test_an_example_in_the_prompt_is_no_fault_unless_it_is_the_answer_of_most_ro
 
 
 def test_rows_of_two_files_with_one_prompt_are_shared() -> None:
-    first, second = RowsEnv(named_scorer("exact"), cities()), RowsEnv(named_scorer("exact"), cities()[1:2])
-    assert [(a.source, b.source) for a, b in shared_rows([first], [second])] == [("rows.jsonl, row 2",) * 2]
-    assert shared_rows([first], [RowsEnv(named_scorer("number"), sums())]) == []
+    exact, number = RowScorers("exact"), RowScorers("number")
+    assert [(a.source, b.source) for a, b in shared_problems(cities(), cities()[1:2], scorers=exact)] == [
+        ("rows.jsonl, row 2",) * 2
+    ]
+    assert shared_problems(sums(), sums()[:0], scorers=number) == []
+
+
+def test_rows_without_an_answer_meet_what_needs_none() -> None:
+    rows = [row_of(f"Name {i}?", "", i) for i in range(3)]
+    check = played(lambda completion: float(bool(completion)), rows)
+    assert check.unanswered == tuple(rows)
+    assert check.unsolved == ()
+    assert "the prompt repeated is scored as correct" in by_kind(check)
