@@ -4,14 +4,18 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from fakes import Guess, Scripted, ScriptedPolicy, Sum, guess_suite, sample_batch
+from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.toy import LockEnv
+from mtgrpo_env.evaluation import evaluate_policy
 from mtgrpo_env.filters import every_group, lenient, strict
+from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.rollout import rollout_groups, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
@@ -128,14 +132,68 @@ def test_no_problems_make_no_groups() -> None:
         (0.5, {}, 0.5, True),
         (0.5, {}, 0.4, False),
         (-100.0, {}, -90.0, True),
-        (None, {}, 0.1, True),
-        (None, {}, 0.0, False),
     ],
 )
-def test_the_env_decides_success_else_its_threshold_else_any_reward(
+def test_the_env_decides_success_else_the_threshold(
     threshold: float | None, info: dict[str, Any], total: float, expected: bool
 ) -> None:
     assert success_of(Task("t", Guess, success_threshold=threshold), info, total) is expected
+
+
+class Unruled(gym.Env[Any, Any]):
+    """Costs 1 a step and never says what success is."""
+
+    observation_space = action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        return 0, -1.0, True, False, {}
+
+
+UNRULED = r"task 'mine' has no success rule: an episode of return -1 .*success_threshold=.*'is_success'"
+
+
+def test_a_task_without_a_success_rule_is_refused_at_its_first_end() -> None:
+    suite = TaskSuite([Task("mine", Unruled)])
+    with pytest.raises(ValueError, match=UNRULED):
+        rollout_groups(suite, ZEROS, [suite.next_problem(0)], 2)
+    with pytest.raises(ValueError, match=UNRULED):
+        evaluate_policy(suite, ZEROS, suite.held_out(1))
+    env = MultiTaskEnv(suite)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=UNRULED):
+        env.step(0)
+
+
+def test_a_threshold_is_a_rule() -> None:
+    suite = TaskSuite([Task("mine", Unruled, success_threshold=-1.0)])
+    (group,) = rollout_groups(suite, ZEROS, [suite.next_problem(0)], 2)
+    assert group.successes.all()
+
+
+def test_a_text_episode_that_a_step_limit_of_its_task_ends_has_no_answer() -> None:
+    suite = TaskSuite([Task.from_id("MTReason/Guessing-v0", env_options={"max_episode_steps": 2, "level": "mini"})])
+    policy = ScriptedPolicy(lambda observation, task_id, place: r"\boxed{0}")
+    (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 2)
+    for rollout in group.rollouts:
+        assert len(rollout.steps) == 2
+        assert (rollout.is_success, rollout.valid, rollout.outcome) == (False, True, "no_answer")
+
+
+@pytest.mark.parametrize("reward", [np.nan, np.inf, -np.inf])
+def test_a_return_that_is_not_finite_is_the_scorers_failure_in_every_driver(reward: float) -> None:
+    suite = scripted_suite({"go": (reward, {"is_success": True})})
+    policy = ScriptedPolicy(lambda observation, task_id, place: "go")
+    (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 1)
+    env = MultiTaskEnv(suite)
+    env.reset(seed=0)
+    info = env.step("go")[4]
+    rollout = group.rollouts[0]
+    assert (rollout.is_success, rollout.valid, rollout.outcome) == (False, False, "scorer_error")
+    assert (info["is_success"], info["valid"], info["outcome"]) == (False, False, "scorer_error")
 
 
 # Failures
