@@ -6,7 +6,8 @@
 Learns both in a minute or two on a CPU; what each task has come to is printed before and after.
 """
 
-# pyright: reportMissingImports=false  # stable-baselines3 comes with no extra of ours
+# stable-baselines3 comes with no extra of ours.
+# pyright: reportMissingImports=false
 
 import argparse
 

@@ -90,7 +90,8 @@ class Task:
         try:
             env = make()
         except Exception as error:  # Gymnasium's errors share no base, and an id may import a package
-            raise ValueError(f"expected a registered Gymnasium id, got {env_id!r}: {error}") from error
+            hint = "" if ":" in env_id else " (an id of another package names its module, as in 'ale_py:ALE/Pong-v5')"
+            raise ValueError(f"expected a registered Gymnasium id, got {env_id!r}: {error}{hint}") from error
         is_text = isinstance(env.unwrapped, TextEnv)
         if success_threshold is None:
             success_threshold = _threshold_of(env.spec)

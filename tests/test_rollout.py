@@ -4,16 +4,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from fakes import Guess, Scripted, ScriptedPolicy, Sum, guess_suite, sample_batch
-from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.toy import LockEnv
-from mtgrpo_env.evaluation import evaluate_policy
 from mtgrpo_env.filters import every_group, lenient, strict
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.rollout import rollout_groups, success_of
@@ -138,40 +135,6 @@ def test_the_env_decides_success_else_the_threshold(
     threshold: float | None, info: dict[str, Any], total: float, expected: bool
 ) -> None:
     assert success_of(Task("t", Guess, success_threshold=threshold), info, total) is expected
-
-
-class Unruled(gym.Env[Any, Any]):
-    """Costs 1 a step and never says what success is."""
-
-    observation_space = action_space = spaces.Discrete(2)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        super().reset(seed=seed)
-        return 0, {}
-
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        return 0, -1.0, True, False, {}
-
-
-UNRULED = r"task 'mine' has no success rule: an episode of return -1 .*success_threshold=.*'is_success'"
-
-
-def test_a_task_without_a_success_rule_is_refused_at_its_first_end() -> None:
-    suite = TaskSuite([Task("mine", Unruled)])
-    with pytest.raises(ValueError, match=UNRULED):
-        rollout_groups(suite, ZEROS, [suite.next_problem(0)], 2)
-    with pytest.raises(ValueError, match=UNRULED):
-        evaluate_policy(suite, ZEROS, suite.held_out(1))
-    env = MultiTaskEnv(suite)
-    env.reset(seed=0)
-    with pytest.raises(ValueError, match=UNRULED):
-        env.step(0)
-
-
-def test_a_threshold_is_a_rule() -> None:
-    suite = TaskSuite([Task("mine", Unruled, success_threshold=-1.0)])
-    (group,) = rollout_groups(suite, ZEROS, [suite.next_problem(0)], 2)
-    assert group.successes.all()
 
 
 def test_a_text_episode_that_a_step_limit_of_its_task_ends_has_no_answer() -> None:

@@ -1,6 +1,7 @@
 """Agents of stable-baselines3 on tasks of different spaces; not run where it is missing."""
 
-# pyright: reportMissingImports=false  # stable-baselines3 comes with no extra of ours
+# stable-baselines3 comes with no extra of ours.
+# pyright: reportMissingImports=false
 
 from __future__ import annotations
 
