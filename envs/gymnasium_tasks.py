@@ -18,7 +18,7 @@ from mtgrpo_env.task import SUCCESS_THRESHOLDS, AnyEnv, Task
 from mtgrpo_env.types import Split
 
 _CART_POLE_STEPS, _CART_POLE_SUCCESS = 200, 195.0  # those of CartPole-v0: enough to tell, and quicker
-_UNCHECKED = {"disable_env_checker": True}  # what is Gymnasium's own needs no check in every step
+_UNCHECKED: dict[str, Any] = {"disable_env_checker": True}  # what is Gymnasium's own needs no check in every step
 
 
 def gymnasium_tasks(env_ids: Iterable[str] = tuple(SUCCESS_THRESHOLDS)) -> list[Task]:
@@ -57,20 +57,18 @@ def _height(observation: Any) -> float:
     return float(np.sin(3 * observation[0]))  # the track of mountain car
 
 
-def _cart_pole(*, half_length: float = 0.5, force: float = 10.0, gravity: float = 9.8) -> AnyEnv:
-    env = gym.make("CartPole-v1", max_episode_steps=_CART_POLE_STEPS, disable_env_checker=True)
+def _cart_pole(
+    *, half_length: float = 0.5, force: float = 10.0, gravity: float = 9.8, render_mode: str | None = None
+) -> AnyEnv:
+    env = gym.make("CartPole-v1", max_episode_steps=_CART_POLE_STEPS, render_mode=render_mode, **_UNCHECKED)
     cart_pole: Any = env.unwrapped  # CartPoleEnv takes none of these as arguments
     cart_pole.length, cart_pole.force_mag, cart_pole.gravity = half_length, force, gravity
     cart_pole.polemass_length = cart_pole.masspole * half_length
     return env
 
 
-def _mountain_car() -> AnyEnv:
-    return HeightReward(gym.make("MountainCar-v0", disable_env_checker=True))
-
-
-def _mountain_car_continuous() -> AnyEnv:
-    return HeightReward(gym.make("MountainCarContinuous-v0", max_episode_steps=200, disable_env_checker=True))
+def _mountain_car(env_id: str, **options: Any) -> AnyEnv:
+    return HeightReward(gym.make(env_id, **_UNCHECKED, **options))
 
 
 def control_tasks() -> list[Task]:
@@ -86,8 +84,8 @@ def control_tasks() -> list[Task]:
     return [
         *(Task(name, make, success_threshold=_CART_POLE_SUCCESS) for name, make in poles.items()),
         Task.from_id("Acrobot-v1", name="acrobot", env_options=_UNCHECKED, success_threshold=-100.0),
-        Task("mountain-car", _mountain_car),
-        Task("mountain-car-continuous", _mountain_car_continuous),
+        Task("mountain-car", partial(_mountain_car, "MountainCar-v0")),
+        Task("mountain-car-continuous", partial(_mountain_car, "MountainCarContinuous-v0", max_episode_steps=200)),
     ]
 
 

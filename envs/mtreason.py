@@ -84,17 +84,28 @@ def make_mt_reason(
 
 
 def make_mt_reason_vec(
-    *, num_envs: int = 1, autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP, **options: Any
+    *,
+    num_envs: int = 1,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    max_episode_steps: int | None = None,
+    **options: Any,
 ) -> TextVectorEnv:
     """The batched env behind `gymnasium.make_vec("MTReason-v0")`.
 
     Args:
         num_envs: slots that share one plan.
         autoreset_mode: see `TextVectorEnv`.
+        max_episode_steps: see `TextVectorEnv`.
         **options: arguments of `make_mt_reason`.
 
     Raises:
         ValueError: as in `make_mt_reason` and `TextVectorEnv`.
     """
     single = make_mt_reason(**options)
-    return TextVectorEnv(single.schedule, num_envs, autoreset_mode=autoreset_mode, render_mode=single.render_mode)
+    return TextVectorEnv(
+        single.schedule,
+        num_envs,
+        autoreset_mode=autoreset_mode,
+        max_episode_steps=max_episode_steps,
+        render_mode=single.render_mode,
+    )

@@ -13,9 +13,12 @@ import numpy as np
 from gymnasium.utils.env_checker import check_env
 
 from mtgrpo_env.hostile import HostileResponseError, judge_all
+from mtgrpo_env.rollout import rollout_of
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import WRONG, TextEnv, Verdict
 from mtgrpo_env.types import SPLITS, Problem
+
+_LONGEST_EPISODE = 1000  # steps
 
 
 class TaskCheckError(AssertionError):
@@ -30,7 +33,8 @@ def check_task(task: Task, *, num_problems: int = 20, seconds: float = 10.0) -> 
     3. Different problems differ. (Other envs than a `TextEnv` may have one start only; that is a warning.)
     4. For a `TextEnv`: the oracle is judged correct on every problem, an empty response is not, and no
        puzzle of the train split is in the test split.
-    5. For a `TextEnv`: no response of `mtgrpo_env.hostile` is called correct, raises, or keeps the verifier
+    5. For others: it is known when an episode was a success. One is played by random actions, if it ends soon.
+    6. For a `TextEnv`: no response of `mtgrpo_env.hostile` is called correct, raises, or keeps the verifier
        busy for long. They are judged in a child process, which is killed if one does.
 
     Args:
@@ -48,6 +52,8 @@ def check_task(task: Task, *, num_problems: int = 20, seconds: float = 10.0) -> 
         _check_problems(task, suite, envs, num_problems)
         if isinstance(envs[0].unwrapped, TextEnv):
             _check_hostile(task, envs[0].unwrapped, seconds)
+        else:
+            _check_success_rule(task, suite, envs[0])
     finally:
         suite.close()
 
@@ -114,6 +120,21 @@ def _check_verifier(task: Task, env: AnyEnv, problem: Problem) -> str:
     if text_env.verify(puzzle, "").is_success:
         raise TaskCheckError(f"task {task.name!r} accepts an empty response under seed {problem.seed}")
     return text_env.key(puzzle)
+
+
+def _check_success_rule(task: Task, suite: TaskSuite, env: AnyEnv) -> None:
+    _reset(env, suite.next_problem(0))
+    env.action_space.seed(0)
+    total = 0.0
+    for _ in range(_LONGEST_EPISODE):
+        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        total += float(reward)
+        if terminated or truncated:
+            try:
+                rollout_of(task, env, info, total)
+            except ValueError as error:
+                raise TaskCheckError(str(error)) from error
+            return
 
 
 def _check_hostile(task: Task, env: TextEnv[Any], seconds: float) -> None:

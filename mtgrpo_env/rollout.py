@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
-from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
 from mtgrpo_env.types import Group, Problem, Rollout, Step
 
 
@@ -57,7 +57,7 @@ def rollout_groups(
     Equal observations stand side by side in the call, so a policy can share work within a group.
 
     Raises:
-        ValueError: if `group_size` is below 1.
+        ValueError: if `group_size` is below 1, or a task has no success rule.
         TaskError: if an env raises.
     """
     if group_size < 1:
@@ -78,13 +78,58 @@ def rollout_groups(
     return [Group(p, tuple(rollouts[i * group_size : (i + 1) * group_size])) for i, p in enumerate(problems)]
 
 
-def success_of(task: Task, info: dict[str, Any], total_reward: float) -> bool:
-    """Whether a finished episode was correct: what the env says, else its threshold, else any reward."""
+def success_of(task: Task, info: Mapping[str, Any], total_reward: float) -> bool:
+    """Whether a finished episode was correct: what its last `info` says, else the task's threshold on the return.
+
+    Raises:
+        ValueError: if there is neither: a task without a rule would count as failed for ever, and own the task weights.
+    """
     if "is_success" in info:
         return bool(info["is_success"])
     if task.success_threshold is not None:
         return total_reward >= task.success_threshold
-    return total_reward > 0
+    raise ValueError(
+        f"task {task.name!r} has no success rule: an episode of return {total_reward:.6g} ended without 'is_success' "
+        "in its last info, and the task has no success_threshold. Give the return from which an episode counts, as in "
+        "Task(..., success_threshold=...) or Task.from_id(..., success_threshold=...), or put 'is_success' into the "
+        "info of every step"
+    )
+
+
+def rollout_of(
+    task: Task,
+    env: AnyEnv,
+    info: Mapping[str, Any],
+    total_reward: float,
+    *,
+    steps: Sequence[Step] = (),
+    is_interrupted: bool = False,
+) -> Rollout:
+    """What an episode came to, by the `info` of its last step.
+
+    A text episode that a step limit ended before its verdict has no answer. A return that is not finite says nothing
+    about the policy: the scorer failed.
+
+    Args:
+        task: what was played.
+        env: where.
+        info: of the last step.
+        total_reward: the return.
+        steps: what a learner needs of the episode.
+        is_interrupted: whether it ended without its env; then it is no success unless `info` or the threshold says so.
+
+    Raises:
+        ValueError: if the env ended the episode, and its task has no success rule.
+    """
+    if not np.isfinite(total_reward):
+        info, total_reward = SCORER_ERROR.info, 0.0
+    elif "is_success" not in info and isinstance(env.unwrapped, TextEnv):
+        info = NO_ANSWER.info
+    elif "is_success" not in info and task.success_threshold is None and is_interrupted:
+        info = {**info, "is_success": False}
+    is_success = success_of(task, info, total_reward)
+    valid, outcome = bool(info.get("valid", True)), str(info.get("outcome", ""))
+    return Rollout(tuple(steps), total_reward, is_success, valid, outcome)
 
 
 class _Episode:
@@ -118,11 +163,7 @@ class _Episode:
 
     def rollout(self) -> Rollout:
         total = sum(step.reward for step in self.steps)
-        is_success = success_of(self.task, self.info, total)
-        valid, outcome = bool(self.info.get("valid", True)), str(self.info.get("outcome", ""))
-        if not np.isfinite(total):  # says nothing about the policy
-            return Rollout(tuple(self.steps), 0.0, is_success=False, valid=False, outcome="scorer_error")
-        return Rollout(tuple(self.steps), total, is_success, valid, outcome)
+        return rollout_of(self.task, self.env, self.info, total, steps=self.steps)
 
 
 def _stream(

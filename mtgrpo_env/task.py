@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import SPLITS, Problem, Split
@@ -29,6 +30,8 @@ SUCCESS_THRESHOLDS: Mapping[str, float] = {
     "Taxi-v4": 0.0,  # delivered in at most twenty steps
 }
 
+_PAID_FOR_SUCCESS = {"MiniGrid-": 0.05, "BabyAI-": 0.05}  # families of ids that pay 0.1 to 1 for success, else nothing
+
 _SPLIT_OPTIONS: Mapping[Split, Mapping[str, Any]] = {split: {"split": split} for split in SPLITS}
 _STEP_LIMITS = {"CliffWalking-v1": 200}  # a random walk would never end
 
@@ -49,15 +52,16 @@ class Task:
 
     Attributes:
         name: unique within a suite.
-        make: makes one env; called once for every rollout that runs at the same time.
+        make: makes one env; called once for every rollout that runs at the same time. To be rendered otherwise than
+            it is made, it must take `render_mode`.
         options: the `reset` options that select a split, for envs that know of splits. Without
             them the splits differ by their seeds alone.
         success_threshold: return from which an episode counts as correct, for envs whose last
-            `info` has no "is_success".
+            `info` has no "is_success". Without either the task's first episode is refused.
     """
 
     name: str
-    make: Callable[[], AnyEnv]
+    make: Callable[..., AnyEnv]
     options: Mapping[Split, Mapping[str, Any]] = field(default_factory=dict)
     success_threshold: float | None = None
 
@@ -72,8 +76,8 @@ class Task:
     ) -> Task:
         """A task from any registered Gymnasium id; one env is made to see whether it is a `TextEnv`.
 
-        Success is decided by the given threshold, else by that of `SUCCESS_THRESHOLDS`, else by the reward
-        threshold of the id.
+        Success is what the env's last `info` says, else decided by the given threshold, else by that of
+        `SUCCESS_THRESHOLDS`, else by the reward threshold that the id is registered with.
 
         Raises:
             ValueError: if the id is not registered, or its env cannot be made.
@@ -86,11 +90,12 @@ class Task:
         try:
             env = make()
         except Exception as error:  # Gymnasium's errors share no base, and an id may import a package
-            raise ValueError(f"expected a registered Gymnasium id, got {env_id!r}: {error}") from error
-        is_text, threshold = isinstance(env.unwrapped, TextEnv), gym.spec(env_id).reward_threshold
-        env.close()
+            hint = "" if ":" in env_id else " (an id of another package names its module, as in 'ale_py:ALE/Pong-v5')"
+            raise ValueError(f"expected a registered Gymnasium id, got {env_id!r}: {error}{hint}") from error
+        is_text = isinstance(env.unwrapped, TextEnv)
         if success_threshold is None:
-            success_threshold = SUCCESS_THRESHOLDS.get(env_id, threshold)
+            success_threshold = _threshold_of(env.spec)
+        env.close()
         return cls(name or env_id, make, _SPLIT_OPTIONS if is_text else {}, success_threshold)
 
     @classmethod
@@ -110,6 +115,25 @@ class Task:
         make = cls.from_text if issubclass(env_type, TextEnv) else cls
         return make(name or env_type.__name__, env_type)
 
+    def make_rendering(self, render_mode: str) -> AnyEnv:
+        """One env that renders in a mode.
+
+        Raises:
+            ValueError: if it cannot be made so.
+        """
+        try:
+            return self.make(render_mode=render_mode)
+        except Exception as error:  # of code that others wrote
+            wanted = f"task {self.name!r} cannot be made with render_mode={render_mode!r}"
+            raise ValueError(f"{wanted}, which its `make` must take: {error}") from error
+
     def __repr__(self) -> str:
         threshold = "" if self.success_threshold is None else f", success_threshold={self.success_threshold}"
         return f"Task({self.name!r}{threshold})"
+
+
+def _threshold_of(spec: EnvSpec | None) -> float | None:
+    if spec is None:
+        return None
+    of_family = (threshold for prefix, threshold in _PAID_FOR_SUCCESS.items() if spec.id.startswith(prefix))
+    return SUCCESS_THRESHOLDS.get(spec.id, next(of_family, spec.reward_threshold))

@@ -19,8 +19,9 @@ from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.schedule import Assignment, Progress, Schedule
 from mtgrpo_env.spaces import TEXT
 from mtgrpo_env.suite import Task, TaskSuite
-from mtgrpo_env.text_env import TextEnv, Verdict
+from mtgrpo_env.text_env import NO_ANSWER, TextEnv, Verdict
 from mtgrpo_env.types import FloatArray, IntArray, Rollout, Split
+from mtgrpo_env.vector_arguments import check_actions, checked_mask, checked_mode
 from mtgrpo_env.vector_infos import InfoLayout
 
 
@@ -35,15 +36,16 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
     same autoreset mode. `infos` says where each slot stands (`task`, `task_id`, `batch`, `group`,
     `rollout`) and where a new puzzle comes from (`provenance`). Of an episode that ended, the last
     info (in `final_info` if it was followed by a reset in the same step) holds `is_success`,
-    `outcome`, `valid` and `batch_complete`; at the end of a group, `group_informative`; at the end of a batch, what
-    `MultiTaskEnv` says of it (`selected_groups`, `group_weights` and so on). `episode` holds its return "r" and its
-    length "l", so Gymnasium's `RecordEpisodeStatistics` is not needed.
+    `outcome`, `valid`, `episode_return`, `episode_length` and `batch_complete`; at the end of a group,
+    `group_informative`; at the end of a batch, what `MultiTaskEnv` says of it (`selected_groups`, `group_weights`
+    and so on). The keys of Gymnasium's wrappers, such as `episode`, are left to them.
 
     Args:
         schedule: which episodes; all its tasks must be `TextEnv`s.
         num_envs: slots.
         autoreset_mode: "SameStep" or "Disabled". In the latter, start the ended slots again by
             `reset(options={"reset_mask": mask})`.
+        max_episode_steps: turns after which a conversation is truncated; None for as many as its task allows.
         render_mode: None or "ansi".
 
     Raises:
@@ -64,15 +66,18 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         num_envs: int,
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        max_episode_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        for name, number in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
+            if number is not None and number < 1:
+                raise ValueError(f"{name} must be at least 1, got {number}")
         if render_mode not in (None, "ansi"):
             raise ValueError(f"render_mode must be None or 'ansi', got {render_mode!r}")
         self.schedule = schedule
         self.num_envs = num_envs
-        self.autoreset_mode = _checked_mode(autoreset_mode)
+        self.autoreset_mode = checked_mode(autoreset_mode)
+        self.max_episode_steps = max_episode_steps
         self.render_mode = render_mode
         self.metadata = {"render_modes": ["ansi"], "render_fps": 4, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = self.single_action_space = TEXT
@@ -82,6 +87,7 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         self._layout = InfoLayout(num_envs)
         self._assignments: list[Assignment] = []  # one a slot; none before the first reset
         self._conversations: list[Conversation] = []
+        self._has_ended = np.zeros(num_envs, dtype=np.bool_)
         self.reset_statistics()
 
     @property
@@ -115,7 +121,8 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Start an episode in every slot, or in those of `options["reset_mask"]`.
 
-        A slot whose episode has not ended plays it again.
+        Of a slot that is in mid-conversation the episode has ended as truncated, as in `MultiTaskEnv`; one that was not
+        stepped yet plays it again.
 
         Args:
             seed: starts the whole schedule anew.
@@ -141,8 +148,9 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         if seed is not None:
             self.schedule.reseed(seed)
             self._assignments, self._conversations = [], []
+        truncated = self._truncate(slots)
         self._begin(slots)
-        return self._observations(), self._positions(slots) | self._provenance(slots)
+        return self._observations(), self._positions(slots) | self._provenance(slots) | truncated
 
     def step(
         self, actions: Sequence[str]
@@ -164,13 +172,15 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         verdicts = [conversation.verdict for conversation in self._conversations]
         rewards = np.array([0.0 if verdict is None else verdict.reward for verdict in verdicts], dtype=np.float64)
         terminated = np.array([verdict is not None for verdict in verdicts])
-        ended = np.flatnonzero(terminated)
-        infos = self._end(ended, [verdict for verdict in verdicts if verdict is not None])
+        truncated = ~terminated & self._is_at_limit()
+        ended = np.flatnonzero(terminated | truncated)
+        infos = self._end(ended)
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            infos = self._layout.final(ended, [self._conversations[i].observation for i in ended], infos)
             self._begin(ended)
             infos |= self._provenance(ended)
         infos |= self._positions(np.arange(self.num_envs))
-        return self._observations(), rewards, terminated, np.zeros(self.num_envs, dtype=np.bool_), infos
+        return self._observations(), rewards, terminated, truncated, infos
 
     def render(self) -> tuple[str, ...] | None:
         """What each slot's conversation came to so far.
@@ -197,18 +207,10 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
 
     def _check_actions(self, actions: Sequence[str]) -> None:
         self._check_started()
-        over = [i for i, conversation in enumerate(self._conversations) if conversation.verdict is not None]
-        if over:
-            raise gym.error.ResetNeeded(f"the episodes of slots {over} have ended: call reset(), with a 'reset_mask'")
-        if isinstance(actions, str) or len(actions) != self.num_envs:
-            given = "one str" if isinstance(actions, str) else f"{len(actions)} of them"
-            raise ValueError(f"actions must be a sequence of {self.num_envs} strings, got {given}")
-        for i, action in enumerate(actions):
-            if not TEXT.contains(action):
-                given = f"{len(action)}" if isinstance(action, str) else f"{type(action).__name__}: {action!r:.80}"
-                raise ValueError(
-                    f"action of slot {i} must be a str of at most {TEXT.max_length} characters, got {given}"
-                )
+        if self._has_ended.any():
+            ended = np.flatnonzero(self._has_ended).tolist()
+            raise gym.error.ResetNeeded(f"the episodes of slots {ended} have ended: call reset(), with a 'reset_mask'")
+        check_actions(actions, self.num_envs)
 
     def _slots_to_reset(self, seed: int | None, options: Mapping[str, Any] | None) -> IntArray:
         if not options:
@@ -220,36 +222,46 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         if seed is not None:
             raise ValueError("a seed starts all slots anew: give a seed or a 'reset_mask', got both")
         self._check_started()
-        mask = options["reset_mask"]
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-            raise TypeError(f"options['reset_mask'] must be a bool array, got {mask!r:.80}")
-        if mask.shape != (self.num_envs,) or not mask.any():
-            raise ValueError(f"options['reset_mask'] must have shape ({self.num_envs},) and a True, got {mask!r:.80}")
-        return np.flatnonzero(mask)
+        return np.flatnonzero(checked_mask(options["reset_mask"], self.num_envs))
 
     def _begin(self, slots: IntArray) -> None:
-        """Start in each of the slots the episode that it left halfway, or else the schedule's next."""
+        """Start in each of the slots the episode that it has not stepped yet, or else the schedule's next."""
         if not self._conversations:
             while len(self._assignments) < self.num_envs:
                 self._assignments.append(self.schedule.next_episode())
             self._conversations = [self._table.start(assignment.problem) for assignment in self._assignments]
+            self._has_ended[:] = False
             return
         for i in slots.tolist():
-            if self._conversations[i].verdict is not None:
+            if self._has_ended[i]:
                 self._assignments[i] = self.schedule.next_episode()
             self._conversations[i] = self._table.start(self._assignments[i].problem)
+            self._has_ended[i] = False
 
-    def _end(self, ended: IntArray, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-        """Report the episodes that ended; what `infos` says of them."""
-        if not verdicts:
+    def _is_at_limit(self) -> NDArray[np.bool_]:
+        if self.max_episode_steps is None:
+            return np.zeros(self.num_envs, dtype=np.bool_)
+        return np.array([len(conversation.responses) >= self.max_episode_steps for conversation in self._conversations])
+
+    def _truncate(self, slots: IntArray) -> dict[str, Any]:
+        """End those of the slots that are in mid-conversation; what `infos` says of them."""
+        if not self._conversations:
             return {}
+        is_midway = ~self._has_ended & [bool(conversation.responses) for conversation in self._conversations]
+        left = slots[is_midway[slots]]
+        return self._layout.nested(left, "truncated_episode", self._end(left))
+
+    def _end(self, ended: IntArray) -> dict[str, Any]:
+        """Report the episodes of these slots; what their last `infos` say."""
+        if not ended.size:
+            return {}
+        self._has_ended[ended] = True
+        conversations = [self._conversations[i] for i in ended.tolist()]
+        verdicts = [conversation.verdict or NO_ANSWER for conversation in conversations]
         progress = [self._finish(i, verdict) for i, verdict in zip(ended.tolist(), verdicts, strict=True)]
         self._tally.add([self._assignments[i].task_id for i in ended.tolist()], verdicts)
-        last = self._positions(ended) | self._layout.endings(ended, verdicts, progress)
-        returns = [float(verdict.reward) for verdict in verdicts]  # turns before the last are worth nothing
-        lengths = [len(self._conversations[i].responses) for i in ended.tolist()]
-        infos = self._layout.episodes(ended, returns, lengths)
-        return infos | (self._layout.final(ended, last) if self.autoreset_mode is AutoresetMode.SAME_STEP else last)
+        lengths = [len(conversation.responses) for conversation in conversations]
+        return self._positions(ended) | self._layout.endings(ended, verdicts, lengths, progress)
 
     def _finish(self, slot: int, verdict: Verdict) -> Progress:
         rollout = Rollout((), verdict.reward, verdict.is_success, verdict.valid, verdict.outcome)
@@ -275,6 +287,7 @@ def make_text_vec(
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     split: Split = "train",
     seed: int = 0,
+    max_episode_steps: int | None = None,
     render_mode: str | None = None,
     **env_options: Any,
 ) -> TextVectorEnv:
@@ -289,6 +302,7 @@ def make_text_vec(
         autoreset_mode: see `TextVectorEnv`.
         split: "train" or "test".
         seed: of the problems, until `reset(seed=...)` names another.
+        max_episode_steps: see `TextVectorEnv`.
         render_mode: None or "ansi".
         **env_options: arguments of `env_type`, which refuses what it does not know.
 
@@ -298,15 +312,10 @@ def make_text_vec(
     task = Task.from_text(env_type.__name__, partial(env_type, **env_options))
     suite = TaskSuite([task], split=split, seed=seed)
     sampler = MultinomialSampler(1, max(num_envs // max(group_size, 1), 1), seed=seed)
-    schedule = Schedule(Curriculum(suite, sampler=sampler), group_size=group_size)
-    return TextVectorEnv(schedule, num_envs, autoreset_mode=autoreset_mode, render_mode=render_mode)
-
-
-def _checked_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    known = AutoresetMode(mode)
-    if known is AutoresetMode.NEXT_STEP:
-        raise ValueError(
-            "autoreset_mode must be 'SameStep' or 'Disabled', got 'NextStep': "
-            "single-turn tasks would spend every second step on nothing but a reset"
-        )
-    return known
+    return TextVectorEnv(
+        Schedule(Curriculum(suite, sampler=sampler), group_size=group_size),
+        num_envs,
+        autoreset_mode=autoreset_mode,
+        max_episode_steps=max_episode_steps,
+        render_mode=render_mode,
+    )

@@ -58,9 +58,13 @@ class InfoLayout:
         }
         return self.columns(slots, fields)
 
-    def endings(self, slots: IntArray, verdicts: Sequence[Verdict], progress: Sequence[Progress]) -> dict[str, Any]:
+    def endings(
+        self, slots: IntArray, verdicts: Sequence[Verdict], lengths: Sequence[int], progress: Sequence[Progress]
+    ) -> dict[str, Any]:
         """What the episodes that ended came to, and which groups and batches ended with them."""
         fields = _transposed([verdict.info for verdict in verdicts])
+        fields["episode_return"] = [float(verdict.reward) for verdict in verdicts]  # turns before are worth nothing
+        fields["episode_length"] = list(lengths)
         fields["batch_complete"] = [done.batch_complete for done in progress]
         of_group = [i for i, done in enumerate(progress) if done.group_informative is not None]
         selections = {i: done.selection.info for i, done in enumerate(progress) if done.selection is not None}
@@ -68,15 +72,13 @@ class InfoLayout:
         infos |= self.columns(slots[of_group], {"group_informative": [progress[i].group_informative for i in of_group]})
         return infos | self.columns(slots[list(selections)], _transposed(list(selections.values())))
 
-    def episodes(self, slots: IntArray, returns: Sequence[float], lengths: Sequence[int]) -> dict[str, Any]:
-        """As Gymnasium's `RecordEpisodeStatistics` has it, without the times."""
-        sums = {"r": self._column(slots, returns), "l": self._column(slots, lengths)}
-        return {"episode": sums, "_episode": self.mask(slots)}
-
-    def final(self, slots: IntArray, last: Mapping[str, Any]) -> dict[str, Any]:
+    def final(self, slots: IntArray, observations: Sequence[str], last: Mapping[str, Any]) -> dict[str, Any]:
         """Set aside what an episode's last step said, for the reset of the same step to say something else."""
-        final_obs = self.columns(slots, {"final_obs": [""] * len(slots)})
-        return final_obs | {"final_info": last, "_final_info": self.mask(slots)}
+        return self.columns(slots, {"final_obs": observations}) | self.nested(slots, "final_info", last)
+
+    def nested(self, slots: IntArray, name: str, infos: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns of some slots as one column; nothing at all if there are no `slots`."""
+        return {name: infos, f"_{name}": self.mask(slots)} if slots.size else {}
 
     def _column(self, slots: IntArray, values: Sequence[Any]) -> NDArray[Any]:
         kind = type(values[0])

@@ -60,7 +60,8 @@ class Guess(gym.Env[Any, Any]):
         return int(self.np_random.integers(2**16)), {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        return 0, float(self.bits[action]), True, False, {}
+        is_set = bool(self.bits[action])
+        return 0, float(is_set), True, False, {"is_success": is_set}
 
 
 def guess_suite(chances: Sequence[float], *, seed: int = 0) -> TaskSuite:

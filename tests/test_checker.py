@@ -104,7 +104,13 @@ class Pictures(gym.Env[Any, Any]):
         return {"a": draw(3, dtype=np.float32), "b": (draw((2, 2), dtype=np.float32),)}, {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        return {"a": np.zeros(3, np.float32), "b": (np.zeros((2, 2), np.float32),)}, 0.0, True, False, {}
+        return (
+            {"a": np.zeros(3, np.float32), "b": (np.zeros((2, 2), np.float32),)},
+            0.0,
+            True,
+            False,
+            {"is_success": False},
+        )
 
 
 class FailingAtTimes(Sum):

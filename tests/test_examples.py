@@ -15,8 +15,11 @@ from mtgrpo_env.types import TaskStats
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 ARGUMENTS = {
     "compare_methods": ["--steps", "6", "--figure", "methods.png"],
+    "sb3_ppo": ["--steps", "2048", "--episodes", "1"],
     "train_qwen": ["--dry-run"],
 }
+NEEDS = {"sb3_ppo": "stable_baselines3"}
+"""What no extra of ours brings."""
 
 
 def run(example: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -30,6 +33,8 @@ def run(example: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, fo
 def test_the_example_runs(
     example: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    if package := NEEDS.get(example.stem):
+        pytest.importorskip(package, reason=f"the example needs {package}")
     run(example, ARGUMENTS.get(example.stem, []), monkeypatch, tmp_path)
     assert capsys.readouterr().out.count("\n") >= 3
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mtgrpo_env.envs.toy import LockEnv
 from mtgrpo_env.filters import every_group, lenient, strict
+from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.rollout import rollout_groups, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
@@ -128,14 +129,34 @@ def test_no_problems_make_no_groups() -> None:
         (0.5, {}, 0.5, True),
         (0.5, {}, 0.4, False),
         (-100.0, {}, -90.0, True),
-        (None, {}, 0.1, True),
-        (None, {}, 0.0, False),
     ],
 )
-def test_the_env_decides_success_else_its_threshold_else_any_reward(
+def test_the_env_decides_success_else_the_threshold(
     threshold: float | None, info: dict[str, Any], total: float, expected: bool
 ) -> None:
     assert success_of(Task("t", Guess, success_threshold=threshold), info, total) is expected
+
+
+def test_a_text_episode_that_a_step_limit_of_its_task_ends_has_no_answer() -> None:
+    suite = TaskSuite([Task.from_id("MTReason/Guessing-v0", env_options={"max_episode_steps": 2, "level": "mini"})])
+    policy = ScriptedPolicy(lambda observation, task_id, place: r"\boxed{0}")
+    (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 2)
+    for rollout in group.rollouts:
+        assert len(rollout.steps) == 2
+        assert (rollout.is_success, rollout.valid, rollout.outcome) == (False, True, "no_answer")
+
+
+@pytest.mark.parametrize("reward", [np.nan, np.inf, -np.inf])
+def test_a_return_that_is_not_finite_is_the_scorers_failure_in_every_driver(reward: float) -> None:
+    suite = scripted_suite({"go": (reward, {"is_success": True})})
+    policy = ScriptedPolicy(lambda observation, task_id, place: "go")
+    (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 1)
+    env = MultiTaskEnv(suite)
+    env.reset(seed=0)
+    info = env.step("go")[4]
+    rollout = group.rollouts[0]
+    assert (rollout.is_success, rollout.valid, rollout.outcome) == (False, False, "scorer_error")
+    assert (info["is_success"], info["valid"], info["outcome"]) == (False, False, "scorer_error")
 
 
 # Failures

@@ -10,6 +10,7 @@ import pytest
 from fakes import Sum
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
+from gymnasium.wrappers import RecordEpisodeStatistics as RecordSingleStatistics
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
 from mtgrpo_env.curriculum import Curriculum
@@ -233,17 +234,67 @@ def test_equal_seeds_replay_everything_wherever_the_env_stands() -> None:
     assert logs[0] == logs[1]
 
 
-def test_without_a_seed_an_episode_left_halfway_is_played_again_and_an_ended_one_is_not() -> None:
+def test_without_a_seed_a_slot_that_was_not_stepped_is_played_again_and_any_other_goes_on() -> None:
     envs = text_vec(4, group_size=1, autoreset_mode="Disabled")
     envs.set_task_weights([0, 1])
     first, infos = envs.reset(seed=0)
     assert envs.reset()[0] == first
-    _, _, terminated, _, _ = envs.step(["none", "1", "2", "3"])
+    _, _, terminated, truncated, _ = envs.step(["none", "1", "2", "3"])
+    assert terminated[0]
+    assert not truncated.any()
     again, after = envs.reset()
-    assert terminated.tolist()[0]
-    for i in range(4):
-        assert (again[i] == first[i]) == (not terminated[i])
-        assert (after["group"][i] == infos["group"][i]) == (not terminated[i]) or after["batch"][i] > 0
+    assert not set(again) & set(first)
+    left = after["truncated_episode"]
+    np.testing.assert_array_equal(after["_truncated_episode"], ~terminated)
+    for name in ("group", "rollout"):
+        np.testing.assert_array_equal(left[name][~terminated], infos[name][~terminated])
+    assert set(left["outcome"][~terminated]) == {"no_answer"}
+    assert left["episode_length"].tolist() == (~terminated).astype(int).tolist()
+
+
+def test_a_mask_that_leaves_a_slot_in_mid_conversation_alone_does_not_end_it() -> None:
+    envs = text_vec(3, group_size=1, autoreset_mode="Disabled")
+    envs.set_task_weights([0, 1])
+    envs.reset(seed=0)
+    before, _, terminated, _, _ = envs.step(["none", *["11"] * 2])
+    assert terminated.tolist() == [True, False, False]
+    prompts, infos = envs.reset(options={"reset_mask": np.array([True, True, False])})
+    assert infos["_truncated_episode"].tolist() == [False, True, False]
+    assert prompts[2] == before[2]
+
+
+@pytest.mark.filterwarnings("ignore::mtgrpo_env.curriculum.StarvedTaskWarning")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_step_limit_is_that_of_a_sync_vector_env(mode: AutoresetMode, limit: int) -> None:
+    """But that a limit around a single env shows its verdict at the next reset, and ours at once."""
+    arguments: dict[str, Any] = {"tasks": "guessing-mini", "group_size": 2, "batch_size": 2, "max_episode_steps": limit}
+    ours = gym.make_vec("mtgrpo_env:MTReason-v0", num_envs=1, autoreset_mode=mode, **arguments)
+    sync = gym.make_vec(
+        "MTReason-v0",
+        num_envs=1,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": mode},
+        **arguments,
+    )
+    assert ours.reset(seed=3)[0] == sync.reset(seed=3)[0]
+    groups, reset_info = set(), {}
+    for _ in range(12):
+        step, other = ours.step([r"\boxed{0}"]), sync.step([r"\boxed{0}"])
+        for mine, theirs in zip(step[:4], other[:4], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        ended = step[2] | step[3]
+        assert step[2].tolist() == [False]
+        infos, reset_info = step[4], other[4]
+        if mode is AutoresetMode.DISABLED and ended.any():
+            theirs, reset_info = sync.reset(options={"reset_mask": ended})
+            assert ours.reset(options={"reset_mask": ended})[0] == theirs
+        if ended.any():
+            last = infos.get("final_info", infos)
+            groups.add(int(last["group"][0]))
+            for name, value in reset_info["truncated_episode"].items():
+                np.testing.assert_array_equal(last[name], value, err_msg=name)
+    assert len(groups) > 1
 
 
 def test_a_mask_resets_its_slots_alone() -> None:
@@ -265,19 +316,42 @@ def test_a_mask_resets_its_slots_alone() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_episode_returns_and_lengths_are_those_that_gymnasium_records(mode: AutoresetMode) -> None:
-    envs = RecordEpisodeStatistics(text_vec(autoreset_mode=mode), stats_key="recorded")
+    """Under its default key, which is left to it."""
+    envs = RecordEpisodeStatistics(text_vec(autoreset_mode=mode))
     envs.reset(seed=0)
     rng, lengths = np.random.default_rng(0), set[int]()
     for _ in range(20):
         *_, terminated, _, infos = envs.step(responses(rng, 6))
         if terminated.any():
-            np.testing.assert_array_equal(infos["_episode"], infos["_recorded"])
-            for name in ("r", "l"):
-                np.testing.assert_array_equal(infos["episode"][name], infos["recorded"][name])
-            lengths |= set(infos["episode"]["l"][terminated].tolist())
+            last = infos.get("final_info", infos)
+            np.testing.assert_array_equal(last["_episode_return"], infos["_episode"])
+            np.testing.assert_array_equal(last["episode_return"], infos["episode"]["r"])
+            np.testing.assert_array_equal(last["episode_length"], infos["episode"]["l"])
+            lengths |= set(last["episode_length"][terminated].tolist())
             if mode is AutoresetMode.DISABLED:
                 envs.reset(options={"reset_mask": terminated})
     assert lengths == {1, 2, 3}
+
+
+KEYS_OF_WRAPPERS = {"episode", "terminal_observation", "TimeLimit.truncated", "final_obs", "final_info"}
+"""What `RecordEpisodeStatistics`, vector envs with autoreset and stable-baselines3 put into an env's `info`."""
+
+
+def test_no_key_of_ours_is_one_that_wrappers_write() -> None:
+    ours = text_vec(autoreset_mode="Disabled")
+    single = gym.make("MTReason-v0", level="mini", group_size=1, batch_size=3)
+    keys = {*ours.reset(seed=0)[1], *ours.step(["none"] * 6)[4], *single.reset(seed=0)[1]}
+    for _ in range(6):
+        keys |= {*single.step("")[4], *single.reset()[1]}
+    assert {"task", "is_success", "selected_groups"} <= keys
+    assert not keys & {f"{mask}{key}" for key in KEYS_OF_WRAPPERS for mask in ("", "_")}
+
+
+def test_gymnasium_records_the_episodes_of_a_single_env() -> None:
+    env = RecordSingleStatistics(gym.make("MTReason-v0", level="mini", group_size=1))
+    env.reset(seed=0)
+    info = env.step(r"\boxed{1}")[4]
+    assert (info["episode"]["r"], info["episode"]["l"]) == (0.1, 1)
 
 
 def test_infos_come_apart_slot_by_slot() -> None:
