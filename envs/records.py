@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.extras import imports_for
+
 
 def read_records(path: Path) -> Iterator[Record]:
     """The rows of a `.jsonl` or `.parquet` file, one at a time, however long the file is.
@@ -74,11 +76,9 @@ def _jsonl_records(path: Path) -> Iterator[Record]:
 
 
 def _parquet_records(path: Path) -> Iterator[Record]:
-    try:
+    with imports_for(f"reading {path.name}"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(f"reading {path.name} needs pyarrow: pip install pyarrow") from error
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
