@@ -94,7 +94,7 @@ class OptimizerOptions:
     lr: float = 4e-4
     """Learning rate of the model."""
     minibatches: int = 4
-    """Optimiser steps for each batch, at most one for each of its groups."""
+    """Optimiser steps for each batch; by default fewer if it has fewer groups."""
     loss: Literal["sequence-mean", "token-mean", "group-mean", "dr-grpo", "gspo"] = "sequence-mean"
     """How tokens are averaged, or whose objective it is."""
     kl_coef: float = 0.0
@@ -214,7 +214,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         return urls if all(url.startswith(("http://", "https://")) for url in urls) else []
 
     def _check_combinations(self) -> None:
-        if self.minibatches > self.batch_size:
+        if self.minibatches > self.batch_size and "minibatches" in self.changed:  # the default is cut by itself
             groups = f"batch_size, {self.batch_size} groups"
             raise ValueError(f"minibatches must be at most {groups}, got {self.minibatches}")
         if self.vllm_memory > 1:

@@ -63,6 +63,10 @@ def test_what_is_written_is_read_back(config: TrainConfig, tmp_path_factory: pyt
     assert TrainConfig.read(file) == config
 
 
+def test_the_minibatches_that_were_not_asked_for_are_as_many_as_a_small_batch_has_groups() -> None:
+    assert TrainConfig(batch_size=2).minibatches > 2
+
+
 def test_every_option_is_in_one_group_documented_and_shown_if_changed() -> None:
     names = [field.name for group in GROUPS.values() for field in fields(group)]
     assert names == [field.name for field in fields(TrainConfig)]

@@ -160,7 +160,7 @@ def test_a_prompt_that_fills_the_context_is_named_and_costs_no_other_its_room(
     rows = [{**ROWS[0], "prompt": prompt} for prompt in ("x" * 40, "y" * 64, "z" * 20)]
     line = ("evaluate", "--agent", model_folder, "--json", "--rows")
     report = only_line(command(*line, write_rows(tmp_path, *rows)).out)
-    assert "1 prompts of task 'zebra' leave no room in the context of 64 tokens" in caplog.text
+    assert "1 prompts of task 'countdown-easy' leave no room in the context of 64 tokens" in caplog.text
     assert (report["spent"]["responses"], report["spent"]["refused"]) == (3, 1)
     alone = [only_line(command(*line, write_rows(tmp_path, row)).out)["spent"] for row in (rows[0], rows[2])]
     assert report["spent"]["completion_tokens"] >= max(spent["completion_tokens"] for spent in alone)
@@ -236,7 +236,7 @@ def test_several_agents_play_several_suites_and_one_report_holds_them_all(comman
     (line,) = [line for line in page.splitlines() if line.startswith("| `oracle` | 100.0 [")]
     assert line.split(" | ")[3:5] == ["-", "-"], "the oracle cannot play control"
     assert page.count("## ") == 4
-    assert page.endswith("## Not played\n\n" + result.err.replace("oracle:", "- oracle:"))
+    assert page.endswith("## Not played\n\n- " + result.err.splitlines()[0] + "\n")
 
 
 def test_that_nobody_can_play_anything_is_a_failure(command: RunCommand) -> None:
