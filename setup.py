@@ -7,14 +7,17 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 CLI = ["tyro>=0.9", "rich>=13", "pyyaml>=6"]
 ROWS = ["pyarrow>=18"]
+HUB = ["datasets>=4.0", *ROWS]
+PLOT = ["matplotlib>=3.8"]
 # What vLLM 0.32 and 0.33 allow, and the newest without it; how far each was tried: docs/install.md.
 MODELS = ["torch>=2.13,<2.15", "transformers>=5.16.1,<5.24"]
-TRAIN = [*MODELS, "numpy>=2.1", "tensorboard>=2.20", "matplotlib>=3.8", *CLI, *ROWS]
+TRAIN = [*MODELS, "numpy>=2.1", "tensorboard>=2.20", *PLOT, *CLI, *ROWS]
 MATH = ["sympy>=1.12"]
-ENDPOINTS = ["openai>=2.0", "matplotlib>=3.8"]  # with the report's figure
+ENDPOINTS = ["openai>=2.0", *PLOT]  # with the report's figure
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 SERVING = ["fastapi>=0.115", "uvicorn>=0.30"]  # what `transformers serve` wants besides
-DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", "peft>=0.18"]  # transformers loads ZeRO-3 by accelerate
+LORA = ["peft>=0.18"]
+DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", *LORA]  # transformers loads ZeRO-3 by accelerate
 TRL = ["trl>=1.16,<1.17"]  # brings datasets and accelerate; the trainer overrides what this series calls private
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
 DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
@@ -48,12 +51,16 @@ setup(
     package_data={"mtgrpo_env": ["py.typed"]},
     install_requires=["numpy>=1.26", "gymnasium>=1.1"],
     extras_require={
+        "rows": ROWS,
+        "hub": HUB,
+        "plot": PLOT,
         "cli": [*CLI, *ROWS],
         "endpoints": [*CLI, *ENDPOINTS, *ROWS],
         "train": TRAIN,
         "math": MATH,
         "reasoning-gym": REASONING_GYM,
         "verifiers": VERIFIERS,
+        "lora": LORA,
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
         "trl": [*TRAIN, *TRL],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.files import atomic_file
+from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.problem_lists import SOLVED_FLOOR, checked_floor
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.task_registry import is_rows
@@ -69,7 +69,7 @@ class SamplingOptions:
     batch_size: int = 32
     """Groups in a batch (B)."""
     group_size: int = 8
-    """Rollouts of a problem (N)."""
+    """Rollouts of a problem (N); at least 2, since an advantage is relative to the other rollouts."""
     solved_floor: float = SOLVED_FLOOR
     """Rows whose rollouts are all correct are drawn less and less often, down to this share of the epochs; 1 draws all
     alike."""
@@ -90,7 +90,7 @@ class ModelOptions:
     activation_checkpointing: bool = False
     """Compute activations twice instead of keeping them; every row then has its own copy of the prompt."""
     device: str = "auto"
-    """Where the model runs; auto is cuda where there is one, else cpu."""
+    """Where the model runs; auto is the accelerator that torch finds, else the CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class OptimizerOptions:
     lr: float = 4e-4
     """Learning rate of the model."""
     minibatches: int = 4
-    """Optimiser steps for each batch."""
+    """Optimiser steps for each batch; by default fewer if it has fewer groups."""
     loss: Literal["sequence-mean", "token-mean", "group-mean", "dr-grpo", "gspo"] = "sequence-mean"
     """How tokens are averaged, or whose objective it is."""
     kl_coef: float = 0.0
@@ -127,7 +127,7 @@ class GenerationOptions:
     max_new_tokens: int = 16
     """Longest response, in tokens."""
     temperature: float = 1.0
-    """Of sampling, in training and evaluation."""
+    """Of sampling, in training and evaluation; above 0, or all rollouts of a problem would be the same."""
     rollouts: str = "transformers"
     """Generates: transformers, with the model that is trained; vllm, in this process; or URLs of vLLM servers,
     separated by commas."""
@@ -156,10 +156,12 @@ MAY_CHANGE = frozenset(
 
 METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer")
 _AT_LEAST = {
-    **dict.fromkeys(("batch_size", "group_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
+    "group_size": 2,  # one rollout is its own mean: no advantage, no gradient
+    **dict.fromkeys(("batch_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
     **dict.fromkeys(("eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints", "importance_cap"), 1),
-    **dict.fromkeys(("steps", "lora_rank", "kl_coef", "temperature"), 0),
+    **dict.fromkeys(("steps", "seed", "lora_rank", "kl_coef"), 0),
 }
+_ABOVE_0 = ("lr", "temperature", "vllm_memory")
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a string", Path: "a path"}
 
 
@@ -183,8 +185,9 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         for name, least in _AT_LEAST.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not self.lr > 0:
-            raise ValueError(f"lr must be above 0, got {self.lr}")
+        for name in _ABOVE_0:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
         self._check_combinations()
@@ -234,6 +237,11 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             )
 
     def _check_combinations(self) -> None:
+        if self.minibatches > self.batch_size and "minibatches" in self.changed:  # the default is cut by itself
+            groups = f"batch_size, {self.batch_size} groups"
+            raise ValueError(f"minibatches must be at most {groups}, got {self.minibatches}")
+        if self.vllm_memory > 1:
+            raise ValueError(f"vllm_memory must be at most 1, the whole GPU, got {self.vllm_memory}")
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
             raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {self.rollouts!r}")
         if self.engine == "torch" and self.dtype != "float32":
@@ -259,9 +267,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         values: dict[str, Any] = {}
         for name, value in read_yaml(file).items():
             if name not in hints:
-                near = get_close_matches(str(name), hints, n=1)
-                known = f"did you mean {near[0]!r}?" if near else f"expected some of {list(hints)}"
-                raise ValueError(f"{file}: there is no option {name!r}: {known}")
+                known = did_you_mean(str(name), hints) or f"; expected some of {list(hints)}"
+                raise ValueError(f"{file}: there is no option {name!r}{known}")
             values[name] = _number(value) if hints[name] in (float, float | None) else value
         try:
             return cls(**values)
@@ -294,7 +301,7 @@ def read_yaml(file: str | Path) -> Mapping[str, Any]:
     try:
         values = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is no YAML: {error}") from error
+        raise ValueError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     if values is not None and not isinstance(values, Mapping):
         raise ValueError(f"{file}: expected options like 'steps: 60', got {values!r:.80}")
     return values or {}

@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,10 @@ _RNG_FILE = "learner_rng.json"
 class MinibatchLearner(Stateful, ABC):
     """The loop over minibatches, and the generator that shuffles them.
 
+    Attributes:
+        smallest_group: fewest rollouts of a problem that it learns from; 2, as one alone has no group-relative
+            advantage. A learner of one's own, with a baseline of its own, sets 1.
+
     Args:
         num_minibatches: optimiser steps for each batch; fewer if it has fewer groups.
         seed: of the shuffle.
@@ -26,6 +31,7 @@ class MinibatchLearner(Stateful, ABC):
         clip_high: ε_high; None for the method's.
     """
 
+    smallest_group: ClassVar[int] = 2
     hyperparameter_names = ("num_minibatches", "clip_low", "clip_high")
     state_names = ("rng",)
 

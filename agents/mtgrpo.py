@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from mtgrpo_env.agents.base import CLIP_HIGHER, Learner, TrainablePolicy
 from mtgrpo_env.agents.improvement import MakeImprovementSignal, NoImprovement, improvement_for
+from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.policies import named_policy
 from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, shared_folder
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, Method, RunFacts, make_method
@@ -43,7 +44,7 @@ class MTGRPOAgent:
         learner: improves the policy; that of a policy by name comes with it.
         method: the parts, or a recipe's name; by default `quota-mt-grpo`.
         curriculum: decides the batches, instead of a method's; its problems must be the suite.
-        group_size: N, rollouts of each problem.
+        group_size: N, rollouts of each problem; at least 2, or 1 with a learner that has a baseline of its own.
         batch_size: B, groups of a batch; by default 32 where the method is a name.
         improvement: what the task weights see of an update; by default the method's, or what the weights look at.
         share_by: what the tasks' shares of the loss are counted by, where a method is given; by default groups.
@@ -94,6 +95,8 @@ class MTGRPOAgent:
             raise ValueError(f"the curriculum must draw from the agent's suite, got one on {list(curriculum.names)}")
         if batch_size not in (None, curriculum.batch_size):
             raise ValueError(f"batch_size must be that of the sampler, {curriculum.batch_size}, got {batch_size}")
+        if group_size < (least := learner.smallest_group if isinstance(learner, MinibatchLearner) else 1):
+            raise ValueError(f"group_size must be at least {least} for {type(learner).__name__}, got {group_size}")
         learner.use_clip(CLIP_HIGHER if method is None else method.clip_high)
         self.policy, self.learner, self.curriculum = policy, learner, curriculum
         self.improvement = improvement or improvement_for(curriculum.task_weights)

@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from mtgrpo_env.agents.base import Learner, TrainablePolicy
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.extras import imports_for
 from mtgrpo_env.suite import TaskSuite
 
 PolicyName = Literal["mlp", "tabular"]
@@ -24,7 +25,7 @@ def named_policy(name: str, suite: TaskSuite, *, seed: int) -> tuple[TrainablePo
 
     Raises:
         ValueError: if there is no such policy, or it cannot act in a task.
-        ImportError: if "mlp" finds no torch.
+        MissingPackageError: if "mlp" finds no torch.
     """
     if name == "tabular":
         sizes = [_discrete_sizes(suite, k) for k in range(suite.num_tasks)]
@@ -33,9 +34,9 @@ def named_policy(name: str, suite: TaskSuite, *, seed: int) -> tuple[TrainablePo
             table.logits[task_id, :, num_actions:] = -np.inf  # actions that the task does not have
         return table, TabularLearner(table, seed=seed)
     if name == "mlp":
-        from mtgrpo_env.agents.neural.mlp import MLPPolicy
-        from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
-
+        with imports_for("policy 'mlp'"):
+            from mtgrpo_env.agents.neural.mlp import MLPPolicy
+            from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
         network = MLPPolicy.for_suite(suite, seed=seed)
         return network, MLPLearner(network, seed=seed)
     raise ValueError(

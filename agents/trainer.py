@@ -20,7 +20,15 @@ from safetensors import SafetensorError
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.display import Display
-from mtgrpo_env.agents.llm.build import build_agent, build_method, check_engines, init_ranks, leave_ranks
+from mtgrpo_env.agents.llm.build import (
+    build_agent,
+    build_method,
+    check_engines,
+    check_packages,
+    init_ranks,
+    leave_ranks,
+)
+from mtgrpo_env.agents.llm.context import check_model
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
 from mtgrpo_env.agents.llm.warm_start import Lesson, warm_start_for, warm_started_model
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
@@ -152,6 +160,17 @@ class Trainer:
         best = self.history.best_evaluation()
         return best["step"] if best else 0
 
+    def check(self) -> None:
+        """Refuse what would end the run later, before anything is built.
+
+        Raises:
+            MissingPackageError: naming an option whose package is not installed.
+            ValueError: if the model's context does not hold a prompt and its response.
+            OSError: if the model's files cannot be read.
+        """
+        check_packages(self.config)
+        check_model(self.config, self.suite)
+
     def train(self) -> TrainResult:
         """Train to the last step, or until SIGINT or SIGTERM: then this step is finished and saved.
 
@@ -204,9 +223,12 @@ class Trainer:
             raise ValueError(f"a suite is trained on its train split, got one of {self.suite.split!r}")
         if self.config.batch_size < (least := self.suite.num_tasks):
             raise ValueError(f"batch_size must be at least the number of tasks, {least}, got {self.config.batch_size}")
+        if self.folder.path.exists() and not self.folder.path.is_dir():
+            raise ValueError(f"out must be a folder, got the file {str(self.folder)!r}")
         build_method(self.config, self.suite)  # refuses by itself
 
     def _built(self) -> MTGRPOAgent:
+        self.check()
         self.ranks = init_ranks(self.config)
         with first_before_others(self.ranks) as is_first:
             if is_first:

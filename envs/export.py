@@ -20,6 +20,7 @@ from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_schema import parsed_truth
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
+from mtgrpo_env.extras import imports_for
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem
 
@@ -163,11 +164,9 @@ def _jsonl(path: Path) -> Iterator[_Write]:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[_Write]:
-    try:
+    with imports_for(f"writing {path.name}"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(f"writing {path.name} needs pyarrow: pip install pyarrow") from error
     text, whole = pyarrow.string(), pyarrow.int64()
     extra = {"index": whole, "split": text, "question": text, "version": whole, "puzzle_seed": whole, "hash": text}
     schema = pyarrow.schema(

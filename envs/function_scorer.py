@@ -161,7 +161,7 @@ def described(error: Exception) -> str:
 def answer_forms(row: Row) -> Iterator[str]:
     """Responses that say the row's answer, in the forms that rewards usually ask for."""
     yield from filter(None, (_text(row.columns.get(column)) for column in _OWN_ANSWERS))
-    for answer in (bare_answer(row), _whole_truth(row)):
+    for answer in filter(None, (bare_answer(row), _whole_truth(row))):
         yield from (boxed(answer), answer, f"#### {answer}", f"<answer>{answer}</answer>", f"Answer: {answer}")
 
 

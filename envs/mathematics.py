@@ -13,13 +13,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
+from mtgrpo_env.envs.answers import BoxedTask, Extraction, boxed, conversation
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import bare_question, text_field
 from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
 from mtgrpo_env.envs.symbolic.grading import grade, is_number, same_as_written, submit
 from mtgrpo_env.envs.worker_pool import ScorerFailure
+from mtgrpo_env.extras import require_package
 from mtgrpo_env.text_env import SCORER_ERROR, Verdict
+from mtgrpo_env.types import Split
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -27,8 +29,11 @@ _DIGITS = re.compile(r"[0-9]{1,18}")
 class Mathematics(BoxedTask[MathPuzzle]):
     r"""Answer a question with a value: a number, a formula, a list, a pair, an interval.
 
-    Rational numbers are judged at once; other answers by worker processes, which need sympy installed. An
-    answer that they cannot judge in time is a scorer error and says nothing about the response.
+    Rational numbers are judged at once; other answers by worker processes. An answer that they cannot judge in
+    time is a scorer error and says nothing about the response.
+
+    Raises:
+        MissingPackageError: if the extra `math` is not installed.
 
     >>> task = Mathematics("mini")
     >>> task.verify(MathPuzzle("M3x+5=26:", "7"), r"\boxed{x = 7.0}").outcome
@@ -37,6 +42,17 @@ class Mathematics(BoxedTask[MathPuzzle]):
 
     LEVELS: ClassVar[Mapping[str, Hashable]] = LEVELS
     level: MathLevel
+
+    def __init__(
+        self,
+        level: str = "easy",
+        *,
+        extraction: Extraction = "last-box",
+        split: Split = "train",
+        render_mode: str | None = None,
+    ) -> None:
+        require_package("mpmath", user="the task 'math'")  # or a run would end where a model first answers "inf"
+        super().__init__(level, extraction=extraction, split=split, render_mode=render_mode)
 
     def generate(self, rng: np.random.Generator) -> MathPuzzle:
         return self.level.draw(Dice(rng))

@@ -1,6 +1,6 @@
 r"""Any data set of reasoning-gym as a task, behind scoring that is safe: see `reasoning_gym_scoring`.
 
-Needs the package, which is optional: `pip install 'mtgrpo-env[reasoning-gym]'`.
+Needs the package, which is optional: `pip install '.[reasoning-gym]'` in the checkout.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from mtgrpo_env.extras import imports_for
+
 with contextlib.suppress(ImportError):  # here, so that a worker has paid for the import before its first clock starts
     import reasoning_gym  # noqa: F401  # registers the data sets
 
@@ -20,12 +22,8 @@ def make_dataset(name: str, config: Mapping[str, Any], *, seed: int, size: int) 
         ImportError: if reasoning-gym is not installed.
         ValueError: if there is no such data set, or the config does not fit it.
     """
-    try:
+    with imports_for(f"the data set {name!r}"):
         from reasoning_gym.factory import DATASETS, create_dataset
-    except ImportError as error:
-        raise ImportError(
-            "reasoning-gym's data sets need its package: pip install 'mtgrpo-env[reasoning-gym]'"
-        ) from error
     if name not in DATASETS:
         raise ValueError(f"data set must be one of the installed reasoning-gym's, {sorted(DATASETS)}, got {name!r}")
     if config.keys() & {"seed", "size"}:

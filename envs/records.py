@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.extras import imports_for
 from mtgrpo_env.row_options import HUB
 
 _SPLITS = ("train", "training", "test", "validation", "valid", "val", "dev", "eval")
@@ -103,10 +104,8 @@ def _folder_records(folder: Path) -> Iterator[Record]:
 
 
 def _hub_records(spec: str) -> Iterator[Record]:
-    try:
+    with imports_for(f"reading {HUB}{spec}"):
         import datasets
-    except ImportError as error:
-        raise ImportError(f"reading {HUB}{spec} needs datasets", name="datasets") from error
     name, _, config = spec.partition(":")
     try:
         found: Any = datasets.load_dataset(name, config or None)
@@ -201,12 +200,10 @@ def _arrow_rows(path: Path) -> Iterator[Any]:
 
 
 def _pyarrow(path: Path) -> Any:
-    try:
+    with imports_for(f"reading {path.name}"):
         import pyarrow.parquet
 
         return pyarrow
-    except ImportError as error:
-        raise ImportError(f"reading {path.name} needs pyarrow: pip install pyarrow") from error
 
 
 _OF_DATASETS = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})

@@ -13,16 +13,18 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import verifiers.v1 as vf  # pyright: ignore[reportMissingImports]
-from openai import APIError, AsyncOpenAI
-from verifiers.v1.dialects.chat import message_to_wire  # pyright: ignore[reportMissingImports]
-
 from mtgrpo_env.envs.export import export_rows, fresh_problems
 from mtgrpo_env.envs.reward import reply, verdict
 from mtgrpo_env.envs.worker_pool import ScorerFailure
+from mtgrpo_env.extras import imports_for
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.text_env import Verdict
 from mtgrpo_env.types import Split
+
+with imports_for(__name__):
+    import verifiers.v1 as vf  # pyright: ignore[reportMissingImports]
+    from openai import APIError, AsyncOpenAI
+    from verifiers.v1.dialects.chat import message_to_wire  # pyright: ignore[reportMissingImports]
 
 __all__ = ["ChatHarness", "SuiteEnv", "SuiteTaskset", "load_environment"]
 

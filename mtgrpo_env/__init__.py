@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.envs.registration import register
 
 import mtgrpo_env.task_registry  # noqa: F401  # registers the tasks' ids
-from mtgrpo_env.extras import extra_of
+from mtgrpo_env.extras import imports_for
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.config import TrainConfig
@@ -103,13 +103,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with imports_for(name):
         module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
-    except ImportError as error:
-        if error.name is None or error.name.partition(".")[0] == __name__:
-            raise
-        install = f"pip install 'mtgrpo-env[{extra_of(error.name)}]'"
-        raise ImportError(f"{name} needs {error.name}: {install}", name=error.name) from error
     globals()[name] = getattr(module, name)  # so that this is not called again
     return globals()[name]
 

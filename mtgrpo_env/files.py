@@ -41,7 +41,13 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(file: Path) -> Iterator[Path]:
-    """A scratch file to write; it replaces `file` once the block is left without an error."""
+    """A scratch file to write; it replaces `file` once the block is left without an error.
+
+    Raises:
+        FileNotFoundError: if there is no folder for it.
+    """
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"expected a folder for {file.name}, got {str(file.parent)!r}, which is none")
     unfinished = file.with_name(f".unfinished-{file.name}")
     try:
         yield unfinished

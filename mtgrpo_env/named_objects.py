@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +25,16 @@ def named_object(name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"expected 'package.module:name', got {name!r}: {error}") from error
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about a name that is unknown: the nearest one that is known, if one is near.
+
+    >>> did_you_mean("evalute", ["train", "evaluate"]), did_you_mean("x", ["train"])
+    ("; did you mean 'evaluate'?", '')
+    """
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def named_class(name: str, base: type[T]) -> type[T]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,6 +20,10 @@ class Policy(Protocol):
     ) -> tuple[Sequence[Any], Sequence[Any]]:
         """One action for each observation, and what the learner will want to know about it ("extras")."""
         ...
+
+
+class PolicyError(ValueError):
+    """A policy returned something else than an action for each observation."""
 
 
 @runtime_checkable
@@ -58,6 +62,7 @@ def rollout_groups(
 
     Raises:
         ValueError: if `group_size` is below 1, or a task has no success rule.
+        PolicyError: if the policy does not return an action for each observation, and a str for each text.
         TaskError: if an env raises.
     """
     if group_size < 1:
@@ -69,6 +74,8 @@ def rollout_groups(
         observations = [episode.observation for episode in live]
         choices: dict[int, tuple[Any, Any]] = {}
         for i, action, extra in _stream(policy, observations, task_ids, deterministic=deterministic):
+            if live[i].is_text and not isinstance(action, str):
+                raise _policy_error(policy, f"a str for the text task {live[i].task.name!r}", f"{action!r:.80}")
             live[i].prefetch(action)
             choices[i] = action, extra
         for i, episode in enumerate(live):
@@ -139,6 +146,7 @@ class _Episode:
         self.task, self.env, self.problem = task, env, problem
         bare = env.unwrapped
         self._text_env = bare if isinstance(bare, TextEnv) else None
+        self.is_text = self._text_env is not None
         self.steps: list[Step] = []
         self.done = False
         self.info: dict[str, Any] = {}
@@ -149,7 +157,7 @@ class _Episode:
 
     def prefetch(self, action: Any) -> None:
         """Let a verifier that works in other processes start on the action, before `step` waits for its verdict."""
-        if self._text_env is not None and isinstance(action, str):
+        if self._text_env is not None:
             self._text_env.prefetch(self._text_env.puzzle, action)
 
     def step(self, action: Any, extras: Any) -> None:
@@ -170,10 +178,40 @@ def _stream(
     policy: Policy, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool
 ) -> Iterator[tuple[int, Any, Any]]:
     if isinstance(policy, StreamingPolicy):
-        yield from policy.stream(observations, task_ids, deterministic=deterministic)
+        choices = policy.stream(observations, task_ids, deterministic=deterministic)
+        yield from _checked_stream(policy, choices, len(observations))
         return
-    actions, extras = policy.act(observations, task_ids, deterministic=deterministic)
-    yield from zip(range(len(observations)), actions, extras, strict=True)
+    chosen, count = policy.act(observations, task_ids, deterministic=deterministic), len(observations)
+    lengths = _lengths(chosen)
+    if lengths != [count, count]:
+        given = f"a {type(chosen).__name__}" if lengths is None else " and ".join(map(str, lengths))
+        raise _policy_error(policy, f"a pair (actions, extras) of {count} each", given)
+    yield from zip(range(count), *chosen, strict=True)
+
+
+def _checked_stream(policy: Policy, choices: Iterable[Any], count: int) -> Iterator[tuple[int, Any, Any]]:
+    """The choices, once it is certain that each place is there once."""
+    missing, expected = set(range(count)), f"(place, action, extras) once for each of {count} places"
+    for choice in choices:
+        if not (isinstance(choice, tuple) and len(choice) == 3 and choice[0] in missing):
+            raise _policy_error(policy, expected, f"{choice!r:.80}")
+        missing.remove(choice[0])
+        yield choice
+    if missing:
+        raise _policy_error(policy, expected, f"none for {sorted(missing)[:3]}")
+
+
+def _lengths(chosen: Any) -> list[int] | None:
+    """Of the parts of a tuple; None for anything else."""
+    try:
+        return [len(part) for part in chosen] if isinstance(chosen, tuple) else None
+    except TypeError:
+        return None
+
+
+def _policy_error(policy: Policy, expected: str, given: str) -> PolicyError:
+    method = "stream" if isinstance(policy, StreamingPolicy) else "act"
+    return PolicyError(f"{method} of {type(policy).__name__} must return {expected}, got {given}")
 
 
 def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], group_size: int) -> list[_Episode]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import gymnasium as gym
 
-from mtgrpo_env.named_objects import named_class, named_object
+from mtgrpo_env.named_objects import did_you_mean, named_class, named_object
 from mtgrpo_env.row_options import HUB, ROW_FILES, RowOptions
 from mtgrpo_env.task import AnyEnv, Task
 from mtgrpo_env.text_env import TextEnv
@@ -199,6 +199,7 @@ def _named(name: str, level: str, extraction: str) -> Collection[Task]:
         f"task must be one of {list(_TASKS)}, with or without a level as in 'arc-easy', "
         f"or a suite, one of {list(SUITES)}, or a registered Gymnasium id, 'gym:id', 'reasoning-gym:name', "
         f"'package.module:name', a file of rows, {', '.join(ROW_FILES)}, or a folder of them; got {name!r}"
+        f"{did_you_mean(name, [*_TASKS, *SUITES])}"
     )
 
 
@@ -207,7 +208,8 @@ def _registered(name: str, level: str, extraction: str) -> Task:
     if not env_type.LEVELS:
         return Task.from_text(name, partial(env_type, render_mode="ansi"))
     if level not in env_type.LEVELS:
-        raise ValueError(f"level of task {name!r} must be one of {list(env_type.LEVELS)}, got {level!r}")
+        near = did_you_mean(level, env_type.LEVELS)
+        raise ValueError(f"level of task {name!r} must be one of {list(env_type.LEVELS)}, got {level!r}{near}")
     make = cast("Callable[..., AnyEnv]", env_type)  # by the contract of `register_task`
     return Task.from_text(f"{name}-{level}", partial(make, level, extraction=extraction, render_mode="ansi"))
 

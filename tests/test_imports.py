@@ -94,7 +94,9 @@ def test_a_name_that_needs_a_package_says_which_extra_brings_it(monkeypatch: pyt
     monkeypatch.setitem(mtgrpo_env._MODULES, "MLPPolicy", "agents.neural.mlp")
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "mtgrpo_env.agents.neural.mlp", raising=False)
-    with pytest.raises(ImportError, match=r"^MLPPolicy needs torch: pip install 'mtgrpo-env\[train\]'$") as caught:
+    with pytest.raises(
+        ImportError, match=r"^MLPPolicy needs torch: pip install '\.\[train\]' in the checkout$"
+    ) as caught:
         mtgrpo_env.MLPPolicy  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
     assert caught.value.name == "torch"
 

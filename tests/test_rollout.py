@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtgrpo_env.envs.toy import LockEnv
 from mtgrpo_env.filters import every_group, lenient, strict
 from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.rollout import rollout_groups, success_of
+from mtgrpo_env.rollout import PolicyError, rollout_groups, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import CORRECT, TextEnv, Verdict
@@ -188,8 +188,9 @@ def test_an_env_that_raises_in_a_reset_is_named_with_its_problem() -> None:
 def test_a_suite_can_be_used_after_an_env_raised() -> None:
     suite = TaskSuite([Task.from_text("sum", Sum)])
     answer = ScriptedPolicy(lambda observation, task_id, place: "17")
+    too_long = ScriptedPolicy(lambda observation, task_id, place: "7" * 10**6 + "7")
     with pytest.raises(TaskError):
-        rollout_groups(suite, ZEROS, [suite.next_problem(0)], 2)  # 0 is not a text
+        rollout_groups(suite, too_long, [suite.next_problem(0)], 2)
     assert len(rollout_groups(suite, answer, [suite.next_problem(0)], 2)) == 1
 
 
@@ -199,14 +200,58 @@ def test_a_group_has_at_least_one_rollout(group_size: int) -> None:
         rollout_groups(locks(1), ZEROS, [Problem(0, 1)], group_size)
 
 
-def test_a_policy_that_returns_too_few_actions_is_an_error() -> None:
-    class Short(ScriptedPolicy):
-        def act(self, *args: Any, **kwargs: Any) -> tuple[list[Any], list[Any]]:
-            actions, extras = super().act(*args, **kwargs)
-            return actions[:-1], extras
+class Returning:
+    """A policy that returns this, whatever it is asked."""
 
-    with pytest.raises(ValueError, match="zip"):
-        rollout_groups(locks(1), Short(lambda o, k, i: 0), [Problem(0, 1)], 2)
+    def __init__(self, chosen: Any) -> None:
+        self.chosen = chosen
+
+    def act(self, *_: Any, **__: Any) -> Any:
+        return self.chosen
+
+
+class StreamingReturning(Returning):
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield from self.chosen
+
+
+@pytest.mark.parametrize(
+    ("chosen", "given"),
+    [
+        (([0], [None]), "1 and 1"),
+        (([0, 0, 0], [None, None, None]), "3 and 3"),
+        (([0, 0], [None]), "2 and 1"),
+        (([0, 0], None), "a tuple"),
+        ([0, 0], "a list"),
+        (None, "a NoneType"),
+        (0, "a int"),
+    ],
+)
+def test_a_policy_that_returns_something_else_is_named_with_what_act_must_return(chosen: Any, given: str) -> None:
+    expected = rf"^act of Returning must return a pair \(actions, extras\) of 2 each, got {given}$"
+    with pytest.raises(PolicyError, match=expected):
+        rollout_groups(locks(1), Returning(chosen), [Problem(0, 1)], 2)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "given"),
+    [
+        ([(0, 0, None)], r"none for \[1\]"),
+        ([(0, 0, None), (0, 0, None)], r"\(0, 0, None\)"),
+        ([(0, 0), (1, 0)], r"\(0, 0\)"),
+        ([(2, 0, None)], r"\(2, 0, None\)"),
+    ],
+)
+def test_a_stream_that_leaves_a_place_out_is_named(chosen: Any, given: str) -> None:
+    expected = r"^stream of StreamingReturning must return \(place, action, extras\) once for each of 2 places, got "
+    with pytest.raises(PolicyError, match=expected + given):
+        rollout_groups(locks(1), StreamingReturning(chosen), [Problem(0, 1)], 2)
+
+
+def test_an_action_that_is_no_text_for_a_text_task_is_named_with_the_task() -> None:
+    suite = TaskSuite([Task.from_text("sum", Sum)])
+    with pytest.raises(PolicyError, match="act of Returning must return a str for the text task 'sum', got 7"):
+        rollout_groups(suite, Returning(([7], [None])), [suite.next_problem(0)], 1)
 
 
 # Batches

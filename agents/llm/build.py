@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.data import num_tokens
+from mtgrpo_env.agents.llm.devices import device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, TrainEngine
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
@@ -27,6 +28,7 @@ from mtgrpo_env.agents.neural.losses import Objective, named_importance, named_o
 from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.agents.recipes import Method, RunFacts, make_method
+from mtgrpo_env.extras import require_package
 from mtgrpo_env.shares import GroupMeasure, absolute_advantage, count_groups
 from mtgrpo_env.suite import TaskSuite
 
@@ -108,11 +110,6 @@ def build_method(config: TrainConfig, suite: TaskSuite) -> Method:
     return make_method(config.method, facts, **config.method_options)
 
 
-def device_of(config: TrainConfig) -> str:
-    """Of the torch engine; DeepSpeed finds its own."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-
-
 def zero_of(config: TrainConfig) -> ZeroConfig:
     """How DeepSpeed partitions what it trains; also the precision of a model that plain torch trains."""
     return ZeroConfig(
@@ -137,8 +134,26 @@ def check_engines(config: TrainConfig) -> None:
         ValueError: naming the option.
     """
     zero_of(config)  # refuses by itself
+    device_of(config.device)
     if config.engine == "torch" and launched_ranks() > 1:
         raise ValueError(f"{launched_ranks()} processes need --engine deepspeed, got {config.engine!r}")
+
+
+def check_packages(config: TrainConfig) -> None:
+    """Make sure of what the engines need; a plan needs none of it, and may be made elsewhere than the run.
+
+    Raises:
+        MissingPackageError: naming the option and the extra.
+    """
+    needed = {
+        "deepspeed": (config.engine == "deepspeed", "engine deepspeed"),
+        "accelerate": (config.engine == "deepspeed", "engine deepspeed"),
+        "vllm": (config.rollouts == "vllm", "rollouts vllm"),
+        "peft": (config.lora_rank > 0, "lora_rank"),
+    }
+    for package, (is_needed, option) in needed.items():
+        if is_needed:
+            require_package(package, user=option)
 
 
 def init_ranks(config: TrainConfig) -> Ranks:
@@ -217,7 +232,7 @@ def _trained(config: TrainConfig, model: PreTrainedModel) -> tuple[torch.nn.Modu
 
 def _trainer(config: TrainConfig, model: torch.nn.Module, weights_of: WeightsOf) -> tuple[Any, Parameters]:
     if config.engine == "torch":
-        model.to(device_of(config))
+        model.to(device_of(config.device))  # DeepSpeed finds its own
         return TorchTrainEngine(model, lr=config.lr), ModelParameters(model, weights_of)
     from mtgrpo_env.agents.llm.train_deepspeed import DeepSpeedTrainEngine
 

@@ -40,7 +40,8 @@ class LanguageModelLearner(MinibatchLearner):
         seed: of the minibatch shuffle.
 
     Raises:
-        ValueError: if there is a reference without a weight, or a weight without a reference.
+        ValueError: if there is a reference without a weight, or a weight without a reference, or all rollouts of a
+            prompt are the same, by the policy's temperature of 0.
     """
 
     hyperparameter_names = ("num_minibatches", "objective")
@@ -60,6 +61,8 @@ class LanguageModelLearner(MinibatchLearner):
         self.objective = objective or Objective()
         clips = {"clip_low": self.objective.clip_low, "clip_high": self.objective.clip_high}
         super().__init__(num_minibatches=num_minibatches, seed=seed, **clips)
+        if not policy.decoding.temperature > 0:
+            raise ValueError(f"a policy that learns must sample at a temperature above 0, got {policy.decoding}")
         self.policy = policy
         self.engine = engine
         self.reference = reference

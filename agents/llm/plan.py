@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import PretrainedConfig
 
 from mtgrpo_env.agents.config import TrainConfig
-from mtgrpo_env.agents.llm.build import build_method, check_engines, zero_of
+from mtgrpo_env.agents.llm.build import build_method, check_engines, check_packages, zero_of
+from mtgrpo_env.agents.llm.context import TokenCount, check_context, files_of, prompt_tokens, token_count
 from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, checkpoint_bytes, estimate_memory
-from mtgrpo_env.agents.llm.policy import load_tokenizer
+from mtgrpo_env.agents.llm.policy import load_config, load_tokenizer
 from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
-from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.agents.recipes import Method
 from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.extras import MissingPackageError
 from mtgrpo_env.stateful import name_of
 from mtgrpo_env.suite import TaskSuite
 
-_PROMPTS = 8  # problems of each task that are looked at
 _RANKS = (1, 2, 8, 16)
 _LABELS = {
     "parameters": "parameters",
@@ -51,9 +51,10 @@ class Plan:
         size: of the model.
         setup: of the run on one rank.
         prompt_tokens: (K,) of the longest prompt looked at, task by task.
-        counted: what those are, where no tokenizer was at hand.
         max_ranks: more cannot train together.
         checkpoints: what is kept of them, and where.
+        counted: what those are, where no tokenizer was at hand.
+        lacking: what is not installed here and a run would need; "" if nothing.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Plan:
     max_ranks: int
     checkpoints: str
     counted: str = "tokens"
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,32 +103,26 @@ def print_plan(plan: Plan, console: Console) -> None:
     )
     console.print(memory_table(plan.size, setups))
     console.print(plan.checkpoints, soft_wrap=True)
-
-
-def prompt_tokens(suite: TaskSuite, count: Callable[[str], int]) -> tuple[int, ...]:
-    """(K,) of the longest among some held-out prompts of each task: training streams stay where they are."""
-    longest = [0] * suite.num_tasks
-    for problem in suite.held_out(_PROMPTS):
-        opening = suite.opening(problem)
-        assert opening is not None, "language models are trained on text tasks"
-        longest[problem.task_id] = max(longest[problem.task_id], count(opening.prompt))
-    return tuple(longest)
+    if plan.lacking:
+        console.print(f"to run it here: {plan.lacking}", soft_wrap=True)
 
 
 def plan_of(config: TrainConfig, suite: TaskSuite) -> Plan:
-    """The plan of a run; reads the model's config and tokenizer, or those of the tiny one."""
+    """The plan of a run; reads the model's config and tokenizer, or those of the tiny one.
+
+    Raises:
+        ValueError: if the config cannot work, or the model's context does not hold a prompt and its response.
+    """
     check_engines(config)
-    if config.model is None:
-        tokenizer = tiny_tokenizer()
-        with torch.device("meta"):
-            model_config = tiny_model(tokenizer, TinyModelConfig(), seed=0).config
-    else:
-        tokenizer, model_config = load_tokenizer(config.model), AutoConfig.from_pretrained(config.model)
-    return plan_for(config, suite, ModelSize.of(model_config, lora_rank=config.lora_rank), _token_count(tokenizer))
+    tokenizer, model_config = files_of(config)
+    size, count = ModelSize.of(model_config, lora_rank=config.lora_rank), token_count(tokenizer)
+    plan = plan_for(config, suite, size, count)
+    check_context(config, suite, model_config, plan.prompt_tokens)
+    return plan
 
 
 def plan_for(
-    config: TrainConfig, suite: TaskSuite, size: ModelSize, count: Callable[[str], int], *, counted: str = "tokens"
+    config: TrainConfig, suite: TaskSuite, size: ModelSize, count: TokenCount, *, counted: str = "tokens"
 ) -> Plan:
     """The plan of a run of a model of this size, whose prompts are measured by `count`."""
     lengths = prompt_tokens(suite, count)
@@ -146,18 +142,23 @@ def plan_for(
         f"{config.checkpoint_every} steps in {folder.checkpoints}, of which the {config.keep_checkpoints} "
         f"newest and the best are kept; {f'the run resumes from {newest.name}' if newest else 'there is none yet'}",
         counted=counted,
+        lacking=_lacking(config),
     )
+
+
+def _lacking(config: TrainConfig) -> str:
+    try:
+        check_packages(config)
+    except MissingPackageError as error:
+        return str(error)
+    return ""
 
 
 def memory_of(config: TrainConfig, suite: TaskSuite, source: str, *, ranks: int) -> str:
     """The estimate of a run in a line."""
-    lengths = prompt_tokens(suite, _token_count(load_tokenizer(source)))
+    lengths = prompt_tokens(suite, token_count(load_tokenizer(source)))
     setup = setup_of(config, build_method(config, suite), max(lengths), ranks=ranks)
-    return memory_line(AutoConfig.from_pretrained(source), setup, lora_rank=config.lora_rank)
-
-
-def _token_count(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], int]:
-    return lambda prompt: len(tokenizer(prompt)["input_ids"])
+    return memory_line(load_config(source), setup, lora_rank=config.lora_rank)
 
 
 def setup_of(config: TrainConfig, method: Method, prompt_tokens: int, *, ranks: int) -> Setup:

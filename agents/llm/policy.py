@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from hashlib import blake2b
 from pathlib import Path
@@ -11,9 +11,17 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from mtgrpo_env.agents.llm.data import Completion, fold
+from mtgrpo_env.agents.llm.devices import AUTO, device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
@@ -98,13 +106,17 @@ class LanguageModelPolicy(Stateful):
         self.rng = np.random.default_rng(seed)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, decoding: Decoding, device: str = "cpu", seed: int = 0) -> Self:
+    def from_pretrained(cls, source: str | Path, *, decoding: Decoding, device: str = AUTO, seed: int = 0) -> Self:
         """Load model and tokenizer from a folder or the Hugging Face hub.
 
         Raises:
             FileNotFoundError: if `source` looks like a folder and is none.
+            ValueError: if there is no such device.
         """
-        return cls(load_model(source).to(device), load_tokenizer(source), decoding=decoding, seed=seed)
+        found = device_of(device)  # before anything is loaded
+        model = load_model(source)
+        torch.nn.Module.to(model, found)
+        return cls(model, load_tokenizer(source), decoding=decoding, seed=seed)
 
     def act(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
@@ -169,7 +181,7 @@ class LanguageModelPolicy(Stateful):
         if not all(prompts):
             raise ValueError("every prompt must hold at least one token the tokenizer knows, got an empty one")
         longest = max(len(prompt) for prompt in prompts)
-        context = int(self.model.config.max_position_embeddings)
+        context = context_of(self.model.config)
         if longest + self.decoding.max_new_tokens > context:
             raise ValueError(
                 f"a prompt of {longest} tokens and {self.decoding.max_new_tokens} new ones "
@@ -182,23 +194,41 @@ def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTra
 
     Raises:
         FileNotFoundError: if `source` looks like a folder and is none.
+        OSError: naming `source`, if it cannot be loaded.
     """
-    return AutoModelForCausalLM.from_pretrained(checked_source(source), dtype=dtype)
+    return _loaded(AutoModelForCausalLM.from_pretrained, source, dtype=dtype)
 
 
 def model_without_weights(source: str | Path) -> PreTrainedModel:
     """The shape of a model whose weights another engine holds; raises as `load_model` does."""
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(checked_source(source)))
+        return AutoModelForCausalLM.from_config(load_config(source))
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model; raises as `load_model` does."""
-    return AutoTokenizer.from_pretrained(checked_source(source))
+    """The tokenizer of a model; raises as `load_model` does.
+
+    Raises:
+        ValueError: if it makes nothing of a text, as one without its files does.
+    """
+    tokenizer = _loaded(AutoTokenizer.from_pretrained, source)
+    if not tokenizer.encode("0", add_special_tokens=False):
+        raise ValueError(f"the tokenizer of {str(source)!r} knows no tokens: are its files in the model's folder?")
+    return tokenizer
+
+
+def load_config(source: str | Path) -> PretrainedConfig:
+    """The config of a model; raises as `load_model` does."""
+    return _loaded(AutoConfig.from_pretrained, source)
+
+
+def context_of(config: PretrainedConfig) -> int:
+    """Tokens of prompt and completion together, at most."""
+    return int(config.max_position_embeddings)
 
 
 def checked_source(source: str | Path) -> str | Path:
-    """A folder that is there, or a hub id.
+    """A folder of a model, or a hub id.
 
     Raises:
         FileNotFoundError: if it is neither.
@@ -208,7 +238,17 @@ def checked_source(source: str | Path) -> str | Path:
     looks_like_folder = is_written_as_path or Path(parts[0]).is_dir()
     if looks_like_folder and not Path(source).is_dir():
         raise FileNotFoundError(f"expected a model folder or a hub id like 'owner/name', got {str(source)!r}")
+    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
+        raise FileNotFoundError(f"expected a model folder, with a config.json in it, got {str(source)!r}")
     return source
+
+
+def _loaded(load: Callable[..., Any], source: str | Path, **options: Any) -> Any:
+    source = checked_source(source)
+    try:
+        return load(source, **options)
+    except (OSError, ValueError) as error:  # transformers' run over several lines, and may not name it
+        raise OSError(f"cannot load {str(source)!r}: {str(error).strip().partition(chr(10))[0]}") from error
 
 
 def _seed(key: bytes, prompt: tuple[int, ...]) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from mtgrpo_env.agents.recipes import ours, paper, released
 from mtgrpo_env.agents.recipes.method import Method, Recipe, RunFacts
+from mtgrpo_env.named_objects import did_you_mean
 
 __all__ = ["DEFAULT_METHOD", "RECIPES", "Method", "Recipe", "RunFacts", "make_method", "named_method", "options_of"]
 
@@ -75,7 +76,7 @@ def named_method(name: str) -> Recipe:
     if found is None or "reward_coef" not in options_of(found) or not _is_number(number):
         raise ValueError(
             f'method must be one of {list(RECIPES)}, one that takes reward_coef with it, as in "mt-grpo-0.9", or '
-            f'"package.module:function", got {name!r}'
+            f'"package.module:function", got {name!r}{did_you_mean(name, RECIPES)}'
         )
     return partial(found, reward_coef=float(number))
 

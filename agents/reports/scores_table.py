@@ -53,13 +53,14 @@ def cell_json(cell: Cell) -> dict[str, Any]:
     }
 
 
-def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "") -> str:
+def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "", skipped: Sequence[str] = ()) -> str:
     """The whole report.
 
     Args:
         cells: in the order in which they were played.
         command: that made them.
         figure: file name to show, beside the report.
+        skipped: what was not played, and why, a line each.
     """
     parts = [
         "# Agents on problem sets",
@@ -72,6 +73,7 @@ def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "")
         *([f"![worst task and average]({figure})"] if figure else []),
         *(part for suite in _in_order(cell.suite for cell in cells) for part in _of_suite(cells, suite)),
         *_token_usage(cells),
+        *(["## Not played", "\n".join(f"- {line}" for line in skipped)] if skipped else []),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 
 from mtgrpo_env.envs.symbolic.equality import Undecided, is_worked_out, readings, same_answer, same_rational
 from mtgrpo_env.envs.symbolic.exact import NoValue
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import shared_pool
+from mtgrpo_env.extras import require_package
 
 _JUDGE = "mtgrpo_env.envs.symbolic.worker:equal"
 _DIGIT = re.compile(r"[0-9]")
@@ -145,6 +145,5 @@ def _bare(text: str) -> str:
 
 
 def _request(truth: str, answer: str) -> dict[str, str]:
-    if find_spec("mpmath") is None:
-        raise ImportError("judging answers that are no rational numbers needs sympy: pip install 'mtgrpo-env[math]'")
+    require_package("mpmath", user="judging answers that are no rational numbers")
     return {"truth": truth, "answer": answer}

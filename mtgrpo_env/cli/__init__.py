@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import select
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
 
 from mtgrpo_env import __version__
-from mtgrpo_env.extras import extra_of
+from mtgrpo_env.extras import imports_for
+from mtgrpo_env.named_objects import did_you_mean
 
 _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
@@ -24,10 +29,26 @@ _COMMANDS = {
 _READ_FILES = {"train"}
 """Commands whose options may stand in a file: these have a function `parse`."""
 
+_SIGPIPE = 128 + 13
+"""Exit code where the reader of the output has gone, as of a process that the signal ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can mend are printed without a traceback and exit with 2."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # or a closed pipe would show when Python ends
+    except BrokenPipeError:
+        if not _has_lost_its_reader(sys.stdout):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again when it ends
+        return _SIGPIPE
+
+
+def _run(arguments: Sequence[str]) -> int:
     command = arguments[0] if arguments else ""
     if command in ("-h", "--help"):
         print(_usage())
@@ -36,28 +57,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mtgrpo {__version__}")
         return 0
     if command not in _COMMANDS:
-        print(_usage() if not command else f"mtgrpo: there is no command {command!r}\n{_usage()}", file=sys.stderr)
+        unknown = f"mtgrpo: there is no command {command!r}{did_you_mean(command, _COMMANDS)}\n" if command else ""
+        print(unknown + _usage(), file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        import tyro
+        with imports_for("the command"):
+            import tyro
 
-        module = importlib.import_module(f"mtgrpo_env.cli.{command}")
+            module = importlib.import_module(f"mtgrpo_env.cli.{command}")
         if command in _READ_FILES:
             config = module.parse(arguments[1:])
         else:
             config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
-        return module.run(config)
-    except ImportError as error:
-        extra = extra_of(error.name)
-        print(f"mtgrpo {command}: {error}. Try: pip install 'mtgrpo-env[{extra}]'", file=sys.stderr)
-        return 2
+        with imports_for("this"):
+            return module.run(config)
     except KeyboardInterrupt:
         print(f"mtgrpo {command}: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
-        print(f"mtgrpo {command}: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except (ImportError, ValueError, OSError) as error:
+        print(f"mtgrpo {command}: {_said(error)}", file=sys.stderr)
         return 2
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, FileExistsError) and Path(error.filename or "").is_file():
+        return f"expected a folder, got the file {error.filename!r}"
+    return str(error)
+
+
+def _has_lost_its_reader(stream: TextIO) -> bool:
+    poll = select.poll()
+    poll.register(stream, 0)
+    return bool(poll.poll(0))  # errors alone are reported
 
 
 def _usage() -> str:

@@ -45,7 +45,7 @@ class Config(RowOptions, AgentOptions):
 
 
 def run(config: Config) -> int:
-    """Evaluate and print; progress goes to standard error. 2 if nothing could be played."""
+    """Evaluate and print; progress goes to standard error. 2 if nothing could be played, 1 if an agent failed."""
     with BenchmarkDisplay(as_json=config.json) as display:
         played = benchmark(
             config.agent,
@@ -67,4 +67,6 @@ def run(config: Config) -> int:
         )
     if config.out is not None and played.cells:
         print(f"report {config.out / REPORT}", file=sys.stderr)
-    return 0 if played.cells else 2
+    if not played.cells:
+        return 2
+    return int(any(skipped.failed for skipped in played.skipped))

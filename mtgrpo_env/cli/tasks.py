@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from mtgrpo_env.envs.mtreason import REASON_TASKS
 from mtgrpo_env.experiments.task_survey import TaskSummary, reasoning_gym_suites, single_task_suites, summarise
+from mtgrpo_env.extras import MissingPackageError
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,32 @@ class Config:
 
 
 def run(config: Config) -> int:
-    """Try guess and oracle on every task and print a table; 1 if an oracle is ever judged wrong."""
+    """Try guess and oracle on every task and print a table.
+
+    Returns:
+        1 if an oracle is ever judged wrong, 2 if nothing can be listed for want of a package.
+    """
     if config.problems < 1:
         raise ValueError(f"problems must be at least 1, got {config.problems}")
     console = Console(stderr=True)
     suites = list(reasoning_gym_suites() if config.reasoning_gym else single_task_suites(config.tasks))
     watched = track(suites, "trying", console=console, transient=True, disable=not console.is_terminal)
-    summaries = [summarise(suite, config.problems) for suite in watched]
+    summaries: list[TaskSummary] = []
+    lacking: set[str] = set()
+    for suite in watched:
+        try:
+            summaries.append(summarise(suite, config.problems))
+        except MissingPackageError as error:  # the other tasks are there
+            lacking.add(str(error))
     if config.json:
         for summary in summaries:
             print(json.dumps(asdict(summary)))
-    else:
+    elif summaries:
         Console().print(_table(summaries, config.problems))
+    for line in sorted(lacking):
+        print(line, file=sys.stderr)
+    if not summaries:
+        return 2
     return int(any(summary.oracle < 1 for summary in summaries))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class EndpointOptions:
         _check_at_least_1(self, "concurrency")
         if self.retries < 0:
             raise ValueError(f"retries must not be negative, got {self.retries}")
-        if self.patience <= 0:
+        if not self.patience > 0:
             raise ValueError(f"patience must be above 0, got {self.patience}")
 
 
@@ -45,8 +46,8 @@ class AgentOptions(EndpointOptions):
     """Longest response of a language model, in tokens; a checkpoint's is cut to what its context leaves."""
     temperature: float = 1.0
     """Of a language model's sampling; 0 takes the likeliest token."""
-    device: str = "cpu"
-    """Where a checkpoint runs; vLLM knows its own."""
+    device: str = "auto"
+    """Where a checkpoint runs; auto is the accelerator that torch finds, else the CPU. vLLM knows its own."""
     vllm_memory: float = 0.9
     """Share of the GPU's memory for vLLM."""
     seed: int = 0
@@ -63,6 +64,12 @@ class AgentOptions(EndpointOptions):
             ValueError: naming the option.
         """
         _check_at_least_1(self, "rollouts", "max_new_tokens")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be at least 0, got {self.temperature}")
+        if not 0 < self.vllm_memory <= 1:
+            raise ValueError(f"vllm_memory must be above 0 and at most 1, got {self.vllm_memory}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         super().check()
 
 

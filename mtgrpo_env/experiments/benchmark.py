@@ -16,8 +16,17 @@ from mtgrpo_env.agents.reports.scores_table import Cell
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import response_rows
 from mtgrpo_env.experiments.agent_options import AgentOptions, EndpointOptions
-from mtgrpo_env.experiments.benchmark_agents import Agent, AgentSpec, Unplayable, make_agent, spec_name
+from mtgrpo_env.experiments.benchmark_agents import (
+    Agent,
+    AgentSpec,
+    Unplayable,
+    make_agent,
+    spec_name,
+    without_password,
+)
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
+from mtgrpo_env.experiments.failures import AgentError, is_ours, reason_of
+from mtgrpo_env.extras import require_package
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
 from mtgrpo_env.row_options import RowOptions
@@ -62,7 +71,7 @@ def benchmark(
     seed: int = 0,
     max_new_tokens: int = 1024,
     temperature: float = 1.0,
-    device: str = "cpu",
+    device: str = "auto",
     vllm_memory: float = 0.9,
     endpoint: EndpointOptions | None = None,
     extraction: Extraction = "last-box",
@@ -85,7 +94,7 @@ def benchmark(
         seed: of problems, guesses and sampling.
         max_new_tokens: longest response of a language model.
         temperature: of its sampling.
-        device: where a checkpoint runs.
+        device: where a checkpoint runs; "auto" is the accelerator that torch finds, else the CPU.
         vllm_memory: share of the GPU's memory for vLLM.
         endpoint: how a model behind an endpoint is called.
         extraction: how the answer is found in a response.
@@ -97,6 +106,8 @@ def benchmark(
 
     Raises:
         ValueError: if there is no such agent or suite, or an option cannot work.
+        AgentError: if nothing was played and the last agent failed, by an error that this package does not raise.
+        Exception: likewise, as this package raised it.
 
     >>> print(benchmark(["oracle", "random"], "arc-mini", problems=3))  # doctest: +ELLIPSIS
     arc-mini, problem set ..., accuracy in per cent
@@ -113,8 +124,9 @@ def benchmark(
     options.check()
     if problems < 1:
         raise ValueError(f"problems must be at least 1, got {problems}")
-    if out is not None:
-        Path(out).mkdir(parents=True, exist_ok=True)  # or a mistake would show when all has been played
+    if out is not None:  # or a mistake would show when all has been played
+        require_package("matplotlib", user="the figure of a report")
+        Path(out).mkdir(parents=True, exist_ok=True)
     agent_specs, suite_specs = _named(agents, spec_name), _named(suites, _suite_name)
     if not (agent_specs and suite_specs):
         raise ValueError(f"expected at least one agent and one suite, got {[*agent_specs]} and {[*suite_specs]}")
@@ -129,15 +141,15 @@ def benchmark(
     callback = callback or BenchmarkCallback()
     with ExitStack() as stack:
         saved = None if save is None else stack.enter_context(Path(save).open("w", encoding="utf-8"))
-        for cell in _play_all(players, problem_sets, rollouts, saved, callback):
-            if isinstance(cell, Skipped):
-                result = replace(result, skipped=(*result.skipped, cell))
-                callback.on_skip(cell)
-                continue
-            cells = sorted([*result.cells, cell], key=lambda cell: order.index(cell.suite))
-            result = replace(result, cells=tuple(cells))
-            callback.on_cell(cell)
-            if out is not None:  # after each: a run that is cut off leaves what it has
+        for played in _play_all(players, problem_sets, rollouts, saved, callback):
+            if isinstance(played, Skipped):
+                result = replace(result, skipped=(*result.skipped, played))
+                callback.on_skip(played)
+            else:
+                cells = sorted([*result.cells, played], key=lambda cell: order.index(cell.suite))
+                result = replace(result, cells=tuple(cells))
+                callback.on_cell(played)
+            if out is not None and result.cells:  # after each: a run that is cut off leaves what it has
                 result.write(out)
     return result
 
@@ -149,7 +161,11 @@ def _play_all(
     saved: IO[str] | None,
     callback: BenchmarkCallback,
 ) -> Iterator[Cell | Skipped]:
-    """Every agent on every problem set that it can play; an agent is let go of when it has played."""
+    """Every agent on every problem set that it can play; an agent is let go of when it has played.
+
+    One that fails does not keep the others from playing; if it was the last and none has played, its error is raised.
+    """
+    has_played = False
     for name in list(agents):
         agent = agents.pop(name)
         for problem_set in problem_sets:
@@ -158,6 +174,13 @@ def _play_all(
                 played = _Player(name, agent, problem_set, saved, callback).play(rollouts)
             except Unplayable as error:
                 played = Skipped(name, problem_set.name, str(error))
+            except Exception as error:  # whatever a policy of one's own, a server or a task may raise
+                played = Skipped(name, problem_set.name, without_password(reason_of(error)), failed=True)
+                if not (has_played or agents) and problem_set is problem_sets[-1]:
+                    if is_ours(error):
+                        raise
+                    raise AgentError(str(played)) from error
+            has_played |= isinstance(played, Cell)
             yield played
 
 

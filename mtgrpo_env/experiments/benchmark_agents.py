@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +17,19 @@ from mtgrpo_env.agents.reports.scores import TokenUsage
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.evaluation import GroupCallback, RandomActions, evaluate_answers, evaluate_policy, guess, oracle
 from mtgrpo_env.experiments.agent_options import AgentOptions
+from mtgrpo_env.extras import imports_for, require_package
+from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
 
 if TYPE_CHECKING:
+    from mtgrpo_env.agents.llm.context import WithinContext
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 
+_LOG = logging.getLogger(__name__)
+_BASELINES = ("oracle", "random")
 _OF_THE_PROMPT = frozenset({"model", "messages", "prompt"})
 
 ResponseCallback = Callable[[], None]
@@ -105,6 +112,8 @@ def named_agent(name: str, options: AgentOptions) -> Agent:
     folder = RunFolder(name).newest_checkpoint or Path(name)
     if is_saved_agent(folder):
         return _OwnPolicy(lambda suite: MTGRPOAgent.load(folder, suite).policy, options.rollouts, name)
+    if not folder.is_dir() and (near := did_you_mean(name, _BASELINES)):
+        raise ValueError(f"there is no agent {name!r}{near}")
     return _Checkpoint(str(folder) if folder.is_dir() else name, options)
 
 
@@ -150,28 +159,33 @@ class _Checkpoint(Agent):
     """A Hugging Face checkpoint in this process, loaded when it first plays."""
 
     def __init__(self, source: str, options: AgentOptions) -> None:
-        from mtgrpo_env.agents.llm.policy import checked_source
+        with imports_for("a checkpoint as an agent"):
+            from mtgrpo_env.agents.llm.devices import device_of
+            from mtgrpo_env.agents.llm.policy import checked_source
 
         self._source, self._options = str(checked_source(source)), options
+        self._device = device_of(options.device)
 
     @cached_property
     def _policy(self) -> LanguageModelPolicy:
         return self._load(self._source)
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
+        from mtgrpo_env.agents.llm.context import WithinContext
         from mtgrpo_env.agents.llm.engines import Decoding
 
         _check_text(problem_set)
         policy, options = self._policy.reseeded(self._options.seed), self._options
-        prompts = [opening.prompt for p in problem_set.problems if (opening := problem_set.suite.opening(p))]
-        longest = max(len(ids) for ids in policy.tokenizer(prompts)["input_ids"])
-        room = int(policy.model.config.max_position_embeddings) - longest
-        policy.decoding = Decoding(min(options.max_new_tokens, max(room, 1)), options.temperature)
-        _evaluate(_Counted(policy, on_response), problem_set, options.rollouts, on_group)
+        policy.decoding = Decoding(options.max_new_tokens, options.temperature)
+        within = WithinContext(policy)
+        _check_room(within, problem_set)
+        _evaluate(_Counted(within, on_response), problem_set, options.rollouts, on_group)
 
     def usage(self, extras: Any) -> TokenUsage:
-        tokens = extras.tokens
-        return TokenUsage(len(extras.prompt), len(tokens), truncated=not tokens or tokens[-1] != self._policy.eos_id)
+        prompt, tokens = extras.prompt, extras.tokens
+        if not tokens:  # the prompt left no room
+            return TokenUsage(len(prompt), 0, refused=True)
+        return TokenUsage(len(prompt), len(tokens), truncated=tokens[-1] != self._policy.eos_id)
 
     def _load(self, source: str) -> LanguageModelPolicy:
         import torch
@@ -181,10 +195,7 @@ class _Checkpoint(Agent):
 
         transformers.utils.logging.disable_progress_bar()  # it would draw over ours
         model = load_model(source)
-        try:
-            torch.nn.Module.to(model, self._options.device)
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"device {self._options.device!r} cannot be used: {error}") from error
+        torch.nn.Module.to(model, self._device)
         return self._with(model, source)
 
     def _with(self, model: Any, source: str) -> LanguageModelPolicy:
@@ -196,6 +207,10 @@ class _Checkpoint(Agent):
 
 class _VLLMCheckpoint(_Checkpoint):
     """The same, generating with vLLM."""
+
+    def __init__(self, source: str, options: AgentOptions) -> None:
+        require_package("vllm", user=f"the agent 'vllm:{source}'")
+        super().__init__(source, options)
 
     def _load(self, source: str) -> LanguageModelPolicy:
         from mtgrpo_env.agents.llm.policy import model_without_weights
@@ -213,9 +228,10 @@ class _Endpoint(Agent):
     """A model behind an endpoint."""
 
     def __init__(self, api: str, name: str, options: AgentOptions) -> None:
-        from mtgrpo_env.agents.endpoints.openai_server import Chat, Completions, OpenAIServer
-        from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
-        from mtgrpo_env.agents.endpoints.replies import CachedServer
+        with imports_for("a model behind an endpoint"):
+            from mtgrpo_env.agents.endpoints.openai_server import Chat, Completions, OpenAIServer
+            from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
+            from mtgrpo_env.agents.endpoints.replies import CachedServer
 
         parts = re.fullmatch(r"(.+?)@(https?://.+)", name, flags=re.IGNORECASE)
         if parts is None:
@@ -281,6 +297,20 @@ def _check_text(problem_set: ProblemSet) -> None:
     others = [suite.names[k] for k in range(suite.num_tasks) if not plays_text(suite, k)]
     if others:
         raise Unplayable(f"this agent plays text tasks, but {', '.join(others)} of {problem_set.name} are none")
+
+
+def _check_room(policy: WithinContext, problem_set: ProblemSet) -> None:
+    """Name what does not fit; such a prompt is answered with nothing, which is wrong."""
+    suite, problems = problem_set.suite, problem_set.problems
+    prompts = [opening.prompt for problem in problems if (opening := suite.opening(problem))]
+    rooms = policy.rooms(prompts)
+    if not any(rooms):
+        raise Unplayable(
+            f"no prompt of {problem_set.name} leaves room for a response in the context of {policy.context} tokens"
+        )
+    unread = Counter(suite.names[problem.task_id] for problem, room in zip(problems, rooms, strict=True) if not room)
+    for name, count in unread.items():
+        _LOG.warning("%d prompts of task %r leave no room in the context of %d tokens", count, name, policy.context)
 
 
 def _fields(options: AgentOptions) -> dict[str, Any]:

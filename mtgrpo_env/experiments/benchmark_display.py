@@ -61,7 +61,7 @@ class BenchmarkDisplay(BenchmarkCallback):
 
     def on_skip(self, skipped: Skipped) -> None:
         self._end_bar()
-        self._console.print(f"{skipped.agent}: {skipped.reason}", soft_wrap=True)
+        self._console.print(str(skipped), soft_wrap=True)
 
     def on_cell(self, cell: Cell) -> None:
         self._end_bar()  # or it would be drawn over

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,22 @@ REPORT, _JSON, _FIGURE = "benchmark.md", "benchmark.json", "benchmark.png"
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An agent that cannot play a problem set.
+    """An agent that cannot play a problem set, or failed on it.
 
     Attributes:
         agent: its name.
         suite: name of the problem set.
-        reason: why.
+        reason: why, in a line.
+        failed: whether it began and broke.
     """
 
     agent: str
     suite: str
     reason: str
+    failed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.agent} failed on {self.suite}: {self.reason}" if self.failed else f"{self.agent}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +53,18 @@ class Benchmark:
     def __str__(self) -> str:
         suites = dict.fromkeys(cell.suite for cell in self.cells)
         parts = ["\n".join(_suite_lines([cell for cell in self.cells if cell.suite == suite])) for suite in suites]
-        parts += [f"{one.agent}: {one.reason}" for one in self.skipped]
+        parts += map(str, self.skipped)
         return "\n\n".join(parts) or "nothing was played"
 
     def to_json(self) -> dict[str, Any]:
-        """The command and every cell as values that JSON knows; shares lie in 0..1, what is unknown is None."""
-        return {"command": self.command, "cells": [cell_json(cell) for cell in self.cells]}
+        """The command, every cell and what was skipped as JSON's values; shares lie in 0..1, the unknown is None."""
+        cells, skipped = [cell_json(cell) for cell in self.cells], [asdict(one) for one in self.skipped]
+        return {"command": self.command, "cells": cells, "skipped": skipped}
 
     def markdown(self, *, figure: str = "") -> str:
         """A report; `figure` is the address of a picture to show in it."""
-        return benchmark_markdown(self.cells, command=self.command, figure=figure)
+        lines = [str(one) for one in self.skipped]
+        return benchmark_markdown(self.cells, command=self.command, figure=figure, skipped=lines)
 
     def write(self, folder: Path | str) -> None:
         """Write benchmark.json, benchmark.md and benchmark.png; needs matplotlib."""

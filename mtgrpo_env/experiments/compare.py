@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -68,7 +69,7 @@ def compare(
     for run in planned:  # before any is made
         run.folder.refuse_another_run(run.config, may_change=_MAY_CHANGE)
     for run in {run.config.method: run for run in planned}.values():
-        _check_method(run.config, len(settings.tasks))
+        _check_run(run.config, len(settings.tasks))
     with sole_use(config.out, say=console.print) as lock:
         finished_all = _train_missing(planned, options, console, lock)
     comparison = Comparison(settings, _finished_runs(planned))
@@ -91,12 +92,16 @@ def redraw(folder: Path, options: CompareOptions) -> None:
     write_report(Comparison(settings, comparison.runs), folder, rng=_rng())
 
 
-def _check_method(config: TrainConfig, num_tasks: int) -> None:
-    """Have a method plan a batch: a mistake in one of one's own shows before any model is made.
+def _check_run(config: TrainConfig, num_tasks: int) -> None:
+    """Have the trainer look at a run, and its method plan a batch: a mistake shows before any model is made.
 
     Raises:
         ValueError: if it cannot.
     """
+    from mtgrpo_env.agents.trainer import Trainer  # here: to report a comparison takes no torch
+
+    with closing(Trainer(config=config, callbacks=[])) as trainer:
+        trainer.check()
     facts = RunFacts(num_tasks, config.batch_size, config.seed, num_steps=config.steps, policy_lr=config.lr)
     method = make_method(config.method, facts, **config.method_options)
     try:

@@ -33,6 +33,11 @@ class CompareOptions:
     """Steps after which methods are compared, to be chosen before they are run; by default --steps, the end. What runs
     do between the two is reported as their tail."""
 
+    def __post_init__(self) -> None:
+        for name in ("methods", "seeds", "lrs", "thresholds"):  # one alone is a list of one
+            if not isinstance(value := getattr(self, name), list | tuple):
+                object.__setattr__(self, name, (value,))
+
     def check(self) -> None:
         """Refuse what no run could be made with.
 

@@ -119,7 +119,7 @@ def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | None]]:
         chunk = env.puzzles[start : start + _CHUNK]
         if isinstance(scorer, FunctionScorer):
             for puzzle in chunk:
-                scorer.prefetch(puzzle.problem, next(answer_forms(puzzle.row)))
+                scorer.prefetch(puzzle.problem, next(answer_forms(puzzle.row), ""))
             yield from ((puzzle, scorer.solution(puzzle.problem)) for puzzle in chunk)
         else:
             yield from ((puzzle, _verified(env, puzzle)) for puzzle in chunk)

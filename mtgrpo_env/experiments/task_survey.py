@@ -12,6 +12,7 @@ import numpy as np
 
 from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
 from mtgrpo_env.evaluation import evaluate_answers, guess, oracle
+from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
 
@@ -65,7 +66,8 @@ def single_task_suites(names: Sequence[str]) -> Iterator[TaskSuite]:
     """
     for name in names:
         if name not in REASON_TASKS:
-            raise ValueError(f"tasks must be among {list(REASON_TASKS)}, got {name!r}")
+            near = did_you_mean(name, REASON_TASKS)
+            raise ValueError(f"tasks must be among {list(REASON_TASKS)}, got {name!r}{near}")
         for level in REASON_TASKS[name].LEVELS:
             yield reason_suite([f"{name}-{level}"])
 

@@ -31,8 +31,8 @@ def configs() -> st.SearchStrategy[TrainConfig]:
             "lr": NUMBERS,
             "share_by": st.sampled_from(["prompts", "tokens", "advantages"]),
             "steps": counts,
-            "seed": st.integers(),
-            "group_size": counts,
+            "seed": st.integers(0),
+            "group_size": st.integers(2, 10**9),
             "activation_checkpointing": st.booleans(),
         },
     )
@@ -62,6 +62,10 @@ def test_what_is_written_is_read_back(config: TrainConfig, tmp_path_factory: pyt
     file = tmp_path_factory.mktemp("config") / "config.yaml"
     config.write(file)
     assert TrainConfig.read(file) == config
+
+
+def test_the_minibatches_that_were_not_asked_for_are_as_many_as_a_small_batch_has_groups() -> None:
+    assert TrainConfig(batch_size=2).minibatches > 2
 
 
 def test_every_option_is_in_one_group_documented_and_shown_if_changed() -> None:
@@ -100,7 +104,7 @@ def test_a_file_may_be_written_by_hand(tmp_path: Path, text: str, expected: dict
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("stepz: 3", "there is no option 'stepz': did you mean 'steps'?"),
+        ("stepz: 3", "there is no option 'stepz'; did you mean 'steps'?"),
         ("preset: paper", "there is no option 'preset'"),
         ("steps: many", "steps must be an integer, got 'many'"),
         ("steps: 3.0", "steps must be an integer, got 3.0"),
@@ -128,6 +132,12 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
     ("wrong", "complaint"),
     [
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"group_size": 1}, "group_size must be at least 2, got 1"),
+        ({"temperature": 0}, "temperature must be above 0, got 0.0"),
+        ({"minibatches": 5, "batch_size": 4}, "minibatches must be at most batch_size, 4 groups, got 5"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"rollouts": "vllm", "vllm_memory": 0}, "vllm_memory must be above 0, got 0.0"),
+        ({"rollouts": "vllm", "vllm_memory": 1.5}, "vllm_memory must be at most 1, the whole GPU, got 1.5"),
         ({"keep_checkpoints": 0}, "keep_checkpoints must be at least 1, got 0"),
         ({"steps": -1}, "steps must be at least 0, got -1"),
         ({"kl_coef": -1}, "kl_coef must be at least 0, got -1.0"),

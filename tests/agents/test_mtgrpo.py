@@ -738,3 +738,17 @@ def test_a_batch_without_groups_moves_the_weights_and_trains_nothing(method: str
     assert all((m.improvements == 0).all() and m.improvements.shape == (2,) for m in metrics)
     assert all(m.learner == {} for m in metrics if not m.kept.any())
     assert agent.step == 2
+
+
+@pytest.mark.parametrize("policy", ["tabular", "mlp"])
+def test_groups_of_one_rollout_have_no_advantage_and_are_refused(policy: str) -> None:
+    with pytest.raises(ValueError, match=r"group_size must be at least 2 for \w+Learner, got 1"):
+        MTGRPOAgent("FrozenLake-v1", policy, group_size=1)
+
+
+def test_a_learner_with_a_baseline_of_its_own_may_have_groups_of_one() -> None:
+    class WithBaseline(TabularLearner):
+        smallest_group = 1
+
+    policy = TabularPolicy(1, 16, 4)
+    assert MTGRPOAgent("FrozenLake-v1", policy, WithBaseline(policy), group_size=1).group_size == 1

@@ -123,7 +123,7 @@ def test_what_a_language_model_cannot_play_is_refused_by_name(model_folder: Path
     with pytest.raises(ValueError, match="a language model needs text tasks, got 'CartPole-v1'"):
         trainer(model_folder, tmp_path, tasks=[Task.from_id("CartPole-v1")])
     with pytest.raises(ValueError, match="batch_size must be at least the number of tasks, 2, got 1"):
-        trainer(model_folder, tmp_path, batch_size=1)
+        trainer(model_folder, tmp_path, batch_size=1, minibatches=1)
 
 
 def test_a_failed_step_is_one_error_with_the_newest_checkpoint(

@@ -145,13 +145,25 @@ def test_a_checkpoint_at_temperature_zero_does_not_depend_on_the_seed_of_samplin
     assert only_line(command(*arguments, "--seed", 1).out) == only_line(command(*arguments, "--seed", 2).out)
 
 
-def test_a_prompt_that_fills_the_context_is_refused(
-    refused: Callable[..., str], model_folder: Path, tmp_path: Path
+def test_prompts_that_all_fill_the_context_cannot_be_played(
+    command: RunCommand, model_folder: Path, tmp_path: Path
 ) -> None:
-    row = {**ROWS[0], "prompt": "x" * 64}
-    line = refused("evaluate", "--agent", model_folder, "--rows", write_rows(tmp_path, row))
-    assert "a prompt of 64 tokens" in line
-    assert "the model's context of 64 tokens" in line
+    rows = write_rows(tmp_path, {**ROWS[0], "prompt": "x" * 64})
+    result = command("evaluate", "--agent", model_folder, "--rows", rows)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"{model_folder}: no prompt of {rows} leaves room for a response in the context of 64 tokens\n"
+
+
+def test_a_prompt_that_fills_the_context_is_named_and_costs_no_other_its_room(
+    command: RunCommand, model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{**ROWS[0], "prompt": prompt} for prompt in ("x" * 40, "y" * 64, "z" * 20)]
+    line = ("evaluate", "--agent", model_folder, "--json", "--rows")
+    report = only_line(command(*line, write_rows(tmp_path, *rows)).out)
+    assert "1 prompts of task 'countdown-easy' leave no room in the context of 64 tokens" in caplog.text
+    assert (report["spent"]["responses"], report["spent"]["refused"]) == (3, 1)
+    alone = [only_line(command(*line, write_rows(tmp_path, row)).out)["spent"] for row in (rows[0], rows[2])]
+    assert report["spent"]["completion_tokens"] >= max(spent["completion_tokens"] for spent in alone)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +235,8 @@ def test_several_agents_play_several_suites_and_one_report_holds_them_all(comman
     assert f"mtgrpo evaluate {' '.join(arguments)} --problems 5 --rollouts 4" in page
     (line,) = [line for line in page.splitlines() if line.startswith("| `oracle` | 100.0 [")]
     assert line.split(" | ")[3:5] == ["-", "-"], "the oracle cannot play control"
-    assert page.count("## ") == 3
+    assert page.count("## ") == 4
+    assert page.endswith("## Not played\n\n- " + result.err.splitlines()[0] + "\n")
 
 
 def test_that_nobody_can_play_anything_is_a_failure(command: RunCommand) -> None:
@@ -399,7 +412,7 @@ def test_a_function_that_makes_no_policy_is_refused(refused: Callable[..., str])
 
 def test_a_device_that_is_not_there_is_refused(refused: Callable[..., str], model_folder: Path) -> None:
     line = ("--agent", model_folder, "--suite", "zebra-mini", "--problems", 1, "--device", "nowhere")
-    assert "device 'nowhere' cannot be used" in refused("evaluate", *line)
+    assert refused("evaluate", *line).endswith("got 'nowhere'")
 
 
 def test_an_interrupt_ends_at_once_although_a_server_is_silent(tmp_path: Path, environment: dict[str, str]) -> None:

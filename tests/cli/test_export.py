@@ -68,7 +68,7 @@ def test_an_error_on_the_way_leaves_the_file_as_it_was(refused: Callable[..., st
     ("arguments", "complaint"),
     [
         (("--out", "train.csv"), "expected a file name that ends in .parquet or .jsonl, got '.csv'"),
-        (("--out", "nowhere/train.jsonl"), "No such file or directory"),
+        (("--out", "nowhere/train.jsonl"), "expected a folder for train.jsonl, got 'nowhere', which is none"),
         (("--out", "train.jsonl", "--problems", "0"), "problems must be at least 1, got 0"),
         (("--out", "train.jsonl", "--suite", "chess"), "or a suite, one of"),
     ],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mtgrpo_env import __version__
+from mtgrpo_env.cli import main
 from mtgrpo_env.experiments import benchmark_agents
 
 RunCommand = Callable[..., Any]
@@ -38,7 +41,9 @@ def test_without_a_command_usage_goes_to_standard_error_and_the_exit_code_is_two
 
 
 def test_an_unknown_command_is_named(command: RunCommand) -> None:
-    assert command("trian").err.startswith("mtgrpo: there is no command 'trian'\nusage: mtgrpo COMMAND")
+    assert command("trian").err.startswith(
+        "mtgrpo: there is no command 'trian'; did you mean 'train'?\nusage: mtgrpo COMMAND"
+    )
 
 
 def test_the_version_is_printed(command: RunCommand) -> None:
@@ -69,13 +74,36 @@ def test_a_package_that_is_not_installed_is_named_with_its_cure(
     monkeypatch.setitem(sys.modules, "tyro", None)
     line = refused("tasks")
     assert "tyro" in line
-    assert line.endswith("pip install 'mtgrpo-env[cli]'")
+    assert line.endswith("needs tyro: pip install '.[cli]' in the checkout")
 
 
 def test_an_interrupt_ends_a_command_with_one_line(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark_agents, "evaluate_answers", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     result = command("evaluate", "--agent", "oracle", "--problems", "3")
     assert (result.code, result.out, result.err) == (130, "", "mtgrpo evaluate: interrupted\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["check", "--tasks", "arc-mini"]])
+def test_where_the_reader_of_the_output_is_gone_a_command_ends_quietly(
+    start_process: StartProcess, arguments: list[str]
+) -> None:
+    process = start_process(arguments)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 141
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> int:
+        raise BrokenPipeError(32, "a worker is gone")
+
+    monkeypatch.setattr("mtgrpo_env.cli._run", broken)
+    with Path(os.devnull).open("w") as out, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", out)
+        with pytest.raises(BrokenPipeError, match="a worker is gone"):
+            main(["tasks"])
 
 
 def test_the_module_is_the_command_and_passes_its_exit_code_on(start_process: StartProcess) -> None:

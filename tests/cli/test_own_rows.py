@@ -55,7 +55,7 @@ def test_two_files_a_reward_and_a_model_give_a_worst_task_curve(command: RunComm
     evaluations = [record for record in records if record["kind"] == "evaluation"]
     assert [record["step"] for record in evaluations] == [0, 1, 2]
     assert all(1 < count < 20 for count in evaluations[0]["counts"])  # one in eight of 100 sums and of 150 words
-    assert (example / "runs/own/report.png").read_bytes().startswith(b"\x89PNG")
+    assert (example / "runs/own/progress.png").read_bytes().startswith(b"\x89PNG")
     again = command(*run, "--steps", 3, "--eval-every", 1)  # the rewards are found again on resuming
     assert again.code == 0, again
 

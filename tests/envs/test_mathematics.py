@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from mtgrpo_env.envs.math_questions import MathPuzzle
 from mtgrpo_env.envs.mathematics import Mathematics
 from mtgrpo_env.envs.symbolic import grading
 from mtgrpo_env.envs.worker_pool import WorkerPool
+from mtgrpo_env.extras import MissingPackageError
+from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.text_env import SCORER_ERROR
 
 LEVELS = list(Mathematics.LEVELS)
@@ -162,3 +165,11 @@ def test_ground_truth_written_is_read_again() -> None:
 def test_malformed_ground_truth_is_refused(target: Any) -> None:
     with pytest.raises(ValueError, match="ground truth needs a non-empty str 'target', got"):
         Mathematics.from_ground_truth({"target": target}, "")
+
+
+def test_without_its_extra_the_task_is_refused_when_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mpmath", None)
+    with pytest.raises(MissingPackageError, match=r"the task 'math' needs mpmath: pip install '\.\[math\]'"):
+        Mathematics("mini")
+    with pytest.raises(MissingPackageError, match="the task 'math' needs mpmath"):
+        read_tasks("countdown-mini,math-mini").held_out(1)

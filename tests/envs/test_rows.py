@@ -180,7 +180,7 @@ def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_without_pyarrow_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "rows.parquet").write_bytes(b"")
-    with pytest.raises(ImportError, match=r"reading rows\.parquet needs pyarrow: pip install pyarrow"):
+    with pytest.raises(ImportError, match=r"reading rows\.parquet needs pyarrow: pip install '\.\[rows\]'"):
         read_rows(tmp_path / "rows.parquet")
 
 

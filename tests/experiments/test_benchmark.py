@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.experiments.agent_options import EndpointOptions
 from mtgrpo_env.experiments.benchmark import BenchmarkCallback, benchmark
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
+from mtgrpo_env.experiments.failures import AgentError
+from mtgrpo_env.extras import MissingPackageError
 from mtgrpo_env.problem_sets import ProblemSet
 from mtgrpo_env.suite import TaskSuite
 
@@ -159,6 +162,11 @@ def test_a_callback_follows_responses_problems_and_results_and_nothing_is_printe
         ("oracle", "mniature", {}, "task must be one of"),
         ("oracle", "mini", {"rollouts": 0}, "rollouts must be at least 1, got 0"),
         ("oracle", "mini", {"problems": 0}, "problems must be at least 1, got 0"),
+        ("oracle", "mini", {"seed": -1}, "seed must be at least 0, got -1"),
+        ("oracle", "mini", {"temperature": -1.0}, "temperature must be at least 0, got -1.0"),
+        ("oracle", "mini", {"temperature": float("nan")}, "temperature must be at least 0, got nan"),
+        ("oracle", "mini", {"vllm_memory": 2.0}, "vllm_memory must be above 0 and at most 1, got 2.0"),
+        ("orcale", "mini", {}, "there is no agent 'orcale'; did you mean 'oracle'?"),
         ("oracle", toy_suite(2), {"problems": 0}, "problems must be at least 1, got 0"),
         ("oracle", "mini", {"endpoint": EndpointOptions(retries=-1)}, "retries must not be negative, got -1"),
         ("oracle", [], {}, "expected at least one agent and one suite"),
@@ -176,3 +184,63 @@ def test_nothing_played_says_why() -> None:
     result = benchmark("oracle", "gym:CartPole-v1", problems=1)
     assert result.cells == ()
     assert str(result) == "oracle: this agent plays text tasks, but CartPole-v1 of gym:CartPole-v1 are none"
+
+
+class Broken:
+    """Fails on every text."""
+
+    def act(self, *_: Any, **__: Any) -> Any:
+        raise KeyError("no answer")
+
+
+def test_an_agent_that_fails_is_one_line_and_the_others_play(tmp_path: Path) -> None:
+    recorder = Recorder()
+    suites = ["arc-mini", "zebra-mini"]
+    result = benchmark(["random", Broken(), zeros()], suites, problems=2, out=tmp_path / "out", callback=recorder)
+    assert {agent for agent, _ in accuracies(result)} == {"random", "ScriptedPolicy"}
+    assert [(one.agent, one.suite, one.failed) for one in result.skipped] == [("Broken", s, True) for s in suites]
+    assert recorder.events.count("skip Broken") == 2
+    line = r"Broken failed on zebra-mini: KeyError: 'no answer' \(test_benchmark\.py, line \d+\)"
+    assert re.fullmatch(line, str(result).splitlines()[-1])
+    page, written = (
+        (tmp_path / "out" / "benchmark.md").read_text(),
+        json.loads((tmp_path / "out" / "benchmark.json").read_text()),
+    )
+    assert re.fullmatch(f"- {line}", page.splitlines()[-1])
+    assert [one["agent"] for one in written["skipped"]] == ["Broken", "Broken"]
+
+
+def test_where_no_agent_played_the_last_error_is_raised_as_one_that_says_whose_it_was() -> None:
+    with pytest.raises(AgentError, match=r"^Broken failed on arc-mini: KeyError: 'no answer'") as caught:
+        benchmark(Broken(), "arc-mini", problems=1)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_an_interrupt_is_no_failure_of_an_agent() -> None:
+    def interrupt(*_: Any) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        benchmark([ScriptedPolicy(interrupt), "random"], "arc-mini", problems=1)
+
+
+@pytest.mark.parametrize(
+    ("package", "agent", "options", "complaint"),
+    [
+        ("matplotlib", "random", {"out": "report"}, r"the figure of a report needs matplotlib: .*'\.\[plot\]'"),
+        ("openai", "openai:m@http://127.0.0.1:9", {}, r"a model behind an endpoint needs openai: .*'\.\[endpoints\]'"),
+        ("vllm", "vllm:owner/name", {}, r"the agent 'vllm:owner/name' needs vllm: .*'\.\[gpu\]'"),
+        ("torch", "hf:owner/name", {}, r"a checkpoint as an agent needs torch: .*'\.\[train\]'"),
+    ],
+)
+def test_a_package_that_is_needed_in_the_end_is_missed_before_anything_is_played(
+    package: str, agent: str, options: dict[str, Any], complaint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, package, None)
+    for module in ("agents.endpoints.openai_server", "agents.llm.devices"):
+        monkeypatch.delitem(sys.modules, f"mtgrpo_env.{module}", raising=False)
+    recorder = Recorder()
+    with pytest.raises(MissingPackageError, match=complaint):
+        benchmark(["random", agent], "arc-mini", problems=1, callback=recorder, **options)
+    assert not recorder.events

@@ -16,6 +16,11 @@ from mtgrpo_env.experiments.compare_plan import CompareOptions, may_start, plan_
 from mtgrpo_env.experiments.jobs import Job
 
 
+def test_one_method_or_seed_alone_is_a_list_of_one() -> None:
+    options: Any = {"methods": "dapo", "seeds": 3, "lrs": 1e-3, "thresholds": 0.4}
+    assert CompareOptions(**options) == CompareOptions(methods=("dapo",), seeds=(3,), lrs=(1e-3,), thresholds=(0.4,))
+
+
 def test_every_method_gets_every_rate_and_seed_and_the_runs_of_a_seed_share_a_folder() -> None:
     options = CompareOptions(methods=("dapo", "grpo"), lrs=(2e-4, 8e-4), seeds=(3, 4))
     planned = plan_runs(TrainConfig(steps=5, eval_every=5, out=Path("there")), options)

@@ -2,6 +2,8 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from mtgrpo_env.extras import install_hint
+
 SUPPORTED = ">=1.16,<1.17"
 """Versions of TRL that the trainer fits: it overrides methods that TRL calls private."""
 
@@ -14,13 +16,12 @@ def check_version() -> None:
     Raises:
         ImportError: if there is none, or it is of another series.
     """
-    install = "install it by: pip install 'mtgrpo-env[trl]'"
     try:
         found = version("trl")
     except PackageNotFoundError as error:
-        raise ImportError(f"MTGRPOTrainer needs trl {SUPPORTED}, found none; {install}") from error
+        raise ImportError(f"MTGRPOTrainer needs trl {SUPPORTED}, found none: {install_hint('trl')}") from error
     if ".".join(found.split(".")[:2]) != _SERIES:
-        raise ImportError(f"MTGRPOTrainer needs trl {SUPPORTED}, found {found}; {install}")
+        raise ImportError(f"MTGRPOTrainer needs trl {SUPPORTED}, found {found}: {install_hint('trl')}")
 
 
 check_version()

@@ -73,5 +73,5 @@ def test_where_trl_is_missing_the_command_that_installs_it_is_named(monkeypatch:
         raise importlib.metadata.PackageNotFoundError(package)
 
     monkeypatch.setattr("mtgrpo_env.agents.integrations.trl.version", missing)
-    with pytest.raises(ImportError, match=r"found none; install it by: pip install 'mtgrpo-env\[trl\]'"):
+    with pytest.raises(ImportError, match=r"found none: pip install '\.\[trl\]' in the checkout"):
         check_version()
