@@ -15,6 +15,7 @@ from rich.table import Table
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.plan import memory_of
 from mtgrpo_env.agents.llm.warm_start import Lesson
+from mtgrpo_env.agents.reports.markdown import number_range
 from mtgrpo_env.batch_metrics import TrainMetrics, filter_rates
 from mtgrpo_env.evaluation import Evaluation
 
@@ -211,7 +212,8 @@ def _percent(share: float) -> str:
 
 def result_table(names: Sequence[str], start: Evaluation, end: Evaluation, *, rollouts: int) -> Table:
     """Start and end accuracy of every task, of the worst and on average."""
-    table = Table(title=f"Held-out accuracy, {int(end.counts.min())} problems per task, {rollouts:,} training rollouts")
+    problems = number_range(end.problems.tolist())
+    table = Table(title=f"Held-out accuracy, {problems} problems per task, {rollouts:,} training rollouts")
     for column in ("task", "start", "end", "change"):
         table.add_column(column, justify="left" if column == "task" else "right")
     for name, before, after in zip(names, start.accuracies, end.accuracies, strict=True):

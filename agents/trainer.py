@@ -203,7 +203,8 @@ class Trainer:
     def evaluation_of(self, record: Record) -> Evaluation:
         """An evaluation of the history."""
         accuracies, zeros = np.array(record["accuracies"], dtype=float), np.zeros(self.suite.num_tasks, dtype=np.int64)
-        return Evaluation(self.suite.names, accuracies, np.array(record["counts"]), zeros)
+        played = np.array(record["counts"])  # one rollout of each problem
+        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played)
 
     def close(self) -> None:
         """Close the envs, and leave the other ranks."""

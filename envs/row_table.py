@@ -88,15 +88,13 @@ class RowTable:
         return [(rows[key, "train"], rows[key, "test"]) for key in both]
 
     def _marked(self) -> dict[str, Split]:
-        def split(key: str, marks: Collection[Split]) -> Split:
-            return "test" if "test" in marks else "train" if marks else split_of(key)
-
-        return {key: split(key, marks) for key, marks in self._marks.items()}
+        held_out = {key: "test" in marks if marks else split_of(key) == "test" for key, marks in self._marks.items()}
+        return {key: SPLITS[is_held_out] for key, is_held_out in held_out.items()}
 
     def _by_key(self) -> dict[str, Split]:
-        if len(self._marks) == 1:
-            return {key: next(iter(marks), "train") for key, marks in self._marks.items()}
-        return split_by_key(self._marks)
+        if len(self._marks) > 1:
+            return split_by_key(self._marks)
+        return {key: SPLITS["test" in marks] for key, marks in self._marks.items()}
 
     def _say(self) -> None:
         name, train, test = self.puzzles[0].row.name, *(len(self.indices[split]) for split in SPLITS)

@@ -34,12 +34,14 @@ class Evaluation:
         accuracies: (K,) share of correct episodes; NaN for a task without problems.
         counts: (K,) valid episodes played.
         invalid: (K,) episodes left out because the scorer failed.
+        problems: (K,) those of which a valid episode was played: what is averaged over, whatever the episodes of each.
     """
 
     names: tuple[str, ...]
     accuracies: FloatArray
     counts: IntArray
     invalid: IntArray
+    problems: IntArray
 
     @property
     def worst(self) -> float:
@@ -54,10 +56,11 @@ class Evaluation:
     def __str__(self) -> str:
         """A table, the worst task first."""
         width = max(map(len, (*self.names, "worst task")))
-        lines = [f"{'task':{width}}  accuracy  episodes  invalid"]
+        lines = [f"{'task':{width}}  accuracy  problems  episodes  invalid"]
         for k in np.argsort(self.accuracies, kind="stable"):  # NaN comes last
             accuracy = f"{self.accuracies[k]:.1%}" if self.counts[k] else "-"
-            lines.append(f"{self.names[k]:{width}}  {accuracy:>8}  {self.counts[k]:8,}  {self.invalid[k]:7,}")
+            numbers = f"{self.problems[k]:8,}  {self.counts[k]:8,}  {self.invalid[k]:7,}"
+            lines.append(f"{self.names[k]:{width}}  {accuracy:>8}  {numbers}")
         lines += [f"{'worst task':{width}}  {self.worst:8.1%}", f"{'average':{width}}  {self.average:8.1%}"]
         return "\n".join(lines)
 
@@ -161,8 +164,10 @@ class _Tally:
     def __init__(self, suite: TaskSuite, on_group: GroupCallback) -> None:
         self._suite, self._on_group = suite, on_group
         self._results: list[tuple[int, bool, bool]] = []
+        self._problems = np.zeros(suite.num_tasks, dtype=np.int64)
 
     def add(self, group: Group) -> None:
+        self._problems[group.task_id] += group.valid.any()
         self._results += [(group.task_id, rollout.is_success, rollout.valid) for rollout in group.rollouts]
         self._on_group(group)
 
@@ -175,4 +180,5 @@ class _Tally:
             accuracies=per_task_mean(correct[scored].astype(np.float64), task_ids[scored], num_tasks),
             counts=np.bincount(task_ids[scored], minlength=num_tasks),
             invalid=np.bincount(task_ids[~scored], minlength=num_tasks),
+            problems=self._problems.copy(),
         )

@@ -63,7 +63,6 @@ class ProblemList:
         self._stream, self._shuffle = tuple(stream), shuffle
         self._index_of = {place: i for i, place in enumerate(self.places.tolist())}
         self._streaks = np.zeros(len(places), dtype=np.uint8)  # (P,) groups in a row that were all correct
-        self.content = ""  # as `FixedTasks` knows it
         self._epoch, self._order = -1, self._order_of(0)
         self._turns = np.argsort(self._order)  # (P,) spreads the solved problems evenly over the epochs
 
@@ -153,6 +152,7 @@ class FixedTasks:
         self._tasks, self._env_of = tasks, env_of
         self.seed, self.solved_floor = seed, checked_floor(solved_floor)
         self._lists: dict[tuple[int, Split], ProblemList | None] = {}
+        self._contents: dict[int, str] = {}  # an env's list never changes
 
     def problems(self, task_id: int, split: Split) -> ProblemList | None:
         """The problems of a task; None if it has no fixed list of them.
@@ -181,7 +181,7 @@ class FixedTasks:
     def state_dict(self, split: Split) -> dict[str, Any]:
         """Which problems are solved, by the names of the tasks that were drawn from."""
         drawn = self._drawn(split)
-        return {name: {"content": self._content(k, split), **problems.state_dict()} for name, k, problems in drawn}
+        return {name: {"content": self._content(k), **problems.state_dict()} for name, k, problems in drawn}
 
     def load_state_dict(self, state: Mapping[str, Any], split: Split) -> None:
         """Continue with the problems solved that were.
@@ -192,8 +192,8 @@ class FixedTasks:
         names = [task.name for task in self._tasks]
         for name, saved in state.items():
             problems = self.problems(task_id := names.index(name), split)
-            if problems is None or self._content(task_id, split) != saved["content"]:
-                has = "no fixed list of them" if problems is None else self._content(task_id, split)
+            if problems is None or self._content(task_id) != saved["content"]:
+                has = "no fixed list of them" if problems is None else self._content(task_id)
                 raise ValueError(
                     f"task {name!r} had {saved['content']} when the state was saved, it has {has}: continue with the "
                     "problems of then, or start anew"
@@ -214,13 +214,14 @@ class FixedTasks:
         lists = self._lists.items()
         return [(self._tasks[k].name, k, problems) for (k, of), problems in lists if problems and of == split]
 
-    def _content(self, task_id: int, split: Split) -> str:
-        """What a list holds, by number and content, for a comparison with what a state was saved of."""
-        env, problems = self._env_of(task_id), self.problems(task_id, split)
-        assert env is not None
-        assert problems is not None, "the task has a fixed list"
-        if not problems.content:
-            listed = (self.problem(task_id, split, place, 0) for place in problems.places.tolist())
-            hashes = [env.opening(seed=p.seed, options=p.options).provenance.hash for p in listed]
-            problems.content = f"{len(problems)} {split} problems ({hash_of(''.join(hashes))})"
-        return problems.content
+    def _content(self, task_id: int) -> str:
+        """What the lists of a task hold, held-out problems too, for a comparison with what a state was saved of."""
+        if task_id not in self._contents:
+            env = self._env_of(task_id)
+            assert env is not None, "the task has a fixed list"
+            places = {split: env.indices(split) or () for split in SPLITS}
+            problems = [self.problem(task_id, split, place, 0) for split in SPLITS for place in places[split]]
+            hashes = [env.opening(seed=p.seed, options=p.options).provenance.hash for p in problems]
+            numbers = " and ".join(f"{len(places[split])} {split}" for split in SPLITS)
+            self._contents[task_id] = f"{numbers} problems ({hash_of(''.join(hashes))})"
+        return self._contents[task_id]

@@ -51,7 +51,7 @@ class Settings:
         steps: after which every run ends.
         horizon: steps after which the methods are compared, chosen before they were run; the rest is the tail.
         thresholds: worst-task accuracies whose cost is reported.
-        eval_problems: held-out problems of each task.
+        eval_problems: held-out problems of each task, or all that it has.
         parallel: runs at a time, since seconds depend on it.
     """
 

@@ -45,8 +45,8 @@ def _setting(comparison: Comparison) -> Iterator[str]:
     yield f"`{settings.command}`"
     yield (
         f"{len(settings.methods)} methods, {len(settings.seeds)} seeds, {settings.steps} steps, on "
-        f"{', '.join(settings.tasks)}; held-out accuracy on {settings.eval_problems} problems a task. Runs of one seed "
-        "start from the same model and meet the same problem streams. "
+        f"{', '.join(settings.tasks)}; held-out accuracy on {settings.eval_problems} problems a task, or all that it "
+        "has. Runs of one seed start from the same model and meet the same problem streams. "
         f"{_said_of_rates(settings.lrs)} Brackets are 95 % bootstrap intervals of the mean over seeds; of few seeds "
         "they are too narrow (3, 5 and 10 seeds cover about 74, 84 and 91 %)."
     )

@@ -25,6 +25,16 @@ def with_interval(interval: Interval, form: str) -> str:
     return text if math.isnan(interval.low) else f"{text} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
+def number_range(counts: Iterable[int]) -> str:
+    """A number that several things have, or the least and the most of them.
+
+    >>> number_range([300, 300]), number_range([300, 4, 40])
+    ('300', '4 to 300')
+    """
+    numbers = sorted(set(counts))
+    return f"{numbers[0]:,}" if len(numbers) == 1 else f"{numbers[0]:,} to {numbers[-1]:,}"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; whatever a cell holds stays in it."""
     lines = [header, ["---"] * len(header), *rows]

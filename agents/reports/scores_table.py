@@ -66,9 +66,9 @@ def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "",
         "# Agents on problem sets",
         f"`{command}`",
         "Accuracy in per cent: avg@n, the share of correct rollouts averaged over problems. Brackets are 95 % "
-        "bootstrap intervals over problems; where all were solved, or none, the far end is the binomial's. That of the "
-        "worst task is of the minimum, which lies below the least of the tasks' own where several are close. Equal "
-        "fingerprints are equal problems, judged alike.",
+        "intervals over problems, which the rollouts of a problem do not narrow; where all were solved, or none, the "
+        "far end is the binomial's. That of the worst task is of the minimum, which lies below the least of the tasks' "
+        "own where several are close. Equal fingerprints are equal problems, judged alike.",
         *_worst_and_average(cells),
         *([f"![worst task and average]({figure})"] if figure else []),
         *(part for suite in _in_order(cell.suite for cell in cells) for part in _of_suite(cells, suite)),

@@ -155,7 +155,7 @@ def test_the_checkpoint_of_the_best_worst_task_is_written_at_its_evaluation_and_
 
     def scripted(agent: MTGRPOAgent, problems: object, on_group: object) -> Evaluation:
         counts = np.array([8, 8])
-        return Evaluation(agent.suite.names, np.array(accuracies[agent.step]), counts, np.zeros_like(counts))
+        return Evaluation(agent.suite.names, np.array(accuracies[agent.step]), counts, np.zeros_like(counts), counts)
 
     monkeypatch.setattr(MTGRPOAgent, "evaluate", scripted)
     out = tmp_path / "run"

@@ -38,7 +38,7 @@ def test_a_policy_plays_text_beside_the_baselines_and_the_worst_task_stands_firs
     assert list(accuracies(result)) == [(name, "zebra-mini,countdown-mini") for name in agents]
     title, header, worst, average, *tasks = str(result).splitlines()
     assert title.startswith("zebra-mini,countdown-mini, problem set ")
-    assert header.split() == agents
+    assert header.split() == [*agents, "problems"]
     assert worst.startswith("worst task")
     assert average.startswith("average")
     assert [line.split()[0] for line in tasks] == ["countdown-mini", "zebra-mini"]

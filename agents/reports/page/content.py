@@ -11,6 +11,7 @@ import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import COSTS, Budget, Comparison, Run, run_of_history
 from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.agents.reports.markdown import number_range
 from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
 from mtgrpo_env.agents.run_folder import RunFolder
 
@@ -65,7 +66,7 @@ class PageContent:
         tasks: names of the K tasks.
         series: in the order in which they are shown.
         settings: what all runs have in common.
-        eval_problems: held-out problems of each task.
+        eval_problems: held-out problems of a task, in words.
         budgets: at which several series are compared.
         thresholds: worst-task accuracies whose cost is reported.
         notes: what a reader must know, such as runs that are missing.
@@ -77,7 +78,7 @@ class PageContent:
     tasks: tuple[str, ...]
     series: tuple[Series, ...]
     settings: Mapping[str, Any]
-    eval_problems: int
+    eval_problems: str
     budgets: tuple[Budget, ...]
     thresholds: tuple[float, ...]
     notes: tuple[str, ...] = ()
@@ -138,7 +139,7 @@ def content_of_runs(
         tasks=first.tasks,
         series=series,
         settings=_common(folders),
-        eval_problems=max(count for one in folders for count in _evaluations(one)[-1]["counts"]),
+        eval_problems=number_range(count for one in folders for count in _evaluations(one)[-1]["counts"]),
         budgets=_budgets(series),
         thresholds=thresholds,
         notes=tuple(_notes(folders)),
@@ -169,7 +170,7 @@ def content_of_comparison(comparison: Comparison) -> PageContent:
         tasks=settings.tasks,
         series=tuple(Series(method, tuple(comparison.chosen(method))) for method in comparison.tuned),
         settings={},
-        eval_problems=settings.eval_problems,
+        eval_problems=f"up to {settings.eval_problems:,}",
         budgets=comparison.budgets,
         thresholds=settings.thresholds,
         notes=tuple(notes),

@@ -73,7 +73,7 @@ def tasks(content: PageContent) -> Html:
     """A row for each series and task."""
     several = len(content.series) > 1
     note = (
-        f"Held-out accuracy on {content.eval_problems} problems, in per cent; the rest over all steps"
+        f"Held-out accuracy on {content.eval_problems} problems a task, in per cent; the rest over all steps"
         f"{' and seeds' if content.num_seeds > 1 else ''}: mean task weight, the task's share of what was trained on "
         "counted in three ways, and the share of generated groups without gradient."
     )

@@ -51,6 +51,6 @@ def make_evaluation() -> Callable[..., Evaluation]:
     def make(*accuracies: float) -> Evaluation:
         values = np.array(accuracies)
         counts = np.where(np.isnan(values), 0, 50)
-        return Evaluation(tuple(f"task-{k}" for k in range(len(values))), values, counts, np.zeros_like(counts))
+        return Evaluation(tuple(f"task-{k}" for k in range(len(values))), values, counts, np.zeros_like(counts), counts)
 
     return make
