@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from numbers import Integral, Real
@@ -323,7 +323,7 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
         if not any(value == choice and type(value) is type(choice) for choice in get_args(hint)):
             raise ValueError(f"{name} must be one of {list(get_args(hint))}, got {value!r}")
         return value
-    if get_origin(hint) is tuple:
+    if get_origin(hint) in (tuple, Sequence):
         parts = (value,) if isinstance(value, str | Path) else tuple(value) if isinstance(value, list | tuple) else ()
         is_given = bool(parts) or (isinstance(value, list | tuple) and name != "tasks")
         if not is_given or not all(isinstance(part, str | Path) for part in parts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 ROW_FILES = (".jsonl", ".json", ".parquet", ".csv")
@@ -19,20 +19,20 @@ COLUMNS = ("prompt", "answer", "task", "level", "split")
 class RowOptions:
     """How rows of files are read and scored."""
 
-    reward: tuple[str, ...] = ()
+    reward: Sequence[str] = ()
     """What scores responses to rows: exact, number, math, choice, the verifier of a task such as countdown, or a
     function of your own, "package.module:function" (with "worker:" before it, in processes that are killed when it
     hangs); "task=reward" is for the rows of one task. By default the verifier of the task that the rows name."""
     correct_at: float = 1.0
     """Reward of a function from which on a response counts as correct."""
-    columns: tuple[str, ...] = ()
+    columns: Sequence[str] = ()
     """Columns of rows that have other names than those in docs/rows.md: "prompt=problem", "answer=solution",
     "task=subject", "level=", which reads none, or "split=part"."""
 
     def __post_init__(self) -> None:
         for name in ("reward", "columns"):
-            if isinstance(value := getattr(self, name), str):
-                object.__setattr__(self, name, (value,))
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
 
     @property
     def column_names(self) -> dict[str, str]:
@@ -44,7 +44,7 @@ class RowOptions:
         for part in self.columns:
             if part.partition("=")[0] not in COLUMNS or "=" not in part:
                 raise ValueError(f"columns must be like 'prompt=problem', with one of {list(COLUMNS)}, got {part!r}")
-        return _by_name("columns", [part.partition("=")[::2] for part in self.columns])
+        return _by_name("columns", (part.partition("=") for part in self.columns))
 
     @property
     def rewards(self) -> dict[str, str]:
@@ -56,12 +56,12 @@ class RowOptions:
         >>> RowOptions(reward=("number", "capitals=my_rewards:city")).rewards
         {'': 'number', 'capitals': 'my_rewards:city'}
         """
-        return _by_name("reward", [part.rpartition("=")[::2] for part in self.reward])
+        return _by_name("reward", (part.rpartition("=") for part in self.reward))
 
 
-def _by_name(option: str, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _by_name(option: str, parts: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in pairs:
+    for name, _, value in parts:
         if found.setdefault(name, value) != value:
             of = f" of {name!r}" if name else ""
             raise ValueError(f"{option}{of} must be one, got {found[name]!r} and {value!r}")

@@ -107,8 +107,8 @@ def test_a_command_says_it_in_one_line(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_id_brings_the_threshold_of_its_family_or_the_one_it_is_registered_with(
     env_id: str, threshold: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
-    gym.register(env_id, entry_point=Costly, reward_threshold=7.0 if env_id == "Mine-v0" else None)
+    monkeypatch.setattr("gymnasium.envs.registration.registry", dict(gym.registry))
+    gym.register(env_id, entry_point=lambda **_: Costly(), reward_threshold=7.0 if env_id == "Mine-v0" else None)
     assert Task.from_id(env_id).success_threshold == threshold
 
 

@@ -60,7 +60,7 @@ def _run(arguments: Sequence[str]) -> int:
         unknown = f"mtgrpo: there is no command {command!r}{did_you_mean(command, _COMMANDS)}\n" if command else ""
         print(unknown + _usage(), file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    _log_to_stderr()
     try:
         with imports_for("the command"):
             import tyro
@@ -80,6 +80,20 @@ def _run(arguments: Sequence[str]) -> int:
     except (ImportError, ValueError, OSError) as error:
         print(f"mtgrpo {command}: {_said(error)}", file=sys.stderr)
         return 2
+
+
+class _Formatter(logging.Formatter):
+    """What informs, such as how many rows are held out, is shown as it is; what warns, with its place."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage() if record.levelno == logging.INFO else super().format(record)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("mtgrpo_env").setLevel(logging.INFO)
 
 
 def _said(error: Exception) -> str:

@@ -79,9 +79,9 @@ def test_the_same_rows_are_exported_and_score_the_same_elsewhere(command: RunCom
     from mtgrpo_env.envs.reward import compute_score, trl_reward
 
     rows = [json.loads(line) for line in Path("exported.jsonl").read_text().splitlines()]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
     right = [f"The answer is {row.ground_truth}." for row in read_rows("sums.jsonl")]
-    rewards = trl_reward(prompts=columns.pop("prompt"), completions=right, **columns)
+    rewards = trl_reward(columns.pop("prompt"), right, **columns)
     assert rewards == [1.0] * 100
     truth = rows[0]["reward_model"]["ground_truth"]
     assert compute_score(rows[0]["data_source"], "The answer is 77.", truth)["score"] == 0.0

@@ -16,6 +16,7 @@ from mtgrpo_env.envs.answers import BoxedTask
 from mtgrpo_env.envs.export import content_hash, export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.gymnasium_tasks import control_suite
 from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
+from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.rows import RowsEnv, read_rows, rows_problems, rows_suite, shared_problems
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.suite import TaskSuite
@@ -98,11 +99,13 @@ def test_the_hash_knows_the_prompts_the_ground_truths_and_their_order(tmp_path: 
         lines[::-1],
         lines[:2],
         [lines[0].replace("C", "D", 1), *lines[1:]],
-        [lines[0].replace(str(rows[0].ground_truth["target"]), "61"), *lines[1:]],
+        [lines[0].replace(str(as_fields(rows[0].ground_truth)["target"]), "61"), *lines[1:]],
     ):
         path.write_text("\n".join(changed), "utf-8")
         assert content_hash(read_rows(path)) != content_hash(rows)
-    reordered = [replace(row, ground_truth=dict(sorted(row.ground_truth.items(), reverse=True))) for row in rows]
+    reordered = [
+        replace(row, ground_truth=dict(sorted(as_fields(row.ground_truth).items(), reverse=True))) for row in rows
+    ]
     assert content_hash(reordered) == content_hash(rows)
 
 
@@ -147,7 +150,7 @@ def test_the_papers_rows_are_written_again_in_one_file(paper_tasks: Path, tmp_pa
     after = read_rows(tmp_path / "rows.parquet")
     for one, other in zip(before, after, strict=True):
         assert (one.task, one.level, one.split, one.prompt) == (other.task, other.level, other.split, other.prompt)
-        assert {"task": one.name, **one.ground_truth} == other.ground_truth
+        assert {"task": one.name, **as_fields(one.ground_truth)} == other.ground_truth
         assert one.index == other.index
     assert len(shared_problems(before, after)) == len(before)
 

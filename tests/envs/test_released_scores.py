@@ -24,6 +24,7 @@ import pytest
 from mtgrpo_env.envs.answers import Extraction, last_box
 from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS
 from mtgrpo_env.envs.responses import StoredResponse, read_responses
+from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.text_env import Verdict
 
 
@@ -74,5 +75,7 @@ def test_the_default_mode_differs_only_on_known_kinds_and_scores_what_was_answer
 
 def _score(columns: dict[str, Any], stored: StoredResponse, extraction: Extraction) -> Scored:
     task = REASON_TASKS[stored.row.task](extraction=extraction)
-    verdict = task.verify(task.from_ground_truth(stored.row.ground_truth, stored.row.prompt), stored.response)
+    verdict = task.verify(
+        task.from_ground_truth(as_fields(stored.row.ground_truth), stored.row.prompt), stored.response
+    )
     return Scored(stored, columns["kind"], columns["released_score"], verdict)
