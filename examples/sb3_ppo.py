@@ -3,7 +3,7 @@
     pip install stable-baselines3
     python examples/sb3_ppo.py
 
-Learns both in a minute or two on a CPU; what each task has come to is printed before and after.
+Learns both in a minute or two on a CPU, and prints the mean return of each before and after.
 """
 
 # stable-baselines3 comes with no extra of ours.

@@ -105,7 +105,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start the next episode; with a seed, start everything anew.
 
-        An episode left after at least one step has ended as truncated; one left before its first is played again.
+        An episode left after at least one step has ended as truncated; one left before its first, or because its latest
+        raised, is played again.
 
         Args:
             seed: of everything.
@@ -143,8 +144,9 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         if episode is None or not self._is_running:
             raise gym.error.ResetNeeded("no episode is running: call reset() first")
         played = action[self._active_task] if self.is_mixed else action
+        num_steps, self._num_steps = self._num_steps, 0  # what raises says nothing about the policy
         observation, reward, terminated, truncated, self._info = self._env.step(played)
-        self._return, self._num_steps = self._return + float(reward), self._num_steps + 1
+        self._return, self._num_steps = self._return + float(reward), num_steps + 1
         ended = terminated or truncated
         info = self._finish(episode) if ended else {**self._info, **self._position(episode)}
         return self._tagged(observation), float(reward), terminated, truncated, info

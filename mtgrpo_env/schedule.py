@@ -114,7 +114,7 @@ class Schedule:
     When a batch is complete the curriculum is updated with it, so its weights move by themselves, unless they were set
     or look at improvements, which only a learner can measure.
 
-    An assignment stays good until it is finished: an episode left halfway is played again.
+    An assignment stays good until it is finished, so its episode may be started again.
 
     Args:
         curriculum: draws the batches; its problems must be a suite.

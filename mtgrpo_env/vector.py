@@ -88,6 +88,7 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         self._assignments: list[Assignment] = []  # one a slot; none before the first reset
         self._conversations: list[Conversation] = []
         self._has_ended = np.zeros(num_envs, dtype=np.bool_)
+        self._has_raised = False  # the latest step, which says nothing about the policy
         self.reset_statistics()
 
     @property
@@ -122,7 +123,7 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         """Start an episode in every slot, or in those of `options["reset_mask"]`.
 
         Of a slot that is in mid-conversation the episode has ended as truncated, as in `MultiTaskEnv`; one that was not
-        stepped yet plays it again.
+        stepped yet plays it again, and so do all if the latest step raised.
 
         Args:
             seed: starts the whole schedule anew.
@@ -166,9 +167,11 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
             TaskError: if a verifier raises.
         """
         self._check_actions(actions)
+        self._has_raised = True
         for conversation, action in zip(self._conversations, actions, strict=True):
             conversation.prefetch(action)
         self._conversations = [c.after(action) for c, action in zip(self._conversations, actions, strict=True)]
+        self._has_raised = False
         verdicts = [conversation.verdict for conversation in self._conversations]
         rewards = np.array([0.0 if verdict is None else verdict.reward for verdict in verdicts], dtype=np.float64)
         terminated = np.array([verdict is not None for verdict in verdicts])
@@ -245,7 +248,8 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
 
     def _truncate(self, slots: IntArray) -> dict[str, Any]:
         """End those of the slots that are in mid-conversation; what `infos` says of them."""
-        if not self._conversations:
+        if self._has_raised or not self._conversations:
+            self._has_raised = False
             return {}
         is_midway = ~self._has_ended & [bool(conversation.responses) for conversation in self._conversations]
         left = slots[is_midway[slots]]

@@ -71,6 +71,21 @@ def test_a_seed_starts_everything_anew_also_in_mid_episode() -> None:
     assert env.reset(seed=1) == first
 
 
+def test_an_episode_left_because_a_step_raised_is_played_again() -> None:
+    env = locks()
+    first = env.reset(seed=1)
+    for _ in range(2):
+        env.step(0)
+        with pytest.raises(ValueError, match="action must be in"):
+            env.step("a digit")
+        assert env.reset() == first
+    env.step(0)
+    with pytest.raises(ValueError, match="action must be in"):
+        env.step("a digit")
+    env.step(0)  # goes on
+    assert env.reset()[1]["truncated_episode"]["rollout"] == 0
+
+
 @pytest.mark.parametrize(("threshold", "is_success"), [(None, False), (0.0, True), (0.5, False)])
 def test_the_threshold_of_a_task_also_judges_what_was_played_of_an_episode(threshold: float, is_success: bool) -> None:
     env = locks(success_threshold=threshold)

@@ -105,11 +105,13 @@ def test_a_command_says_it_in_one_line(capsys: pytest.CaptureFixture[str]) -> No
     [("MiniGrid-Mine-v0", 0.05), ("Mine-v0", 7.0), ("Unruled-v0", None)],
 )
 def test_an_id_brings_the_threshold_of_its_family_or_the_one_it_is_registered_with(
-    env_id: str, threshold: float | None, monkeypatch: pytest.MonkeyPatch
+    env_id: str, threshold: float | None
 ) -> None:
-    monkeypatch.setattr("gymnasium.envs.registration.registry", dict(gym.registry))
-    gym.register(env_id, entry_point=lambda **_: Costly(), reward_threshold=7.0 if env_id == "Mine-v0" else None)
-    assert Task.from_id(env_id).success_threshold == threshold
+    gym.register(env_id, f"{__name__}:Costly", reward_threshold=7.0 if env_id == "Mine-v0" else None)
+    try:
+        assert Task.from_id(env_id).success_threshold == threshold
+    finally:
+        del gym.registry[env_id]
 
 
 def test_an_id_of_another_package_is_asked_for_its_module() -> None:

@@ -428,6 +428,18 @@ def test_nothing_changes_when_a_verifier_raises() -> None:
     assert envs.step(["none"] * 3)[2].all()
 
 
+def test_slots_left_because_a_verifier_raised_are_played_again() -> None:
+    envs = text_vec(3, group_size=1)
+    envs.set_task_weights([0, 1])
+    before, _ = envs.reset(seed=0)
+    envs.step(["11"] * 3)
+    with pytest.raises(TaskError, match="fell over"):
+        envs.step(["11", "11", "crash"])
+    after, infos = envs.reset()
+    assert after == before
+    assert "truncated_episode" not in infos
+
+
 BAD_ACTIONS = [
     (["1"] * 5, "sequence of 6 strings, got 5"),
     ("123456", "sequence of 6 strings, got one str"),
