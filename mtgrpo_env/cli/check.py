@@ -32,7 +32,7 @@ class Config:
     rows: tuple[Path, ...] = ()
     """Files of rows, .parquet or .jsonl: each row's own answer must be scored as correct, no empty, hostile or hedging
     response may be, and no two files share a problem."""
-    options: OmitArgPrefixes[RowOptions] = field(default_factory=RowOptions)
+    row: OmitArgPrefixes[RowOptions] = field(default_factory=RowOptions)
     problems: int = 20
     """Problems of each split to play, and rows of each task whose reward is played with wrong responses."""
 
@@ -41,7 +41,7 @@ def run(config: Config) -> int:
     """Check and print; 1 if anything is wrong."""
     if not (config.tasks or config.rows):
         raise ValueError("expected --tasks or --rows, got neither")
-    files = {path: _envs(read_rows(path), config.options) for path in config.rows}
+    files = {path: _envs(read_rows(path), config.row) for path in config.rows}
     tasks = read_tasks(config.tasks).tasks if config.tasks else ()
     is_good = [_print_task(task, config.problems) for task in tasks]
     is_good += [_print_rows(path, envs, config.problems) for path, envs in files.items()]
@@ -82,7 +82,7 @@ def _print_task(task: Task, num_problems: int) -> bool:
 def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
     checks = [checked_rows(env, num_rows=num_rows) for env in envs]
     unsolved = [row for check in checks for row in check.unsolved]
-    faults = [f"{check.reward}: {fault}" for check in checks for fault in check.faults]
+    faults = [fault for check in checks for fault in check.faults]
     total = sum(check.num_rows for check in checks)
     if unsolved:
         print(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
@@ -94,14 +94,14 @@ def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
         print(f"ok    {path.name}: {total} rows, each scored as correct with its own answer; {_time(checks)}")
     for check in checks:
         for note in check.notes:
-            print(f"note  {check.reward}: {note}")
+            print(f"note  {note}")
     return not (unsolved or faults)
 
 
 def _time(checks: Sequence[RowsCheck]) -> str:
     """What a call of the slowest reward takes."""
     slowest = max(checks, key=lambda check: check.seconds)
-    return f"{slowest.reward} takes {slowest.seconds * 1000:.2g} ms a call"
+    return f"{slowest.reward} takes {slowest.seconds * 1000:,.2f} ms a call"
 
 
 def _print_leaks(first: Path, second: Path, of_first: Sequence[RowsEnv], of_second: Sequence[RowsEnv]) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mtgrpo_env.checker import TaskCheckError, check_task, hostile_complaint
-from mtgrpo_env.envs.final_answers import marked_answer
+from mtgrpo_env.envs.final_answers import final_answer, marked_answer
 from mtgrpo_env.envs.function_scorer import FunctionScorer, answer_forms
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.rows_env import RowPuzzle, RowsEnv
@@ -20,7 +20,8 @@ from mtgrpo_env.text_env import WRONG, Verdict
 
 _CHUNK = 256  # rows that a slow reward scores side by side
 _MAX_SHOWN = 60  # characters of a response
-_PATIENCE = 30.0  # seconds for a hostile response: longer than a worker with its deadline takes to start and to fail
+_PATIENCE = 10.0  # seconds for a hostile response
+_WORKERS_PATIENCE = 30.0  # a worker starts first, and keeps a deadline of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
             trial.try_dressed(puzzle, answer)
     trial.look_at_prompts(known[:num_rows])
     if known and isinstance(env.scorer, FunctionScorer):
-        trial.try_hostile(known[0][0])
+        trial.try_hostile(*known[0])
     faults, notes = tuple(trial.faults.values()), (*trial.notes.values(), *trial.remarks())
     return RowsCheck(env.scorer.name, len(env.puzzles), tuple(unsolved), faults, notes, trial.seconds)
 
@@ -140,8 +141,8 @@ class _Trial:
         right = known.written(known.answer)
         first, second = self._verdict(puzzle, right), self._verdict(puzzle, right)
         if first != second:
-            what = f"two calls differ, {first.reward:g} and {second.reward:g}, on"
-            self.notes.setdefault("depends", _line(puzzle, what, right))
+            what = f"gives {first.reward:g} and then {second.reward:g} for"
+            self.notes.setdefault("depends", self._line(puzzle, what, right))
 
     def try_wrong(self, puzzle: RowPuzzle, known: KnownAnswer, others: Sequence[str]) -> None:
         """Responses that must not be correct."""
@@ -165,27 +166,29 @@ class _Trial:
             if marked_answer(puzzle.row.prompt) is None or 2 * len(paid) > len(known):
                 self._fault(puzzle, Probe("the prompt repeated", puzzle.row.prompt))
 
-    def try_hostile(self, puzzle: RowPuzzle) -> None:
+    def try_hostile(self, puzzle: RowPuzzle, known: KnownAnswer) -> None:
         """The hostile responses, in a process that is killed if the reward hangs."""
-        oracle = self.env.oracle(puzzle)
 
         def verify(response: str) -> Verdict:
-            verdict = WRONG if response == oracle else self.env.verify(puzzle, response)
+            if not known.is_other(final_answer(response) or ""):
+                return WRONG  # "None" may well be the right answer
+            verdict = self.env.verify(puzzle, response)
             if not verdict.valid and (why := self._failure(puzzle, response)) is not None:
                 raise RuntimeError(why)
             return verdict
 
-        complaint = hostile_complaint(verify, seconds=_PATIENCE)
+        is_in_workers = self._name.startswith("worker:")
+        complaint = hostile_complaint(verify, seconds=_WORKERS_PATIENCE if is_in_workers else _PATIENCE)
         if complaint is not None:
-            self.faults["hostile"] = f"{puzzle.row.source}: {complaint}"
+            self.faults["hostile"] = f"{puzzle.row.source}: {self._name}: {complaint}"
 
     def remarks(self) -> Iterator[str]:
         """What can be said in the end."""
         if self._low < 0 or self._high > 1:
-            yield f"rewards reach from {self._low:g} to {self._high:g}, outside of 0 to 1"
+            yield f"the rewards of {self._name} reach from {self._low:g} to {self._high:g}, outside of 0 to 1"
         if self._undressed:
             forms, row = ", ".join(self._undressed), next(iter(self._undressed.values()))
-            yield f"{row.source}: the right answer X is not scored as correct when it is written {forms}"
+            yield f"{row.source}: {self._name} does not score the right answer X as correct when it is written {forms}"
 
     def _verdict(self, puzzle: RowPuzzle, response: str) -> Verdict:
         start = time.perf_counter()
@@ -195,7 +198,7 @@ class _Trial:
         if verdict.valid:
             self._low, self._high = min(self._low, verdict.reward), max(self._high, verdict.reward)
         elif (why := self._failure(puzzle, response)) is not None:
-            self.faults.setdefault("fails", _line(puzzle, f"the reward fails ({why}) on", response))
+            self.faults.setdefault("fails", self._line(puzzle, f"fails ({why}) on", response))
         return verdict
 
     def _failure(self, puzzle: RowPuzzle, response: str) -> str | None:
@@ -203,12 +206,15 @@ class _Trial:
         return scorer.fault(puzzle.problem, response) if isinstance(scorer, FunctionScorer) else None
 
     def _fault(self, puzzle: RowPuzzle, probe: Probe) -> None:
-        self.faults.setdefault(probe.what, _line(puzzle, f"{probe.what} is scored as correct:", probe.response))
+        self.faults.setdefault(probe.what, self._line(puzzle, f"scores {probe.what} as correct:", probe.response))
 
+    @property
+    def _name(self) -> str:
+        return self.env.scorer.name
 
-def _line(puzzle: RowPuzzle, what: str, response: str) -> str:
-    short = response if len(response) <= _MAX_SHOWN else f"{response[:_MAX_SHOWN]}…"
-    return f"{puzzle.row.source}: {what} {short!r}"
+    def _line(self, puzzle: RowPuzzle, what: str, response: str) -> str:
+        short = response if len(response) <= _MAX_SHOWN else f"{response[:_MAX_SHOWN]}…"
+        return f"{puzzle.row.source}: {self._name} {what} {short!r}"
 
 
 def shared_rows(first: Sequence[RowsEnv], second: Sequence[RowsEnv]) -> list[tuple[Row, Row]]:
