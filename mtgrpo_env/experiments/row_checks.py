@@ -184,6 +184,10 @@ class _Trial:
 
     def remarks(self) -> Iterator[str]:
         """What can be said in the end."""
+        prompts = [puzzle.row.prompt for puzzle in self.env.puzzles]
+        if self._name == "math" and not any("boxed" in prompt for prompt in prompts):
+            where = self.env.puzzles[0].row.source
+            yield f"{where}: math scores only what stands in \\boxed{{}}, and no prompt asks for it"
         if self._low < 0 or self._high > 1:
             yield f"the rewards of {self._name} reach from {self._low:g} to {self._high:g}, outside of 0 to 1"
         if self._undressed:

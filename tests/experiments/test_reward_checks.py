@@ -143,3 +143,9 @@ def test_an_answer_that_a_hostile_response_happens_to_give_is_no_fault() -> None
     check = played("number", [row_of("What is 0 + 0?", "0", 1), *sums()])
     assert check.faults == ()
     assert played("exact", [row_of("What does it return?", "None", 1), *cities()]).faults == ()
+
+
+def test_prompts_that_do_not_ask_for_the_box_that_mathematics_needs_are_noted() -> None:
+    (note,) = played("math", sums()).notes
+    assert note == r"rows.jsonl, row 0: math scores only what stands in \boxed{}, and no prompt asks for it"
+    assert played("math", [row_of(r"What is 1 + 1? Put it into \boxed{}.", "2", 1)]).notes == ()
