@@ -20,6 +20,7 @@ from mtgrpo_env.text_env import SCORER_ERROR, Verdict
 
 _logger = logging.getLogger(__name__)
 
+_SINGLE_PRECISION = 1e-6  # 0.9 of a model in float32 is a little less than 0.9
 _MAX_CHECKED = 100_000  # rows that are not looked at again when the next env of their task is made
 _OWN_ANSWERS = ("completion", "solution")
 """Columns that may hold a whole response that is right."""
@@ -68,7 +69,7 @@ class FunctionScorer(RowScorer):
             return SCORER_ERROR
         if score is None:
             return SCORER_ERROR
-        if score >= self.correct_at:
+        if score >= self.correct_at - _SINGLE_PRECISION:
             return Verdict(score, True, "correct")
         return Verdict(score, False, "wrong" if response.strip() else "no_answer")
 

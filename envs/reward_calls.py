@@ -173,7 +173,18 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def _on_loop(coroutine: Any) -> Future[Any]:
-    return asyncio.run_coroutine_threadsafe(coroutine, _loop())
+    loop = _loop()
+    if _is_running_here(loop):
+        coroutine.close()
+        raise RuntimeError("an async reward cannot wait for another one by calling it: await it")
+    return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:  # none is
+        return False
 
 
 def _result(future: Future[Any]) -> Any:

@@ -54,7 +54,8 @@ class RewardFunction:
         Raises:
             ValueError: if it is none of the three.
         """
-        name = name or f"{function.__module__}:{getattr(function, '__qualname__', type(function).__name__)}"
+        bare = _unwrapped(function)
+        name = name or f"{bare.__module__}:{getattr(bare, '__qualname__', type(bare).__name__)}"
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError) as error:
@@ -77,7 +78,7 @@ class RewardFunction:
             function=function,
             offer=_OFFERS[key],
             is_batch=key == "completions",
-            is_async=_is_async(function),
+            is_async=_is_async(bare),
             parameters=named,
             takes_all=takes_all,
         )
@@ -207,8 +208,12 @@ def _ignore(*_: Any, **__: Any) -> None:
 _OF_THE_TRAINER: Mapping[str, Any] = {"trainer_state": None, "log_extra": _ignore, "log_metric": _ignore}
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     while isinstance(function, functools.partial):
         function = function.func
+    return function
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
     call = getattr(function, "__call__", None)  # noqa: B004 - of an object, which may be a coroutine function
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

@@ -61,7 +61,7 @@ def _print_task(task: Task, num_problems: int) -> bool:
 def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
     checks = [checked_rows(env, num_rows=num_rows) for env in envs]
     unsolved = [row for check in checks for row in check.unsolved]
-    faults = [f"{check.reward}: {fault}" for check in checks for fault in check.faults]
+    faults = [fault for check in checks for fault in check.faults]
     total = sum(check.num_rows for check in checks)
     if unsolved:
         print(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
@@ -76,14 +76,14 @@ def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
         print(f"ok    {path.name}: {total} rows{scored}{without}; {_time(checks)}")
     for check in checks:
         for note in check.notes:
-            print(f"note  {check.reward}: {note}")
+            print(f"note  {note}")
     return not (unsolved or faults)
 
 
 def _time(checks: Sequence[RowsCheck]) -> str:
     """What a call of the slowest reward takes."""
     slowest = max(checks, key=lambda check: check.seconds)
-    return f"{slowest.reward} takes {slowest.seconds * 1000:.2g} ms a call"
+    return f"{slowest.reward} takes {slowest.seconds * 1000:,.2f} ms a call"
 
 
 def _print_leaks(first: Path, second: Path, shared: Sequence[tuple[Row, Row]]) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mtgrpo_env.checker import TaskCheckError, check_task, hostile_complaint
-from mtgrpo_env.envs.final_answers import marked_answer
+from mtgrpo_env.envs.final_answers import final_answer, marked_answer
 from mtgrpo_env.envs.function_scorer import FunctionScorer, answer_forms
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.rows_env import RowPuzzle, RowsEnv
@@ -20,7 +20,8 @@ from mtgrpo_env.text_env import WRONG, Verdict
 
 _CHUNK = 256  # rows that a slow reward scores side by side
 _MAX_SHOWN = 60  # characters of a response
-_PATIENCE = 30.0  # seconds for a hostile response: longer than a worker with its deadline takes to start and to fail
+_PATIENCE = 10.0  # seconds for a hostile response
+_WORKERS_PATIENCE = 30.0  # a worker starts first, and keeps a deadline of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,9 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
         if isinstance(env.scorer, FunctionScorer):
             trial.try_dressed(puzzle, answer)
     trial.look_at_prompts([*(puzzle for puzzle, _ in known), *unanswered][:num_rows])
-    if (known or unanswered) and isinstance(env.scorer, FunctionScorer):
-        # A long answer, which none of the hostile responses happens to be.
-        longest = max(known, key=lambda pair: len(pair[1].answer))[0] if known else unanswered[0]
-        trial.try_hostile(longest)
+    if isinstance(env.scorer, FunctionScorer):
+        for puzzle, answer in (known or [(puzzle, None) for puzzle in unanswered])[:1]:
+            trial.try_hostile(puzzle, answer)
     faults, notes = tuple(trial.faults.values()), (*trial.notes.values(), *trial.remarks())
     return RowsCheck(
         reward=env.scorer.name,
@@ -155,8 +155,8 @@ class _Trial:
         right = known.written(known.answer)
         first, second = self._verdict(puzzle, right), self._verdict(puzzle, right)
         if first != second:
-            what = f"two calls differ, {first.reward:g} and {second.reward:g}, on"
-            self.notes.setdefault("depends", _line(puzzle, what, right))
+            what = f"gives {first.reward:g} and then {second.reward:g} for"
+            self.notes.setdefault("depends", self._line(puzzle, what, right))
 
     def try_wrong(self, puzzle: RowPuzzle, known: KnownAnswer, others: Sequence[str]) -> None:
         """Responses that must not be correct."""
@@ -180,27 +180,33 @@ class _Trial:
             if marked_answer(puzzle.row.prompt) is None or 2 * len(paid) > len(puzzles):
                 self._fault(puzzle, Probe("the prompt repeated", puzzle.row.prompt))
 
-    def try_hostile(self, puzzle: RowPuzzle) -> None:
+    def try_hostile(self, puzzle: RowPuzzle, known: KnownAnswer | None) -> None:
         """The hostile responses, in a process that is killed if the reward hangs."""
-        oracle = self.env.oracle(puzzle)
 
         def verify(response: str) -> Verdict:
-            verdict = WRONG if response == oracle else self.env.verify(puzzle, response)
+            if known is not None and not known.is_other(final_answer(response) or ""):
+                return WRONG  # "None" may well be the right answer
+            verdict = self.env.verify(puzzle, response)
             if not verdict.valid and (why := self._failure(puzzle, response)) is not None:
                 raise RuntimeError(why)
             return verdict
 
-        complaint = hostile_complaint(verify, seconds=_PATIENCE)
+        is_in_workers = self._name.startswith("worker:")
+        complaint = hostile_complaint(verify, seconds=_WORKERS_PATIENCE if is_in_workers else _PATIENCE)
         if complaint is not None:
-            self.faults["hostile"] = f"{puzzle.row.source}: {complaint}"
+            self.faults["hostile"] = f"{puzzle.row.source}: {self._name}: {complaint}"
 
     def remarks(self) -> Iterator[str]:
         """What can be said in the end."""
+        prompts = [puzzle.row.prompt for puzzle in self.env.puzzles]
+        if self._name == "math" and not any("boxed" in prompt for prompt in prompts):
+            where = self.env.puzzles[0].row.source
+            yield f"{where}: math scores only what stands in \\boxed{{}}, and no prompt asks for it"
         if self._low < 0 or self._high > 1:
-            yield f"rewards reach from {self._low:g} to {self._high:g}, outside of 0 to 1"
+            yield f"the rewards of {self._name} reach from {self._low:g} to {self._high:g}, outside of 0 to 1"
         if self._undressed:
             forms, row = ", ".join(self._undressed), next(iter(self._undressed.values()))
-            yield f"{row.source}: the right answer X is not scored as correct when it is written {forms}"
+            yield f"{row.source}: {self._name} does not score the right answer X as correct when it is written {forms}"
 
     def _verdict(self, puzzle: RowPuzzle, response: str) -> Verdict:
         start = time.perf_counter()
@@ -210,7 +216,7 @@ class _Trial:
         if verdict.valid:
             self._low, self._high = min(self._low, verdict.reward), max(self._high, verdict.reward)
         elif (why := self._failure(puzzle, response)) is not None:
-            self.faults.setdefault("fails", _line(puzzle, f"the reward fails ({why}) on", response))
+            self.faults.setdefault("fails", self._line(puzzle, f"fails ({why}) on", response))
         return verdict
 
     def _failure(self, puzzle: RowPuzzle, response: str) -> str | None:
@@ -218,9 +224,12 @@ class _Trial:
         return scorer.fault(puzzle.problem, response) if isinstance(scorer, FunctionScorer) else None
 
     def _fault(self, puzzle: RowPuzzle, probe: Probe) -> None:
-        self.faults.setdefault(probe.what, _line(puzzle, f"{probe.what} is scored as correct:", probe.response))
+        self.faults.setdefault(probe.what, self._line(puzzle, f"scores {probe.what} as correct:", probe.response))
 
+    @property
+    def _name(self) -> str:
+        return self.env.scorer.name
 
-def _line(puzzle: RowPuzzle, what: str, response: str) -> str:
-    short = response if len(response) <= _MAX_SHOWN else f"{response[:_MAX_SHOWN]}…"
-    return f"{puzzle.row.source}: {what} {short!r}"
+    def _line(self, puzzle: RowPuzzle, what: str, response: str) -> str:
+        short = response if len(response) <= _MAX_SHOWN else f"{response[:_MAX_SHOWN]}…"
+        return f"{puzzle.row.source}: {self._name} {what} {short!r}"

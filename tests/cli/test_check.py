@@ -108,9 +108,7 @@ def capitals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_reward_of_ones_own_is_played_against_the_rows(command: RunCommand, capitals: Path) -> None:
     result = command("check", "--rows", capitals, "--reward", "my_rewards:sloppy")
     assert result.code == 1
-    assert (
-        "FAULT my_rewards:sloppy: capitals.jsonl, row 1: the right answer in a list is scored as correct" in result.out
-    )
+    assert "FAULT capitals.jsonl, row 1: my_rewards:sloppy scores the right answer in a list as correct" in result.out
     good = command("check", "--rows", capitals, "--reward", "capitals=exact")
     assert good.code == 0, good.out
     (line,) = good.out.splitlines()
@@ -120,7 +118,7 @@ def test_a_reward_of_ones_own_is_played_against_the_rows(command: RunCommand, ca
 def test_a_right_answer_in_other_dress_is_a_note_and_no_fault(command: RunCommand, capitals: Path) -> None:
     result = command("check", "--rows", capitals, "--reward", "my_rewards:city")
     assert result.code == 0
-    assert "note  my_rewards:city: capitals.jsonl, row 1: the right answer X is not scored as correct" in result.out
+    assert "note  capitals.jsonl, row 1: my_rewards:city does not score the right answer X as correct" in result.out
 
 
 @pytest.mark.parametrize(

@@ -415,3 +415,22 @@ def test_a_batch_of_rollouts_is_one_call_of_a_batch_function(calls: list[Any]) -
     groups = rollout_groups(suite, policy, problems, 4)
     assert [[rollout.reward for rollout in group.rollouts] for group in groups] == [[0, 1, 0, 1], [1, 0, 1, 0]]
     assert [len(completions) for _, completions, *_ in calls] == [8]
+
+
+def test_a_score_in_single_precision_reaches_its_bound() -> None:
+    assert reply(named_scorer(lambda completion: np.float32(0.9), correct_at=0.9), "x").is_success
+    assert not reply(named_scorer(lambda completion: 0.8999, correct_at=0.9), "x").is_success
+
+
+def test_an_async_reward_that_blocks_on_another_is_an_error_and_no_deadlock() -> None:
+    inner = named_scorer("own_rewards:awaits")
+
+    async def outer(completion: str) -> float:
+        return reply(inner, completion).reward if completion == "nested" else 0.0
+
+    inner.problem(row_of())
+    assert not reply(named_scorer(outer), "nested").is_success
+
+
+def test_a_function_is_named_by_what_a_partial_holds() -> None:
+    assert named_scorer(functools.partial(own_rewards.city, country="Italy")).name == "own_rewards:city"

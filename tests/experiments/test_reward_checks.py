@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,9 +63,7 @@ def test_a_careful_reward_of_ones_own_has_no_fault_and_a_note_on_forms() -> None
     check = played("own_rewards:city", cities())
     assert (check.unsolved, check.faults) == ((), ())
     (note,) = check.notes
-    assert note.startswith(
-        "rows.jsonl, row 1: the right answer X is not scored as correct when it is written \\boxed{X}, "
-    )
+    assert "does not score the right answer X as correct when it is written \\boxed{X}, " in note
 
 
 def by_kind(check: RowsCheck) -> str:
@@ -73,23 +72,25 @@ def by_kind(check: RowsCheck) -> str:
 
 def test_a_reward_that_looks_for_the_truth_anywhere_is_caught() -> None:
     found = by_kind(played(own_rewards.contains, [row_of("Rome or Oslo?", {"target": "Rome"}, 1), *cities()]))
-    assert "rows.jsonl, row 1: the prompt repeated is scored as correct: 'Rome or Oslo?'" in found
+    assert "contains scores the prompt repeated as correct: 'Rome or Oslo?'" in found
     for kind in ("the right answer between wrong ones", "the right answer in a list", "several boxed answers"):
-        assert f"row 1: {kind} is scored as correct: " in found
+        assert f" scores {kind} as correct: " in found
     options = by_kind(played(lambda completion, ground_truth: float(ground_truth["target"] in completion), choices()))
-    assert "all options listed is scored as correct: 'A. gold" in options
+    assert "scores all options listed as correct: 'A. gold" in options
 
 
 def test_a_reward_that_pays_any_number_is_caught() -> None:
     found = by_kind(played(own_rewards.any_number, sums()))
-    assert "row 0: any other answer is scored as correct: " in found
+    assert "scores any other answer as correct: " in found
     assert "the verifier fails on the hostile response" in found
-    assert "the prompt repeated is scored as correct: 'What is 30 + 42?'" in found
+    assert "scores the prompt repeated as correct: 'What is 30 + 42?'" in found
 
 
 def test_a_reward_that_pays_the_form_alone_is_caught() -> None:
-    assert "any other answer is scored" in by_kind(played(lambda completion: float("\\boxed{" in completion), cities()))
-    assert "an empty response is scored as correct: ''" in by_kind(played(lambda completion: 1.0, cities()))
+    assert "scores any other answer as correct" in by_kind(
+        played(lambda completion: float("\\boxed{" in completion), cities())
+    )
+    assert "scores an empty response as correct: ''" in by_kind(played(lambda completion: 1.0, cities()))
 
 
 def test_a_reward_that_raises_or_hangs_is_caught() -> None:
@@ -104,14 +105,14 @@ def test_a_reward_that_raises_or_hangs_is_caught() -> None:
         return float(completion == ground_truth["target"]) / (1 - ("xyzzy" in completion))
 
     found = by_kind(played(divides, [row_of("?", {"target": "Rome"}, 1)]))
-    assert "row 1: the reward fails (ZeroDivisionError: float division by zero) on " in found
+    assert "divides fails (ZeroDivisionError: float division by zero) on " in found
 
 
 def test_rows_without_a_right_answer_are_named_and_a_shaped_reward_is_noted() -> None:
     check = played(lambda completion, country: -1.0 if country == "Peru" else 2.0 * (completion == "x"), cities())
     assert [row.source for row in check.unsolved] == [f"rows.jsonl, row {number}" for number in (1, 2, 3, 4)]
     shaped = played(lambda completion, ground_truth: 3.0 * (completion == ground_truth["target"]) - 1, cities())
-    assert any("rewards reach from -1 to 2, outside of 0 to 1" in note for note in shaped.notes)
+    assert any(" reach from -1 to 2, outside of 0 to 1" in note for note in shaped.notes)
     assert shaped.faults == ()
 
 
@@ -123,7 +124,7 @@ def test_a_reward_that_depends_on_the_call_is_noted() -> None:
         return float(completion == ground_truth["target"]) + seen.count(completion) / 1000
 
     notes = played(forgetful, cities()).notes
-    assert any(note.startswith("rows.jsonl, row 1: two calls differ, ") for note in notes)
+    assert any(re.search(r"forgetful gives 1\.00\d and then 1\.00\d for 'Rome'", note) for note in notes)
 
 
 def test_an_example_in_the_prompt_is_no_fault_unless_it_is_the_answer_of_most_rows() -> None:
@@ -131,7 +132,7 @@ def test_an_example_in_the_prompt_is_no_fault_unless_it_is_the_answer_of_most_ro
         return [row_of(f"Name {i}, like\n\\boxed{{{example(i)}}}", str(i), i) for i in range(1, 5)]
 
     assert played("number", asked(lambda _: 3)).faults == ()
-    assert "the prompt repeated is scored as correct" in by_kind(played("number", asked(lambda i: i)))
+    assert "scores the prompt repeated as correct" in by_kind(played("number", asked(lambda i: i)))
 
 
 def test_rows_of_two_files_with_one_prompt_are_shared() -> None:
@@ -147,4 +148,16 @@ def test_rows_without_an_answer_meet_what_needs_none() -> None:
     check = played(lambda completion: float(bool(completion)), rows)
     assert check.unanswered == tuple(rows)
     assert check.unsolved == ()
-    assert "the prompt repeated is scored as correct" in by_kind(check)
+    assert "the prompt repeated" in by_kind(check)
+
+
+def test_an_answer_that_a_hostile_response_happens_to_give_is_no_fault() -> None:
+    check = played("number", [row_of("What is 0 + 0?", "0", 1), *sums()])
+    assert check.faults == ()
+    assert played("exact", [row_of("What does it return?", "None", 1), *cities()]).faults == ()
+
+
+def test_prompts_that_do_not_ask_for_the_box_that_mathematics_needs_are_noted() -> None:
+    (note,) = played("math", sums()).notes
+    assert note == r"rows.jsonl, row 0: math scores only what stands in \boxed{}, and no prompt asks for it"
+    assert played("math", [row_of(r"What is 1 + 1? Put it into \boxed{}.", "2", 1)]).notes == ()
