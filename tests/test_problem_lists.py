@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.curriculum import Curriculum
+from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.problem_lists import ProblemList
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.types import Group, Problem, Rollout, Split
@@ -184,6 +185,16 @@ def test_solved_problems_are_drawn_less_by_a_curriculum_which_says_how_many_ther
     assert counts[0] < 0.4 * counts[1]
     assert curriculum.metrics()["solved/listed"] == 0.5
     assert "solved/drawn" not in curriculum.metrics()
+
+
+def test_a_driver_that_plays_episode_by_episode_finds_out_what_is_solved_too() -> None:
+    env = MultiTaskEnv(Curriculum(suite_of(), batch_size=4), group_size=2)
+    env.reset(seed=0, options={"task_weights": [1, 0]})
+    for _ in range(200):
+        observation, info = env.reset()
+        number = int(observation.partition("+")[0])
+        env.step(str(2 * number) if number % 2 == 0 or info["rollout"] == 0 else "no")
+    assert env.suite.solved() == {"listed": 0.5}
 
 
 def test_with_a_floor_of_one_all_are_drawn_alike() -> None:
