@@ -90,7 +90,7 @@ def test_a_solved_problem_comes_less_often_but_at_least_at_the_floor(
         if place not in solved:
             assert all(counts)
             continue
-        gaps = np.diff([-1, *np.flatnonzero(counts)])
+        gaps = np.diff(np.flatnonzero(counts), prepend=-1)
         assert gaps.max() <= longest
         assert set(gaps[5:].tolist()) == {longest}
 
