@@ -70,7 +70,7 @@ def _check_interface(task: Task, env: AnyEnv) -> None:
 def _check_problems(task: Task, suite: TaskSuite, envs: list[AnyEnv], num_problems: int) -> None:
     try:
         problems = {split: suite.held_out(num_problems, split=split) for split in SPLITS}
-    except TaskError as error:
+    except (TaskError, ValueError) as error:
         raise TaskCheckError(str(error)) from error
     everything = [problem for split in SPLITS for problem in problems[split]]
     observations = [_check_group(task, envs, problem) for problem in everything]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import pickle
 from collections.abc import Sequence
@@ -65,6 +66,9 @@ class FewPuzzles(Sum):
         return int(rng.integers(4)), int(rng.integers(6))
 
 
+WHOLE = [f"{a}+{b}=" for a in range(4) for b in range(6)]
+
+
 def puzzles_of(suite: TaskSuite, problems: Sequence[Problem]) -> list[str]:
     env = suite.envs(0, 1)[0]
     return [env.reset(seed=problem.seed, options=dict(problem.options))[0] for problem in problems]
@@ -72,7 +76,7 @@ def puzzles_of(suite: TaskSuite, problems: Sequence[Problem]) -> list[str]:
 
 def test_no_puzzle_comes_twice_before_all_have_come() -> None:
     suite = TaskSuite([Task.from_text("few", FewPuzzles)])
-    whole = [f"{a}+{b}=" for a in range(4) for b in range(6) if split_of(f"{a}+{b}=") == "train"]
+    whole = [key for key in WHOLE if split_of(key) == "train"]
     first = puzzles_of(suite, [suite.next_problem(0) for _ in whole])
     second = puzzles_of(suite, [suite.next_problem(0) for _ in whole])
     assert sorted(first) == sorted(second) == sorted(whole)
@@ -84,6 +88,18 @@ def test_held_out_puzzles_are_distinct_and_more_of_them_begin_with_the_same() ->
     few, more = (puzzles_of(suite, suite.held_out(count, split="train")) for count in (5, 12))
     assert len(set(more)) == 12
     assert more[:5] == few
+
+
+def test_a_task_that_runs_out_of_puzzles_gives_each_once_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    suite = TaskSuite([Task.from_text("few-puzzles", FewPuzzles), Task.from_text("sum", Sum)])
+    with caplog.at_level(logging.INFO):
+        problems = suite.held_out(40, split="train")
+    few = puzzles_of(suite, [problem for problem in problems if problem.task_id == 0])
+    assert len(set(few)) == len(few) == len([key for key in WHOLE if split_of(key) == "train"])
+    assert len(problems) - len(few) == 40
+    assert caplog.messages == [
+        f"task 'few-puzzles': {len(few)} distinct train problems, fewer than the 40 asked for: each is played once"
+    ]
 
 
 def test_a_restored_suite_remembers_what_it_has_shown() -> None:

@@ -121,16 +121,16 @@ class Scorer:
         unknown = [self._unknown_task(k) for k in np.flatnonzero(self._invalid).tolist() if not self._valid[k]]
         if not played:
             return Scores(unknown, _UNKNOWN, _UNKNOWN, self._total_usage())
-        draws = np.stack([posterior_means(self._shares(k), rng) for k in played], axis=1)  # (R, K)
         means = np.array([task.accuracy.mean for task in tasks])
-        lowest = [task for task in tasks if task.accuracy.mean == means.min()]
-        # If all tasks are solved the fewest problems leave the most room; of unsolved ones the most problems bind all.
-        room = (max if means.min() == 1 else min)(_room(task.problems) for task in lowest)
-        widest = max(_room(task.problems) for task in tasks) / len(tasks)  # all that is wrong may be in one task
+        draws, even_draws = (
+            np.stack([posterior_means(self._shares(k), rng, added=added) for k in played], axis=1)  # (R, K)
+            for added in (0.5, 0.5 / len(tasks))  # or the average would be drawn towards the middle by every task
+        )
+        lowest = [_room([task.problems]) for task in tasks if task.accuracy.mean == means.min()]
         return Scores(
             tasks=[*unknown, *sorted(tasks, key=lambda task: task.accuracy.mean)],
-            worst=_interval(worst_task(means), worst_tasks(draws), room),
-            average=_interval(average(means), averages(draws), widest),
+            worst=_interval(worst_task(means), worst_tasks(draws), max(lowest) if means.min() == 1 else min(lowest)),
+            average=_interval(average(means), averages(even_draws), _room([task.problems for task in tasks])),
             usage=self._total_usage(),
         )
 
@@ -195,7 +195,7 @@ def _powers_of_two(most: int) -> Iterator[int]:
         yield most
 
 
-def posterior_means(values: FloatArray, rng: np.random.Generator) -> FloatArray:
+def posterior_means(values: FloatArray, rng: np.random.Generator, *, added: float = 0.5) -> FloatArray:
     """(R,) draws of what the mean over all problems may be, given the values of some, each in 0..1.
 
     The Bayesian bootstrap, which weighs the problems at random, with half a solved problem and half an unsolved one
@@ -203,30 +203,47 @@ def posterior_means(values: FloatArray, rng: np.random.Generator) -> FloatArray:
     often as they say for any number of problems (Brown, Cai and DasGupta 2001). Resampling alone knows nothing of the
     problems that were not met: of 99 right of 100 it says [97, 100], where this says [95, 99.8].
 
+    Args:
+        values: (P,) of the problems.
+        rng: of the draws.
+        added: how much of a solved problem, and of an unsolved one.
+
     >>> draws = posterior_means(np.array([1.0] * 9 + [0.0]), np.random.default_rng(0))
     >>> np.quantile(draws, [0.025, 0.975]).round(2).tolist()
     [0.61, 0.99]
     """
     kinds, counts = np.unique(np.append(values, [0.0, 1.0]), return_counts=True)  # as many weights as there are values
     is_added = (kinds == 0) | (kinds == 1)
-    weights = rng.standard_gamma(counts - 0.5 * is_added, size=(_DRAWS, len(kinds)))
+    weights = rng.standard_gamma(counts - (1 - added) * is_added, size=(_DRAWS, len(kinds)))
     return weights @ kinds / weights.sum(axis=1)
 
 
 def _mean_interval(values: FloatArray, rng: np.random.Generator) -> Interval:
-    return _interval(float(values.mean()), posterior_means(values, rng), _room(len(values)))
+    return _interval(float(values.mean()), posterior_means(values, rng), _room([len(values)]))
 
 
-def _room(problems: int) -> float:
-    """The largest share of unsolved problems of which a sample with none is no surprise: Clopper and Pearson's end."""
-    return 1 - ((1 - LEVEL) / 2) ** (1 / problems)
+def _room(problems: Sequence[int]) -> float:
+    """How far from 1 the average of tasks may be of which all problems were solved: Clopper and Pearson's end.
+
+    It is the most that leaves such a sample a chance of 2.5 %, with what is unsolved where it shows least: in the tasks
+    with few problems.
+
+    Args:
+        problems: of each task; P_k.
+    """
+    fewest_first = sorted(problems)
+    for active in range(1, len(problems) + 1):
+        few = np.array(fewest_first[:active], dtype=np.float64)
+        # max Σ P_k log(1 - x_k) for a given Σ x_k: P_k / (1 - x_k) is one number, `level`, wherever x_k > 0
+        level = math.exp(((few * np.log(few)).sum() - math.log((1 - LEVEL) / 2)) / few.sum())
+        if active == len(problems) or fewest_first[active] >= level:
+            return float((1 - few / level).sum() / len(problems))
+    raise AssertionError("unreachable")
 
 
 def _interval(mean: float, draws: FloatArray, room: float) -> Interval:
     """Percentiles of the draws; where all problems were solved, or none, the far end leaves `room`."""
+    if mean in (0, 1):
+        return Interval(mean, 1 - room if mean else 0.0, 1.0 if mean else room)
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    if mean == 1:
-        return Interval(mean, min(low, 1 - room), mean)
-    if mean == 0:
-        return Interval(mean, mean, max(high, room))
     return Interval(mean, min(low, mean), max(high, mean))

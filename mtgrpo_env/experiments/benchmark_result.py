@@ -85,7 +85,8 @@ def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
     accuracies = [{task.task: task.accuracy for task in cell.scores.tasks} for cell in cells]
     tasks = dict.fromkeys(name for of_agent in accuracies for name in of_agent)
     means = {name: average([of_agent[name].mean for of_agent in accuracies if name in of_agent]) for name in tasks}
-    problems = {task.task: task.problems for cell in cells for task in cell.scores.tasks}
+    played = sorted((task.problems, task.task) for cell in cells for task in cell.scores.tasks)
+    problems = {task: count for count, task in played}  # of the agent whose scorer failed least
     rows = [
         ["", *(cell.agent for cell in cells), "problems"],
         ["worst task", *(percent(cell.scores.worst) for cell in cells), ""],
@@ -97,4 +98,4 @@ def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells_of_row = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
-        yield "  ".join([row[0].ljust(widths[0]), *cells_of_row]).rstrip()
+        yield "  ".join([row[0].ljust(widths[0]), *cells_of_row])

@@ -155,6 +155,20 @@ def test_the_papers_rows_are_written_again_in_one_file(paper_tasks: Path, tmp_pa
     assert len(shared_problems(before, after)) == len(before)
 
 
+def test_rows_are_exported_to_the_last_and_more_is_an_error_that_says_how_many_there_are(
+    tmp_path: Path,
+) -> None:
+    rows = [{"task": "arc", "level": "easy", "prompt": f"{i}?", "ground_truth": {"target": f"{i}"}} for i in range(30)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *rows]), "utf-8")
+    suite = rows_suite(read_rows(tmp_path / "rows.jsonl"))
+    known = suite.num_problems(0)
+    assert known is not None
+    exported = list(export_rows(suite, fresh_problems(suite, known)))
+    assert len({row["prompt"][0]["content"] for row in exported}) == known < 30
+    with pytest.raises(ValueError, match=f"task 'arc-easy' has {known} train problems, expected 40"):
+        next(fresh_problems(suite, 40))
+
+
 def test_a_stream_that_runs_out_of_problems_is_an_error_that_says_how_many_there_are() -> None:
     with pytest.raises(ValueError, match=r"task 'guessing-mini' has about \d+ train problems, expected 2000"):
         list(fresh_problems(suite_of("guessing-mini"), 2000))

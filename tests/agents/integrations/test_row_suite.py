@@ -7,6 +7,7 @@ import json
 import pytest
 
 from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite
+from mtgrpo_env.types import Group, Rollout
 
 TASKS = ["b", "a", "b", "b", "a", "c"]
 
@@ -36,6 +37,32 @@ def test_the_rows_of_a_task_do_not_depend_on_what_is_drawn_of_others() -> None:
     alone, among_others = RowSuite(TASKS), RowSuite(TASKS)
     drawn(among_others, 0, 5)
     assert drawn(alone, 1, 7) == drawn(among_others, 1, 7)
+
+
+def test_solved_rows_come_less_often_which_a_saved_suite_remembers() -> None:
+    def play(suite: RowSuite, count: int) -> list[int]:
+        seen: list[int] = []
+        for _ in range(count):
+            problem = suite.next_problem(1)
+            seen.append(problem.seed)
+            suite.observe([Group(problem, (Rollout((), 1.0, problem.seed == 0),))])
+        return seen
+
+    suite, other = RowSuite(TASKS), RowSuite(TASKS, seed=1)
+    seen = play(suite, 60)
+    assert seen.count(0) < 0.5 * seen.count(2)
+    assert suite.solved() == {"a": 0.0, "b": pytest.approx(1 / 3), "c": 0.0}
+    other.load_state_dict(json.loads(json.dumps(suite.state_dict())))
+    assert play(other, 30) == play(suite, 30)
+    with pytest.raises(ValueError, match=r"the saved solved_floor is 0\.25, this one 1\.0"):
+        RowSuite(TASKS, solved_floor=1.0).load_state_dict(suite.state_dict())
+
+
+def test_a_state_from_before_solved_rows_were_kept_is_read() -> None:
+    suite, other = RowSuite(TASKS), RowSuite(TASKS)
+    drawn(suite, 1, 4)
+    other.load_state_dict({name: value for name, value in suite.state_dict().items() if name != "lists"})
+    assert drawn(other, 1, 9) == drawn(suite, 1, 9)
 
 
 def test_seeds_give_other_orders() -> None:

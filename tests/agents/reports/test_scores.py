@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage, pass_at_k
+from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage, pass_at_k, posterior_means
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
 from mtgrpo_env.types import Group, Problem, Rollout
 
@@ -55,6 +55,47 @@ def test_worst_and_average_are_of_the_tasks_that_were_played() -> None:
     scores = scorer_of(group(0, True), group(0, False), group(2, True), tasks=3).scores()
     assert [task.task for task in scores.tasks] == ["task0-easy", "task2-easy"]
     assert (scores.worst.mean, scores.average.mean) == (0.5, 0.75)
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.9, 0.98])
+@pytest.mark.parametrize("problems", [10, 40])
+def test_intervals_cover_the_truth_near_the_edges_and_for_problems_of_different_difficulty(
+    problems: int, chance: float
+) -> None:
+    """Eight rollouts each of problems that are nearly all solved or unsolved; 300 samples, so 3.8 % is three sigma."""
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(300):
+        shares = rng.binomial(8, rng.beta(chance, 1 - chance, problems)) / 8
+        low, high = np.quantile(posterior_means(shares, rng), [0.025, 0.975])
+        covered += low <= chance <= high or shares.mean() in (0, 1)  # the exact ends go further
+    assert covered / 300 > 0.95 - 0.038
+
+
+@pytest.mark.parametrize(
+    ("shares", "low", "high"),
+    [
+        ([1.0] * 4, 0.398, 1.0),
+        ([1.0], 0.025, 1.0),
+        ([0.0], 0.0, 0.975),
+        ([1.0] * 300, 0.988, 1.0),
+        ([1.0] * 99 + [0.0], 0.953, 0.998),
+        ([1.0] * 3 + [0.0], 0.285, 0.97),
+    ],
+)
+def test_a_few_problems_leave_room_however_often_they_were_played(shares: list[float], low: float, high: float) -> None:
+    for rollouts in (1, 8):
+        played = [group(0, *[share == 1] * rollouts) for share in shares]
+        interval = scorer_of(*played, tasks=1).scores().tasks[0].accuracy
+        assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.01)
+
+
+def test_a_solved_task_of_few_problems_leaves_the_average_room_beside_one_of_many() -> None:
+    scores = scorer_of(*[group(0, True)] * 4, *[group(1, True)] * 300).scores()
+    assert scores.worst.low == pytest.approx(0.398, abs=0.001)
+    assert scores.average.low == pytest.approx((1 + 0.398) / 2, abs=0.001)
+    unsolved = scorer_of(*[group(0, False)] * 4, *[group(1, False)] * 300).scores()
+    assert unsolved.worst.high == pytest.approx(0.0122, abs=0.001)  # the many bound the least of both
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
