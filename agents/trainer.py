@@ -99,7 +99,9 @@ class Trainer:
         config: TrainConfig | None = None,
         callbacks: Sequence[TrainerCallback] | None = None,
     ) -> None:
-        config = config or TrainConfig()
+        config = TrainConfig() if config is None else config
+        if not isinstance(config, TrainConfig):
+            raise ValueError(f"config must be a TrainConfig, got {config!r:.80}")
         if tasks is not None and not isinstance(tasks, TaskSuite):
             tasks = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str) else [tasks]
         given: dict[str, Any] = {"model": model and str(model), "out": out and Path(out)}

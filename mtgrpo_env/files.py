@@ -23,8 +23,13 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
     An error inside the block leaves the old folder as it was, and so does a kill, after `clean_up_scratch`: a folder
     that is replaced is out of place for a moment.
+
+    Raises:
+        NotADirectoryError: if there is a file of that name, which would be lost.
     """
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"expected a folder, got the file {str(folder)!r}")
     scratch = unfinished, old = [_scratch(folder, kind) for kind in _KINDS]
     _settle(scratch)
     unfinished.mkdir(parents=True)

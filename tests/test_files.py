@@ -102,3 +102,13 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path: Path) -> None:
         raise OSError("disk full")
     assert file.read_text() == "new"
     assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_a_file_is_never_replaced_by_a_folder_and_a_file_is_never_written_where_no_folder_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="expected a folder, got the file"), atomic_folder(tmp_path / "file"):
+        pytest.fail("was written")
+    assert (tmp_path / "file").read_text() == "mine"
+    missing = pytest.raises(FileNotFoundError, match=r"expected a folder for a\.txt, got .*none', which is none")
+    with missing, atomic_file(tmp_path / "none" / "a.txt"):
+        pytest.fail("was written")

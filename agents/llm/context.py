@@ -47,9 +47,10 @@ def check_context(
         raise ValueError(f"max_new_tokens must be below {context}, the context of {model}, got {response}")
     longest, task = max(zip(prompt_tokens, suite.names, strict=True))
     if longest + response > context:
+        advice = "lower max_new_tokens, or choose" if config.model else "choose the mini suite, or"
         raise ValueError(
             f"task {task!r} has a prompt of {longest} tokens, which with max_new_tokens {response} exceeds the context "
-            f"of {model}, {context}: lower max_new_tokens, or take another model or task"
+            f"of {model}, {context}: {advice} another model"
         )
 
 

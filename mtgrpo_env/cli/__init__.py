@@ -14,6 +14,7 @@ from typing import TextIO
 from mtgrpo_env import __version__
 from mtgrpo_env.extras import imports_for
 from mtgrpo_env.named_objects import did_you_mean
+from mtgrpo_env.task import TaskError
 
 _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
@@ -77,7 +78,7 @@ def _run(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         raise
-    except (ImportError, ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError, TaskError) as error:
         print(f"mtgrpo {command}: {_said(error)}", file=sys.stderr)
         return 2
 

@@ -166,3 +166,13 @@ def test_an_evaluation_that_failed_is_made_when_the_run_is_resumed(
 def test_a_suite_of_the_held_out_split_is_refused(model_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="trained on its train split, got one of 'test'"):
         trainer(model_folder, tmp_path, tasks=read_tasks("mini", split="test"))
+
+
+def test_options_that_are_no_config_are_named() -> None:
+    with pytest.raises(ValueError, match=r"config must be a TrainConfig, got \{'steps': 3\}"):
+        Trainer(config={"steps": 3})  # pyright: ignore[reportArgumentType]
+
+
+def test_one_task_may_be_a_plain_string(tmp_path: Path) -> None:
+    assert Trainer(tasks="arc-mini", out=tmp_path / "run").suite.names == ("arc-mini",)
+    assert TrainConfig(tasks="arc-mini").tasks == ("arc-mini",)  # pyright: ignore[reportArgumentType]

@@ -16,6 +16,8 @@ RunCommand = Callable[..., Any]
 Refused = Callable[..., str]
 
 POLICIES = """
+from mtgrpo_env import TextEnv
+
 class Policy:
     def __init__(self, chosen):
         self.act = chosen
@@ -31,6 +33,11 @@ def numbers(suite):
 
 def broken(suite):
     return 1 / 0
+
+class Puzzle(TextEnv):
+    def generate(self, rng):
+        return rng.nothing
+    prompt = verify = oracle = generate
 """
 
 
@@ -91,7 +98,7 @@ def test_a_run_and_its_plan_refuse_what_cannot_work(
             "act of Policy must return a pair (actions, extras) of 3 each, got a list",
         ),
         (("--agent", "first_policies:numbers"), "act of Policy must return a str for the text task 'arc-mini', got 1"),
-        (("--agent", "first_policies:broken"), "ZeroDivisionError: division by zero (first_policies.py, line 16)"),
+        (("--agent", "first_policies:broken"), "ZeroDivisionError: division by zero (first_policies.py, line 18)"),
         (("--agent", "first_polices:short"), "No module named 'first_polices'"),
         (("--agent", "orcale"), "there is no agent 'orcale'; did you mean 'oracle'?"),
         (("--agent", "untokenized"), "the tokenizer of 'untokenized' knows no tokens"),
@@ -113,6 +120,8 @@ def test_an_evaluation_refuses_what_cannot_be_played(
     ("arguments", "complaint"),
     [
         (("tasks", "--tasks", "zebar"), "got 'zebar'; did you mean 'zebra'?"),
+        (("export", "--suite", "first_policies:Puzzle", "--out", "rows.jsonl"), "task 'Puzzle' raised in reset"),
+        (("evaluate", "--agent", "oracle", "--suite", "first_policies:Puzzle"), "task 'Puzzle' raised in reset"),
         (("check", "--tasks", "zebra-esay"), "got 'esay'; did you mean 'easy'?"),
         (
             ("export", "--suite", "arc-mini", "--out", "none/rows.jsonl"),

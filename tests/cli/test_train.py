@@ -280,7 +280,7 @@ def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--batch-size", 1), "batch_size must be at least the number of tasks, 2, got 1"),
+        (("--batch-size", 1, "--minibatches", 1), "batch_size must be at least the number of tasks, 2, got 1"),
         (("--batch-size", 0), "batch_size must be at least 1, got 0"),
         (("--eval-every", 0), "eval_every must be at least 1, got 0"),
         (("--method", "ppo"), "method must be one of ['quota-mt-grpo', 'mt-grpo', 'grpo', 'dapo'"),
@@ -290,7 +290,7 @@ def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
         (("--weight-optimizer", "sgd"), "invalid choice 'sgd'"),
         (("--suite", "mniature"), "got 'mniature'"),
         (("--model", "./none"), "'./none'"),
-        (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "exceed the model's context of 64 tokens"),
+        (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "task 'zebra-easy' has a prompt of"),
     ],
 )
 def test_a_mistake_in_the_options_is_refused_and_the_folder_stays_free_for_the_corrected_command(

@@ -33,6 +33,8 @@ def check_settings(trainer: GRPOTrainer) -> None:
     args = config_of(trainer)
     if args.world_size > 1:
         raise ValueError(f"expected one process, got {args.world_size}: plans are not shared between processes here")
+    if not args.temperature > 0:  # groups of one rollout TRL refuses by itself
+        raise ValueError(f"expected temperature to be above 0, got {args.temperature}: all rollouts would be the same")
     if not isinstance(trainer.train_dataset, Dataset):
         given = type(trainer.train_dataset).__name__
         raise ValueError(f"expected a datasets.Dataset, from which rows of any task can be drawn, got {given}")

@@ -23,6 +23,8 @@ from mtgrpo_env.task_weights import DisparityWeights, UniformWeights
         ({"scale_rewards": "batch"}, {}, "expected scale_rewards to be 'group' or 'none', got 'batch'"),
         ({"multi_objective_aggregation": "normalize_then_sum"}, {}, "got 'normalize_then_sum'"),
         ({"gradient_accumulation_steps": 2, "steps_per_generation": 1}, {}, "multiple of gradient_acc.*, 2, got 1"),
+        ({"temperature": 0.0}, {}, "expected temperature to be above 0, got 0.0"),
+        ({"num_generations": 1}, {}, "at least 2 generations per prompt"),  # TRL's own
         ({"pad_to_multiple_of": 8}, {}, "expected pad_to_multiple_of to be None, got 8"),
         ({}, {"task_column": "kind"}, r"expected a column 'kind' .* got \['prompt', 'task'\]"),
         ({}, {"data": Dataset.from_list([{"prompt": "a", "task": None}] * 8)}, "got None in row 0"),
