@@ -15,6 +15,7 @@ from gymnasium.utils.env_checker import check_env
 from mtgrpo_env.hostile import HostileResponseError, judge_all
 from mtgrpo_env.rollout import rollout_of
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
+from mtgrpo_env.task_registry import TaskSpec, tasks_of
 from mtgrpo_env.text_env import WRONG, TextEnv, Verdict
 from mtgrpo_env.types import SPLITS, Problem
 
@@ -25,8 +26,8 @@ class TaskCheckError(AssertionError):
     """A task breaks a promise; says which, and on which problem."""
 
 
-def check_task(task: Task, *, num_problems: int = 20, seconds: float = 10.0) -> None:
-    """Check one task by playing it: call this on an env of your own before training on it.
+def check_task(task: TaskSpec, *, num_problems: int = 20, seconds: float = 10.0) -> None:
+    """Check a task by playing it: call this on an env of your own before training on it.
 
     1. Gymnasium's `check_env` passes.
     2. A group is one problem: resets with one seed give one observation, in the same env and in another.
@@ -38,13 +39,19 @@ def check_task(task: Task, *, num_problems: int = 20, seconds: float = 10.0) -> 
        busy for long. They are judged in a child process, which is killed if one does.
 
     Args:
-        task: the task.
+        task: a task, a class or a name; see `TaskSpec`. If it stands for several, each is checked.
         num_problems: how many problems of each split to play.
         seconds: how long a verifier may take over one hostile response.
 
     Raises:
         TaskCheckError: naming the first promise broken.
+        ValueError: if there is no such task.
     """
+    for one in tasks_of(task):
+        _check(one, num_problems, seconds)
+
+
+def _check(task: Task, num_problems: int, seconds: float) -> None:
     suite = TaskSuite([task])
     try:
         envs = suite.envs(0, 2)

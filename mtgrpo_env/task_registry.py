@@ -25,7 +25,7 @@ TaskSpec = str | type[AnyEnv] | Task
 |---|---|
 | `countdown-easy`, `countdown` | a registered task at a level, or at the default level |
 | `mini`, `nine`, `control` | the tasks of a suite of `SUITES` |
-| `CartPole-v1`, `MTReason/Zebra-v0` | a registered Gymnasium id |
+| `CartPole-v1`, `MTReason/Zebra-v0`, `minigrid:MiniGrid-Empty-5x5-v0` | a Gymnasium id, with its module or without |
 | `gym:CartPole-v1,Taxi-v4` | ids, which may name the module that registers them |
 | `reasoning-gym:chain_sum,gcd` | data sets of reasoning-gym |
 | `package.module:name` | a `TextEnv` or other Gymnasium class, or a function that makes a `TaskSuite` |
@@ -34,6 +34,7 @@ folders and data sets of the hub; those of one list are pooled |
 """
 
 DEFAULT_LEVEL = "medium"
+_VERSIONED = re.compile(r"-v\d+$")  # no name of Python ends so: "minigrid:MiniGrid-Empty-5x5-v0" is an id
 
 _PAPER = ("countdown", "zebra", "arc")
 _LEVELS = ("mini", "mini_medium", "mini_hard", "easy", "medium", "hard", "very_hard")
@@ -148,7 +149,9 @@ def is_rows(spec: str) -> bool:
 
 def is_object_name(spec: object) -> bool:
     """Whether a spec is one string "package.module:name"."""
-    return isinstance(spec, str) and ":" in spec and "," not in spec and _prefix(spec) not in (*_PREFIXES, HUB[:-1])
+    if not isinstance(spec, str) or ":" not in spec or "," in spec:
+        return False
+    return _prefix(spec) not in (*_PREFIXES, HUB[:-1]) and _VERSIONED.search(spec) is None
 
 
 def tasks_from(name: str) -> Collection[Task]:
@@ -193,7 +196,7 @@ def _named(name: str, level: str, extraction: str) -> Collection[Task]:
     base, _, own_level = name.partition("-")
     if base in _TASKS:
         return (_registered(base, own_level or level, extraction),)
-    if name in gym.registry:
+    if name in gym.registry or (":" in name and _VERSIONED.search(name)):
         return (Task.from_id(name),)
     raise ValueError(
         f"task must be one of {list(_TASKS)}, with or without a level as in 'arc-easy', "

@@ -265,3 +265,9 @@ def test_checking_leaves_no_env_open() -> None:
 
     check_task(Task("closing", Closing))
     assert set(map(id, closed)) >= set(map(id, made))
+
+
+def test_tasks_are_checked_by_any_of_their_names() -> None:
+    check_task("arc-mini, guessing-mini", num_problems=2)
+    with pytest.raises(ValueError, match="task must be one of"):
+        check_task("ark-mini")

@@ -264,3 +264,9 @@ def test_a_problem_stream_survives_pickling_of_the_suite() -> None:
     drawn = [[own.next_problem(k) for k in range(3)] for own in (suite, copy)]
     assert drawn[0] == drawn[1]
     assert np.array_equal(copy.envs(1, 1)[0].reset(seed=1)[0], suite.envs(1, 1)[0].reset(seed=1)[0])
+
+
+def test_an_id_may_name_its_module_without_a_prefix() -> None:
+    assert read_tasks("mtgrpo_env:MTReason/Zebra-v0").names == ("mtgrpo_env:MTReason/Zebra-v0",)
+    with pytest.raises(ValueError, match="expected a registered Gymnasium id, got 'nowhere:Mine-v0'"):
+        read_tasks("nowhere:Mine-v0")
