@@ -44,10 +44,10 @@ $(VLLM_VENV)/.vllm: setup.py
 train: $(VENV)/.train ## post-train a tiny language model by MT-GRPO; continues where it was stopped
 	$(BIN)/mtgrpo train --out $(RUN) $(TRAIN_ARGS)
 
-test: $(VENV)/.dev ## run every test
+test: $(VENV)/.dev ## run every test, in as many processes as there are cores, at most four
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q --numprocesses auto --maxprocesses 4
 
 test-vllm: $(VLLM_VENV)/.vllm ## run the tests of the language model with a real vLLM, in an environment of its own
 	$(VLLM_VENV)/bin/pytest -q tests/agents/llm

@@ -31,6 +31,7 @@ DEV = [
     "pyright>=1.1.400",
     "pytest>=8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "ruff>=0.11",
 ]
 

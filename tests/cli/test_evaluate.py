@@ -157,7 +157,9 @@ def test_prompts_that_all_fill_the_context_cannot_be_played(
 def test_a_prompt_that_fills_the_context_is_named_and_costs_no_other_its_room(
     command: RunCommand, model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rows = [{**ROWS[0], "prompt": prompt} for prompt in ("x" * 40, "y" * 64, "z" * 20)]
+    truths = [{"numbers": f"{n},5,7", "target": n + 12} for n in (1, 2, 3)]
+    prompts = ("x" * 40, "y" * 64, "z" * 20)
+    rows = [{**ROWS[0], "prompt": p, "ground_truth": t} for p, t in zip(prompts, truths, strict=True)]
     line = ("evaluate", "--agent", model_folder, "--json", "--rows")
     report = only_line(command(*line, write_rows(tmp_path, *rows)).out)
     assert "1 prompts of task 'countdown-easy' leave no room in the context of 64 tokens" in caplog.text

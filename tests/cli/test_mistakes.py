@@ -106,7 +106,7 @@ def test_a_run_and_its_plan_refuse_what_cannot_work(
         (("--agent", "random", "--temperature", "nan"), "temperature must be at least 0, got nan"),
         (("--agent", "random", "--out", "file"), "expected a folder, got the file 'file'"),
         (("--agent", "random", "--save", "none/rows.jsonl"), "No such file or directory: 'none/rows.jsonl'"),
-        (("--agent", "random", "--rows", "none.jsonl"), "No such file or directory: 'none.jsonl'"),
+        (("--agent", "random", "--rows", "none.jsonl"), "none.jsonl: there is no such file"),
     ],
 )
 @pytest.mark.usefixtures("folder")

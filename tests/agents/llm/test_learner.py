@@ -486,7 +486,7 @@ def test_training_makes_the_first_character_right(make_policy: MakePolicy, parit
     agent = agent_of(parity_suite, make_policy(), lr=1e-2)
     problems = parity_suite.held_out(50)
     before = agent.evaluate(problems).average
-    agent.train(30)
+    agent.train(50)
     assert agent.evaluate(problems).average > before + 0.2
 
 
