@@ -232,7 +232,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             rows := [part for task in self.tasks for part in task.split(",") if is_rows(part.strip())]
         ):
             raise ValueError(
-                f"{', '.join(rows)} need a model, as in --model Qwen/Qwen2.5-0.5B-Instruct: the tiny one is "
+                f"rows need a model ({', '.join(rows)}), as in --model Qwen/Qwen2.5-0.5B-Instruct: the tiny one is "
                 "warm-started on generated puzzles only"
             )
 

@@ -11,6 +11,7 @@ from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.answers import BoxedTask, Extraction, reason_tasks
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.named_tasks import DEFAULT_LEVEL, TaskSpec, read_tasks
+from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Split
 from mtgrpo_env.vector import TextVectorEnv
@@ -28,6 +29,7 @@ def reason_suite(
     split: Split = "train",
     seed: int = 0,
     extraction: Extraction = "last-box",
+    row_options: RowOptions | None = None,
 ) -> TaskSuite:
     """The paper's three tasks at a level, or any others.
 
@@ -37,14 +39,15 @@ def reason_suite(
         split: of the problem streams.
         seed: names the problem streams.
         extraction: how the answer is found in a response.
+        row_options: how rows of files are read and scored.
 
     Raises:
-        ValueError: if a task, a level or the extraction is unknown.
+        ValueError: if a task, a level or the extraction is unknown, or rows cannot be read or scored.
 
     >>> reason_suite(["countdown-mini", "zebra"], level="easy").names
     ('countdown-mini', 'zebra-easy')
     """
-    return read_tasks(tasks, level=level, split=split, seed=seed, extraction=extraction)
+    return read_tasks(tasks, level=level, split=split, seed=seed, extraction=extraction, row_options=row_options)
 
 
 def make_mt_reason(
@@ -57,6 +60,7 @@ def make_mt_reason(
     split: Split = "train",
     seed: int = 0,
     extraction: Extraction = "last-box",
+    row_options: RowOptions | None = None,
     render_mode: str | None = None,
 ) -> MultiTaskEnv:
     """The env behind `gymnasium.make("MTReason-v0")`: the default curriculum on reasoning tasks.
@@ -70,12 +74,13 @@ def make_mt_reason(
         split: "train" or "test".
         seed: of problems and plans, until `reset(seed=...)` names another.
         extraction: see `reason_suite`.
+        row_options: see `reason_suite`.
         render_mode: None or "ansi".
 
     Raises:
         ValueError: if an argument is out of its range, or the batch cannot hold one group of each task.
     """
-    suite = reason_suite(tasks, level=level, split=split, seed=seed, extraction=extraction)
+    suite = reason_suite(tasks, level=level, split=split, seed=seed, extraction=extraction, row_options=row_options)
     if batch_size < suite.num_tasks:
         raise ValueError(f"batch_size must be at least the number of tasks, {suite.num_tasks}, got {batch_size}")
     curriculum = Curriculum(suite, batch_size=batch_size, seed=seed)

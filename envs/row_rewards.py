@@ -33,8 +33,8 @@ class MissingReward(ValueError):
         first = next(iter(rows.values()))[0]
         super().__init__(
             f"nothing scores the {sum(map(len, rows.values())):,} rows of {', '.join(map(repr, rows))}, with answers "
-            f"like {first.ground_truth!r:.60} ({first.source}). Say what does, for example {self.suggestion}. There "
-            "are exact, number, math and choice, the verifiers of tasks such as countdown, and functions of your own, "
+            f"like {first.ground_truth!r:.60} ({first.source}). Give a reward, such as {self.suggestion}: exact, "
+            "number, math, choice, the verifier of a task such as countdown, or a function of your own, "
             "package.module:function"
         )
 

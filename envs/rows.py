@@ -105,7 +105,7 @@ def file_suite(
     except MissingReward as error:
         files = " ".join(sources)
         command = f"mtgrpo train --tasks {files} --model Qwen/Qwen2.5-0.5B-Instruct {error.suggestion}"
-        raise ValueError(f"{error}. For example:\n  {command}") from error
+        raise ValueError(f"{error}. Then this would work:\n  {command}") from error
 
 
 def rows_problems(suite: TaskSuite, rows: Sequence[Row]) -> list[Problem]:

@@ -320,7 +320,7 @@ def test_a_run_on_rows_trains_on_those_marked_so_and_holds_out_the_others(
     assert command(*train(out, model_folder, "--rows", *files, "--steps", 2)).code == 0
     (step, *_) = [record for record in history_of(out) if record["kind"] == "step"]
     assert sum(step["generated"]) > 0
-    assert "need a model, as in --model" in refused("train", "--out", tmp_path / "other", "--rows", *files)
+    assert "rows need a model (" in refused("train", "--out", tmp_path / "other", "--rows", *files)
 
 
 def test_without_a_model_tasks_too_long_for_the_embedded_one_are_refused_at_once(

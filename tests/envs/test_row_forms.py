@@ -260,7 +260,7 @@ def test_only_the_tasks_that_lack_a_reward_are_named(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "mine.jsonl", [zebra, *SUMS])
     with pytest.raises(ValueError, match=r"nothing scores the 6 rows of 'mine', .*--reward mine=number") as refusal:
         read_tasks(str(file))
-    assert "zebra" not in re.sub(r"verifiers of tasks.*", "", str(refusal.value))
+    assert "zebra" not in re.sub(r"verifier of a task.*", "", str(refusal.value))
 
 
 def test_a_reward_for_a_task_that_is_not_there_is_refused(tmp_path: Path) -> None:
