@@ -15,7 +15,7 @@ from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.problem_lists import SOLVED_FLOOR, checked_floor
-from mtgrpo_env.row_options import RowOptions
+from mtgrpo_env.row_options import RowOptions, listed
 from mtgrpo_env.task_registry import is_rows
 
 
@@ -233,7 +233,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         ):
             raise ValueError(
                 f"rows need a model ({', '.join(rows)}), as in --model Qwen/Qwen2.5-0.5B-Instruct: the tiny one is "
-                "warm-started on generated puzzles only"
+                "warm-started on generated puzzles only (examples/own_rows makes one for rows)"
             )
 
     def _check_combinations(self) -> None:
@@ -324,6 +324,7 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
             raise ValueError(f"{name} must be one of {list(get_args(hint))}, got {value!r}")
         return value
     if get_origin(hint) in (tuple, Sequence):
+        value = listed(value) if isinstance(value, Mapping) else value
         parts = (value,) if isinstance(value, str | Path) else tuple(value) if isinstance(value, list | tuple) else ()
         is_given = bool(parts) or (isinstance(value, list | tuple) and name != "tasks")
         if not is_given or not all(isinstance(part, str | Path) for part in parts):

@@ -115,6 +115,7 @@ class Trainer:
             row_options=self.config,
             solved_floor=self.config.solved_floor,
         )
+        self.config.check_used(self.suite.names)
         self.folder = RunFolder(self.config.out)
         self.callbacks = [*report_callbacks(), Display()] if callbacks is None else list(callbacks)
         self.ranks: Ranks = OneRank()

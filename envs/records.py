@@ -15,6 +15,8 @@ from mtgrpo_env.row_options import HUB
 
 _SPLITS = ("train", "training", "test", "validation", "valid", "val", "dev", "eval")
 _SPLIT_IN_NAME = re.compile(rf"(?:^|(.*?)[-_.])({'|'.join(_SPLITS)})(?:[-_.]\d+-of-\d+)?", re.IGNORECASE)
+_NUMBERS = re.compile(r"[-_.]?\d+(?:-of-\d+)?$")
+_NAMELESS = ("", "data", "part", "shard", "rows")  # names of files that say nothing of a task
 _MAX_JSON = 1 << 30  # bytes of a file that is read as one value
 
 
@@ -65,8 +67,9 @@ def read_records(source: str | Path) -> Iterator[Record]:
     """The rows of a file, of all files in a folder, or of a data set on the hub, one at a time.
 
     Args:
-        source: a `.jsonl`, `.json`, `.parquet` or `.csv` file; a folder of such files, or one that `datasets` saved;
-            or "hf:owner/name" or "hf:owner/name:config".
+        source: a `.jsonl`, `.json`, `.parquet` or `.csv` file; a folder of such files, which are tasks by their names
+            if these differ in more than splits and numbers, or one that `datasets` saved; or "hf:owner/name" or
+            "hf:owner/name:config".
 
     Raises:
         ValueError: if there is nothing to be read, or on reaching a part that cannot be read.
@@ -95,12 +98,22 @@ def _folder_records(folder: Path) -> Iterator[Record]:
     files = [f for f in files if f.name not in _OF_DATASETS]
     if not files:
         raise ValueError(f"{folder}: expected a folder with files that end in {', '.join(_READERS)}, found none")
-    name = folder.resolve().name
+    labels = {file: _label(file, folder) for file in files}
+    are_tasks = len(set(labels.values())) > 1  # else they are parts of one
     for file in files:
-        inner = file.relative_to(folder)
-        _, split = _names_of(file)
-        parent_split = _split_named(file.parent.name) if inner.parent.parts else None
-        yield from _numbered(_READERS[file.suffix](file), str(inner), name, split or parent_split)
+        task = labels[file] if are_tasks and labels[file] else folder.resolve().name
+        split = _names_of(file)[1] or _split_named(file.parent.name if file.parent != folder else "")
+        yield from _numbered(_READERS[file.suffix](file), str(file.relative_to(folder)), task, split)
+
+
+def _label(file: Path, folder: Path) -> str:
+    """What tells a file from those of other tasks: its name without split and number, else its folder's."""
+    match = _SPLIT_IN_NAME.fullmatch(file.stem)
+    name = _NUMBERS.sub("", (match[1] or "") if match else file.stem)
+    if name in _NAMELESS:
+        parent = file.parent.name if file.parent != folder else ""
+        return "" if _split_named(parent) else parent
+    return name
 
 
 def _hub_records(spec: str) -> Iterator[Record]:

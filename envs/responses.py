@@ -13,8 +13,8 @@ from typing import Any
 
 from mtgrpo_env.envs.answers import BoxedTask
 from mtgrpo_env.envs.records import Record, read_records
-from mtgrpo_env.envs.row import Row
-from mtgrpo_env.envs.row_schema import PROMPTS, row_of
+from mtgrpo_env.envs.row import PROMPT_COLUMNS, Row
+from mtgrpo_env.envs.row_schema import row_of
 from mtgrpo_env.envs.row_scorers import RowScorer
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
 from mtgrpo_env.suite import TaskSuite
@@ -54,7 +54,7 @@ def read_responses(source: str | Path, *, columns: Mapping[str, str] | None = No
         ImportError: if pyarrow or datasets is needed and not installed.
     """
     for position, record in enumerate(read_records(source)):
-        if record.find(*PROMPTS) is None and "prompt" not in (columns or {}):
+        if record.find(*PROMPT_COLUMNS) is None and "prompt" not in (columns or {}):
             record = replace(record, columns={**record.columns, "prompt": ""})
         yield StoredResponse(row_of(record, position, columns), _responses(record), _reward(record))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 GroundTruth = Mapping[str, Any] | str
 """What a row says is right: fields, or one text, which is "" where the row does not say."""
+
+PROMPT_COLUMNS = ("prompt", "question", "problem", "instruction", "query", "input", "messages")
+"""Columns that hold what is asked; the first that is there counts."""
 
 ANSWER_COLUMNS = ("ground_truth", "answer", "answerKey", "target", "completion", "solution", "output")
 """Columns that hold it; the first that is there counts."""
@@ -52,9 +55,26 @@ class Row:
             ValueError: naming file, row and columns, if the row has none.
         """
         if self.ground_truth == "":
-            known = [*map(str, self.columns)]
-            raise ValueError(
-                f"{self.source}: expected the answer in a column {' or '.join(ANSWER_COLUMNS)}, got the columns "
-                f"{', '.join(known)}: say which it is, as in --columns answer={known[-1] if known else '...'}"
-            )
+            raise missing_column(self.source, self.columns, "answer", ANSWER_COLUMNS, {})
         return self.ground_truth
+
+
+def missing_column(
+    source: str, row: Mapping[str, Any], name: str, candidates: Sequence[str], given: Mapping[str, str]
+) -> ValueError:
+    """What to raise about a row in which none of the columns for its "prompt" or its "answer" is.
+
+    >>> print(missing_column("a.csv, row 1", {"q": "1+1?", "a": "2"}, "prompt", ["prompt"], {}))
+    a.csv, row 1: expected the prompt in a column prompt, got the columns q, a: say which it is, as in --columns \
+prompt=q answer=a
+    """
+    known = [str(column) for column in row]
+    free = [c for c in known if c not in PROMPT_COLUMNS and c not in ANSWER_COLUMNS] or known or ["..."]
+    named = dict(given)
+    for thing, usual, guess in (("prompt", PROMPT_COLUMNS, free[0]), ("answer", ANSWER_COLUMNS, free[-1])):
+        if thing == name or (thing not in given and not any(column in usual for column in known)):
+            named[thing] = guess
+    return ValueError(
+        f"{source}: expected the {name} in a column {' or '.join(candidates)}, got the columns {', '.join(known)}: "
+        f"say which it is, as in --columns {' '.join(f'{thing}={column}' for thing, column in named.items())}"
+    )

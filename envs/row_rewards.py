@@ -31,9 +31,13 @@ class MissingReward(ValueError):
         parts = one if is_all and len(one) == 1 else [f"{name}={reward}" for name, reward in likely.items()]
         self.suggestion = " ".join(["--reward", *parts])
         first = next(iter(rows.values()))[0]
+        answers = f"answers like {first.ground_truth!r:.60}"
+        if first.ground_truth == "":
+            known = ", ".join(map(str, first.columns))
+            answers = f"no answer in their columns {known}, where --columns answer=... would say which it is"
         super().__init__(
-            f"nothing scores the {sum(map(len, rows.values())):,} rows of {', '.join(map(repr, rows))}, with answers "
-            f"like {first.ground_truth!r:.60} ({first.source}). Give a reward, such as {self.suggestion}: exact, "
+            f"nothing scores the {sum(map(len, rows.values())):,} rows of {', '.join(map(repr, rows))}, with {answers} "
+            f"({first.source}). Give a reward, such as {self.suggestion}: exact, "
             "number, math, choice, the verifier of a task such as countdown, or a function of your own, "
             "package.module:function"
         )
@@ -72,13 +76,19 @@ class RowScorers:
 
         Raises:
             MissingReward: naming all that have none.
-            ValueError: if a reward is given for a task that is not among them.
+        """
+        if missing := {name: of_task for name, of_task in rows.items() if self._reward_of(of_task[0]) is None}:
+            raise MissingReward(missing, is_all=len(missing) == len(rows))
+
+    def check_used(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Make sure that every task with a reward of its own is there.
+
+        Raises:
+            ValueError: if a reward is given for another.
         """
         names = set(rows) | {of_task[0].task for of_task in rows.values()}
         if unknown := sorted(self._given.keys() - names - {""}):
-            raise ValueError(f"reward is given for the tasks {unknown}, but there are rows of {list(rows)} only")
-        if missing := {name: of_task for name, of_task in rows.items() if self._reward_of(of_task[0]) is None}:
-            raise MissingReward(missing, is_all=len(missing) == len(rows))
+            raise ValueError(f"reward is given for the tasks {unknown}, but the tasks are {list(rows)}")
 
     def _reward_of(self, row: Row) -> Reward | None:
         for name in (row.name, row.task, ""):

@@ -11,12 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtgrpo_env.envs.records import Record
-from mtgrpo_env.envs.row import ANSWER_COLUMNS, GroundTruth, Row
+from mtgrpo_env.envs.row import ANSWER_COLUMNS, PROMPT_COLUMNS, GroundTruth, Row, missing_column
 from mtgrpo_env.envs.row_choices import choices_of, letter_of, with_options
 from mtgrpo_env.envs.science import sciknoweval_row
-
-PROMPTS = ("prompt", "question", "problem", "instruction", "query", "input", "messages")
-"""Columns that hold what is asked; the first that is there counts."""
 
 ANSWERS = ("reward_model.ground_truth", *ANSWER_COLUMNS)
 """Columns that hold what is right; the first that is there counts."""
@@ -94,7 +91,7 @@ def prompt(record: Record, columns: Mapping[str, str] | None = None) -> str:
     Raises:
         ValueError: naming file, row and column, if there is none, or it is neither a text nor chat messages.
     """
-    column, found = _first(record, "prompt", columns, PROMPTS)
+    column, found = _first(record, "prompt", columns, PROMPT_COLUMNS)
     if isinstance(found, str):
         more = record.text("input") if column == "instruction" else None  # as in Alpaca's rows
         return f"{found}\n\n{more}" if more else found
@@ -142,11 +139,7 @@ def _first(record: Record, name: str, columns: Mapping[str, str] | None, candida
     for column in candidates:
         if (found := record.find(column)) is not None:
             return column, found
-    known = ", ".join(map(str, record.columns)) or "none"
-    raise ValueError(
-        f"{record.source}: expected the {name} in a column {' or '.join(candidates)}, got the columns {known}: "
-        f"say which it is, as in --columns {name}={next(iter(record.columns), '...')}"
-    )
+    raise missing_column(record.source, record.columns, name, candidates, columns or {})
 
 
 def _name(record: Record, column: str) -> str | None:

@@ -28,6 +28,7 @@ __all__ = [
     "read_rows",
     "rows_problems",
     "rows_suite",
+    "scored_suite",
     "shared_problems",
 ]
 
@@ -71,14 +72,9 @@ def rows_suite(
         MissingReward: if nothing scores the rows of a task.
         ValueError: if there are no rows, or one cannot be scored.
     """
-    if not rows:
-        raise ValueError("expected at least one row, got none")
-    members = by_task(rows)
     scorers = RowScorers(reward, correct_at=correct_at, extraction=extraction)
-    scorers.check(members)
-    tables = {name: RowTable(scorers.of(of_task[0]), of_task) for name, of_task in members.items()}
-    tasks = [Task.from_text(name, partial(RowsEnv, table.scorer, table)) for name, table in tables.items()]
-    return TaskSuite(tasks, split=split, seed=seed)
+    scorers.check_used(by_task(rows))
+    return scored_suite(rows, scorers, split=split, seed=seed)
 
 
 def file_suite(
@@ -98,14 +94,29 @@ def file_suite(
     rows = [row for source in sources for row in read_rows(source, columns=options.column_names)]
     if not rows:
         raise ValueError(f"expected at least one row in {', '.join(sources)}, got none")
+    scorers = RowScorers(options.rewards, correct_at=options.correct_at, extraction=extraction)
     try:
-        return rows_suite(
-            rows, reward=options.rewards, correct_at=options.correct_at, split=split, seed=seed, extraction=extraction
-        )
+        return scored_suite(rows, scorers, split=split, seed=seed)
     except MissingReward as error:
         files = " ".join(sources)
         command = f"mtgrpo train --tasks {files} --model Qwen/Qwen2.5-0.5B-Instruct {error.suggestion}"
         raise ValueError(f"{error}. Then this would work:\n  {command}") from error
+
+
+def scored_suite(rows: Sequence[Row], scorers: RowScorers, *, split: Split = "train", seed: int = 0) -> TaskSuite:
+    """`rows_suite` with scorers that may be of further tasks too.
+
+    Raises:
+        MissingReward: if nothing scores the rows of a task.
+        ValueError: if there are no rows, or one cannot be scored.
+    """
+    if not rows:
+        raise ValueError("expected at least one row, got none")
+    members = by_task(rows)
+    scorers.check(members)
+    tables = {name: RowTable(scorers.of(of_task[0]), of_task) for name, of_task in members.items()}
+    tasks = [Task.from_text(name, partial(RowsEnv, table.scorer, table)) for name, table in tables.items()]
+    return TaskSuite(tasks, split=split, seed=seed)
 
 
 def rows_problems(suite: TaskSuite, rows: Sequence[Row]) -> list[Problem]:

@@ -85,12 +85,17 @@ def named_problem_set(
 
 
 def rows_problem_set(
-    source: str | Path, *, extraction: str = "last-box", row_options: RowOptions | None = None
+    source: str | Path,
+    *,
+    count: int | None = None,
+    extraction: str = "last-box",
+    row_options: RowOptions | None = None,
 ) -> ProblemSet:
-    """Every row of a file, one task for each task and level in it; rows that repeat another's problem and truth once.
+    """The rows of a file, one task for each task and level in it; rows that repeat another's problem and truth once.
 
     Args:
         source: as of `read_rows`.
+        count: how many of each task, the first ones; by default all.
         extraction: how an answer is found in a response.
         row_options: how rows are read and scored.
 
@@ -99,11 +104,14 @@ def rows_problem_set(
     """
     options = row_options or RowOptions()
     rows = named_object("mtgrpo_env.envs.rows:read_rows")(source, columns=options.column_names)
-    suite = named_object("mtgrpo_env.envs.rows:rows_suite")(
-        rows, reward=options.rewards, correct_at=options.correct_at, split="test", extraction=extraction
-    )
+    make_scorers = named_object("mtgrpo_env.envs.row_rewards:RowScorers")
+    scorers = make_scorers(options.rewards, correct_at=options.correct_at, extraction=extraction)
+    suite = named_object("mtgrpo_env.envs.rows:scored_suite")(rows, scorers, split="test")
     problems = named_object("mtgrpo_env.envs.rows:rows_problems")(suite, rows)
     problems = named_object("mtgrpo_env.envs.rows_env:distinct_problems")(suite, problems)
+    if count is not None:
+        of_task = [[problem for problem in problems if problem.task_id == k][:count] for k in range(suite.num_tasks)]
+        problems = [problem for first in of_task for problem in first]
     # What is right stands in the rows, and is no part of every puzzle's key.
     judged_by = f"{extraction} {named_object('mtgrpo_env.envs.export:content_hash')(rows)}"
     return ProblemSet(str(source), suite, tuple(problems), judged_by=judged_by)

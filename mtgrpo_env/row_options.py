@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 ROW_FILES = (".jsonl", ".json", ".parquet", ".csv")
@@ -31,8 +31,7 @@ class RowOptions:
 
     def __post_init__(self) -> None:
         for name in ("reward", "columns"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+            object.__setattr__(self, name, listed(getattr(self, name)))
 
     @property
     def column_names(self) -> dict[str, str]:
@@ -41,10 +40,11 @@ class RowOptions:
         Raises:
             ValueError: if a part is no "name=column" of these names, or names one twice.
         """
-        for part in self.columns:
+        parts = _split(self.columns)
+        for part in parts:
             if part.partition("=")[0] not in COLUMNS or "=" not in part:
                 raise ValueError(f"columns must be like 'prompt=problem', with one of {list(COLUMNS)}, got {part!r}")
-        return _by_name("columns", (part.partition("=") for part in self.columns))
+        return _by_name("columns", (part.partition("=") for part in parts))
 
     @property
     def rewards(self) -> dict[str, str]:
@@ -56,7 +56,37 @@ class RowOptions:
         >>> RowOptions(reward=("number", "capitals=my_rewards:city")).rewards
         {'': 'number', 'capitals': 'my_rewards:city'}
         """
-        return _by_name("reward", (part.rpartition("=") for part in self.reward))
+        return _by_name("reward", (part.rpartition("=") for part in _split(self.reward)))
+
+    def check_used(self, tasks: Iterable[str]) -> None:
+        """Make sure that every task with a reward of its own is there.
+
+        Args:
+            tasks: the names of all tasks, with their levels.
+
+        Raises:
+            ValueError: if a reward is given for another.
+        """
+        known = list(tasks)
+        named = self.rewards.keys() - {""}
+        if unknown := sorted(one for one in named if not any(f"{task}-".startswith(f"{one}-") for task in known)):
+            raise ValueError(f"reward is given for the tasks {unknown}, but the tasks are {known}")
+
+
+def listed(values: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:
+    """Options as a list: one may stand alone, and named ones in a mapping.
+
+    >>> listed({"sums": "number", "words": "my_rewards:backwards"})
+    ('sums=number', 'words=my_rewards:backwards')
+    """
+    if isinstance(values, Mapping):
+        return tuple(f"{name}={value}" if name else value for name, value in values.items())
+    return (values,) if isinstance(values, str) else tuple(values)
+
+
+def _split(values: Iterable[str]) -> list[str]:
+    """The parts of a list, in which commas may stand as well."""
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
 
 def _by_name(option: str, parts: Iterable[tuple[str, str, str]]) -> dict[str, str]:

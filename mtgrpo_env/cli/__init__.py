@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mtgrpo_env import __version__
+from mtgrpo_env.cli.command_lines import joined
 from mtgrpo_env.extras import imports_for
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.task import TaskError
@@ -67,10 +68,11 @@ def _run(arguments: Sequence[str]) -> int:
             import tyro
 
             module = importlib.import_module(f"mtgrpo_env.cli.{command}")
+        options = joined(arguments[1:])
         if command in _READ_FILES:
-            config = module.parse(arguments[1:])
+            config = module.parse(options)
         else:
-            config = tyro.cli(module.Config, args=arguments[1:], prog=f"mtgrpo {command}")
+            config = tyro.cli(module.Config, args=options, prog=f"mtgrpo {command}")
         with imports_for("this"):
             return module.run(config)
     except KeyboardInterrupt:

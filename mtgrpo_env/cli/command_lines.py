@@ -1,11 +1,37 @@
-"""What to type for the same result: the command that options stand for."""
+"""Command lines: with repeated lists as one, and what to type for the same result."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
+
+_LISTS = frozenset(
+    {"--agent", "--columns", "--lrs", "--methods", "--reward", "--rows", "--seeds", "--suite", "--tasks"}
+)
+"""Options that take several values."""
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with all values of a list behind its first mention: else those of the last alone would count.
+
+    >>> joined(["--reward", "sums=number", "--out", "x", "--reward=words=exact"])
+    ['--reward', 'sums=number', 'words=exact', '--out', 'x']
+    """
+    parts: list[list[str]] = [[]]  # an option and its values each
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not argument.startswith("--"):
+            parts[-1].append(argument)
+        elif name in _LISTS:
+            parts.append([name, value] if equals else [name])
+        else:
+            parts.append([argument])
+    merged: dict[str | int, list[str]] = {}
+    for place, part in enumerate(parts):
+        merged.setdefault(part[0] if part and part[0] in _LISTS else place, part[:1]).extend(part[1:])
+    return [argument for part in merged.values() for argument in part]
 
 
 def command_line(command: str, options: object, *, leave_out: Collection[str] = ()) -> str:

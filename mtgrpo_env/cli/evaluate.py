@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
 
 from mtgrpo_env.cli.command_lines import command_line
 from mtgrpo_env.envs.answers import Extraction
@@ -25,15 +28,15 @@ class Config(RowOptions, AgentOptions):
     of a run or of a saved agent; vllm:<checkpoint>; openai:<model>@<base url>, any server with OpenAI's protocol
     (its key is read from OPENAI_API_KEY), or completions:<model>@<base url> for a prompt that is continued as it
     stands; package.module:function, which makes a policy for a suite."""
-    suite: tuple[str, ...] = ()
+    suite: Annotated[tuple[str, ...], arg(aliases=("--tasks",))] = ()
     """One or more of: a named suite (mini, mini-nine, easy, medium, hard, very_hard, nine); tasks like
     "countdown-easy,arc-hard"; control, six tasks of classic control; gym:<ids>, such as gym:CartPole-v1,Taxi-v4;
     reasoning-gym:<data sets>; package.module:function, which makes a suite; a file, folder or hub data set of rows, of
     which the held-out ones are played. By default mini, if there are no --rows."""
     rows: tuple[Path, ...] = ()
     """Files of rows that are all played, as the rows of a test set; one task for each task and level in them."""
-    problems: int = 300
-    """Held-out problems of each task of a suite."""
+    problems: int | None = None
+    """Held-out problems of each task of a suite, by default 300; of --rows the first of each task, by default all."""
     extraction: Extraction = "last-box"
     """How the answer is found in a response."""
     save: Path | None = None

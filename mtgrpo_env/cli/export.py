@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.progress import track
+from tyro.conf import arg
 
 from mtgrpo_env.envs.export import export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
@@ -24,7 +26,7 @@ class Config(RowOptions):
 
     out: Path
     """The file to write, .parquet or .jsonl; it appears when it is complete."""
-    suite: str = "easy"
+    suite: Annotated[tuple[str, ...], arg(aliases=("--tasks",))] = ("easy",)
     """Suite to export: a name, tasks like "countdown-easy,arc-hard", or rows, of which those of --split are taken."""
     problems: int = 1000
     """Problems of each task, all different."""
@@ -32,8 +34,8 @@ class Config(RowOptions):
     """Where they are drawn from: no problem is in both splits."""
     seed: int = 0
     """Of the problem streams."""
-    rows: Path | None = None
-    """Rows to write again in this form instead, all of them, in their own order."""
+    rows: tuple[str, ...] = ()
+    """Files of rows to write again in this form instead, all of them, in their own order."""
 
 
 def run(config: Config) -> int:
@@ -48,11 +50,12 @@ def run(config: Config) -> int:
 
 
 def _problems(config: Config) -> tuple[TaskSuite, Iterable[Problem], int]:
-    if config.rows is not None:
-        rows = read_rows(config.rows, columns=config.column_names)
+    if config.rows:
+        rows = [row for file in config.rows for row in read_rows(file, columns=config.column_names)]
         suite = rows_suite(rows, reward=config.rewards, correct_at=config.correct_at)
         return suite, rows_problems(suite, rows), len(rows)
     if config.problems < 1:
         raise ValueError(f"problems must be at least 1, got {config.problems}")
     suite = read_tasks(config.suite, split=config.split, seed=config.seed, row_options=config)
+    config.check_used(suite.names)
     return suite, fresh_problems(suite, config.problems), config.problems * suite.num_tasks

@@ -37,6 +37,9 @@ from mtgrpo_env.types import Group
 _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 60
 
+HELD_OUT = 300
+"""Problems of each task that are played where nobody says how many."""
+
 SuiteSpec = TaskSpec | Path | TaskSuite | ProblemSet
 """What `read_tasks` reads, of which held-out problems are played; a path of rows, which are all played; or problems."""
 
@@ -66,7 +69,7 @@ def benchmark(
     agents: AgentSpec | Sequence[AgentSpec] | Mapping[str, AgentSpec],
     suites: SuiteSpec | Sequence[SuiteSpec] | Mapping[str, SuiteSpec] = "mini",
     *,
-    problems: int = 300,
+    problems: int | None = None,
     rollouts: int = 1,
     seed: int = 0,
     max_new_tokens: int = 1024,
@@ -89,7 +92,8 @@ def benchmark(
         suites: one or several, likewise: what `read_tasks` reads, such as "easy", "gym:Taxi-v4", a class of one's own
             or "sums.jsonl", whose held-out rows are played; a `Path` of rows that are all played; a `TaskSuite`; or a
             `ProblemSet`.
-        problems: held-out problems of each task of a suite.
+        problems: held-out problems of each task of a suite, by default 300; of a path the first rows of each task, by
+            default all.
         rollouts: of each problem (n of avg@n, and the largest k of pass@k).
         seed: of problems, guesses and sampling.
         max_new_tokens: longest response of a language model.
@@ -122,7 +126,7 @@ def benchmark(
         seed=seed,
     ).with_endpoint(endpoint or EndpointOptions())
     options.check()
-    if problems < 1:
+    if problems is not None and problems < 1:
         raise ValueError(f"problems must be at least 1, got {problems}")
     if out is not None:  # or a mistake would show when all has been played
         require_package("matplotlib", user="the figure of a report")
@@ -135,7 +139,9 @@ def benchmark(
         _problem_set(name, spec, count=problems, seed=seed, extraction=extraction, row_options=row_options)
         for name, spec in suite_specs.items()
     ]
-    sizes = f"problems={problems}, rollouts={rollouts}, seed={seed}"
+    if row_options is not None:
+        row_options.check_used(name for problem_set in problem_sets for name in problem_set.suite.names)
+    sizes = f"problems={problems or HELD_OUT}, rollouts={rollouts}, seed={seed}"
     result = Benchmark(command or f"benchmark({[*agent_specs]}, {[*suite_specs]}, {sizes})")
     order = [*suite_specs]
     callback = callback or BenchmarkCallback()
@@ -234,15 +240,16 @@ class _Player:
 
 
 def _problem_set(
-    name: str, spec: SuiteSpec, *, count: int, seed: int, extraction: Extraction, row_options: RowOptions | None
+    name: str, spec: SuiteSpec, *, count: int | None, seed: int, extraction: Extraction, row_options: RowOptions | None
 ) -> ProblemSet:
     if isinstance(spec, ProblemSet):
         return replace(spec, name=name)
     if isinstance(spec, Path):
-        return replace(rows_problem_set(spec, extraction=extraction, row_options=row_options), name=name)
+        rows = rows_problem_set(spec, count=count, extraction=extraction, row_options=row_options)
+        return replace(rows, name=name)
     suite = read_tasks(spec, seed=seed, extraction=extraction, row_options=row_options)
     judged_by = "" if isinstance(spec, TaskSuite) else extraction
-    return ProblemSet(name, suite, tuple(suite.held_out(count)), judged_by=judged_by)
+    return ProblemSet(name, suite, tuple(suite.held_out(count or HELD_OUT)), judged_by=judged_by)
 
 
 def _suite_name(spec: SuiteSpec) -> str:

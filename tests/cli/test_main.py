@@ -14,6 +14,7 @@ import pytest
 
 from mtgrpo_env import __version__
 from mtgrpo_env.cli import main
+from mtgrpo_env.cli.command_lines import joined
 from mtgrpo_env.experiments import benchmark_agents
 
 RunCommand = Callable[..., Any]
@@ -111,3 +112,16 @@ def test_the_module_is_the_command_and_passes_its_exit_code_on(start_process: St
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
     assert err.startswith("mtgrpo: there is no command 'nonsense'\nusage: mtgrpo COMMAND")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--reward", "a=b", "--out", "x", "--reward=c=d"], ["--reward", "a=b", "c=d", "--out", "x"]),
+        (["runs/a", "runs/b", "--out", "x"], ["runs/a", "runs/b", "--out", "x"]),
+        (["--rows", "a", "b", "--json", "--rows", "c"], ["--rows", "a", "b", "c", "--json"]),
+        (["--lr", "1", "--lr", "2"], ["--lr", "1", "--lr", "2"]),
+    ],
+)
+def test_a_list_that_is_given_twice_is_one(given: list[str], expected: list[str]) -> None:
+    assert joined(given) == expected

@@ -65,6 +65,9 @@ def test_the_same_rows_are_played_by_agents(command: RunCommand) -> None:
     held_out = json.loads(result.out)["tasks"]["sums"]["problems"]
     result = command("evaluate", "--agent", "random", "--rows", "sums.jsonl", *REWARD[:2], "--json")
     assert json.loads(result.out)["tasks"]["sums"]["problems"] == 100 > held_out > 1
+    result = command("evaluate", "--agent", "random", "--rows", *FILES, *REWARD, "--problems", 5, "--json")
+    played = [json.loads(line)["tasks"] for line in result.out.splitlines()]
+    assert [{name: task["problems"] for name, task in tasks.items()} for tasks in played] == [{"sums": 5}, {"words": 5}]
 
 
 def test_the_same_rows_are_compared_on(command: RunCommand) -> None:

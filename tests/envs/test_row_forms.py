@@ -127,14 +127,17 @@ def test_the_name_of_a_file_gives_task_and_split_to_rows_that_have_none(
     assert (row.task, row.split) == expected
 
 
+def test_the_files_of_a_folder_are_tasks_if_their_names_differ_in_more_than_splits_and_numbers(tmp_path: Path) -> None:
+    for name in ("sums_train.jsonl", "sums_test.jsonl", "words-00001.jsonl", "words-00002.jsonl", "more/data.jsonl"):
+        write_lines(tmp_path / "mine" / name, SUMS[:1])
+    found = {(row.task, row.split) for row in read_rows(tmp_path / "mine")}
+    assert found == {("sums", "train"), ("sums", "test"), ("words", None), ("more", None)}
+
+
 def test_the_folders_of_a_folder_are_splits_if_they_are_called_so(tmp_path: Path) -> None:
-    for split in ("train", "test", "notes"):
+    for split in ("train", "test"):
         write_lines(tmp_path / "sums" / split / "data.jsonl", SUMS[:1])
-    assert {(row.task, row.split) for row in read_rows(tmp_path / "sums")} == {
-        ("sums", "train"),
-        ("sums", "test"),
-        ("sums", None),
-    }
+    assert {(row.task, row.split) for row in read_rows(tmp_path / "sums")} == {("sums", "train"), ("sums", "test")}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +162,13 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
     names = ("prompt=q", "answer=a", "task=subject", "level=difficulty", "split=part")
     (row,) = read_rows(file, columns=RowOptions(columns=names).column_names)
     assert (row.prompt, row.ground_truth, row.name, row.split) == ("1 + 1?", "2", "sums-3", "dev")
+
+
+def test_options_of_rows_are_given_as_a_list_a_mapping_or_with_commas() -> None:
+    expected = {"sums": "number", "words": "exact"}
+    for given in (["sums=number", "words=exact"], "sums=number, words=exact", expected):
+        assert RowOptions(reward=given).rewards == expected  # pyright: ignore[reportArgumentType]
+    assert RowOptions(columns="prompt=q,answer=a").column_names == {"prompt": "q", "answer": "a"}
 
 
 def test_a_column_that_is_not_to_be_read_is_left_out(tmp_path: Path) -> None:
@@ -251,7 +261,7 @@ def test_a_row_without_an_answer_is_for_rewards_that_need_none(tmp_path: Path) -
         ValueError, match=r"mine.jsonl, row 1: expected the answer in a column .* columns question, word"
     ):
         read_tasks(file, row_options=RowOptions(reward="number")).envs(0, 1)
-    with pytest.raises(ValueError, match="--reward my_rewards:reward"):
+    with pytest.raises(ValueError, match=r"no answer in their columns question, word, .*--reward my_rewards:reward"):
         read_tasks(file)
 
 
@@ -265,8 +275,12 @@ def test_only_the_tasks_that_lack_a_reward_are_named(tmp_path: Path) -> None:
 
 def test_a_reward_for_a_task_that_is_not_there_is_refused(tmp_path: Path) -> None:
     file = str(as_jsonl(tmp_path, SUMS))
-    with pytest.raises(ValueError, match=r"reward is given for the tasks \['add'\], but there are rows of \['sums'\]"):
-        read_tasks(file, row_options=RowOptions(reward=("number", "add=exact")))
+    message = r"reward is given for the tasks \['add'\], but the tasks are \['sums'\]"
+    with pytest.raises(ValueError, match=message):
+        RowOptions(reward=("number", "add=exact")).check_used(["sums"])
+    with pytest.raises(ValueError, match=message):
+        rows_suite(read_rows(file), reward={"": "number", "add": "exact"})
+    RowOptions(reward="sums=number,countdown=exact").check_used(["sums", "countdown-hard"])
 
 
 def test_rows_mix_with_tasks_by_other_names_and_files_are_pooled(tmp_path: Path) -> None:

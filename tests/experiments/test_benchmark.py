@@ -97,7 +97,7 @@ def test_a_path_of_rows_is_played_whole_and_a_name_of_rows_in_its_held_out_part(
     held_out = {**row, "prompt": "Who else?", "ground_truth": {"target": "1"}, "split": "test"}
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(one) + "\n" for one in ({**row, "split": "train"}, held_out)))
-    whole, part = (benchmark(zeros(), one, problems=1) for one in (file, str(file)))
+    whole, part = (benchmark(zeros(), one) for one in (file, str(file)))
     assert [one.to_json()["cells"][0]["average"] for one in (whole, part)] == [0.5, 0.0]
 
 
