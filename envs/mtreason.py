@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gymnasium.vector import AutoresetMode
@@ -13,6 +13,7 @@ from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.named_tasks import DEFAULT_LEVEL, TaskSpec, read_tasks
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task_weights import GivenWeights
 from mtgrpo_env.types import Split
 from mtgrpo_env.vector import TextVectorEnv
 
@@ -56,7 +57,7 @@ def make_mt_reason(
     level: str = DEFAULT_LEVEL,
     group_size: int = 8,
     batch_size: int = 32,
-    task_weights: Sequence[float] | None = None,
+    task_weights: GivenWeights | None = None,
     split: Split = "train",
     seed: int = 0,
     extraction: Extraction = "last-box",
@@ -70,7 +71,7 @@ def make_mt_reason(
         level: see `reason_suite`.
         group_size: N, episodes of each problem.
         batch_size: B, groups of a batch.
-        task_weights: (K,) fixed ratio of the tasks; by default they move, so that no task is left behind.
+        task_weights: fixed ratio of the tasks, (K,) or by name; by default they move, so that no task is left behind.
         split: "train" or "test".
         seed: of problems and plans, until `reset(seed=...)` names another.
         extraction: see `reason_suite`.

@@ -6,10 +6,12 @@
 A method is a function from the facts of a run to its parts; its keyword-only arguments are the options it takes.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.agents.recipes import RECIPES, Method, RunFacts
+from mtgrpo_env.agents.recipes import RECIPES, Method, RunFacts, make_method
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.plans import BatchSampler, systematic
@@ -48,11 +50,17 @@ def exp3(facts: RunFacts, *, exploration: float = 0.5) -> Method:
     return Method(RoundedSampler(*facts.sizes, seed=facts.seed), Exp3(facts.num_tasks, exploration))
 
 
+def default_with_exp3(facts: RunFacts, *, exploration: float = 0.5) -> Method:
+    """The default method with no part swapped but the rule."""
+    return replace(make_method("quota-mt-grpo", facts), task_weights=Exp3(facts.num_tasks, exploration))
+
+
 if __name__ == "__main__":
-    print("method         worst  average  weights of locks of 1 to 4 digits")
-    for name, recipe in {"exp3": exp3, **{name: RECIPES[name] for name in ("quota-mt-grpo", "dapo", "grpo")}}.items():
+    own = {"exp3": exp3, "default_with_exp3": default_with_exp3}
+    print("method             worst  average  weights of locks of 1 to 4 digits")
+    for name, recipe in {**own, **{name: RECIPES[name] for name in ("quota-mt-grpo", "dapo", "grpo")}}.items():
         suite, policy = toy_suite(4), TabularPolicy(4, num_observations=16, num_actions=4)
         agent = MTGRPOAgent(suite, policy, TabularLearner(policy, lr=4.0), method=recipe(RunFacts(4, batch_size=32)))
         agent.train(40)
         result = agent.evaluate(suite.held_out(50), rollouts_per_problem=4)
-        print(f"{name:14} {result.worst:.2f}   {result.average:.2f}    {agent.curriculum.probabilities.round(2)}")
+        print(f"{name:18} {result.worst:.2f}   {result.average:.2f}    {agent.curriculum.probabilities.round(2)}")

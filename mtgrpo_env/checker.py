@@ -6,11 +6,14 @@ import multiprocessing
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import TimeLimit
 
 from mtgrpo_env.hostile import HostileResponseError, judge_all
 from mtgrpo_env.rollout import rollout_of
@@ -34,7 +37,8 @@ def check_task(task: TaskSpec, *, num_problems: int = 20, seconds: float = 10.0)
     3. Different problems differ. (Other envs than a `TextEnv` may have one start only; that is a warning.)
     4. For a `TextEnv`: the oracle is judged correct on every problem, an empty response is not, and no
        puzzle of the train split is in the test split.
-    5. For others: it is known when an episode was a success. One is played by random actions, if it ends soon.
+    5. An episode of random actions ends, and it is known whether it was a success. (One that does not end in 1000
+       steps, where there is no step limit, is a warning: the env may have a limit of its own that is longer.)
     6. For a `TextEnv`: no response of `mtgrpo_env.hostile` is called correct, raises, or keeps the verifier
        busy for long. They are judged in a child process, which is killed if one does.
 
@@ -59,8 +63,7 @@ def _check(task: Task, num_problems: int, seconds: float) -> None:
         _check_problems(task, suite, envs, num_problems)
         if isinstance(envs[0].unwrapped, TextEnv):
             _check_hostile(task, envs[0].unwrapped, seconds)
-        else:
-            _check_success_rule(task, suite, envs[0])
+        _check_episode(task, suite, envs[0])
     finally:
         suite.close()
 
@@ -129,12 +132,12 @@ def _check_verifier(task: Task, env: AnyEnv, problem: Problem) -> str:
     return text_env.key(puzzle)
 
 
-def _check_success_rule(task: Task, suite: TaskSuite, env: AnyEnv) -> None:
+def _check_episode(task: Task, suite: TaskSuite, env: AnyEnv) -> None:
     _reset(env, suite.next_problem(0))
-    env.action_space.seed(0)
+    draw_action = _random_actions(env)
     total = 0.0
     for _ in range(_LONGEST_EPISODE):
-        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        _, reward, terminated, truncated, info = env.step(draw_action())
         total += float(reward)
         if terminated or truncated:
             try:
@@ -142,6 +145,30 @@ def _check_success_rule(task: Task, suite: TaskSuite, env: AnyEnv) -> None:
             except ValueError as error:
                 raise TaskCheckError(str(error)) from error
             return
+    if not _has_step_limit(env):
+        is_text = isinstance(env.unwrapped, TextEnv)
+        remedy = "let `reply` end it after some turns" if is_text else "give its env a limit (`max_episode_steps`)"
+        warnings.warn(
+            f"task {task.name!r} has no step limit, and an episode of random actions did not end in "
+            f"{_LONGEST_EPISODE} steps: where it may never end, {remedy}",
+            stacklevel=4,
+        )
+
+
+def _random_actions(env: AnyEnv) -> Callable[[], Any]:
+    text_env = env.unwrapped
+    if isinstance(text_env, TextEnv):
+        return partial(text_env.guess, text_env.puzzle, np.random.default_rng(0))
+    env.action_space.seed(0)
+    return env.action_space.sample
+
+
+def _has_step_limit(env: AnyEnv) -> bool:
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, TimeLimit):
+            return True
+        env = env.env
+    return False
 
 
 def _check_hostile(task: Task, env: TextEnv[Any], seconds: float) -> None:

@@ -31,7 +31,7 @@ from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEsti
 from mtgrpo_env.shares import GroupMeasure, count_groups, reweight_to_target_shares
 from mtgrpo_env.stateful import Stateful, name_of, plain, refuse_other_hyperparameters, refuse_unnamed_attributes
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.task_weights import DisparityWeights, TaskWeights
+from mtgrpo_env.task_weights import DisparityWeights, GivenWeights, TaskWeights, in_task_order
 from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, TaskStats
 
 GenerateGroups = Callable[[Sequence[Problem]], Iterable[Group]]
@@ -65,8 +65,8 @@ class Curriculum:
         seed: of the default sampler.
 
     Raises:
-        ValueError: if the parts differ in the number of tasks, `batch_size` is not the sampler's, or a part does not
-            name all it holds (`Stateful`).
+        ValueError: if the parts differ in the number of tasks, `batch_size` is not the sampler's, `task_weights` is no
+            rule with `num_tasks`, or a part does not name all it holds (`Stateful`).
 
     >>> curriculum = Curriculum(["math", "code", "chat"], batch_size=6)
     >>> curriculum.sampler
@@ -93,7 +93,7 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
             size = BATCH_SIZE if batch_size is None else batch_size
             sampler = QuotaSampler(num_tasks, size, seed=seed, max_generated=BUDGET_WITH_REPLAY)
             replay = ReplayBuffer() if replay is None else replay  # an empty one is false
-        task_weights = DisparityWeights(num_tasks) if task_weights is None else task_weights
+        task_weights = DisparityWeights(num_tasks) if task_weights is None else _checked_rule(task_weights)
         if reward_estimate is None:
             reward_estimate = (RecentAccuracy if task_weights.uses_accuracy else LatestReward)(num_tasks)
         self.sampler = sampler
@@ -130,12 +130,18 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
         """(K,) z, that the next batch is drawn with."""
         return self.task_weights.probabilities if self._fixed is None else self._fixed.copy()
 
-    def set_task_weights(self, probabilities: ArrayLike | None) -> None:
-        """Take z, (K,) on the simplex, from outside from the next batch on; None gives it back to the rule.
+    def set_task_weights(self, probabilities: GivenWeights | None) -> None:
+        """Take z from outside from the next batch on; None gives it back to the rule.
+
+        Args:
+            probabilities: (K,) on the simplex; or by the tasks' names, as in `{"math": 0.5, "code": 0.5}`; tasks that
+                are not named have 0.
 
         Raises:
-            ValueError: if `probabilities` is not on the simplex.
+            ValueError: if `probabilities` is not on the simplex, or names an unknown task.
         """
+        if isinstance(probabilities, Mapping):
+            probabilities = in_task_order(probabilities, self.names)
         self._fixed = None if probabilities is None else checked_probabilities(probabilities, self.num_tasks)
 
     def draft(self, group_filter: GroupFilter | None = None) -> BatchDraft:
@@ -338,6 +344,15 @@ weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=
                 raise ValueError(f"there are {tasks}, the {name} expects {part.num_tasks}")
         if batch_size not in (None, self.sampler.batch_size):
             raise ValueError(f"batch_size must be that of the sampler, {self.sampler.batch_size}, got {batch_size}")
+
+
+def _checked_rule(task_weights: TaskWeights) -> TaskWeights:
+    if not hasattr(task_weights, "num_tasks"):  # which, unlike the two methods, Python does not demand
+        raise ValueError(
+            "task_weights must be a rule: a TaskWeights with num_tasks (K), probabilities and update, "
+            f"got {type(task_weights).__name__} without num_tasks; fixed weights are set by set_task_weights"
+        )
+    return task_weights
 
 
 def _filter_for(problems: ProblemStream) -> GroupFilter:

@@ -7,13 +7,13 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium import spaces
-from numpy.typing import ArrayLike
 
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.rollout import rollout_of
 from mtgrpo_env.schedule import Assignment, Schedule
 from mtgrpo_env.suite import AnyEnv, Task, TaskSuite
+from mtgrpo_env.task_weights import GivenWeights
 from mtgrpo_env.types import FloatArray
 
 
@@ -54,7 +54,7 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         task_action_spaces: (K) likewise.
 
     >>> env = MultiTaskEnv(["FrozenLake-v1", "Taxi-v4"], group_size=4)
-    >>> _, info = env.reset(seed=0, options={"task_weights": [0, 1]})
+    >>> _, info = env.reset(seed=0, options={"task_weights": {"Taxi-v4": 1}})
     >>> info["task"]
     'Taxi-v4'
     """
@@ -91,14 +91,14 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         return self.curriculum.probabilities
 
     @task_weights.setter
-    def task_weights(self, probabilities: ArrayLike | None) -> None:
+    def task_weights(self, probabilities: GivenWeights | None) -> None:
         self.set_task_weights(probabilities)
 
-    def set_task_weights(self, probabilities: ArrayLike | None) -> None:
-        """Steer the ratio of tasks, (K,) on the simplex, from the next batch on; None lets them move again.
+    def set_task_weights(self, probabilities: GivenWeights | None) -> None:
+        """Steer the ratio of tasks from the next batch on, as `Curriculum.set_task_weights`; None lets them move again.
 
         Raises:
-            ValueError: if `probabilities` is not on the simplex.
+            ValueError: if `probabilities` is not on the simplex, or names an unknown task.
         """
         self.curriculum.set_task_weights(probabilities)
 

@@ -19,7 +19,8 @@ class MultinomialPlan(BatchPlan):
         return shuffled_tasks(self._rng, self.targets) if self.rounds == 0 else []
 
     def select(self) -> tuple[list[int], FloatArray]:
-        return list(range(len(self.task_ids))), np.ones(len(self.task_ids))
+        own = range(self.replayed, len(self.task_ids))  # what a replay buffer offers is not of these draws
+        return list(own), np.ones(len(own))
 
 
 class MultinomialSampler(BatchSampler[MultinomialPlan]):

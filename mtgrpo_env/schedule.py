@@ -139,7 +139,10 @@ class Schedule:
 
     def __init__(self, curriculum: Curriculum, *, group_size: int = 1) -> None:
         if not isinstance(curriculum.problems, TaskSuite):
-            raise ValueError(f"episodes need the problems of a TaskSuite, got {curriculum.problems!r:.80}")
+            raise ValueError(
+                f"episodes need the problems of a TaskSuite, got {curriculum.problems!r:.80}: "
+                "write Curriculum(TaskSuite([...]), ...)"
+            )
         if group_size < 1:
             raise ValueError(f"group_size must be at least 1, got {group_size}")
         self.curriculum = curriculum

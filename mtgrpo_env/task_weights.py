@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mtgrpo_env.logit_optimizers import Adam, LogitOptimizer
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray, TaskStats
+
+GivenWeights = ArrayLike | Mapping[str, float]
+"""z from outside: (K,) on the simplex, or weights by the names of tasks, those that are not named 0."""
 
 
 class TaskWeights(Stateful, ABC):
@@ -167,6 +172,20 @@ class DisparityWeights(TaskWeights):
         rewards = checked_signal("rewards", stats.rewards, self.num_tasks)
         behind = rewards.mean() - self.tolerance - rewards
         self.pulls = self.strength * np.maximum(behind, 0)
+
+
+def in_task_order(weights: Mapping[str, float], names: Sequence[str]) -> list[float]:
+    """(K,) weights of the tasks, 0 of those that are not named.
+
+    Raises:
+        ValueError: naming those that there are, if a task is unknown.
+
+    >>> in_task_order({"code": 1.0}, ["math", "code"])
+    [0.0, 1.0]
+    """
+    if unknown := [name for name in weights if name not in names]:
+        raise ValueError(f"expected task weights by the names of tasks, {list(names)}, got {unknown}")
+    return [weights.get(name, 0.0) for name in names]
 
 
 def softmax(logits: FloatArray) -> FloatArray:

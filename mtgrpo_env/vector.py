@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mtgrpo_env.conversations import Conversation, Table
 from mtgrpo_env.curriculum import Curriculum
@@ -19,6 +19,7 @@ from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.schedule import Assignment, Progress, Schedule
 from mtgrpo_env.spaces import TEXT
 from mtgrpo_env.suite import Task, TaskSuite
+from mtgrpo_env.task_weights import GivenWeights
 from mtgrpo_env.text_env import NO_ANSWER, TextEnv, Verdict
 from mtgrpo_env.types import FloatArray, IntArray, Rollout, Split
 from mtgrpo_env.vector_arguments import check_actions, checked_mask, checked_mode
@@ -106,14 +107,14 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         return self.schedule.curriculum.probabilities
 
     @task_weights.setter
-    def task_weights(self, probabilities: ArrayLike | None) -> None:
+    def task_weights(self, probabilities: GivenWeights | None) -> None:
         self.set_task_weights(probabilities)
 
-    def set_task_weights(self, probabilities: ArrayLike | None) -> None:
-        """Steer the ratio of tasks, (K,) on the simplex, from the next plan on; None lets them move again.
+    def set_task_weights(self, probabilities: GivenWeights | None) -> None:
+        """Steer the ratio of tasks from the next plan on, as `Curriculum.set_task_weights`; None lets them move again.
 
         Raises:
-            ValueError: if `probabilities` is not on the simplex.
+            ValueError: if `probabilities` is not on the simplex, or names an unknown task.
         """
         self.schedule.curriculum.set_task_weights(probabilities)
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.suite import AnyEnv
+from mtgrpo_env.task_weights import GivenWeights
+from mtgrpo_env.types import FloatArray
 
 _UNBOUNDED = 1e6  # bounds of an action beyond it say nothing about the values that make sense
 
@@ -51,6 +53,7 @@ class PaddedTasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             raise ValueError(
                 f"expected a MultiTaskEnv, alone or in wrappers that leave its spaces as they are, got {env}"
             )
+        self._tasks = tasks
         self._is_mixed = tasks.is_mixed
         self._own_observations, self._own_actions = tasks.task_observation_spaces, tasks.task_action_spaces
         rows = [_row_space(name, space) for name, space in zip(tasks.suite.names, self._own_observations, strict=True)]
@@ -75,6 +78,15 @@ class PaddedTasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         slots = tuple(own if k == self._active_task else idle for k, idle in enumerate(self._idle))
         observation, reward, terminated, truncated, info = self.env.step(slots if self._is_mixed else own)
         return self._row(observation), float(reward), terminated, truncated, info
+
+    @property
+    def task_weights(self) -> FloatArray:
+        """(K,) z, as `MultiTaskEnv.task_weights`: what is set here is set there."""
+        return self._tasks.task_weights
+
+    @task_weights.setter
+    def task_weights(self, probabilities: GivenWeights | None) -> None:
+        self._tasks.task_weights = probabilities
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(n,) which actions the active task has, as sb3-contrib's `MaskablePPO` asks for it.

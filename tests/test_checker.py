@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fakes import Guess, Sum
 from gymnasium import spaces
+from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from mtgrpo_env import text_env
 from mtgrpo_env.checker import TaskCheckError, check_task
@@ -237,6 +238,37 @@ def test_a_verifier_that_hostile_responses_break_is_named_with_the_response(
 def test_an_env_with_one_start_passes_with_a_warning() -> None:
     with pytest.warns(UserWarning, match="'deaf' shows the same first observation for every seed"):
         check_task(Task("deaf", Deaf))
+
+
+class Endless(Guess):
+    """No action ends it."""
+
+    def step(self, action: Any) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        return 0, 0.0, False, False, {}
+
+
+class Chatty(Sum):
+    """Asks again whatever the response."""
+
+    def reply(self, puzzle: tuple[int, int], responses: Sequence[str]) -> Verdict | str:
+        return "Try again."
+
+
+@pytest.mark.parametrize(
+    ("task", "remedy"),
+    [
+        (Task("endless", Endless), r"give its env a limit \(`max_episode_steps`\)"),
+        (Task.from_text("endless", Chatty), "let `reply` end it after some turns"),
+    ],
+    ids=["numbers", "text"],
+)
+def test_an_episode_that_random_actions_do_not_end_is_a_warning(task: Task, remedy: str) -> None:
+    with pytest.warns(UserWarning, match=f"'endless' has no step limit, .* did not end in 1000 steps: .*{remedy}"):
+        check_task(task, num_problems=2)
+
+
+def test_a_step_limit_of_any_length_is_one() -> None:
+    check_task(Task("limited", lambda: OrderEnforcing(TimeLimit(Endless(), 2000))))
 
 
 def test_more_problems_find_rarer_faults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,16 @@ def test_after_a_round_that_failed_the_replayed_groups_are_at_hand_again() -> No
     assert curriculum.replay.groups == before
 
 
+def test_a_rule_without_a_number_of_tasks_is_refused_with_what_a_rule_needs() -> None:
+    class Nameless(UniformWeights):
+        def __init__(self) -> None:
+            pass
+
+    for rule, name in ((Nameless(), "Nameless"), ([0.5, 0.5], "list")):
+        with pytest.raises(ValueError, match=rf"num_tasks \(K\), .*, got {name} without num_tasks"):
+            guessing(task_weights=rule)
+
+
 def test_parts_of_other_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"there are 3 tasks, \[.*\], the sampler expects 2"):
         guessing(sampler=MultinomialSampler(2, B))
@@ -151,6 +161,18 @@ def test_weights_off_the_simplex_are_refused_and_the_old_ones_stay(z: list[float
     with pytest.raises(ValueError, match="task weights"):
         curriculum.set_task_weights(z)
     assert curriculum.probabilities.tolist() == [1 / K] * K
+
+
+def test_weights_are_set_by_name_and_tasks_that_are_not_named_get_none() -> None:
+    curriculum, _ = guessing()
+    first, second, third = curriculum.names
+    curriculum.set_task_weights({third: 0.75, first: 0.25})
+    assert curriculum.probabilities.tolist() == [0.25, 0.0, 0.75]
+    with pytest.raises(ValueError, match=rf"by the names of tasks, \['{first}', '{second}', .*, got \['soda'\]"):
+        curriculum.set_task_weights({first: 0.5, "soda": 0.5})
+    with pytest.raises(ValueError, match=r"sum to 1, got \[0.5, 0.0, 0.0\]"):
+        curriculum.set_task_weights({first: 0.5})
+    assert curriculum.probabilities.tolist() == [0.25, 0.0, 0.75]
 
 
 def test_nobody_can_change_the_weights_through_what_they_were_given() -> None:

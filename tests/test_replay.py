@@ -21,7 +21,7 @@ from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.rollout import Policy, rollout_groups
-from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
+from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Batch, FloatArray, Group, Problem
 
@@ -174,7 +174,7 @@ def test_spares_fill_what_is_lacking_and_save_no_generation() -> None:
     assert weights.tolist() == [1.0] * 4
 
 
-@pytest.mark.parametrize("sampler_type", [RatioPreservingSampler, DynamicSampler])
+@pytest.mark.parametrize("sampler_type", [RatioPreservingSampler, DynamicSampler, MultinomialSampler])
 def test_other_samplers_train_on_no_group_twice(sampler_type: Callable[..., BatchSampler[Any]]) -> None:
     suite, sampler, replay = guess_suite(CHANCES), sampler_type(3, 8), ReplayBuffer()
     trained = [group.problem for _ in range(12) for group in sampled(suite, sampler, replay).groups]

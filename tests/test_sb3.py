@@ -16,6 +16,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.wrappers import PaddedTasks
@@ -50,6 +51,24 @@ def test_ppo_learns_from_all_tasks_and_successes_are_counted() -> None:
     assert not np.array_equal(start, model.policy.state_dict()["action_net.weight"])
     assert {record["task"] for record in model.ep_info_buffer or ()} == {"CartPole-v1", "Acrobot-v1"}
     assert len(evaluation._is_success_buffer) == 3
+
+
+def test_weights_reach_the_tasks_of_a_vector_through_its_monitors() -> None:
+    for call in (
+        lambda envs: envs.env_method("set_wrapper_attr", "task_weights", [0, 1]),
+        lambda envs: envs.set_options({"task_weights": {"Acrobot-v1": 1.0}}),
+    ):
+        envs = make_vec_env(discrete, n_envs=2, seed=0)
+        call(envs)
+        envs.reset()
+        assert [info["task"] for info in envs.reset_infos] == ["Acrobot-v1"] * 2
+
+
+def test_weights_reach_the_tasks_of_a_vector_without_monitors() -> None:
+    envs = DummyVecEnv([discrete])
+    envs.set_attr("task_weights", [0, 1])
+    envs.reset()
+    assert envs.reset_infos[0]["task"] == "Acrobot-v1"
 
 
 def test_sac_learns_from_boxes() -> None:

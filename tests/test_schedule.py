@@ -272,7 +272,7 @@ def test_misuse_is_named() -> None:
         Curriculum(toy_suite(3), sampler=MultinomialSampler(2, 6))
     with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
         Schedule(Curriculum(toy_suite(2)), group_size=0)
-    with pytest.raises(ValueError, match=r"episodes need the problems of a TaskSuite, got NumberedProblems"):
+    with pytest.raises(ValueError, match=r"a TaskSuite, got NumberedProblems.*: write Curriculum\(TaskSuite\("):
         Schedule(Curriculum(["math", "code"]))
     with pytest.raises(ValueError, match="task weights"):
         schedule_of(MultinomialSampler(2, 6)).curriculum.set_task_weights([0.5, 0.6])

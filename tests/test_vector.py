@@ -388,6 +388,9 @@ def test_weights_choose_the_tasks_of_the_next_plan() -> None:
     assert set(envs.reset(seed=0)[1]["task"]) == {"number"}
     envs.set_task_weights([1, 0])
     assert set(envs.step(["none"] * 8)[4]["task"]) == {"sum"}
+    assert set(envs.reset(seed=0, options={"task_weights": {"number": 1.0}})[1]["task"]) == {"number"}
+    envs.task_weights = {"sum": 0.5, "number": 0.5}
+    assert envs.task_weights.tolist() == [0.5, 0.5]
 
 
 def test_all_responses_are_prefetched_before_the_first_is_judged() -> None:

@@ -152,6 +152,16 @@ def test_infos_rewards_and_weights_pass_through_wrappers_inside_and_outside() ->
     np.testing.assert_array_equal(env.get_wrapper_attr("task_weights"), [1, 0])
 
 
+def test_weights_set_on_the_wrapper_are_those_of_the_env() -> None:
+    tasks = MultiTaskEnv(["CartPole-v1", "Acrobot-v1"])
+    env = PaddedTasks(RecordEpisodeStatistics(tasks))
+    env.task_weights = {"Acrobot-v1": 1.0}
+    assert tasks.task_weights.tolist() == env.task_weights.tolist() == [0.0, 1.0]
+    assert env.reset(seed=0)[1]["task"] == "Acrobot-v1"
+    env.task_weights = None
+    assert tasks.task_weights.tolist() == [0.5, 0.5]
+
+
 def test_tasks_that_agree_on_their_spaces_are_padded_by_nothing() -> None:
     env = padded((OBSERVATIONS[0], NUMBERS[1]), (OBSERVATIONS[0], NUMBERS[1]), task_one_hot=False)
     assert env.observation_space == spaces.Box(-2, 3, (4,))

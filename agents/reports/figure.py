@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtgrpo_env.agents.reports.figure_style import (
+    SHARE_LIMITS,
     color,
     line_style,
     write,
@@ -44,7 +45,7 @@ def _accuracies(axes: Axes, history: RunHistory, names: Sequence[str]) -> None:
         axes.plot(rollouts, accuracies[:, k], marker=".", **line_style(k), label=name)
     axes.plot(rollouts, worst_tasks(accuracies), color="black", linewidth=3, alpha=0.3, label="worst task")
     axes.plot(rollouts, averages(accuracies), color="black", linestyle="--", linewidth=1, label="average")
-    axes.set(title="Held-out accuracy", xlabel="training rollouts generated", ylim=(0, 1))
+    axes.set(title="Held-out accuracy", xlabel="training rollouts generated", ylim=SHARE_LIMITS)
     _legend(axes, names)
 
 
@@ -52,7 +53,7 @@ def _weights(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:
     weights = np.array([record["probabilities"] for record in steps])
     for k, name in enumerate(names):
         axes.plot(_numbers(steps), weights[:, k], **line_style(k), label=name)
-    axes.set(title="Task weights z", xlabel="step", ylim=(0, 1))
+    axes.set(title="Task weights z", xlabel="step", ylim=SHARE_LIMITS)
     _legend(axes, names)
 
 
@@ -64,7 +65,7 @@ def _shares(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:
         axes.plot(_numbers(steps), targets[:, k], color=color(k), linewidth=6, alpha=0.25)
         axes.plot(_numbers(steps), kept[:, k], **line_style(k), label=name)
     title = f"Share of the batch, targets pale (mean of {SMOOTHING} steps)"
-    axes.set(title=title, xlabel="step", ylim=(0, 1))
+    axes.set(title=title, xlabel="step", ylim=SHARE_LIMITS)
     _legend(axes, names)
 
 
@@ -75,7 +76,7 @@ def _filter_rates(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> Non
     for k, name in enumerate(names):
         axes.plot(_numbers(steps), rates[:, k], **line_style(k), label=name)
     title = f"Groups without gradient (mean of {SMOOTHING} steps)"
-    axes.set(title=title, xlabel="step", ylim=(0, 1))
+    axes.set(title=title, xlabel="step", ylim=SHARE_LIMITS)
     _legend(axes, names)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from mtgrpo_env.agents.reports.comparison import BASE, COSTS, MEASURES, Budget, Comparison, Cost, Measure, Run
-from mtgrpo_env.agents.reports.figure_style import color, line_style, shared_legend, write
+from mtgrpo_env.agents.reports.figure_style import SHARE_LIMITS, color, line_style, shared_legend, write
 from mtgrpo_env.agents.reports.statistics import Arrival, at_budget, mean_band
 from mtgrpo_env.agents.reports.summary import Summary
 from mtgrpo_env.types import FloatArray
@@ -77,7 +77,7 @@ def draw_curves(comparison: Comparison, file: Path, *, rng: np.random.Generator)
                 axes.axvline(budget.amount, color="black", linestyle=":", linewidth=1)
         for threshold in comparison.settings.thresholds:
             axes.axhline(threshold, color="gray", linewidth=0.8)
-        axes.set(xlabel=COST_LABELS[cost], ylim=(0, 1))
+        axes.set(xlabel=COST_LABELS[cost], ylim=SHARE_LIMITS)
         _short_numbers(axes, cost)
         axes.grid(alpha=0.3)
     row[0].set_ylabel("held-out accuracy of the worst task")

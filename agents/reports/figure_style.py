@@ -16,6 +16,9 @@ _PALETTE = matplotlib.colormaps["tab20"].colors  # pyright: ignore[reportAttribu
 _COLORS = (*_PALETTE[::2], *_PALETTE[1::2])  # ten strong ones, then their pale relatives
 _LINES = ("-", "--", ":")
 
+SHARE_LIMITS = (-0.02, 1.02)
+"""Of an axis of shares: a line at 0 or at 1 would be hidden by the frame."""
+
 
 def line_style(index: int) -> dict[str, Any]:
     """Colour and dashes of the line at an index: colours repeat after 20, pairs of the two after 60.

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from mtgrpo_env.agents.reports.comparison import Comparison, per_step
 from mtgrpo_env.agents.reports.figure_style import (
+    SHARE_LIMITS,
     color,
     line_style,
     panels,
@@ -34,7 +35,7 @@ def draw_task_curves(comparison: Comparison, file: Path) -> None:
             steps = runs[0].costs["steps"]
             accuracies = np.mean([[run.at("steps", step)[k] for step in steps] for run in runs], axis=0)
             axes.plot(steps, accuracies, label=method, **line_style(i))
-        axes.set(title=tasks[k], ylim=(0, 1))
+        axes.set(title=tasks[k], ylim=SHARE_LIMITS)
         axes.grid(alpha=0.3)
     shared_legend(figure, row[0])
     write(figure, file)
@@ -57,7 +58,7 @@ def draw_weights(comparison: Comparison, file: Path) -> None:
         axes.set_title(title, fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("step")
-    grid[0, 0].set_ylim(bottom=0)
+    grid[0, 0].set_ylim(bottom=SHARE_LIMITS[0])
     shared_legend(figure, grid[0, 0])
     figure.suptitle(f"What the weights ask for, mean over seeds; what is trained on, by {SMOOTHING} steps of all seeds")
     write(figure, file)
@@ -106,7 +107,7 @@ def draw_filters(comparison: Comparison, file: Path) -> None:
     )
     for axes, method in zip(row, methods, strict=True):
         _task_lines(axes, smoothed_numbers(comparison.chosen(method)).get("filter_rate"), tasks)
-        axes.set(title=method, ylim=(0, 1))
+        axes.set(title=method, ylim=SHARE_LIMITS)
     shared_legend(figure, row[0])
     write(figure, file)
 
