@@ -2,14 +2,15 @@
 
 The columns are those of the paper's files (see `row_schema`), but the ground truth is JSON text that names its
 task and level: the fields differ from task to task, and a column of a parquet file has one type.
+
+Rows that a reward function of one's own scores keep their own columns, which the function may need.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,14 +20,12 @@ from mtgrpo_env.envs.fields import bare_question
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_schema import parsed_truth
 from mtgrpo_env.envs.row_scorers import as_fields
+from mtgrpo_env.envs.row_writers import EXPORTED, WRITERS
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
-from mtgrpo_env.extras import imports_for
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem
 
 _CHUNK = 4096  # rows in memory at a time
-
-_Write = Callable[[list[dict[str, Any]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +80,22 @@ def write_rows(rows: Iterable[dict[str, Any]], path: Path) -> Exported:
     """Write rows to a `.parquet` or `.jsonl` file as they come, a few thousand in memory at a time.
 
     Raises:
-        ValueError: if the name ends otherwise.
+        ValueError: if the name ends otherwise, or naming the column that such a file cannot hold: in parquet, one
+            whose values are not all of the type that the first few thousand have.
         ImportError: if the file is parquet and pyarrow is not installed.
     """
-    if path.suffix not in _WRITERS:
-        raise ValueError(f"expected a file name that ends in {' or '.join(_WRITERS)}, got {path.suffix!r}")
-    digest, count, rows = _Digest(), 0, iter(rows)
-    with _WRITERS[path.suffix](path) as write:
+    if path.suffix not in WRITERS:
+        raise ValueError(f"expected a file name that ends in {' or '.join(WRITERS)}, got {path.suffix!r}")
+    digest, rows = _Digest(), iter(rows)
+
+    def chunks() -> Iterator[list[dict[str, Any]]]:
         while chunk := list(islice(rows, _CHUNK)):
             for row in chunk:
-                digest.add(row["prompt"][0]["content"], parsed_truth(row["reward_model"]["ground_truth"]))
-            write(chunk)
-            count += len(chunk)
-    return Exported(count, digest.text)
+                digest.add(row["prompt"][0]["content"], parsed_truth(row["reward_model"]["ground_truth"] or ""))
+            yield chunk
+
+    WRITERS[path.suffix](chunks(), path)
+    return Exported(digest.count, digest.text)
 
 
 def content_hash(rows: Iterable[Row]) -> str:
@@ -112,8 +114,10 @@ class _Digest:
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=8)
+        self.count = 0
 
     def add(self, prompt: str, ground_truth: GroundTruth) -> None:
+        self.count += 1
         self._hash.update(json.dumps([prompt, ground_truth], sort_keys=True).encode() + b"\n")
 
     @property
@@ -132,15 +136,11 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
         raise ValueError(f"task {name!r} cannot be exported: {error}") from error
     made = opening.provenance
     named = f"{task}-{made.level}" if made.level else task
-    is_scored_elsewhere = isinstance(env, RowsEnv) and ":" in env.scorer.name  # by a function that gets what it got
-    return {
+    exported = {
         "data_source": f"{named}-{made.split}" if made.level else task,
         "prompt": [{"role": "user", "content": opening.prompt}],
         "ability": task,
-        "reward_model": {
-            "style": "rule",
-            "ground_truth": _text(truth) if is_scored_elsewhere else _text({**as_fields(truth), "task": named}),
-        },
+        "reward_model": {"style": "rule", "ground_truth": _text({**as_fields(truth), "task": named})},
         "extra_info": {
             "index": opening.puzzle.row.index if isinstance(env, RowsEnv) else problem.index,
             "split": made.split,
@@ -150,36 +150,29 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
             "hash": made.hash,
         },
     }
+    is_for_own_reward = isinstance(env, RowsEnv) and ":" in env.scorer.name
+    return _for_own_reward(exported, opening.puzzle.row) if is_for_own_reward else exported
+
+
+def _for_own_reward(exported: dict[str, Any], row: Row) -> dict[str, Any]:
+    """An exported row with all that a reward function of one's own was given here.
+
+    Its columns are there twice: TRL passes the columns to the function, verl passes `extra_info` alone.
+    """
+    own = {name: value for name, value in row.columns.items() if name not in EXPORTED}
+    info = row.columns.get("extra_info")
+    about = {**exported["extra_info"], "question": row.question}
+    for name, value in {**own, **(info if isinstance(info, Mapping) else {})}.items():
+        if value is not None or name not in about:
+            about[name] = value
+    return {
+        **exported,
+        "data_source": row.columns.get("data_source") or exported["data_source"],
+        "reward_model": {"style": "rule", "ground_truth": _text(row.ground_truth) or None},  # "" could not be read
+        "extra_info": about,
+        **own,
+    }
 
 
 def _text(truth: GroundTruth) -> str:
     return truth if isinstance(truth, str) else json.dumps(truth)
-
-
-@contextmanager
-def _jsonl(path: Path) -> Iterator[_Write]:
-    with path.open("w", encoding="utf-8") as file:
-        yield lambda rows: file.writelines(json.dumps(row) + "\n" for row in rows)
-
-
-@contextmanager
-def _parquet(path: Path) -> Iterator[_Write]:
-    with imports_for(f"writing {path.name}"):
-        import pyarrow
-        import pyarrow.parquet
-    text, whole = pyarrow.string(), pyarrow.int64()
-    extra = {"index": whole, "split": text, "question": text, "version": whole, "puzzle_seed": whole, "hash": text}
-    schema = pyarrow.schema(
-        {
-            "data_source": text,
-            "prompt": pyarrow.list_(pyarrow.struct({"role": text, "content": text})),
-            "ability": text,
-            "reward_model": pyarrow.struct({"style": text, "ground_truth": text}),
-            "extra_info": pyarrow.struct(extra),
-        }
-    )
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        yield lambda rows: writer.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema))
-
-
-_WRITERS: Mapping[str, Callable[[Path], AbstractContextManager[_Write]]] = {".parquet": _parquet, ".jsonl": _jsonl}

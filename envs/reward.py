@@ -94,7 +94,7 @@ def reply(
 def compute_score(
     data_source: str,
     solution_str: str,
-    ground_truth: GroundTruth,
+    ground_truth: GroundTruth | None,
     extra_info: Mapping[str, Any] | None = None,
     *,
     reward: Reward | None = None,
@@ -106,15 +106,18 @@ def compute_score(
     Args:
         data_source: of the row: "<task>-<level>-<split>" of a verifier, or any other name, such as "openai/gsm8k".
         solution_str: the response.
-        ground_truth: as in `reward`.
-        extra_info: of the row; its "question" stands for the prompt, which verl does not pass.
+        ground_truth: as in `reward`; None where the row has none, which a function may do without.
+        extra_info: of the row; its "question" stands for the prompt, which verl does not pass, and a function is given
+            its fields as columns.
         reward: as in `reward`; verl passes it from `custom_reward_function.reward_kwargs`.
 
     Raises:
         ValueError: as in `reward`.
     """
-    question = (extra_info or {}).get("question") or ""
-    columns = {"data_source": data_source, "extra_info": extra_info, "reward_model": {"ground_truth": ground_truth}}
+    own = extra_info or {}
+    question = own.get("question") or ""
+    model = {"ground_truth": ground_truth}
+    columns = {**own, "data_source": data_source, "extra_info": extra_info, "reward_model": model}
     task = _task_of(data_source)
     judged = _Case.of(question, solution_str, ground_truth, task, reward, columns).verdict()
     return {"score": judged.reward, "acc": float(judged.is_success), "valid": float(judged.valid)}
@@ -135,8 +138,8 @@ def trl_reward(
         prompts: as TRL passes them.
         completions: likewise.
         reward: as in `reward`, given by `functools.partial`.
-        **columns: the other columns. The ground truth is in "reward_model", as in exported rows, else in
-            "ground_truth" or "answer"; a "data_source" is read as by `compute_score`.
+        **columns: the other columns. The ground truth is in "reward_model", as in exported rows, where it may be None
+            for a function, else in "ground_truth" or "answer"; a "data_source" is read as by `compute_score`.
 
     Raises:
         ValueError: as in `reward`, or if there is no ground truth.
@@ -163,7 +166,7 @@ class _Case(NamedTuple):
         cls,
         prompt: str | Messages,
         completion: str | Messages,
-        ground_truth: GroundTruth,
+        ground_truth: GroundTruth | None,
         task: str | None,
         reward: Reward | None,
         columns: Mapping[str, Any] | None = None,
@@ -229,16 +232,18 @@ def _rows(prompts: Sequence[str | Messages], columns: Mapping[str, Any]) -> list
     return rows
 
 
-def _truth_in(row: Mapping[str, Any]) -> GroundTruth:
+def _truth_in(row: Mapping[str, Any]) -> GroundTruth | None:
     model = row.get("reward_model")
     found = model.get("ground_truth") if isinstance(model, Mapping) else row.get("ground_truth", row.get("answer"))
-    if found is None:
+    if found is None and not isinstance(model, Mapping):
         raise ValueError(f"expected a ground truth in a column reward_model, ground_truth or answer, got {sorted(row)}")
     return found
 
 
-def _read(ground_truth: GroundTruth) -> GroundTruth:
-    """Fields, which may be written as JSON; any other text is the answer itself."""
+def _read(ground_truth: GroundTruth | None) -> GroundTruth:
+    """Fields, which may be written as JSON; any other text is the answer itself; "" where the row does not say."""
+    if ground_truth is None:
+        return ""
     if not isinstance(ground_truth, str | Mapping):
         raise ValueError(f"expected a ground truth like {{'target': ...}} or a text, got {ground_truth!r:.80}")
     if isinstance(ground_truth, str) and ground_truth.lstrip().startswith("{"):

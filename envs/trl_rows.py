@@ -1,4 +1,4 @@
-"""Rows for TRL's trainers: the records of a data set, and the reward function that scores completions of them."""
+"""Rows for TRL's trainers: the records of data sets, and the reward function that scores completions of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtgrpo_env.envs.row import Row
-from mtgrpo_env.envs.row_rewards import Rewards, RowScorers, by_task
+from mtgrpo_env.envs.row_rewards import Rewards
+from mtgrpo_env.envs.row_schema import PROMPTS
+from mtgrpo_env.envs.rows import rows_problems, rows_suite
+from mtgrpo_env.envs.rows_env import RowsEnv
+from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import Verdict
+from mtgrpo_env.types import SPLITS, Split
 
 Completion = str | Sequence[Mapping[str, Any]]
 
 
 class RowReward:
     """A reward function for TRL: each completion is scored as `rows_suite` would score it.
+
+    `records` and `held_out_records` are what `Dataset.from_list` takes: of each problem its prompt, its task's name,
+    and the place of its row among all rows, by which completions of either are scored. Which problems are held out
+    says `RowTable`, as everywhere: they are those that `mtgrpo evaluate --suite` plays. Where any row is a chat, all
+    prompts are chats, since a column of a data set has one type.
 
     Args:
         rows: as `read_rows` gave them.
@@ -22,42 +32,89 @@ class RowReward:
 
     Raises:
         MissingReward: if nothing scores the rows of a task.
-        ValueError: if a row cannot be scored.
+        ValueError: if there are no rows, or one cannot be scored.
     """
 
     __name__ = "row_reward"  # TRL logs rewards by it
 
     def __init__(self, rows: Sequence[Row], reward: Rewards = None, *, correct_at: float = 1.0) -> None:
-        scorers = RowScorers(reward, correct_at=correct_at)
-        scorers.check(by_task(rows))
-        self._rows = tuple(rows)
-        self._scorers = [scorers.of(row) for row in rows]
-        self._problems = [scorer.problem(row) for scorer, row in zip(self._scorers, rows, strict=True)]
+        suite = rows_suite(rows, reward=reward, correct_at=correct_at)
+        envs = [_rows_env(suite, task_id) for task_id in range(suite.num_tasks)]
+        problems = rows_problems(suite, rows)
+        self._cases = [(envs[p.task_id], envs[p.task_id].puzzles[p.options["index"]]) for p in problems]
+        self._places: dict[Split, list[int]] = {}
+        for split in SPLITS:
+            first = [frozenset(env.indices(split)) for env in envs]  # rows of the split's problems
+            self._places[split] = [i for i, p in enumerate(problems) if p.options["index"] in first[p.task_id]]
+        self._names = [row.name for row in rows]
+        self._prompts = _prompts(rows)
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What `Dataset.from_list` takes: of each row its prompt, its task's name and its place."""
-        return [{"prompt": _prompt(row), "task": row.name, "row": i} for i, row in enumerate(self._rows)]
+        """The problems to train on."""
+        return self._records("train")
+
+    @property
+    def held_out_records(self) -> list[dict[str, Any]]:
+        """The others, for `eval_dataset`."""
+        return self._records("test")
 
     def __call__(self, *, completions: Sequence[Completion], row: Sequence[int], **columns: Any) -> list[float | None]:
-        """The reward of each completion; None where the scorer failed. Slow rewards score them side by side."""
-        responses = [_text(completion) for completion in completions]
-        for i, response in zip(row, responses, strict=True):
-            self._scorers[i].prefetch(self._problems[i], response)
-        verdicts = [
-            self._scorers[i].reply(self._problems[i], [response]) for i, response in zip(row, responses, strict=True)
-        ]
-        return [_reward(verdict) for verdict in verdicts]
+        """The reward of each completion; None where the scorer failed. Slow rewards score them side by side.
+
+        Args:
+            completions: as TRL passes them.
+            row: of each, the place of its row, from the records.
+            **columns: the others, which do not count.
+        """
+        cases = [(*self._cases[i], _text(completion)) for i, completion in zip(row, completions, strict=True)]
+        for env, puzzle, response in cases:
+            env.prefetch(puzzle, response)
+        return [_reward(env.reply(puzzle, [response])) for env, puzzle, response in cases]
+
+    def _records(self, split: Split) -> list[dict[str, Any]]:
+        return [{"prompt": self._prompts[i], "task": self._names[i], "row": i} for i in self._places[split]]
 
 
-def _prompt(row: Row) -> Any:
-    """As chat messages where the row has such."""
-    given = row.columns.get("prompt")
-    return given if isinstance(given, list) else row.prompt
+def _rows_env(suite: TaskSuite, task_id: int) -> RowsEnv:
+    env = suite.envs(task_id, 1)[0].unwrapped
+    assert isinstance(env, RowsEnv)
+    return env
+
+
+def _prompts(rows: Sequence[Row]) -> list[Any]:
+    """Of each row a text or, if any row is a chat, chat messages."""
+    chats = [_own_chat(row) for row in rows]
+    if not any(chats):
+        return [row.prompt for row in rows]
+    return [chat or [{"role": "user", "content": row.prompt}] for chat, row in zip(chats, rows, strict=True)]
+
+
+def _own_chat(row: Row) -> list[dict[str, str]]:
+    """The messages that the row's prompt was read from, with what was added to it; none if it was a text."""
+    given = next((row.columns[name] for name in PROMPTS if row.columns.get(name) is not None), None)
+    if not isinstance(given, list) or not all(isinstance(message, Mapping) for message in given):
+        return []
+    chat = [{"role": str(message.get("role") or "user"), "content": _content(message)} for message in given]
+    if len(chat) > 1 and chat[-1]["role"] == "assistant":
+        chat.pop()  # the answer
+    read = "\n\n".join(message["content"] for message in chat)
+    if not chat or not row.prompt.startswith(read):  # another column was named
+        return []
+    chat[-1]["content"] += row.prompt[len(read) :]  # the options of a choice
+    return chat
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    """The text of a message, or of its parts."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    return content if isinstance(content, str) else ""
 
 
 def _text(completion: Completion) -> str:
-    return completion if isinstance(completion, str) else str(completion[-1].get("content") or "")
+    return completion if isinstance(completion, str) else _content(completion[-1])
 
 
 def _reward(verdict: Verdict | str) -> float | None:

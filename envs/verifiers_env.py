@@ -101,7 +101,7 @@ class SuiteTaskset(vf.Taskset[SuiteTask, SuiteConfig]):
                 name=f"{row['data_source']}#{row['extra_info']['index']}",
                 prompt=row["prompt"][0]["content"],
                 data_source=row["data_source"],
-                ground_truth=row["reward_model"]["ground_truth"],
+                ground_truth=row["reward_model"]["ground_truth"] or "",
                 info=row["extra_info"],
             )
             yield SuiteTask(data, config.task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,12 @@ from mtgrpo_env.envs.answers import BoxedTask
 from mtgrpo_env.envs.export import content_hash, export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.gymnasium_tasks import control_suite
 from mtgrpo_env.envs.mtreason import REASON_TASKS, reason_suite
+from mtgrpo_env.envs.reward import compute_score, trl_reward
 from mtgrpo_env.envs.row_scorers import as_fields
-from mtgrpo_env.envs.rows import RowsEnv, read_rows, rows_problems, rows_suite, shared_problems
+from mtgrpo_env.envs.rows import Row, RowsEnv, read_rows, rows_problems, rows_suite, shared_problems
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.text_env import Verdict
 from mtgrpo_env.types import Split
 
 ALL_TASKS = [f"{name}-{level}" for name, task in REASON_TASKS.items() for level in task.LEVELS]
@@ -31,6 +32,61 @@ KEYED_BY_WORDING = ("zebra", "math-easy", "math-medium", "math-hard", "math-very
 
 def suite_of(*names: str, split: Split = "train") -> TaskSuite:
     return reason_suite(names, split=split)
+
+
+def backwards(completion: str, word: str) -> float:
+    return float(completion == word[::-1])
+
+
+def needs_most(completion: str, prompt: str, ground_truth: Any, question: str, word: str, level: int) -> float:
+    return len(completion) + len(prompt) + 10 * len(str(ground_truth)) + 100 * len(question) + 1e3 * level + len(word)
+
+
+def in_verls_form(data_source: str, solution_str: str, ground_truth: str, extra_info: dict[str, Any]) -> float:
+    said = [data_source, solution_str, ground_truth, extra_info["question"], extra_info["word"]]
+    return float(sum(len(text) * 10**i for i, text in enumerate(said)))
+
+
+WORDS = [{"question": f"Turn {word} around.", "word": word} for word in ("abc", "de", "fghi")]
+OWN_ROWS = {
+    "a function of a column": (backwards, WORDS),
+    "what the row says of itself": (
+        needs_most,
+        [{**row, "level": i, "answer": i, "maybe": [None, i], "index": 7} for i, row in enumerate(WORDS)],
+    ),
+    "a chat": (backwards, [{"prompt": [{"role": "user", "content": row["question"]}], **row} for row in WORDS]),
+    "verl's own columns": (
+        in_verls_form,
+        [
+            {
+                "data_source": "owner/words-2",
+                "task": "turned",
+                "prompt": [{"role": "user", "content": f"{row['question']} Be brief."}],
+                "reward_model": {"style": "rule", "ground_truth": row["word"][::-1]},
+                "extra_info": {"index": i, **row},
+            }
+            for i, row in enumerate(WORDS)
+        ],
+    ),
+}
+
+
+def written(path: Path, *rows: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def scores(rows: list[Row], reward: Any) -> list[float]:
+    """Of some responses to each row."""
+    suite = rows_suite(rows, reward=reward)
+    given: list[float] = []
+    for problem in rows_problems(suite, rows):
+        env, opening = suite.envs(problem.task_id, 1)[0], suite.opening(problem)
+        assert isinstance(env, RowsEnv)
+        assert opening is not None
+        verdicts = [env.reply(opening.puzzle, [text]) for text in ("cba", "ed", "", "something")]
+        given += [verdict.reward for verdict in verdicts if isinstance(verdict, Verdict) and verdict.valid]
+    return given
 
 
 def exported(path: Path, suite: TaskSuite, count: int) -> Path:
@@ -199,6 +255,113 @@ def test_a_row_without_a_level_is_exported_under_its_task_alone(tmp_path: Path) 
     assert json.loads(exported["reward_model"]["ground_truth"]) == {"target": "alice", "task": "zebra"}
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("kind", OWN_ROWS)
+@pytest.mark.usefixtures("need_pyarrow")
+def test_rows_scored_by_a_function_keep_what_it_needs(kind: str, suffix: str, tmp_path: Path) -> None:
+    reward, own = OWN_ROWS[kind]
+    before = read_rows(written(tmp_path / "words.jsonl", *own))
+    suite = rows_suite(before, reward=reward)
+    out = tmp_path / f"out{suffix}"
+    said = write_rows(export_rows(suite, rows_problems(suite, before)), out)
+    after = read_rows(out)
+    assert [(row.name, row.prompt, row.ground_truth, row.question, row.index) for row in after] == [
+        (row.name, row.prompt, row.ground_truth, row.question, row.index) for row in before
+    ]
+    expected = scores(before, reward)
+    assert len(expected) == 4 * len(own)
+    assert scores(after, reward) == expected
+    assert said.content_hash == content_hash(after)
+    again = rows_suite(after, reward=reward)
+    assert list(export_rows(again, rows_problems(again, after))) == [row.columns for row in after]
+
+    of_verl = [
+        compute_score(
+            row.columns["data_source"],
+            text,
+            row.columns["reward_model"]["ground_truth"],
+            row.columns["extra_info"],
+            reward=reward,
+        )["score"]
+        for row in after
+        for text in ("cba", "ed", "", "something")
+    ]
+    assert of_verl == expected
+    columns = {name: [row.columns[name] for row in after] for name in after[0].columns if name != "prompt"}
+    prompts = [row.columns["prompt"] for row in after]
+    of_trl = trl_reward(prompts, [[{"role": "assistant", "content": "ed"}]] * len(after), **columns, reward=reward)
+    assert of_trl == expected[1::4]
+
+
+def test_a_function_of_trls_form_is_given_the_exported_columns(tmp_path: Path) -> None:
+    def of_batch(completions: list[Any], word: list[str], **columns: Any) -> list[float]:
+        return [backwards(chat[0]["content"], of_row) for chat, of_row in zip(completions, word, strict=True)]
+
+    rows = read_rows(written(tmp_path / "words.jsonl", *WORDS))
+    suite = rows_suite(rows, reward=backwards)
+    exported = list(export_rows(suite, rows_problems(suite, rows)))
+    columns = {name: [row[name] for row in exported] for name in exported[0]}
+    completions = [[{"role": "assistant", "content": "cba"}]] * 3
+    assert trl_reward(columns.pop("prompt"), completions, **columns, reward=of_batch) == [1.0, 0.0, 0.0]
+    assert of_batch(completions, **columns) == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.usefixtures("need_pyarrow")
+def test_rows_of_a_function_share_a_file_with_those_of_a_verifier(suffix: str, tmp_path: Path) -> None:
+    sums = [{"task": "sums", "question": f"{i}+1?", "answer": i + 1} for i in range(3)]
+    rewards = {"turned": backwards, "sums": "number"}
+    rows = read_rows(written(tmp_path / "all.jsonl", *({"task": "turned", **row} for row in WORDS), *sums))
+    suite = rows_suite(rows, reward=rewards)
+    write_rows(export_rows(suite, rows_problems(suite, rows)), tmp_path / f"out{suffix}")
+    after = read_rows(tmp_path / f"out{suffix}")
+    assert scores(after, rewards) == scores(rows, rewards)
+    assert [row.columns.get("word") for row in after] == ["abc", "de", "fghi", None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "complaint"),
+    [
+        ({"word": "abc"}, {"word": 7}, "column word: expected string, as in the first rows, got int64: write .jsonl"),
+        ({"word": 7}, {"word": 7.5}, "column word: expected int64, as in the first rows, got double"),
+        ({"word": None}, {"word": "abc"}, "column word: expected null, as in the first rows, got string"),
+        ({}, {"word": "abc"}, "column word: expected no such column, as in the first rows, got string"),
+        ({"word": {"a": 1}}, {"word": {"b": 1}}, "column word: expected struct<a: int64>, as in the first rows, got"),
+        ({"extra_info": {"a": 1}}, {"extra_info": {"a": "x"}}, r"column extra_info.a: expected int64, as in"),
+    ],
+)
+@pytest.mark.usefixtures("need_pyarrow")
+def test_a_column_of_another_type_than_the_first_rows_show_is_refused_in_parquet(
+    first: dict[str, Any], last: dict[str, Any], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtgrpo_env.envs.export._CHUNK", 2)
+    rows = [
+        {**row_of(index), **own, "extra_info": {"index": index, **own.get("extra_info", {})}}
+        for index, own in enumerate([first, first, last])
+    ]
+    with pytest.raises(ValueError, match=complaint):
+        write_rows(rows, tmp_path / "rows.parquet")
+    assert write_rows(rows, tmp_path / "rows.jsonl").rows == 3
+    assert write_rows([*rows[:2], {**rows[0], "extra_info": {}}], tmp_path / "rows.parquet").rows == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "suffix", "complaint"),
+    [
+        (["x", 1], ".parquet", r"column word: expected values of one type, got an error: .*: write \.jsonl"),
+        ([2**70], ".parquet", r"column word: expected values of one type, .* too large"),
+        ([{}], ".parquet", r"expected rows that parquet can hold, .* 'word' .*: write \.jsonl"),
+        ([b"x"], ".jsonl", r"column word: expected what JSON can hold, got an error: .* bytes .*: write \.parquet"),
+    ],
+)
+@pytest.mark.usefixtures("need_pyarrow")
+def test_a_value_that_a_file_cannot_hold_is_refused_by_its_column(
+    values: list[Any], suffix: str, complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        write_rows([{**row_of(0), "word": value} for value in values], tmp_path / f"rows{suffix}")
+
+
 @pytest.mark.parametrize("text", ["", " "])
 def test_a_ground_truth_that_is_text_must_not_be_empty(text: str, tmp_path: Path) -> None:
     row = {"task": "zebra", "prompt": "Who?", "ground_truth": text}
@@ -220,26 +383,27 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         write_rows([], tmp_path / "rows.csv")
 
 
+def row_of(index: int) -> dict[str, Any]:
+    """A row as it is exported."""
+    about = {"index": index, "split": "train", "question": f"{index}" * 200, "version": 1}
+    return {
+        "data_source": "countdown-easy-train",
+        "prompt": [{"role": "user", "content": f"{index}"}],
+        "ability": "countdown",
+        "reward_model": {"style": "rule", "ground_truth": "{}"},
+        "extra_info": {**about, "puzzle_seed": index, "hash": ""},
+    }
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.usefixtures("need_pyarrow")
 def test_rows_are_written_as_they_come(suffix: str, tmp_path: Path) -> None:
     """20,000 rows would take 40 MB at once."""
-
-    def many() -> Iterator[dict[str, Any]]:
-        for index in range(20_000):
-            about = {"index": index, "split": "train", "question": f"{index}" * 200, "version": 1}
-            yield {
-                "data_source": "countdown-easy-train",
-                "prompt": [{"role": "user", "content": f"{index}"}],
-                "ability": "countdown",
-                "reward_model": {"style": "rule", "ground_truth": "{}"},
-                "extra_info": {**about, "puzzle_seed": index, "hash": ""},
-            }
-
+    rows = map(row_of, range(20_000))
     write_rows([], tmp_path / f"empty{suffix}")
     tracemalloc.start()
     try:
-        assert write_rows(many(), tmp_path / f"rows{suffix}").rows == 20_000
+        assert write_rows(rows, tmp_path / f"rows{suffix}").rows == 20_000
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
