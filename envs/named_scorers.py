@@ -48,7 +48,8 @@ def named_scorer(
     """
     found = named_object(reward.removeprefix(_WORKER)) if isinstance(reward, str) and ":" in reward else reward
     if isinstance(found, type) and issubclass(found, BoxedTask):
-        return VerifierScorer(found(extraction=extraction), name=str(reward))
+        name = reward if isinstance(reward, str) else f"{found.__module__}:{found.__qualname__}"
+        return VerifierScorer(found(extraction=extraction), name=name)
     if callable(reward):
         function = RewardFunction.of(reward)
         return FunctionScorer(calls_here(function), name=function.name, correct_at=correct_at)
