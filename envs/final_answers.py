@@ -42,6 +42,7 @@ def final_answer(response: str) -> str | None:
 
 def marked_answer(response: str) -> str | None:
     """`final_answer` where a mark says that it is one, so not the whole response; "" if nothing stands there."""
+    response = response.rpartition("</think>")[2]  # thoughts are no answer
     boxed = last_box(response)
     if boxed is not None:
         return boxed

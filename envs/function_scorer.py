@@ -155,7 +155,11 @@ class BuiltInScorer(FunctionScorer):
 
 def described(error: Exception) -> str:
     """An error in one line; what a worker says of one has its kind in it."""
-    text = str(error) if isinstance(error, ScorerFailure) else f"{type(error).__name__}: {error}"
+    kind = type(error).__name__
+    try:
+        text = str(error) if isinstance(error, ScorerFailure) else f"{kind}: {error}"
+    except Exception:  # of its own making
+        text = kind
     return " ".join(text.split())[:300]
 
 

@@ -40,7 +40,7 @@ class Record:
         """The value of the first of these columns that is there; a dot leads into a nested one."""
         for column in columns:
             value: Any = self.columns
-            for name in column.split("."):
+            for name in [column] if column in self.columns else column.split("."):
                 value = value.get(name) if isinstance(value, Mapping) else None
             if value is not None:
                 return value
@@ -102,7 +102,7 @@ def _folder_records(folder: Path) -> Iterator[Record]:
     are_tasks = len(set(labels.values())) > 1  # else they are parts of one
     for file in files:
         task = labels[file] if are_tasks and labels[file] else folder.resolve().name
-        split = _names_of(file)[1] or _split_named(file.parent.name if file.parent != folder else "")
+        split = _names_of(file)[1] or next(filter(None, map(_split_named, file.relative_to(folder).parts[:-1])), None)
         yield from _numbered(_READERS[file.suffix](file), str(file.relative_to(folder)), task, split)
 
 
@@ -111,8 +111,8 @@ def _label(file: Path, folder: Path) -> str:
     match = _SPLIT_IN_NAME.fullmatch(file.stem)
     name = _NUMBERS.sub("", (match[1] or "") if match else file.stem)
     if name in _NAMELESS:
-        parent = file.parent.name if file.parent != folder else ""
-        return "" if _split_named(parent) else parent
+        parents = file.relative_to(folder).parts[:-1]
+        return next((part for part in reversed(parents) if not _split_named(part)), "")
     return name
 
 

@@ -65,7 +65,7 @@ class AsyncCalls(RewardCalls):
         return _result(future)
 
     async def _score(self, arguments: Arguments) -> float | None:
-        return as_score(await self.function.call([arguments]))
+        return as_score(await _awaited(self.function.call([arguments])))
 
 
 class BatchCalls(RewardCalls):
@@ -196,7 +196,10 @@ def _result(future: Future[Any]) -> Any:
 
 
 async def _awaited(value: Any) -> Any:
-    return await value
+    try:
+        return await value
+    except SystemExit as error:  # it would end the loop
+        raise RuntimeError(f"the function ended the process ({error!r})") from error
 
 
 def _settled(value: Any) -> Any:

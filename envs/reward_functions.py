@@ -11,6 +11,7 @@ A function is given the parameters it has, and with `**kwargs` all there are. It
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import math
@@ -112,6 +113,13 @@ class RewardFunction:
 
     def call(self, of_responses: Sequence[Arguments]) -> Any:
         """What the function returns for a response or, of a batch function, for several; it may be an awaitable."""
+        try:
+            return self._call(of_responses)
+        except SystemExit as error:  # it would end the run as if all were well
+            raise RuntimeError(f"the function ended the process ({error!r})") from error
+
+    def _call(self, of_responses: Sequence[Arguments]) -> Any:
+        of_responses = copy.deepcopy(of_responses)  # a function may change what it is given, but not the row
         if not self.is_batch:
             (arguments,) = of_responses
             return self.function(**arguments)

@@ -69,6 +69,8 @@ def missing_column(
 prompt=q answer=a
     """
     known = [str(column) for column in row]
+    if empty := [column for column in candidates if column in known]:
+        return ValueError(f"{source}, column {empty[0]}: expected the {name}, got nothing")
     free = [c for c in known if c not in PROMPT_COLUMNS and c not in ANSWER_COLUMNS] or known or ["..."]
     named = dict(given)
     for thing, usual, guess in (("prompt", PROMPT_COLUMNS, free[0]), ("answer", ANSWER_COLUMNS, free[-1])):

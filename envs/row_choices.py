@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,15 +56,21 @@ def letter_of(record: Record, answer: str | int, options: Sequence[Option]) -> s
         if 0 <= answer < len(options):
             return options[answer].letter
         raise record.error("answer", f"a place from 0 to {len(options) - 1}", answer)
-    for name in ("label", "text"):
-        letters = [option.letter for option in options if getattr(option, name) == answer.strip()]
+    answers = {"label": answer.strip(" ().:").upper(), "text": answer.strip()}
+    for name, said in answers.items():
+        letters = [option.letter for option in options if _same(name, getattr(option, name), said)]
         if len(letters) == 1:
             return letters[0]
     raise record.error("answer", f"the label or the text of one of the {len(options)} options", answer)
 
 
+def _same(name: str, given: str, said: str) -> bool:
+    return given.upper() == said if name == "label" else given == said
+
+
 def with_options(question: str, options: Sequence[Option]) -> str:
     """The question with its options, one a line, unless it shows them all already."""
-    if all(option.text in question for option in options):
+    shown = r"(?m)^[ \t]*\(?{letter}[).:]?[ \t]+{text}"
+    if all(re.search(shown.format(letter=o.letter, text=re.escape(o.text)), question) for o in options):
         return question
     return "\n".join([question, *(f"{option.letter}. {option.text}" for option in options)])

@@ -33,21 +33,25 @@ def row_of(record: Record, position: int, columns: Mapping[str, str] | None = No
     Raises:
         ValueError: naming file, row and column, what was expected there and what was found.
     """
-    if record.find("answerKey") is not None and record.find("domain") is not None:
+    if record.find("answerKey") is not None and record.find("details.level") is not None:
         record = _from_sciknoweval(record)
     columns = columns or {}
     task, level, split = names(record, columns)
     text = prompt(record, columns)
     options = choices_of(record)
     truth = ground_truth(record, columns)
+    for column, value in (("prompt", text), ("answer", truth)):
+        if isinstance(value, str) and not _can_be_sent(value):
+            raise record.error(column, "a text that can be encoded as UTF-8", value)
     if options and truth != "" and isinstance(truth, str | int):
         truth = {"target": letter_of(record, truth, options), "choices": [option.text for option in options]}
         text = with_options(text, options)
-    index = record.find("extra_info.index", "index")
-    if index is None:
-        index = position
-    elif isinstance(index, bool) or not isinstance(index, int):
-        raise record.error("extra_info.index or index", "an int", index)
+    index = record.find("extra_info.index")
+    if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
+        raise record.error("extra_info.index", "an int", index)
+    if index is None:  # a column of that name may as well hold something else
+        own = record.find("index")
+        index = own if isinstance(own, int) and not isinstance(own, bool) else position
     return Row(
         task=task,
         level=level,
@@ -79,9 +83,9 @@ def names(record: Record, columns: Mapping[str, str] | None = None) -> tuple[str
     columns = columns or {}
     of_split = (columns["split"],) if "split" in columns else ("split", "extra_info.split")
     return (
-        _name(record, columns.get("task", "task")) or _checked_name(record, "data_source", task) or record.task,
-        _name(record, columns.get("level", "level")) or level,
-        record.text(*filter(None, of_split)) or split or record.split,
+        _name(record, columns.get("task", "task")) or _checked_name(record, "data_source", task or record.task) or "",
+        _name(record, columns.get("level", "level")) or _checked_name(record, "data_source", level),
+        (record.text(*filter(None, of_split)) or split or record.split or "").strip().lower() or None,
     )
 
 
@@ -179,6 +183,15 @@ def _from_sciknoweval(record: Record) -> Record:
         return Record(sciknoweval_row(record.columns), record.source)
     except ValueError as error:
         raise ValueError(f"{record.source}: {error}") from error
+
+
+def _can_be_sent(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which no tokenizer and no server takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parsed_truth(text: str) -> GroundTruth:

@@ -16,6 +16,7 @@ from mtgrpo_env.text_env import hash_of, split_of
 from mtgrpo_env.types import SPLITS, Split
 
 _LOG = logging.getLogger(__name__)
+TRAIN_SPLITS = ("train", "training")
 _ONE_IN = 8  # as `split_of` holds out
 
 
@@ -109,7 +110,7 @@ class RowTable:
 
 def marked_split(row: Row) -> Split | None:
     """The split that a row is marked for: what is not for training is held out."""
-    return None if row.split is None else "train" if row.split == "train" else "test"
+    return None if row.split is None else "train" if row.split in TRAIN_SPLITS else "test"
 
 
 def split_by_key(keys: Collection[str]) -> dict[str, Split]:

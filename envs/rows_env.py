@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import operator
 from collections.abc import Mapping, Sequence
@@ -103,6 +104,12 @@ class RowsEnv(TextEnv[RowPuzzle]):
 
     def key(self, puzzle: RowPuzzle) -> str:
         return self.scorer.key(puzzle.problem)
+
+    def content(self, puzzle: RowPuzzle) -> str:
+        """With all columns, since any may reach a reward."""
+        return json.dumps(
+            [puzzle.row.prompt, puzzle.row.ground_truth, puzzle.row.columns], sort_keys=True, default=repr
+        )
 
     def _at(self, index: Any, split: Split | None) -> RowPuzzle:
         try:

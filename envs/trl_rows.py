@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row import PROMPT_COLUMNS, Row
 from mtgrpo_env.envs.row_rewards import Rewards
-from mtgrpo_env.envs.row_schema import PROMPTS
 from mtgrpo_env.envs.rows import rows_problems, rows_suite
 from mtgrpo_env.envs.rows_env import RowsEnv
 from mtgrpo_env.suite import TaskSuite
@@ -92,7 +91,7 @@ def _prompts(rows: Sequence[Row]) -> list[Any]:
 
 def _own_chat(row: Row) -> list[dict[str, str]]:
     """The messages that the row's prompt was read from, with what was added to it; none if it was a text."""
-    given = next((row.columns[name] for name in PROMPTS if row.columns.get(name) is not None), None)
+    given = next((row.columns[name] for name in PROMPT_COLUMNS if row.columns.get(name) is not None), None)
     if not isinstance(given, list) or not all(isinstance(message, Mapping) for message in given):
         return []
     chat = [{"role": str(message.get("role") or "user"), "content": _content(message)} for message in given]

@@ -106,7 +106,7 @@ class WorkerHandle:
         try:
             code = self.process.wait(patience)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            _kill_with_children(self.process)
             code = self.process.wait()
         end = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, end - _STDERR_TAIL))
@@ -123,6 +123,14 @@ class WorkerHandle:
         for file in (self.process.stdin, self.process.stdout, self._stderr):
             assert file is not None
             file.close()
+
+
+def _kill_with_children(process: subprocess.Popen[bytes]) -> None:
+    """What the function has started shares the session of the worker."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def serve(*, path: list[str], function: str, seconds: float, memory_bytes: int) -> None:

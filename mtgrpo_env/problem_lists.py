@@ -59,7 +59,7 @@ class ProblemList:
             raise ValueError("expected at least one problem, got none")
         self.places = np.asarray(places, dtype=np.int64)  # (P,)
         self.solved_floor = checked_floor(solved_floor)
-        self._most_halvings = min(int(math.log2(1 / solved_floor)), 255)
+        self._most_halvings = min(int(-math.log2(solved_floor)), 255)
         self._stream, self._shuffle = tuple(stream), shuffle
         self._index_of = {place: i for i, place in enumerate(self.places.tolist())}
         self._streaks = np.zeros(len(places), dtype=np.uint8)  # (P,) groups in a row that were all correct
@@ -221,7 +221,8 @@ class FixedTasks:
             assert env is not None, "the task has a fixed list"
             places = {split: env.indices(split) or () for split in SPLITS}
             problems = [self.problem(task_id, split, place, 0) for split in SPLITS for place in places[split]]
-            hashes = [env.opening(seed=p.seed, options=p.options).provenance.hash for p in problems]
+            openings = [env.opening(seed=p.seed, options=p.options) for p in problems]
+            hashes = [hash_of(env.content(opening.puzzle)) for opening in openings]
             numbers = " and ".join(f"{len(places[split])} {split}" for split in SPLITS)
             self._contents[task_id] = f"{numbers} problems ({hash_of(''.join(hashes))})"
         return self._contents[task_id]

@@ -183,6 +183,10 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         """Canonical name of the puzzle: two puzzles with one key are the same problem."""
         return self.prompt(puzzle)
 
+    def content(self, puzzle: PuzzleT) -> str:
+        """All of a puzzle of a fixed list: a run does not resume on a list in which this has changed."""
+        return self.key(puzzle)
+
     def indices(self, split: Split) -> Sequence[int] | None:
         """Of a task with a fixed list of puzzles, the places of those of a split, no two with one key; else None.
 

@@ -28,7 +28,8 @@ class PaddedTasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     tasks, then the task one-hot. Where all tasks have Discrete actions, there are as many as in the task with most of
     them, and one that the active task does not have counts modulo its number; `action_masks` tells them apart. Where
     all have Boxes, an action is a row of numbers in [-1, 1], as long as the longest: its first are scaled linearly to
-    the active task's bounds (or left as they are, where there is no finite bound), and the rest is ignored.
+    the active task's bounds, and the rest is ignored. A bound beyond a million counts as none: without both the numbers
+    are left as they are, without one they reach 2 from the other.
 
     Rewards, infos, the options of `reset` and the task weights pass through.
 
@@ -161,6 +162,11 @@ def _own_action(own: spaces.Space[Any], action: Any) -> Any:
         return int(own.start) + int(action) % int(own.n)
     assert isinstance(own, spaces.Box), "there are no other common actions"
     numbers = np.asarray(action, dtype=np.float64)[: int(np.prod(own.shape))].reshape(own.shape)
-    is_bounded = (np.abs(own.low) < _UNBOUNDED) & (np.abs(own.high) < _UNBOUNDED)
-    low, high = np.where(is_bounded, own.low, -1.0), np.where(is_bounded, own.high, 1.0)
-    return np.clip((low + high) / 2 + numbers * (high - low) / 2, own.low, own.high).astype(own.dtype)
+    has_low, has_high = np.abs(own.low) < _UNBOUNDED, np.abs(own.high) < _UNBOUNDED
+    low = np.where(has_low, own.low, np.where(has_high, own.high - 2.0, -1.0))  # 2 is the width of [-1, 1]
+    high = np.where(has_high, own.high, np.where(has_low, own.low + 2.0, 1.0))
+    if np.issubdtype(own.dtype, np.integer):  # each whole number has an equal part of [-1, 1]
+        values = np.floor(low + (numbers + 1) / 2 * (high - low + 1))
+    else:
+        values = low + (numbers + 1) / 2 * (high - low)
+    return np.clip(values, own.low, own.high).astype(own.dtype)

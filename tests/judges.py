@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -66,3 +67,10 @@ def echoes(text: str) -> str:
 
 def gives_no_json(_: Any) -> Any:
     return object()
+
+
+def starts_a_child(file: str) -> None:
+    """Hangs, and so does a process that it starts."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(file).write_text(str(child.pid))
+    child.wait()

@@ -214,3 +214,24 @@ def test_other_envs_are_refused() -> None:
         PaddedTasks(FrameStackObservation(MultiTaskEnv(["CartPole-v1"]), 2))
     with pytest.raises(ValueError, match="observations of task 'Sum' must be numbers"):
         PaddedTasks(MultiTaskEnv([Sum]))
+
+
+@pytest.mark.parametrize(
+    ("space", "expected"),
+    [
+        (spaces.Box(0, 3, (1,), dtype=np.int64), {0, 1, 2, 3}),
+        (spaces.Box(-1, 1, (1,), dtype=np.int8), {-1, 0, 1}),
+        (spaces.Box(5, np.inf, (1,)), {5.0, 6.0, 7.0}),
+    ],
+)
+def test_equal_parts_of_an_action_reach_every_whole_number_and_go_up_from_a_single_bound(
+    space: spaces.Box, expected: set[float]
+) -> None:
+    echo = Echo(spaces.Discrete(2), space)
+    env = PaddedTasks(MultiTaskEnv(TaskSuite([Task("echo", lambda: echo)])))
+    numbers = np.linspace(-1, 1, 3 if space.dtype == np.float32 else 3 * len(expected))
+    for number in numbers:
+        env.reset(seed=0)
+        env.step(np.array([number], dtype=np.float32))
+    played = [float(action[0]) for action in echo.actions]
+    assert set(played) == expected

@@ -37,6 +37,8 @@ def run(config: Config) -> int:
     """Check and print; 1 if anything is wrong."""
     if not (config.tasks or config.rows):
         raise ValueError("expected --tasks or --rows, got neither")
+    if config.problems < 1:
+        raise ValueError(f"problems must be at least 1, got {config.problems}")
     files = {path: read_rows(path, columns=config.column_names) for path in config.rows}
     scorers = RowScorers(config.rewards, correct_at=config.correct_at)
     by_name = by_task(row for rows in files.values() for row in rows)

@@ -40,6 +40,8 @@ class Config(RowOptions):
 
 def run(config: Config) -> int:
     """Write the file and print what is in it; progress goes to standard error."""
+    if config.out.resolve() in (Path(source).resolve() for source in (*config.rows, *config.suite)):
+        raise ValueError(f"out must be another file than the rows, got {config.out}")
     suite, problems, total = _problems(config)
     console = Console(stderr=True)
     watched = track(problems, "writing", total=total, console=console, transient=True, disable=not console.is_terminal)

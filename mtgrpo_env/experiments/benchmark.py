@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage
 from mtgrpo_env.agents.reports.scores_table import Cell
@@ -128,6 +128,8 @@ def benchmark(
     options.check()
     if problems is not None and problems < 1:
         raise ValueError(f"problems must be at least 1, got {problems}")
+    if save is not None and Path(save).resolve() in _files(suites):
+        raise ValueError(f"save must be another file than the rows that are played, got {save}")
     if out is not None:  # or a mistake would show when all has been played
         require_package("matplotlib", user="the figure of a report")
         Path(out).mkdir(parents=True, exist_ok=True)
@@ -250,6 +252,12 @@ def _problem_set(
     suite = read_tasks(spec, seed=seed, extraction=extraction, row_options=row_options)
     judged_by = "" if isinstance(spec, TaskSuite) else extraction
     return ProblemSet(name, suite, tuple(suite.held_out(count or HELD_OUT)), judged_by=judged_by)
+
+
+def _files(suites: Any) -> set[Path]:
+    """The files among suites."""
+    many = suites.values() if isinstance(suites, Mapping) else suites if isinstance(suites, list | tuple) else [suites]
+    return {Path(one).resolve() for one in many if isinstance(one, str | Path)}
 
 
 def _suite_name(spec: SuiteSpec) -> str:

@@ -17,6 +17,7 @@ from mtgrpo_env.agents.recipes import RunFacts, make_method
 from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
 from mtgrpo_env.agents.reports.comparison_report import write_report
 from mtgrpo_env.agents.reports.history import read_history
+from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
 from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
@@ -70,6 +71,8 @@ def compare(
         run.folder.refuse_another_run(run.config, may_change=_MAY_CHANGE)
     for run in {run.config.method: run for run in planned}.values():
         _check_run(run.config, len(settings.tasks))
+    if RunFolder(config.out).history.is_file():
+        raise ValueError(f"out must be a folder of its own, got {config.out}, which holds a run")
     with sole_use(config.out, say=console.print) as lock:
         finished_all = _train_missing(planned, options, console, lock)
     comparison = Comparison(settings, _finished_runs(planned))

@@ -100,7 +100,8 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
     if isinstance(env.scorer, FunctionScorer):
         for puzzle, answer in (known or [(puzzle, None) for puzzle in unanswered])[:1]:
             trial.try_hostile(puzzle, answer)
-    faults, notes = tuple(trial.faults.values()), (*trial.notes.values(), *trial.remarks())
+    faults = tuple(trial.faults.values())
+    notes = (*trial.notes.values(), *trial.remarks(), *_contradictions(env))
     return RowsCheck(
         reward=env.scorer.name,
         num_rows=len(env.puzzles),
@@ -110,6 +111,17 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
         notes=notes,
         seconds=trial.seconds,
     )
+
+
+def _contradictions(env: RowsEnv) -> Iterator[str]:
+    """Problems that rows answer differently: one of them is played."""
+    table, first = env.table, dict[str, int]()
+    for i in sorted(table.distinct):
+        one = first.setdefault(table.keys[i], i)
+        if one != i:
+            rows = [table.puzzles[j].row for j in (one, i)]
+            yield f"{rows[0].source} and {rows[1].source}: one problem with different answers, of which one is played"
+            return
 
 
 def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | None]]:

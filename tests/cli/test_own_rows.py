@@ -89,3 +89,20 @@ def test_the_same_rows_are_exported_and_score_the_same_elsewhere(command: RunCom
     truth = rows[0]["reward_model"]["ground_truth"]
     assert compute_score(rows[0]["data_source"], "The answer is 77.", truth)["score"] == 0.0
     assert command("evaluate", "--agent", "oracle", "--rows", "exported.jsonl").code == 0  # they say what scores them
+
+
+def test_no_command_writes_over_the_rows_that_it_reads(refused: Callable[..., str], example: Path) -> None:
+    before = (example / "sums.jsonl").read_text()
+    reward = ("--reward", "number")
+    for options in (("--suite", "sums.jsonl"), ("--rows", "./sums.jsonl")):
+        assert "out must be another file" in refused("export", *options, *reward, "--out", "sums.jsonl")
+        played = ("evaluate", "--agent", "oracle", *options, *reward)
+        assert "save must be another file" in refused(*played, "--save", "sums.jsonl")
+    assert (example / "sums.jsonl").read_text() == before
+
+
+def test_a_comparison_does_not_move_into_the_folder_of_a_run(refused: Callable[..., str], example: Path) -> None:
+    (example / "runs/taken").mkdir(parents=True)
+    (example / "runs/taken/history.jsonl").write_text("")
+    shared = ("compare", "--tasks", *FILES, *REWARD, "--model", "tiny", *SIZES, "--out", "runs/taken")
+    assert "out must be a folder of its own" in refused(*shared)

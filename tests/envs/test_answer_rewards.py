@@ -236,3 +236,9 @@ def test_no_response_is_right_for_two_truths(response: str) -> None:
     assert sum(number(response, truth) for truth in ("0", "1", "2", "3", "0.5", "10", "12", "-1")) <= 1
     assert sum(exact(response, truth) for truth in ("gold", "iron", "A", "1", "gold or iron", "1, 2")) <= 1
     assert sum(choice("?", response, {**METALS, "target": letter}) for letter in "ABCD") <= 1
+
+
+def test_what_is_thought_is_no_answer() -> None:
+    for thought in (r"<think>maybe \boxed{72}</think> The answer is 71.", "<think>#### 72</think>71"):
+        assert number(thought, "72") == 0.0
+        assert number(thought, "71") == 1.0

@@ -434,3 +434,40 @@ def test_an_async_reward_that_blocks_on_another_is_an_error_and_no_deadlock() ->
 
 def test_a_function_is_named_by_what_a_partial_holds() -> None:
     assert named_scorer(functools.partial(own_rewards.city, country="Italy")).name == "own_rewards:city"
+
+
+def test_a_function_may_change_what_it_is_given_and_not_the_row() -> None:
+    def greedy(completion: str, ground_truth: dict[str, Any], extra_info: dict[str, Any]) -> float:
+        extra_info.pop("index")
+        return float(completion == ground_truth.pop("target"))
+
+    scorer, row = named_scorer(greedy), row_of()
+    assert [reply(scorer, "Rome", row).reward for _ in range(3)] == [1.0] * 3
+    assert row == row_of()
+
+
+def test_a_function_that_ends_the_process_is_a_scorer_error() -> None:
+    def leaves(completion: str) -> float:
+        return raise_exit() if completion == "now" else 0.0
+
+    async def leaves_too(completion: str) -> float:
+        return raise_exit() if completion == "now" else 0.0
+
+    def raise_exit() -> float:
+        raise SystemExit(0)
+
+    for function in (leaves, leaves_too):
+        assert reply(named_scorer(function), "now") == SCORER_ERROR
+
+
+def test_an_error_that_cannot_be_shown_is_an_error_like_any_other() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def fails(completion: str) -> float:
+        if completion == "now":
+            raise Mute
+        return 0.0
+
+    assert reply(named_scorer(fails), "now") == SCORER_ERROR

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mtgrpo_env.envs.row_table import marked_split
 from mtgrpo_env.envs.rows import read_rows, rows_suite
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.row_options import RowOptions
@@ -298,3 +299,62 @@ def test_a_reward_that_data_name_is_one_that_is_built_in_or_it_is_none(tmp_path:
     assert read_tasks(str(write_lines(tmp_path / "a.jsonl", [own]))).names == ("a",)
     with pytest.raises(ValueError, match="nothing scores"):
         read_tasks(str(write_lines(tmp_path / "b.jsonl", [foreign])))
+
+
+def test_a_split_is_read_in_any_letters(tmp_path: Path) -> None:
+    marks = ["Train", " train", "TRAINING", "Test", "validation"]
+    rows = read_rows(write_lines(tmp_path / "a.jsonl", [{**SUMS[i], "split": mark} for i, mark in enumerate(marks)]))
+    assert [marked_split(row) for row in rows] == ["train"] * 3 + ["test"] * 2
+
+
+def test_folders_of_splits_may_hold_folders_of_tasks(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for task in ("math", "law"):
+            write_lines(tmp_path / "mine" / split / task / "a.jsonl", SUMS[:1])
+    found = {(row.task, row.split) for row in read_rows(tmp_path / "mine")}
+    assert {split for _, split in found} == {"train", "test"}
+
+
+def test_options_are_shown_unless_each_stands_in_the_question_behind_its_letter(tmp_path: Path) -> None:
+    hidden = {"question": "How many of the 1234 digits are even?", "choices": ["1", "2", "3"], "answer": "(b)"}
+    shown = {"question": "Iron?\n(A) Au\n(B) Fe", "choices": ["Au", "Fe"], "answer": "Fe"}
+    first, second = read_rows(write_lines(tmp_path / "a.jsonl", [hidden, shown]))
+    assert first.prompt.endswith("\nA. 1\nB. 2\nC. 3")
+    assert first.ground_truth == {"target": "B", "choices": ["1", "2", "3"]}
+    assert second.prompt == shown["question"]
+
+
+def test_a_row_with_an_answer_key_keeps_its_task_prompt_and_split(tmp_path: Path) -> None:
+    row = {"question": "Iron?", "choices": {"text": ["Au", "Fe"], "label": ["A", "B"]}, "answerKey": "B"}
+    (read,) = read_rows(write_lines(tmp_path / "arc_train.jsonl", [{**row, "domain": "physics"}]))
+    assert (read.task, read.split, read.prompt) == ("arc", "train", "Iron?\nA. Au\nB. Fe")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"question": "1+2 \ud83d", "answer": "3"},
+        {**SUMS[0], "data_source": "a-\x1b[31mred-train"},
+        {**SUMS[0], "level": "x" * 101},
+    ],
+)
+def test_a_row_whose_text_cannot_be_shown_or_sent_is_refused_with_its_place(raw: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^a.jsonl, row 1, column "):
+        read_rows(write_lines(tmp_path / "a.jsonl", [raw]))
+
+
+def test_a_column_may_have_a_dot_in_its_name_and_an_index_of_another_kind(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "a.jsonl", [{"q.text": "1 + 1?", "answer": 2, "index": "id-1"}])
+    (row,) = read_rows(file, columns={"prompt": "q.text"})
+    assert (row.prompt, row.index) == ("1 + 1?", 0)
+
+
+def test_a_run_does_not_resume_on_rows_that_were_edited(tmp_path: Path) -> None:
+    before, after = (
+        as_jsonl(tmp_path, SUMS),
+        write_lines(tmp_path / "b" / "sums.jsonl", [{**SUMS[0], "answer": "7"}, *SUMS[1:]]),
+    )
+    suite, edited = (read_tasks(str(file), row_options=RowOptions(reward="number")) for file in (before, after))
+    suite.next_problem(0)
+    with pytest.raises(ValueError, match="continue with the problems of then"):
+        edited.load_state_dict(suite.state_dict())

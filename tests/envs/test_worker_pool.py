@@ -238,3 +238,11 @@ def test_arguments_out_of_range_are_named(arguments: dict[str, Any], message: st
         WorkerPool("judges:double", **arguments)
     with pytest.raises(ValueError, match=r"like 'package\.module:name', got 'judges'"):
         WorkerPool("judges")
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="the system has no process groups")
+def test_what_a_hanging_function_has_started_ends_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "child"
+    with WorkerPool("judges:starts_a_child", num_workers=1, seconds=1.0) as pool, pytest.raises(ScorerFailure):
+        pool.call(str(file))
+    _wait_until(lambda: _gone(int(file.read_text())))
