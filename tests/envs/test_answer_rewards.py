@@ -101,10 +101,10 @@ def test_a_number_counts_in_any_usual_dress(truth: str, answer: str) -> None:
 @pytest.mark.parametrize(
     "response",
     [
-        *["73", "7 2", "72 73", "71, 72, 73", "70-80", "72 or 73", "x = 72", "36+36", "8*9", "72!", "|72|", "not 72"],
+        *["73", "7 2", "72 73", "71, 72, 73", "70-80", "72 or 73", "36+36", "8*9", "72!", "|72|", "not 72"],
         *["72 million", "0.72", "7,2", "72,", "1e9999", "seventy-two", "٧٢", "７２", "⁷²", "7²", "72_8"],
         *["0x48", "{72, 72}", "72.0000000001"],
-        *[ "71.99999999999999999999", "72/0", "0/0", "nan", "inf", "True", "72 apples", "--72x"],
+        *[ "71.99999999999999999999", "72/0", "0/0", "nan", "inf", "True", "--72x"],
         *["\\boxed{72} \\boxed{73}", "The answer is 72\nThe answer is 73", "72 \\boxed{73}", "#### 72\n#### 73"],
         *["<answer>72</answer><answer>73</answer>", "It is\n72", "\n".join(map(str, range(73)))],
         *["How many are 30 and 42? 72"],
@@ -242,3 +242,33 @@ def test_what_is_thought_is_no_answer() -> None:
     for thought in (r"<think>maybe \boxed{72}</think> The answer is 71.", "<think>#### 72</think>71"):
         assert number(thought, "72") == 0.0
         assert number(thought, "71") == 1.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "72 apples",
+        "72 red apples",
+        "72 people left",
+        "x = 72",
+        "total = 72 coins",
+        "72 km",
+        r"72\text{ apples}",
+        "$72 dollars",
+    ],
+)
+def test_a_number_may_say_what_it_counts(answer: str) -> None:
+    assert number(f"So the answer is {answer}.", "72") == 1.0
+    assert number(answer, "71") == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("72 million", r"72\text{ million}", r"72 \mathrm{thousand}", "72 dozen eggs", "72 squared", "72 plus one"),
+        *("72 or so", "72 is wrong", "72 not apples", "72 apples or pears", "72 apples and 73 pears", "x = 72 = y"),
+        *("72 apples in 3 boxes", "72 a b c d e f", "x == 72", "72 to go"),
+    ],
+)
+def test_words_that_change_a_number_or_hedge_are_no_nouns(answer: str) -> None:
+    assert number(answer, "72") == 0.0
