@@ -17,8 +17,8 @@ _SCALED = re.compile(
 _WITH_NOUN = re.compile(r"(.*[0-9%])[ \t]+([A-Za-z]{2,}(?:[ -][A-Za-z]{2,}){0,3})", re.DOTALL)
 _NAMED = re.compile(r"[A-Za-z]{1,10}[ \t]*=(?!=)(.*)", re.DOTALL)
 _NO_NOUNS = frozenset(
-    ("and", "are", "as", "at", "by", "for", "in", "is", "minus", "no", "nor", "not", "of", "on", "or", "over", "per")
-    + ("plus", "than", "times", "to", "wrong")
+    {"and", "are", "as", "at", "by", "for", "in", "is", "minus", "no", "nor", "not", "of", "on", "or", "over", "per"}
+    | {"plus", "than", "times", "to", "wrong"}
 )
 _MAX_LENGTH = 1000
 _CURRENCIES = str.maketrans(dict.fromkeys("€£¥₹", "$"))  # a dollar sign is typesetting to the grammar
