@@ -168,6 +168,14 @@ class FixedTasks:
         """The problem at a place of a list, as one that was drawn at `index` of its stream."""
         return Problem(task_id, place, {**self._tasks[task_id].options.get(split, {}), "index": place}, index)
 
+    def every_problem(self, task_id: int) -> list[Problem] | None:
+        """All problems of a task, to train on and held out; None if it has no fixed list of them."""
+        env = self._env_of(task_id)
+        places = {split: None if env is None else env.indices(split) for split in SPLITS}
+        if places["train"] is None:
+            return None
+        return [self.problem(task_id, split, place, 0) for split in SPLITS for place in places[split] or ()]
+
     def observe(self, groups: Iterable[Group], split: Split) -> None:
         """Find out which problems are solved."""
         for group in groups:
@@ -217,12 +225,11 @@ class FixedTasks:
     def _content(self, task_id: int) -> str:
         """What the lists of a task hold, held-out problems too, for a comparison with what a state was saved of."""
         if task_id not in self._contents:
-            env = self._env_of(task_id)
+            env, problems = self._env_of(task_id), self.every_problem(task_id)
             assert env is not None, "the task has a fixed list"
-            places = {split: env.indices(split) or () for split in SPLITS}
-            problems = [self.problem(task_id, split, place, 0) for split in SPLITS for place in places[split]]
+            assert problems is not None, "the task has a fixed list"
             openings = [env.opening(seed=p.seed, options=p.options) for p in problems]
             hashes = [hash_of(env.content(opening.puzzle)) for opening in openings]
-            numbers = " and ".join(f"{len(places[split])} {split}" for split in SPLITS)
+            numbers = " and ".join(f"{len(env.indices(split) or ())} {split}" for split in SPLITS)
             self._contents[task_id] = f"{numbers} problems ({hash_of(''.join(hashes))})"
         return self._contents[task_id]

@@ -135,6 +135,22 @@ class TaskSuite:
         """
         return [problem for task_id in range(self.num_tasks) for problem in self._held_out(task_id, count, split)]
 
+    def glimpse(self, count: int, *, most: int = 20_000) -> list[Problem]:
+        """Problems of every task, for a look at their prompts: of a fixed list the first, of others `count` held out.
+
+        Args:
+            count: of each task without a fixed list.
+            most: of each other.
+
+        Raises:
+            TaskError: as in `next_problem`.
+        """
+        seen: list[Problem] = []
+        for task_id in range(self.num_tasks):
+            listed = self._fixed.every_problem(task_id)
+            seen += self._held_out(task_id, count, "test") if listed is None else listed[:most]
+        return seen
+
     def num_problems(self, task_id: int, split: Split | None = None) -> int | None:
         """Of a task with a fixed list of problems, how many a split has, by default the suite's; else None.
 

@@ -18,7 +18,7 @@ from mtgrpo_env.suite import TaskSuite
 if TYPE_CHECKING:
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 
-_PROMPTS = 8  # problems of each task that are looked at
+_PROMPTS = 8  # problems of each generated task that are looked at
 
 TokenCount = Callable[[str], int]
 
@@ -69,9 +69,9 @@ def token_count(tokenizer: PreTrainedTokenizerBase) -> TokenCount:
 
 
 def prompt_tokens(suite: TaskSuite, count: TokenCount) -> tuple[int, ...]:
-    """(K,) of the longest among some held-out prompts of each task: training streams stay where they are."""
+    """(K,) of the longest prompt of each task, among all rows or some held-out problems; streams stay as they are."""
     longest = [0] * suite.num_tasks
-    for problem in suite.held_out(_PROMPTS):
+    for problem in suite.glimpse(_PROMPTS):
         opening = suite.opening(problem)
         assert opening is not None, "language models are trained on text tasks"
         longest[problem.task_id] = max(longest[problem.task_id], count(opening.prompt))

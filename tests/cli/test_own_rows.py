@@ -106,3 +106,25 @@ def test_a_comparison_does_not_move_into_the_folder_of_a_run(refused: Callable[.
     (example / "runs/taken/history.jsonl").write_text("")
     shared = ("compare", "--tasks", *FILES, *REWARD, "--model", "tiny", *SIZES, "--out", "runs/taken")
     assert "out must be a folder of its own" in refused(*shared)
+
+
+@pytest.mark.parametrize("dry", [("--dry-run",), ()])
+def test_one_row_that_is_too_long_for_the_model_is_found_before_anything_is_trained(
+    refused: Callable[..., str], example: Path, dry: tuple[str, ...]
+) -> None:
+    rows = [{"question": f"{n}+1=", "answer": n + 1} for n in range(40)] + [{"question": "9" * 200, "answer": 9}]
+    (example / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = (
+        "train",
+        "--tasks",
+        "long.jsonl",
+        "--reward",
+        "number",
+        "--model",
+        "tiny",
+        "--out",
+        "runs/long",
+        *SIZES,
+        *dry,
+    )
+    assert "task 'long' has a prompt of 200 tokens, which with max_new_tokens 6 exceeds the context" in refused(*run)
