@@ -7,10 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-_LISTS = frozenset(
-    {"--agent", "--columns", "--lrs", "--methods", "--reward", "--rows", "--seeds", "--suite", "--tasks"}
-)
-"""Options that take several values."""
+_LISTS = frozenset({"--agent", "--columns", "--reward", "--rows", "--suite", "--tasks"})
+"""Options whose values add up; of all others the last mention counts."""
 
 
 def joined(arguments: Sequence[str]) -> list[str]:
