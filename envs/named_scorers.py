@@ -26,9 +26,7 @@ Reward = str | Callable[..., Any]
 _WORKER = "worker:"
 
 
-def named_scorer(
-    reward: Reward, *, level: str | None = None, extraction: Extraction = "last-box", correct_at: float = 1.0
-) -> RowScorer:
+def named_scorer(reward: Reward, *, extraction: Extraction = "last-box", correct_at: float = 1.0) -> RowScorer:
     """The scorer of a reward.
 
     Args:
@@ -39,7 +37,6 @@ def named_scorer(
             - "package.module:function": imported, and called in this process;
             - "worker:package.module:function": called in worker processes that are killed at a deadline;
             - "package.module:Class", or the class: a `BoxedTask` of your own, whose verifier scores.
-        level: of a verifier whose name has none.
         extraction: how a verifier, "math" among them, finds the answer in a response.
         correct_at: the least score of a right response; a verifier says itself what is right.
 
@@ -56,28 +53,25 @@ def named_scorer(
     if not isinstance(reward, str):
         raise ValueError(f"reward must be a name or a function, got {reward!r:.80}")
     if ":" not in reward:
-        return known_scorer(reward, level=level, extraction=extraction, correct_at=correct_at)
+        return known_scorer(reward, extraction=extraction, correct_at=correct_at)
     function = RewardFunction.named(reward.removeprefix(_WORKER))
     calls = WorkerCalls(function) if reward.startswith(_WORKER) else calls_here(function)
     return FunctionScorer(calls, name=reward, correct_at=correct_at)
 
 
-def known_scorer(
-    reward: str, *, level: str | None = None, extraction: Extraction = "last-box", correct_at: float = 1.0
-) -> RowScorer:
+def known_scorer(reward: str, *, extraction: Extraction = "last-box", correct_at: float = 1.0) -> RowScorer:
     """A built-in reward or a registered verifier, and nothing that has to be imported: what a data file may name.
 
     Args:
         reward: its name.
-        level: as in `named_scorer`.
-        extraction: likewise.
+        extraction: as in `named_scorer`.
         correct_at: likewise.
 
     Raises:
         ValueError: if there is none of that name, or the verifier has no such level.
 
-    >>> known_scorer("number").name, known_scorer("countdown", level="hard").name
-    ('number', 'countdown')
+    >>> known_scorer("number").name, known_scorer("countdown-hard").name
+    ('number', 'countdown-hard')
     """
     if ":" in reward:
         raise ValueError(
@@ -91,11 +85,7 @@ def known_scorer(
     name, _, own_level = reward.partition("-")
     if name not in verifiers:
         raise ValueError(_unknown(reward, [*_BUILT_IN, *verifiers]))
-    verifier = verifiers[name]
-    if reward == "math" and level not in verifier.LEVELS:
-        level = None  # rows of any source may be mathematics, and the level decides nothing
-    level = own_level or level or "easy"
-    return VerifierScorer(verifier(level, extraction=extraction), name=reward)
+    return VerifierScorer(verifiers[name](own_level or "easy", extraction=extraction), name=reward)
 
 
 def is_known(name: str) -> bool:

@@ -46,19 +46,13 @@ def row_of(record: Record, position: int, columns: Mapping[str, str] | None = No
     if options and truth != "" and isinstance(truth, str | int):
         truth = {"target": letter_of(record, truth, options), "choices": [option.text for option in options]}
         text = with_options(text, options)
-    index = record.find("extra_info.index")
-    if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
-        raise record.error("extra_info.index", "an int", index)
-    if index is None:  # a column of that name may as well hold something else
-        own = record.find("index")
-        index = own if isinstance(own, int) and not isinstance(own, bool) else position
     return Row(
         task=task,
         level=level,
         split=split,
         prompt=text,
         ground_truth=truth if isinstance(truth, Mapping) else str(truth),
-        index=index,
+        index=_index(record, position),
         question=record.text("extra_info.question", "question") or text,
         source=record.source,
         columns=record.columns,
@@ -130,6 +124,15 @@ def ground_truth(record: Record, columns: Mapping[str, str] | None = None) -> Gr
     if isinstance(found, list):
         return {"target": found}
     raise record.error(column, "a text, a number or an object such as {'target': ...}, or its JSON", found)
+
+
+def _index(record: Record, position: int) -> int:
+    """The row's own `extra_info.index`; else an `index` that is a number, as other columns of that name may not be."""
+    given = record.find("extra_info.index")
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
+        raise record.error("extra_info.index", "an int", given)
+    own = record.find("index") if given is None else given
+    return own if isinstance(own, int) and not isinstance(own, bool) else position
 
 
 def _first(record: Record, name: str, columns: Mapping[str, str] | None, candidates: Sequence[str]) -> tuple[str, Any]:
