@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mtgrpo_env.envs.answers import Extraction, reason_tasks
 from mtgrpo_env.envs.named_scorers import Reward, named_scorer
-from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row import PROMPT_COLUMNS, GroundTruth, Row
 from mtgrpo_env.envs.row_scorers import RowScorer
 
 Rewards = Reward | Mapping[str, Reward] | None
@@ -15,6 +15,7 @@ Rewards = Reward | Mapping[str, Reward] | None
 
 _NUMBER = re.compile(r"[-+$]?\d[\d,]*(\.\d+)?%?")
 _FORMULA = re.compile(r"[\\^_$]")
+_OTHER_COLUMNS = (*PROMPT_COLUMNS, "task", "level", "split", "index", "id", "data_source", "ability", "extra_info")
 _LOOKED_AT = 100  # rows of a task
 
 
@@ -23,24 +24,31 @@ class MissingReward(ValueError):
 
     Attributes:
         suggestion: the option of the command line that would do.
+        answer_column: the column that may hold the answers, where none was found.
     """
 
     def __init__(self, rows: Mapping[str, Sequence[Row]], *, is_all: bool = True) -> None:
-        likely = {name: _likely_reward(of_task[:_LOOKED_AT]) for name, of_task in rows.items()}
+        first = next(iter(rows.values()))[0]
+        self.answer_column = _likely_column(first) if first.ground_truth == "" else None
+        likely = {name: _likely_reward(self._answers(of_task[:_LOOKED_AT])) for name, of_task in rows.items()}
         one = set(likely.values())
         parts = one if is_all and len(one) == 1 else [f"{name}={reward}" for name, reward in likely.items()]
         self.suggestion = " ".join(["--reward", *parts])
-        first = next(iter(rows.values()))[0]
         answers = f"answers like {first.ground_truth!r:.60}"
         if first.ground_truth == "":
-            known = ", ".join(map(str, first.columns))
-            answers = f"no answer in their columns {known}, where --columns answer=... would say which it is"
+            named = f", where --columns answer={self.answer_column} would name one" if self.answer_column else ""
+            answers = f"no answer in their columns {', '.join(map(str, first.columns))}{named}"
         super().__init__(
             f"nothing scores the {sum(map(len, rows.values())):,} rows of {', '.join(map(repr, rows))}, with {answers} "
             f"({first.source}). Give a reward, such as {self.suggestion}: exact, "
             "number, math, choice, the verifier of a task such as countdown, or a function of your own, "
             "package.module:function"
         )
+
+    def _answers(self, rows: Sequence[Row]) -> list[GroundTruth]:
+        if self.answer_column is None:
+            return [row.ground_truth for row in rows]
+        return [str(row.columns.get(self.answer_column, "")) for row in rows]
 
 
 class RowScorers:
@@ -115,8 +123,13 @@ def own_reward(row: Row) -> str | None:
     return row.name if row.level in own.LEVELS else row.task
 
 
-def _likely_reward(rows: Iterable[Row]) -> str:
-    truths = [row.ground_truth for row in rows]
+def _likely_column(row: Row) -> str | None:
+    """A column that is neither the prompt nor of another meaning."""
+    free = [name for name, value in row.columns.items() if name not in _OTHER_COLUMNS and str(value) != row.prompt]
+    return free[-1] if free else None
+
+
+def _likely_reward(truths: Sequence[GroundTruth]) -> str:
     texts = [truth.rpartition("####")[2].strip() for truth in truths if isinstance(truth, str)]
     if len(texts) < len(truths) or not all(texts):
         is_choice = all(isinstance(truth, Mapping) and "choices" in truth for truth in truths)

@@ -59,7 +59,7 @@ class RowTable:
                 self._marks[key].add(mark)
         self.is_marked = len(set[Split]().union(*self._marks.values())) == len(SPLITS)
         self.splits: Mapping[str, Split] = self._marked() if self.is_marked else self._by_key()
-        self._say()
+        self._warn_of_leaks()
 
     @cached_property
     def indices(self) -> Mapping[Split, tuple[int, ...]]:
@@ -67,7 +67,12 @@ class RowTable:
         first: dict[str, int] = {}
         for index, key in enumerate(self.keys):
             first.setdefault(key, index)
-        return {split: tuple(i for key, i in first.items() if self.splits[key] == split) for split in SPLITS}
+        indices = {split: tuple(i for key, i in first.items() if self.splits[key] == split) for split in SPLITS}
+        how = "as the rows are marked" if self.is_marked else "by the problems' keys"
+        counts = f"{len(self.puzzles)} rows, {len(self.splits)} distinct problems"
+        sizes = f"{len(indices['train'])} to train on, {len(indices['test'])} held out, split {how}"
+        log_once(_LOG, logging.INFO, f"task {self.puzzles[0].row.name!r}: {counts}: {sizes}")
+        return indices
 
     @cached_property
     def distinct(self) -> frozenset[int]:
@@ -97,14 +102,11 @@ class RowTable:
             return split_by_key(self._marks)
         return {key: SPLITS["test" in marks] for key, marks in self._marks.items()}
 
-    def _say(self) -> None:
-        name, train, test = self.puzzles[0].row.name, *(len(self.indices[split]) for split in SPLITS)
-        how = "as the rows are marked" if self.is_marked else "by the problems' keys"
-        counts = f"{len(self.puzzles)} rows, {len(self.splits)} distinct problems"
-        log_once(_LOG, logging.INFO, f"task {name!r}: {counts}: {train} to train on, {test} held out, split {how}")
+    def _warn_of_leaks(self) -> None:
         if leaks := self.leaks:
             where = "; ".join(f"{one.source} and {other.source}" for one, other in leaks[:3])
             are = f"{len(leaks)} problems are marked both for training and for another split, and are held out"
+            name = self.puzzles[0].row.name
             log_once(_LOG, logging.WARNING, f"task {name!r}: {are}: {where}{'; …' if len(leaks) > 3 else ''}")
 
 

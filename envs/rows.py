@@ -98,8 +98,10 @@ def file_suite(
     try:
         return scored_suite(rows, scorers, split=split, seed=seed)
     except MissingReward as error:
-        files = " ".join(sources)
-        command = f"mtgrpo train --tasks {files} --model Qwen/Qwen2.5-0.5B-Instruct {error.suggestion}"
+        columns = [*options.columns, *([f"answer={error.answer_column}"] if error.answer_column else [])]
+        named = ["--columns", *columns] if columns else []
+        words = ["--tasks", *sources, *named, "--model", "Qwen/Qwen2.5-0.5B-Instruct", error.suggestion]
+        command = " ".join(["mtgrpo train", *words])
         raise ValueError(f"{error}. Then this would work:\n  {command}") from error
 
 

@@ -101,9 +101,10 @@ def test_a_problem_that_is_marked_both_ways_is_held_out_and_the_rows_are_named(
     marks = [(1, "train"), (2, "train"), (3, "test"), (2, "validation"), (4, "train"), (2, "train")]
     with caplog.at_level(logging.INFO):
         table = table_of(marks)
+        assert len(caplog.records) == 1  # a split is said when it is used
+        assert (numbers(table, "train"), numbers(table, "test")) == ({1, 4}, {2, 3})
     assert [(one.source, other.source) for one, other in table.leaks] == [("rows.jsonl, row 2", "rows.jsonl, row 4")]
-    assert (numbers(table, "train"), numbers(table, "test")) == ({1, 4}, {2, 3})
-    said, warned = caplog.records
+    warned, said = caplog.records
     assert said.message == (
         "task 'countdown-easy': 6 rows, 4 distinct problems: 2 to train on, 2 held out, split as the rows are marked"
     )
@@ -120,6 +121,7 @@ def test_a_table_is_made_once_for_all_envs_of_a_suite_and_what_it_holds_is_said_
     rows = [row(number, level="medium") for number in range(30)]
     with caplog.at_level(logging.INFO):
         envs = [env.unwrapped for _ in range(2) for env in rows_suite(rows).envs(0, 3)]
+        assert all(env.indices("train") for env in envs if isinstance(env, RowsEnv))
     tables = {id(env.table) for env in envs if isinstance(env, RowsEnv)}
     assert len(tables) == 2  # one a suite
     assert [record.message.partition(":")[0] for record in caplog.records] == ["task 'countdown-medium'"]
