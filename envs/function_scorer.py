@@ -21,7 +21,7 @@ from mtgrpo_env.text_env import SCORER_ERROR, Verdict
 _logger = logging.getLogger(__name__)
 
 _SINGLE_PRECISION = 1e-6  # 0.9 of a model in float32 is a little less than 0.9
-_MAX_CHECKED = 100_000  # rows that are not looked at again when the next env of their task is made
+_MAX_CHECKED = 100_000  # rows that are not looked at again when they come again, as in `reward`
 _OWN_ANSWERS = ("completion", "solution")
 """Columns that may hold a whole response that is right."""
 

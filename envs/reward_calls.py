@@ -12,7 +12,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -100,9 +100,9 @@ class BatchCalls(RewardCalls):
             values = self.function.scores(_settled(self.function.call(of_responses)), len(of_responses))
         except Exception as error:
             if len(of_responses) == 1:
-                return [_outcome(_raiser(error))]
+                return [_failed(error)]
             return [outcome for arguments in of_responses for outcome in self._outcomes([arguments])]
-        return [_outcome(as_score, value) for value in values]
+        return [_outcome(value) for value in values]
 
 
 class WorkerCalls(RewardCalls):
@@ -207,17 +207,16 @@ def _settled(value: Any) -> Any:
     return _result(_on_loop(_awaited(value))) if hasattr(value, "__await__") else value
 
 
-def _outcome(compute: Callable[..., float | None], *arguments: Any) -> Future[float | None]:
+def _outcome(value: Any) -> Future[float | None]:
     future: Future[float | None] = Future()
     try:
-        future.set_result(compute(*arguments))
+        future.set_result(as_score(value))
     except Exception as error:
-        future.set_exception(error)
+        return _failed(error)
     return future
 
 
-def _raiser(error: Exception) -> Callable[[], float | None]:
-    def raises() -> float | None:
-        raise error
-
-    return raises
+def _failed(error: Exception) -> Future[float | None]:
+    future: Future[float | None] = Future()
+    future.set_exception(error)
+    return future

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
 from mtgrpo_env.types import Group, Problem, Rollout, Step
+
+ExtraT = TypeVar("ExtraT")
 
 
 class Policy(Protocol):
@@ -172,6 +174,16 @@ class _Episode:
     def rollout(self) -> Rollout:
         total = sum(step.reward for step in self.steps)
         return rollout_of(self.task, self.env, self.info, total, steps=self.steps)
+
+
+def in_order(choices: Iterable[tuple[int, str, ExtraT]]) -> tuple[list[str], list[ExtraT]]:
+    """What a `StreamingPolicy` streams, as its `act` returns it: actions and extras in the order of the observations.
+
+    >>> in_order([(1, "b", 2.0), (0, "a", 1.0)])
+    (['a', 'b'], [1.0, 2.0])
+    """
+    ordered = sorted(choices, key=lambda choice: choice[0])
+    return [action for _, action, _ in ordered], [extra for *_, extra in ordered]
 
 
 def _stream(

@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import Any
 
 from mtgrpo_env.agents.endpoints.replies import Reply, Server
+from mtgrpo_env.rollout import in_order
 from mtgrpo_env.spaces import TEXT
 
 _Asked = tuple[int, Mapping[str, Any]]
@@ -42,8 +43,7 @@ class EndpointPolicy:
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
     ) -> tuple[list[str], list[Reply]]:
         """Responses, and the `Reply` behind each."""
-        choices = sorted(self.stream(observations, task_ids, deterministic=deterministic), key=lambda choice: choice[0])
-        return [text for _, text, _ in choices], [reply for _, _, reply in choices]
+        return in_order(self.stream(observations, task_ids, deterministic=deterministic))
 
     def stream(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False

@@ -13,6 +13,7 @@ from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.policy import context_of, load_config, load_tokenizer
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
+from mtgrpo_env.rollout import in_order
 from mtgrpo_env.suite import TaskSuite
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ class WithinContext:
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
     ) -> tuple[list[str], list[Completion]]:
         """See `LanguageModelPolicy.act`."""
-        choices = sorted(self.stream(observations, task_ids, deterministic=deterministic), key=lambda choice: choice[0])
-        return [text for _, text, _ in choices], [completion for _, _, completion in choices]
+        return in_order(self.stream(observations, task_ids, deterministic=deterministic))
 
     def stream(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False

@@ -26,6 +26,7 @@ from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, W
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
+from mtgrpo_env.rollout import in_order
 from mtgrpo_env.stateful import Stateful
 
 _RNG_FILE = "policy_rng.json"
@@ -126,8 +127,7 @@ class LanguageModelPolicy(Stateful):
         Raises:
             ValueError: if a prompt is empty, or leaves no room in the model's context for a completion.
         """
-        choices = sorted(self.stream(observations, task_ids, deterministic=deterministic))
-        return [text for _, text, _ in choices], [completion for _, _, completion in choices]
+        return in_order(self.stream(observations, task_ids, deterministic=deterministic))
 
     def stream(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
