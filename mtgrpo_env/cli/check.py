@@ -42,9 +42,11 @@ def run(config: Config) -> int:
     files = {path: read_rows(path, columns=config.column_names) for path in config.rows}
     scorers = RowScorers(config.rewards, correct_at=config.correct_at)
     by_name = by_task(row for rows in files.values() for row in rows)
-    scorers.check(by_name)
     tasks = read_tasks(config.tasks, row_options=config).tasks if config.tasks else ()
-    config.check_used([*by_name, *(task.name for task in tasks)])
+    config.check_used(
+        [*by_name, *(task.name for task in tasks)]
+    )  # a name that is misspelt is why another lacks its own
+    scorers.check(by_name)
     is_good = [_print_task(task, config.problems) for task in tasks]
     for path, rows in files.items():
         envs = [RowsEnv(scorers.of(of_task[0]), of_task) for of_task in by_task(rows).values()]
