@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.neural.losses import Layout
 from mtgrpo_env.types import FloatArray, Group
 
+FinishReason = Literal["stop", "length"]
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -19,8 +22,9 @@ class Completion:
 
     Attributes:
         prompt: token ids.
-        tokens: token ids, the end-of-text token among them if it was drawn.
+        tokens: token ids, the end token or those of a stop string among them if they were drawn.
         log_probs: of each token, by the engine that drew it.
+        finish_reason: "stop" if the model ended it, "length" if it was cut off.
         old_log_probs: the same by the model that is trained; None where the two are one.
         reference_log_probs: by the model that the policy is held near to; None if there is none.
     """
@@ -28,8 +32,18 @@ class Completion:
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
+    finish_reason: FinishReason = "stop"
     old_log_probs: tuple[float, ...] | None = None
     reference_log_probs: tuple[float, ...] | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether it was cut off."""
+        return self.finish_reason == "length"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,16 @@ class Decoding:
     Attributes:
         max_new_tokens: a completion is cut off here.
         temperature: of the softmax; 0 takes the likeliest token.
+        top_p: tokens are drawn among the likeliest that have this probability together; 1 for all.
+        top_k: tokens are drawn among this many of the likeliest; 0 for all.
+        stop: strings that end a completion, which is cut before them.
     """
 
     max_new_tokens: int = 16
     temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
 
 
 class RolloutEngineError(RuntimeError):
