@@ -16,12 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.envs.fields import bare_question
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_schema import parsed_truth
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.row_writers import EXPORTED, WRITERS
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
+from mtgrpo_env.paper_frame import question_of
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem
 
@@ -144,7 +144,7 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
         "extra_info": {
             "index": opening.puzzle.row.index if isinstance(env, RowsEnv) else problem.index,
             "split": made.split,
-            "question": bare_question(opening.prompt),
+            "question": question_of(opening.prompt),
             "version": made.version,
             "puzzle_seed": made.puzzle_seed,
             "hash": made.hash,
