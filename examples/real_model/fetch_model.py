@@ -53,6 +53,7 @@ def convert(weights: Path, target: Path) -> None:
 
 
 def main() -> None:
+    """Fetch the model, unless it is there."""
     target = Path(sys.argv[1])
     if (target / "config.json").is_file():
         print(f"{target} is there")
