@@ -20,6 +20,7 @@ from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, ModelParameters, l
 from mtgrpo_env.agents.llm.prefix import checkpoint_activations, completion_log_probs, full_sequence_log_probs
 from mtgrpo_env.agents.llm.ranks_torch import TorchRanks, launched_ranks
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
+from mtgrpo_env.agents.llm.stopping import text_of
 from mtgrpo_env.agents.llm.weight_sync import CheckedEngine, trainer_log_probs
 from mtgrpo_env.agents.llm.weights import WeightsOf, plain_weights
 from mtgrpo_env.agents.llm.zero.config import ZeroConfig
@@ -198,7 +199,13 @@ def build_policy(
     if config.rollouts != "transformers":
         policy.engine = _checked_vllm(config, source, policy, probes)
     elif config.engine == "deepspeed":
-        policy.engine = TransformersEngine(model, pad_id=policy.pad_id, eos_id=policy.eos_id, whole=trainer.gathered)
+        policy.engine = TransformersEngine(
+            model,
+            pad_id=policy.pad_id,
+            end_ids=policy.end_ids,
+            decode=partial(text_of, tokenizer),
+            whole=trainer.gathered,
+        )
     return policy, trainer
 
 
@@ -266,7 +273,7 @@ def _vllm_in_process(config: TrainConfig, source: str, policy: LanguageModelPoli
 
     memory = VLLMOptions(model=source, dtype=config.dtype, memory_share=config.vllm_memory)
     level = config.vllm_sleep
-    return VLLMRolloutEngine(memory, eos_id=policy.eos_id, sleep_level=level)  # pyright: ignore[reportArgumentType]
+    return VLLMRolloutEngine(memory, end_ids=policy.end_ids, sleep_level=level)  # pyright: ignore[reportArgumentType]
 
 
 def _vllm_servers(config: TrainConfig, policy: LanguageModelPolicy) -> RolloutEngine:
@@ -275,4 +282,4 @@ def _vllm_servers(config: TrainConfig, policy: LanguageModelPolicy) -> RolloutEn
     from mtgrpo_env.agents.llm.serving.weights import server_weight_sync
 
     servers = [connected_server(url) for url in config.server_urls]
-    return VLLMServerEngine(servers, eos_id=policy.eos_id, sync=server_weight_sync(servers), ranks=policy.ranks)
+    return VLLMServerEngine(servers, end_ids=policy.end_ids, sync=server_weight_sync(servers), ranks=policy.ranks)

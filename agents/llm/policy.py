@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +17,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -24,6 +27,7 @@ from mtgrpo_env.agents.llm.data import Completion, fold
 from mtgrpo_env.agents.llm.devices import AUTO, device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
+from mtgrpo_env.agents.llm.stopping import check_open, end_ids_of, response_text, text_of
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.rollout import in_order
@@ -70,7 +74,7 @@ class LanguageModelPolicy(Stateful):
 
     Args:
         model: a causal language model.
-        tokenizer: its tokenizer; padding falls back on the end-of-text token.
+        tokenizer: its tokenizer; padding falls back on the first end token.
         decoding: how tokens are drawn.
         engine: generates; by default transformers, in this process, with `model` itself.
         parameters: the model's; by default those in `model`, which an engine that trains may have taken apart.
@@ -78,7 +82,7 @@ class LanguageModelPolicy(Stateful):
         seed: of the policy's own generator.
 
     Raises:
-        ValueError: if the tokenizer has no end-of-text token.
+        ValueError: if neither the model's configs nor the tokenizer name an end token.
     """
 
     hyperparameter_names = ("decoding",)
@@ -94,14 +98,19 @@ class LanguageModelPolicy(Stateful):
         ranks: Ranks | None = None,
         seed: int = 0,
     ) -> None:
-        if tokenizer.eos_token_id is None:
-            raise ValueError("the tokenizer needs an eos_token: without one a completion never ends")
+        self.end_ids = end_ids_of(model, tokenizer)
+        if not self.end_ids:
+            raise ValueError(
+                "expected an end token, got none: without an eos_token of the tokenizer or an eos_token_id of the "
+                "generation config a completion never ends"
+            )
         self.model = model
         self.tokenizer = tokenizer
         self.decoding = decoding
-        self.eos_id = int(tokenizer.eos_token_id)
-        self.pad_id = int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else self.eos_id
-        self.engine = engine or TransformersEngine(model, pad_id=self.pad_id, eos_id=self.eos_id)
+        self.pad_id = int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else self.end_ids[0]
+        self.engine = engine or TransformersEngine(
+            model, pad_id=self.pad_id, end_ids=self.end_ids, decode=partial(text_of, tokenizer)
+        )
         self.parameters = parameters or ModelParameters(model)
         self.ranks = ranks or OneRank()
         self.rng = np.random.default_rng(seed)
@@ -125,7 +134,8 @@ class LanguageModelPolicy(Stateful):
         """Responses, and the `Completion` behind each; equal prompts are computed once.
 
         Raises:
-            ValueError: if a prompt is empty, or leaves no room in the model's context for a completion.
+            ValueError: if a prompt is empty, is closed by an end token, or leaves no room in the model's context for a
+                completion.
         """
         return in_order(self.stream(observations, task_ids, deterministic=deterministic))
 
@@ -138,13 +148,14 @@ class LanguageModelPolicy(Stateful):
         """
         prompts, index = fold([tuple(ids) for ids in self.tokenizer(list(observations))["input_ids"]])
         self._check_room(prompts)
-        decoding = Decoding(self.decoding.max_new_tokens, 0.0) if deterministic else self.decoding
+        for prompt in prompts:
+            check_open(prompt, self.end_ids, self.tokenizer)
+        decoding = replace(self.decoding, temperature=0.0) if deterministic else self.decoding
         key = self.rng.bytes(8)
         counts = np.bincount(index, minlength=len(prompts)).tolist()
         places = np.argsort(np.asarray(index), kind="stable").tolist()  # row j answers observation places[j]
         for row, completion in self.engine.generate(prompts, counts, decoding, [_seed(key, p) for p in prompts]):
-            text = self.tokenizer.decode(list(completion.tokens), skip_special_tokens=True)
-            yield places[row], str(text), completion
+            yield places[row], response_text(self.tokenizer, completion, self.end_ids, decoding.stop), completion
 
     def publish(self) -> None:
         """Let the engine generate with the parameters as they are now."""
@@ -202,7 +213,10 @@ def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTra
 def model_without_weights(source: str | Path) -> PreTrainedModel:
     """The shape of a model whose weights another engine holds; raises as `load_model` does."""
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(load_config(source))
+        model = AutoModelForCausalLM.from_config(load_config(source))
+    with suppress(OSError):  # where there is none, the model's config has the end tokens
+        model.generation_config = GenerationConfig.from_pretrained(source)
+    return model
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
