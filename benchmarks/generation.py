@@ -59,8 +59,8 @@ def main(settings: Settings) -> None:
         tokenizer.save_pretrained(folder)
         options = VLLMOptions(model=folder, dtype="float32", context=context, cache_bytes=1 << 30, eager=True)
         engines: dict[str, RolloutEngine] = {
-            "transformers": TransformersEngine(model, pad_id=PAD, eos_id=EOS),
-            "vllm": VLLMRolloutEngine(options, eos_id=EOS),
+            "transformers": TransformersEngine(model, pad_id=PAD, end_ids=[EOS]),
+            "vllm": VLLMRolloutEngine(options, end_ids=[EOS]),
         }
         for engine in engines.values():
             generate(engine, settings, seed=0)

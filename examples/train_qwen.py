@@ -54,7 +54,7 @@ def main() -> None:
         return
     policy = trainer.agent.policy
     assert isinstance(policy, LanguageModelPolicy)  # every part can be exchanged, such as the engine that generates
-    policy.engine = TransformersEngine(policy.model, pad_id=policy.pad_id, eos_id=policy.eos_id, rows_at_once=ROWS)
+    policy.engine = TransformersEngine(policy.model, pad_id=policy.pad_id, end_ids=policy.end_ids, rows_at_once=ROWS)
     trainer.train()
 
 

@@ -22,6 +22,7 @@ from mtgrpo_env.agents.llm.prefix import checkpoint_activations, completion_log_
 from mtgrpo_env.agents.llm.prompts import TokenIds
 from mtgrpo_env.agents.llm.ranks_torch import TorchRanks, launched_ranks
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
+from mtgrpo_env.agents.llm.stopping import text_of
 from mtgrpo_env.agents.llm.weight_sync import CheckedEngine, trainer_log_probs
 from mtgrpo_env.agents.llm.weights import WeightsOf, plain_weights
 from mtgrpo_env.agents.llm.zero.config import ZeroConfig
@@ -202,7 +203,13 @@ def build_policy(
     if config.rollouts != "transformers":
         policy.engine = _checked_vllm(config, source, policy, probes)
     elif config.engine == "deepspeed":
-        policy.engine = TransformersEngine(model, pad_id=policy.pad_id, eos_id=policy.eos_id, whole=trainer.gathered)
+        policy.engine = TransformersEngine(
+            model,
+            pad_id=policy.pad_id,
+            end_ids=policy.end_ids,
+            decode=partial(text_of, prompts.tokenizer),
+            whole=trainer.gathered,
+        )
     return policy, trainer
 
 
@@ -276,7 +283,7 @@ def _vllm_in_process(config: RunConfig, source: str, policy: LanguageModelPolicy
 
     memory = VLLMOptions(model=source, dtype=config.dtype, memory_share=config.vllm_memory)
     level = config.vllm_sleep
-    return VLLMRolloutEngine(memory, eos_id=policy.eos_id, sleep_level=level)  # pyright: ignore[reportArgumentType]
+    return VLLMRolloutEngine(memory, end_ids=policy.end_ids, sleep_level=level)  # pyright: ignore[reportArgumentType]
 
 
 def _vllm_servers(config: RunConfig, policy: LanguageModelPolicy) -> RolloutEngine:
@@ -285,4 +292,4 @@ def _vllm_servers(config: RunConfig, policy: LanguageModelPolicy) -> RolloutEngi
     from mtgrpo_env.agents.llm.serving.weights import server_weight_sync
 
     servers = [connected_server(url) for url in config.server_urls]
-    return VLLMServerEngine(servers, eos_id=policy.eos_id, sync=server_weight_sync(servers), ranks=policy.ranks)
+    return VLLMServerEngine(servers, end_ids=policy.end_ids, sync=server_weight_sync(servers), ranks=policy.ranks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ class Decoding:
         temperature: of the softmax; 0 takes the likeliest token.
         top_p: tokens are drawn among the likeliest that have this probability together; 1 for all.
         top_k: tokens are drawn among this many of the likeliest; 0 for all.
-        stop: strings that end a completion, which is cut before them.
+        stop: strings that end a completion; the text of a response is cut before them.
+
+    Raises:
+        ValueError: naming the field, what is expected and what was given.
     """
 
     max_new_tokens: int = 16
@@ -33,6 +37,23 @@ class Decoding:
     top_p: float = 1.0
     top_k: int = 0
     stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be at least 0 and finite, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.top_k < 0:
+            raise ValueError(f"top_k must be at least 0, got {self.top_k}")
+        if isinstance(self.stop, str) or not all(self.stop):
+            raise ValueError(f"stop must be a sequence of strings, none of them empty, got {self.stop!r}")
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether tokens are drawn among some of the vocabulary only."""
+        return self.top_p < 1 or self.top_k > 0
 
 
 class RolloutEngineError(RuntimeError):

@@ -41,7 +41,8 @@ class LanguageModelLearner(MinibatchLearner):
 
     Raises:
         ValueError: if there is a reference without a weight, or a weight without a reference, or all rollouts of a
-            prompt are the same, by the policy's temperature of 0.
+            prompt are the same, by the policy's temperature of 0, or its top-p or top-k leave tokens out, so that the
+            model trained is not the distribution drawn from.
     """
 
     hyperparameter_names = ("num_minibatches", "objective")
@@ -63,6 +64,8 @@ class LanguageModelLearner(MinibatchLearner):
         super().__init__(num_minibatches=num_minibatches, seed=seed, **clips)
         if not policy.decoding.temperature > 0:
             raise ValueError(f"a policy that learns must sample at a temperature above 0, got {policy.decoding}")
+        if policy.decoding.is_restricted:  # tokens outside have a ratio of infinity, and the others a wrong one
+            raise ValueError(f"a policy that learns must sample with top_p 1 and top_k 0, got {policy.decoding}")
         self.policy = policy
         self.engine = engine
         self.reference = reference

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -27,6 +29,7 @@ from mtgrpo_env.agents.llm.devices import AUTO, device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
 from mtgrpo_env.agents.llm.prompts import PromptFormat, TokenIds, prompt_format
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
+from mtgrpo_env.agents.llm.stopping import check_open, end_ids_of, response_text, text_of
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.prompt_options import PromptOptions
@@ -74,7 +77,7 @@ class LanguageModelPolicy(Stateful):
 
     Args:
         model: a causal language model.
-        tokenizer: its tokenizer; padding falls back on the end-of-text token.
+        tokenizer: its tokenizer; padding falls back on the first end token.
         decoding: how tokens are drawn.
         evaluation_decoding: how they are drawn once it is `reseeded`; by default the same.
         prompts: how observations are written; by default in the tokenizer's chat template, where it has one.
@@ -84,7 +87,7 @@ class LanguageModelPolicy(Stateful):
         seed: of the policy's own generator.
 
     Raises:
-        ValueError: if the tokenizer has no end-of-text token.
+        ValueError: if neither the model's configs nor the tokenizer name an end token.
     """
 
     hyperparameter_names = ("decoding", "prompts")
@@ -102,17 +105,22 @@ class LanguageModelPolicy(Stateful):
         ranks: Ranks | None = None,
         seed: int = 0,
     ) -> None:
-        if tokenizer.eos_token_id is None:
-            raise ValueError("the tokenizer needs an eos_token: without one a completion never ends")
+        self.end_ids = end_ids_of(model, tokenizer)
+        if not self.end_ids:
+            raise ValueError(
+                "expected an end token, got none: without an eos_token of the tokenizer or an eos_token_id of the "
+                "generation config a completion never ends"
+            )
         self.model = model
         self.tokenizer = tokenizer
         self.decoding = decoding
         self.evaluation_decoding = evaluation_decoding or decoding
         self.prompts = prompts or prompt_format(PromptOptions(), tokenizer)
         self.context = context_of(model.config)
-        self.eos_id = int(tokenizer.eos_token_id)
-        self.pad_id = int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else self.eos_id
-        self.engine = engine or TransformersEngine(model, pad_id=self.pad_id, eos_id=self.eos_id)
+        self.pad_id = int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else self.end_ids[0]
+        self.engine = engine or TransformersEngine(
+            model, pad_id=self.pad_id, end_ids=self.end_ids, decode=partial(text_of, tokenizer)
+        )
         self.parameters = parameters or ModelParameters(model)
         self.ranks = ranks or OneRank()
         self.rng = np.random.default_rng(seed)
@@ -139,7 +147,7 @@ class LanguageModelPolicy(Stateful):
         token, is answered with nothing.
 
         Raises:
-            ValueError: if an observation cannot be written as a prompt.
+            ValueError: if an observation cannot be written as a prompt, or a prompt is closed by an end token.
         """
         return in_order(self.stream(observations, task_ids, deterministic=deterministic))
 
@@ -152,6 +160,8 @@ class LanguageModelPolicy(Stateful):
         """
         decoding = replace(self.decoding, temperature=0.0) if deterministic else self.decoding
         prompts, key = self.prompts.encode(observations, task_ids), self.rng.bytes(8)
+        for prompt in prompts:
+            check_open(prompt, self.end_ids, self.tokenizer)
         rooms = np.array([self.room(prompt) for prompt in prompts])
         for room in sorted(set(rooms.tolist()), reverse=True):
             places = np.flatnonzero(rooms == room).tolist()
@@ -205,8 +215,8 @@ class LanguageModelPolicy(Stateful):
 
     def _text(self, completion: Completion) -> str:
         """The response: how it was begun, and what was generated."""
-        text = self.tokenizer.decode(list(completion.tokens), skip_special_tokens=True)
-        return f"{self.prompts.frame.prefill}{text}"
+        generated = response_text(self.tokenizer, completion, self.end_ids, self.decoding.stop)
+        return f"{self.prompts.frame.prefill}{generated}"
 
 
 def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -222,7 +232,10 @@ def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTra
 def model_without_weights(source: str | Path) -> PreTrainedModel:
     """The shape of a model whose weights another engine holds; raises as `load_model` does."""
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(load_config(source))
+        model = AutoModelForCausalLM.from_config(load_config(source))
+    with suppress(OSError):  # where there is none, the model's config has the end tokens
+        model.generation_config = GenerationConfig.from_pretrained(source)
+    return model
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:

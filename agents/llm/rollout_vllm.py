@@ -29,7 +29,7 @@ class VLLMRolloutEngine:
 
     Args:
         options: the model and its memory.
-        eos_id: token id that ends a completion.
+        end_ids: token ids that end a completion.
         sleep_level: between rounds of generation the engine stays awake (0), or frees its cache and moves its weights
             to the host's memory (1). Frees memory on GPUs only.
 
@@ -38,12 +38,12 @@ class VLLMRolloutEngine:
             `sleep(2)` where `load_weights` is certain to follow.
     """
 
-    def __init__(self, options: VLLMOptions, *, eos_id: int, sleep_level: SleepLevel = 0) -> None:
+    def __init__(self, options: VLLMOptions, *, end_ids: Sequence[int], sleep_level: SleepLevel = 0) -> None:
         if sleep_level not in (0, 1):
             raise ValueError(
                 f"sleep_level must be 0 or 1, got {sleep_level}: level 2 forgets the weights after a round"
             )
-        self._eos_id = eos_id
+        self._end_ids = tuple(end_ids)
         self._sleep_level: SleepLevel = sleep_level
         self._engine = _started(options, can_sleep=sleep_level > 0)
         self._asleep: frozenset[str] = frozenset()
@@ -60,7 +60,7 @@ class VLLMRolloutEngine:
             RolloutEngineError: if the engine sleeps, has lost its weights, or still generates for another caller.
         """
         self._check_ready()
-        return self._generate(prompt_requests(prompts, counts, decoding, seeds, eos_id=self._eos_id))
+        return self._generate(prompt_requests(prompts, counts, decoding, seeds, end_ids=self._end_ids))
 
     def load_weights(self, weights: Weights) -> None:
         """See `RolloutEngine`; a sleeping engine takes them too, and sleeps on without its cache.
@@ -142,7 +142,7 @@ class VLLMRolloutEngine:
             while waiting:
                 for output in self._engine.step():
                     request, index = waiting.pop(output.request_id)
-                    completion = _completion(request.prompt, output.outputs[0])
+                    completion = _completion(request, output.outputs[0])
                     for row in request.rows_of(index):
                         yield row, completion
         finally:
@@ -154,7 +154,8 @@ class VLLMRolloutEngine:
         from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
 
         sampling = {**request.sampling(), "seed": request.seed + index}
-        parameters = SamplingParams(**sampling, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY)
+        needs_text = bool(request.decoding.stop)
+        parameters = SamplingParams(**sampling, detokenize=needs_text, output_kind=RequestOutputKind.FINAL_ONLY)
         name = str(self._num_requests)
         self._num_requests += 1
         self._engine.add_request(name, {"prompt_token_ids": list(request.prompt)}, parameters)
@@ -176,13 +177,12 @@ def _started(options: VLLMOptions, *, can_sleep: bool) -> Any:
     arguments = EngineArgs(
         **options.arguments(),
         enable_sleep_mode=sleep,
-        skip_tokenizer_init=True,
         disable_log_stats=True,
         distributed_executor_backend="uni",
     )
     return LLMEngine.from_engine_args(arguments)
 
 
-def _completion(prompt: tuple[int, ...], output: Any) -> Completion:
-    log_probs = (of_step[token].logprob for token, of_step in zip(output.token_ids, output.logprobs, strict=True))
-    return Completion(prompt, tuple(output.token_ids), tuple(log_probs))
+def _completion(request: PromptRequest, output: Any) -> Completion:
+    log_probs = [of_step[token].logprob for token, of_step in zip(output.token_ids, output.logprobs, strict=True)]
+    return request.completion(output.token_ids, log_probs, output.finish_reason)

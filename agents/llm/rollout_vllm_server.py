@@ -31,7 +31,7 @@ class VLLMServerEngine:
 
     Args:
         servers: prompts are dealt out to them in turn.
-        eos_id: token id that ends a completion.
+        end_ids: token ids that end a completion.
         sync: brings new weights to all of them.
         ranks: the processes that train together; the first alone speaks with the servers about weights.
         requests_at_once: prompts that are under way at one time.
@@ -42,7 +42,7 @@ class VLLMServerEngine:
         self,
         servers: Sequence[VLLMServer],
         *,
-        eos_id: int,
+        end_ids: Sequence[int],
         sync: WeightSync,
         ranks: Ranks | None = None,
         requests_at_once: int = 256,
@@ -51,7 +51,7 @@ class VLLMServerEngine:
         if not servers:
             raise ValueError("expected at least one vLLM server, got none")
         self._servers = list(servers)
-        self._eos_id = eos_id
+        self._end_ids = tuple(end_ids)
         self._sync = sync
         self._ranks = ranks or OneRank()
         self._requests_at_once = requests_at_once
@@ -65,7 +65,7 @@ class VLLMServerEngine:
         Raises:
             RolloutEngineError: if a server fails or falls silent.
         """
-        requests = prompt_requests(prompts, counts, decoding, seeds, eos_id=self._eos_id)
+        requests = prompt_requests(prompts, counts, decoding, seeds, end_ids=self._end_ids)
         waiting = sum(counts)
         results: SimpleQueue[_Result] = SimpleQueue()
         with self._asked(requests, results):
@@ -159,7 +159,7 @@ def _answers(server: VLLMServer, request: PromptRequest, line: Line) -> Iterator
             if choice["finish_reason"] is not None:
                 _check_ended(server, choice["finish_reason"])
                 unfinished.remove(index)
-                completion = Completion(request.prompt, tuple(tokens[index]), tuple(log_probs[index]))
+                completion = request.completion(tokens[index], log_probs[index], choice["finish_reason"])
                 yield from ((row, completion) for row in request.rows_of(index))
         yield None
     if unfinished:

@@ -48,6 +48,13 @@ class AgentOptions(PromptOptions, EndpointOptions):
     """Longest response of a language model, in tokens; a checkpoint's is cut to what its context leaves."""
     temperature: float = 1.0
     """Of a language model's sampling; 0 takes the likeliest token."""
+    top_p: float = 1.0
+    """Tokens are drawn among the likeliest that have this probability together; 1 for all."""
+    top_k: int = 0
+    """Tokens are drawn among this many of the likeliest; 0 for all. Of endpoints, servers like vLLM alone know it."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a response, which is scored as it stands before them: for a base model "User:", with which it
+    goes on to a question of its own. A line break is $'\\n' in most shells."""
     device: str = "auto"
     """Where a checkpoint runs; auto is the accelerator that torch finds, else the CPU. vLLM knows its own."""
     vllm_memory: float = 0.9
@@ -72,6 +79,12 @@ class AgentOptions(PromptOptions, EndpointOptions):
         _check_at_least_1(self, "rollouts", "max_new_tokens")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature must be at least 0, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.top_k < 0:
+            raise ValueError(f"top_k must be at least 0, got {self.top_k}")
+        if isinstance(self.stop, str) or not all(self.stop):
+            raise ValueError(f"stop must be strings, none of them empty, got {self.stop!r}")
         if not 0 < self.vllm_memory <= 1:
             raise ValueError(f"vllm_memory must be above 0 and at most 1, got {self.vllm_memory}")
         if self.seed < 0:

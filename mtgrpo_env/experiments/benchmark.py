@@ -75,6 +75,9 @@ def benchmark(
     seed: int = 0,
     max_new_tokens: int = 1024,
     temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    stop: tuple[str, ...] = (),
     device: str = "auto",
     vllm_memory: float = 0.9,
     prompts: PromptOptions | None = None,
@@ -100,6 +103,9 @@ def benchmark(
         seed: of problems, guesses and sampling.
         max_new_tokens: longest response of a language model.
         temperature: of its sampling.
+        top_p: tokens are drawn among the likeliest that have this probability together; 1 for all.
+        top_k: tokens are drawn among this many of the likeliest; 0 for all.
+        stop: strings that end a response, which is scored as it stands before them.
         device: where a checkpoint runs; "auto" is the accelerator that torch finds, else the CPU.
         vllm_memory: share of the GPU's memory for vLLM.
         prompts: how they are written for language models, and how many worked examples stand before each.
@@ -124,6 +130,9 @@ def benchmark(
         rollouts=rollouts,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        stop=stop,
         device=device,
         vllm_memory=vllm_memory,
         seed=seed,

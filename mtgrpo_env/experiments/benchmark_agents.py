@@ -175,16 +175,17 @@ class _Checkpoint(Agent):
 
         _check_text(problem_set)
         policy, options = self._policy.reseeded(self._options.seed), self._options
-        policy.decoding = Decoding(options.max_new_tokens, options.temperature)
+        policy.decoding = Decoding(
+            options.max_new_tokens, options.temperature, options.top_p, options.top_k, options.stop
+        )
         policy.prompts = prompt_format(options, policy.tokenizer, problem_set.examples.turns)
         _check_room(policy, problem_set)
         _evaluate(_Counted(policy, on_response), problem_set, options.rollouts, on_group)
 
     def usage(self, extras: Any) -> TokenUsage:
-        prompt, tokens = extras.prompt, extras.tokens
-        if not tokens:  # the prompt left no room
-            return TokenUsage(len(prompt), 0, refused=True)
-        return TokenUsage(len(prompt), len(tokens), truncated=tokens[-1] != self._policy.eos_id)
+        if not extras.tokens:  # the prompt left no room
+            return TokenUsage(len(extras.prompt), 0, refused=True)
+        return TokenUsage(len(extras.prompt), extras.num_tokens, truncated=extras.is_truncated)
 
     def _load(self, source: str) -> LanguageModelPolicy:
         import torch
@@ -219,7 +220,7 @@ class _VLLMCheckpoint(_Checkpoint):
         policy = self._with(model_without_weights(source), source)
         dtype = str(policy.model.config.dtype).removeprefix("torch.")  # by itself vLLM would round float32
         memory = VLLMOptions(model=source, dtype=dtype, memory_share=self._options.vllm_memory)
-        policy.engine = VLLMRolloutEngine(memory, eos_id=policy.eos_id)
+        policy.engine = VLLMRolloutEngine(memory, end_ids=policy.end_ids)
         return policy
 
 
@@ -239,7 +240,7 @@ class _Endpoint(Agent):
             parts[1],
             parts[2],
             api=Chat() if api == "openai" else Completions(),
-            fields={"temperature": options.temperature, "max_tokens": options.max_new_tokens, **_fields(options)},
+            fields={**_decoding_fields(options), **_fields(options)},
             seed=options.seed,
             retries=options.retries,
             patience=options.patience,
@@ -311,6 +312,18 @@ def _check_room(policy: LanguageModelPolicy, problem_set: ProblemSet) -> None:
     unread = Counter(suite.names[problem.task_id] for problem, room in zip(problems, rooms, strict=True) if not room)
     for name, count in unread.items():
         _LOG.warning("%d prompts of task %r leave no room in the context of %d tokens", count, name, policy.context)
+
+
+def _decoding_fields(options: AgentOptions) -> dict[str, Any]:
+    """How tokens are drawn, by OpenAI's names; what is at its default is left to the server."""
+    fields: dict[str, Any] = {"temperature": options.temperature, "max_tokens": options.max_new_tokens}
+    if options.top_p != 1:
+        fields["top_p"] = options.top_p
+    if options.top_k > 0:  # no field of OpenAI's: vLLM, SGLang and llama.cpp know it
+        fields["top_k"] = options.top_k
+    if options.stop:
+        fields["stop"] = list(options.stop)
+    return fields
 
 
 def _fields(options: AgentOptions) -> dict[str, Any]:

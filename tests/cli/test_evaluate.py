@@ -145,6 +145,27 @@ def test_a_checkpoint_at_temperature_zero_does_not_depend_on_the_seed_of_samplin
     assert only_line(command(*arguments, "--seed", 1).out) == only_line(command(*arguments, "--seed", 2).out)
 
 
+def test_a_checkpoints_responses_end_before_a_stop_string(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    def responses(name: str, *options: object) -> list[str]:
+        line = ("evaluate", "--agent", model_folder, "--suite", "zebra-mini", "--problems", 20, "--rollouts", 2)
+        assert command(*line, "--save", tmp_path / name, *options).code == 0
+        return [json.loads(row)["response"] for row in (tmp_path / name).read_text().splitlines()]
+
+    whole = responses("whole.jsonl")
+    stop = max(set("".join(whole)), key="".join(whole).count)
+    stopped = responses("stopped.jsonl", "--stop", stop, "no such text")
+    assert stopped == [response.partition(stop)[0] for response in whole]
+    assert stopped != whole
+
+
+def test_with_top_k_of_one_a_checkpoint_takes_the_likeliest_token(command: RunCommand, model_folder: Path) -> None:
+    line = ("evaluate", "--agent", model_folder, "--suite", "zebra-mini", "--problems", 20, "--json")
+    greedy, restricted = only_line(command(*line, "--temperature", 0).out), only_line(command(*line, "--top-k", 1).out)
+    assert restricted == greedy
+
+
 def test_prompts_that_all_fill_the_context_cannot_be_played(
     command: RunCommand, model_folder: Path, tmp_path: Path
 ) -> None:
@@ -177,6 +198,9 @@ def test_a_prompt_that_fills_the_context_is_named_and_costs_no_other_its_room(
         (("--problems", "0"), "problems must be at least 1, got 0"),
         (("--rollouts", "0"), "rollouts must be at least 1, got 0"),
         (("--max-new-tokens", "0"), "max_new_tokens must be at least 1, got 0"),
+        (("--top-p", "0"), "top_p must be above 0 and at most 1, got 0.0"),
+        (("--top-k", "-1"), "top_k must be at least 0, got -1"),
+        (("--stop", "a", ""), "stop must be strings, none of them empty, got ('a', '')"),
         (("--concurrency", "0"), "concurrency must be at least 1, got 0"),
         (("--retries", "-1"), "retries must not be negative, got -1"),
         (("--patience", "0"), "patience must be above 0, got 0.0"),
@@ -311,6 +335,17 @@ def test_a_model_behind_an_endpoint_is_asked_once_and_its_tokens_are_counted(
     spent = first["spent"]
     assert (spent["responses"], spent["completion_tokens"], spent["cut"], spent["refused"]) == (20, 400, 20, 0)
     assert spent["prompt_tokens"] > 100
+
+
+def test_an_endpoint_is_sent_what_is_not_at_its_default(command: RunCommand, tmp_path: Path) -> None:
+    with faulty_server(str.upper) as served:
+        line = ("evaluate", "--agent", f"completions:tiny@{served.url}", "--suite", "zebra-mini", "--problems", 1)
+        cache = ("--cache", tmp_path / "replies.sqlite")
+        command(*line, *cache)
+        command(*line, *cache, "--top-p", 0.9, "--top-k", 5, "--stop", "User:", "--stop", "\n\n")
+    plain, restricted = served.requests
+    assert not {"top_p", "top_k", "stop"} & plain.keys()
+    assert {"top_p": 0.9, "top_k": 5, "stop": ["User:", "\n\n"]}.items() <= restricted.items()
 
 
 def test_a_run_that_an_endpoint_cut_off_goes_on_where_it_was(

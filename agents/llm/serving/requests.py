@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.agents.llm.data import Completion, FinishReason
 from mtgrpo_env.agents.llm.engines import Decoding
 
 
@@ -20,14 +21,14 @@ class PromptRequest:
         rows: the rows of its completions, at least one.
         decoding: how tokens are drawn.
         seed: of the first completion; number i is drawn with the seed + i, as vLLM does it.
-        eos_id: token id that ends a completion.
+        end_ids: token ids that end a completion.
     """
 
     prompt: tuple[int, ...]
     rows: range
     decoding: Decoding
     seed: int
-    eos_id: int
+    end_ids: tuple[int, ...]
 
     @property
     def num_drawn(self) -> int:
@@ -44,14 +45,21 @@ class PromptRequest:
             "temperature": self.decoding.temperature,
             "max_tokens": self.decoding.max_new_tokens,
             "seed": self.seed,
-            "top_p": 1.0,
-            "top_k": 0,
+            "top_p": self.decoding.top_p,
+            "top_k": self.decoding.top_k,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
             "ignore_eos": True,
-            "stop_token_ids": [self.eos_id],
+            "stop_token_ids": list(self.end_ids),
             "logprobs": 0,  # of the drawn token alone
+            "stop": list(self.decoding.stop),
+            "include_stop_str_in_output": True,  # in the text, as its tokens are among the token ids
         }
+
+    def completion(self, tokens: Sequence[int], log_probs: Sequence[float], finish_reason: FinishReason) -> Completion:
+        """What vLLM drew; an end token ends a completion even where it is the last that was allowed."""
+        ended = bool(tokens) and tokens[-1] in self.end_ids
+        return Completion(self.prompt, tuple(tokens), tuple(log_probs), "stop" if ended else finish_reason)
 
 
 def prompt_requests(
@@ -60,14 +68,15 @@ def prompt_requests(
     decoding: Decoding,
     seeds: Sequence[int],
     *,
-    eos_id: int,
+    end_ids: Sequence[int],
 ) -> list[PromptRequest]:
     """One for each prompt that is wanted at all, rows numbered prompt after prompt."""
     requests: list[PromptRequest] = []
     first = 0
     for prompt, count, seed in zip(prompts, counts, seeds, strict=True):
         if count:
-            requests.append(PromptRequest(prompt, range(first, first + count), decoding, _spread(seed), eos_id))
+            rows = range(first, first + count)
+            requests.append(PromptRequest(prompt, rows, decoding, _spread(seed), tuple(end_ids)))
         first += count
     return requests
 

@@ -245,11 +245,11 @@ def models(folder: Path) -> dict[str, Any]:
     take(engine, STEPS[:1])
     with suppress(KeyError), engine.gathered():
         raise KeyError("a failure between tokens")
-    rollouts = TransformersEngine(model, pad_id=0, eos_id=-1, whole=engine.gathered)
+    rollouts = TransformersEngine(model, pad_id=0, end_ids=(), whole=engine.gathered)
     with rollouts.generating():
         found["generated"] = generate(rollouts, 3 + 5 * rank)
     trained_so_far, _ = reference(steps=STEPS[:1])
-    found["expected_generated"] = generate(TransformersEngine(trained_so_far, pad_id=0, eos_id=-1), 3 + 5 * rank)
+    found["expected_generated"] = generate(TransformersEngine(trained_so_far, pad_id=0, end_ids=()), 3 + 5 * rank)
     take(engine, STEPS[1:])
     found["difference_after_generating"] = difference(whole(engine), parameters_of(expected))
     engine.load_weights(parameters_of(make_model()).items())

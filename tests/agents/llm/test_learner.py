@@ -25,6 +25,7 @@ from mtgrpo_env.agents.improvement import (
     TrendImprovement,
 )
 from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
@@ -492,5 +493,13 @@ def test_training_makes_the_first_character_right(make_policy: MakePolicy, parit
 
 def test_a_policy_that_always_takes_the_likeliest_token_cannot_learn(make_policy: MakePolicy) -> None:
     policy = make_policy(temperature=0)
-    with pytest.raises(ValueError, match=r"must sample at a temperature above 0, got Decoding\(.*temperature=0\)"):
+    with pytest.raises(ValueError, match=r"must sample at a temperature above 0, got Decoding\(.*temperature=0,"):
+        LanguageModelLearner(policy, TorchTrainEngine(policy.model, lr=1e-3))
+
+
+@pytest.mark.parametrize("restriction", [{"top_p": 0.9}, {"top_k": 5}])
+def test_a_policy_that_leaves_tokens_out_cannot_learn(make_policy: MakePolicy, restriction: dict[str, Any]) -> None:
+    policy = make_policy()
+    policy.decoding = Decoding(6, **restriction)
+    with pytest.raises(ValueError, match=r"must sample with top_p 1 and top_k 0, got Decoding\("):
         LanguageModelLearner(policy, TorchTrainEngine(policy.model, lr=1e-3))

@@ -105,15 +105,23 @@ def test_publishing_hands_the_engine_the_parameters_as_they_are_now(
 def test_a_deterministic_action_is_decoded_at_temperature_zero(
     scripted: LanguageModelPolicy, engine: NumberingEngine
 ) -> None:
+    scripted.decoding = Decoding(6, 0.7, stop=("z",))
     scripted.act(["a"], [0], deterministic=True)
-    assert engine.calls[0][2] == Decoding(6, 0.0)
+    assert engine.calls[0][2] == Decoding(6, 0.0, stop=("z",))
 
 
 def test_the_end_token_ends_a_response_and_is_no_part_of_its_text(policy: LanguageModelPolicy) -> None:
     texts, completions = policy.act(["x"] * 200, [0] * 200)
-    ended = [(t, c) for t, c in zip(texts, completions, strict=True) if c.tokens[-1] == policy.eos_id]
+    ended = [(t, c) for t, c in zip(texts, completions, strict=True) if c.tokens[-1] in policy.end_ids]
     assert ended
     assert all("<eos>" not in text and len(text) < len(c.tokens) for text, c in ended)
+
+
+def test_a_response_is_cut_before_a_stop_string_and_its_tokens_are_kept(scripted: LanguageModelPolicy) -> None:
+    scripted.decoding = Decoding(6, stop=("#1",))
+    texts, completions = scripted.act(["a", "a"], [0, 0])
+    assert texts == ["a#0", "a"]
+    assert scripted.tokenizer.decode(list(completions[1].tokens)) == "a#1"
 
 
 def test_the_seed_names_the_responses(make_policy: MakePolicy) -> None:
@@ -138,7 +146,7 @@ def test_a_saved_folder_is_an_ordinary_checkpoint_of_equal_logits_and_tokens(
     text = "Zd<c;a2;b3: \\boxed{b}\n"
     ids = tokenizer([text], return_tensors="pt")["input_ids"]
     assert ids.tolist() == policy.tokenizer([text])["input_ids"]
-    assert (tokenizer.eos_token_id, tokenizer.pad_token_id) == (policy.eos_id, policy.pad_id)
+    assert ((tokenizer.eos_token_id,), tokenizer.pad_token_id) == (policy.end_ids, policy.pad_id)
     with torch.no_grad():
         assert torch.equal(model(ids).logits, policy.model(ids).logits)
 
@@ -197,16 +205,6 @@ def test_characters_the_tokenizer_does_not_know_crash_nothing(policy: LanguageMo
     assert len(texts) == len(completions) == 2
 
 
-def test_a_tokenizer_without_an_end_token_is_refused(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
-) -> None:
-    tokenizer.save_pretrained(tmp_path)
-    endless = AutoTokenizer.from_pretrained(tmp_path)
-    endless.eos_token = None
-    with pytest.raises(ValueError, match="needs an eos_token"):
-        LanguageModelPolicy(model, endless, decoding=Decoding())
-
-
 def test_a_tokenizer_without_a_padding_token_pads_with_the_end_token(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
@@ -214,5 +212,5 @@ def test_a_tokenizer_without_a_padding_token_pads_with_the_end_token(
     unpadded = AutoTokenizer.from_pretrained(tmp_path)
     unpadded.pad_token = None
     policy = LanguageModelPolicy(model, unpadded, decoding=Decoding(4))
-    assert policy.pad_id == policy.eos_id
+    assert policy.pad_id == policy.end_ids[0]
     assert len(policy.act(["ab", "c"], [0, 0])[0]) == 2

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from mtgrpo_env.agents.llm import rollout_vllm
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
@@ -68,7 +71,7 @@ class Script:
         self.server = VLLMServer(f"http://127.0.0.1:{self.http.server_port}", patience=20)
 
     def engine(self, *, patience: float = 20) -> VLLMServerEngine:
-        return VLLMServerEngine([self.server], eos_id=EOS, sync=FolderWeightSync([self.server]), patience=patience)
+        return VLLMServerEngine([self.server], end_ids=[EOS], sync=FolderWeightSync([self.server]), patience=patience)
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ def test_tokens_come_in_pieces_and_a_completion_when_it_is_finished(script: Scri
     drawn = list(script.engine().generate([(3, 4)], [2], Decoding(3), [0]))
     assert drawn == [
         (1, Completion((3, 4), (6, 7, EOS), (-6.0, -7.0, -1.0))),
-        (0, Completion((3, 4), (5, 8), (-5.0, -8.0))),
+        (0, Completion((3, 4), (5, 8), (-5.0, -8.0), "length")),
     ]
 
 
@@ -106,6 +109,63 @@ def test_a_prompt_is_one_request_with_its_seed_and_nothing_left_to_defaults(scri
     for body in bodies:
         assert {"n": 2, "temperature": 0.7, "top_p": 1.0, "top_k": 0, "max_tokens": 3}.items() <= body.items()
         assert (body["stop_token_ids"], body["ignore_eos"], body["return_token_ids"]) == ([EOS], True, True)
+
+
+def test_an_end_token_at_the_limit_ends_a_completion_whatever_the_server_calls_it(script: Script) -> None:
+    script.events = [event(0, [5, EOS], reason="length")]
+    ((_, completion),) = script.engine().generate([(3,)], [1], Decoding(2), [0])
+    assert completion.finish_reason == "stop"
+
+
+def test_stop_strings_and_restrictions_are_passed_on_and_the_tokens_of_a_stop_string_kept(script: Script) -> None:
+    script.events = [event(0, [5, 6], reason="stop")]
+    ((_, completion),) = script.engine().generate([(3,)], [1], Decoding(3, 1.0, 0.9, 7, ("User:",)), [0])
+    assert (completion.tokens, completion.finish_reason) == ((5, 6), "stop")
+    ((_, body),) = script.asked
+    sent = {"top_p": 0.9, "top_k": 7, "stop": ["User:"], "include_stop_str_in_output": True}
+    assert sent.items() <= body.items()
+
+
+class FakeVLLM:
+    """What `VLLMRolloutEngine` calls of vLLM: each request is answered with the same tokens."""
+
+    def __init__(self, tokens: Sequence[int], finish_reason: str) -> None:
+        self.tokens, self.finish_reason = tokens, finish_reason
+        self.waiting: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+
+    def add_request(self, name: str, prompt: dict[str, list[int]], parameters: dict[str, Any]) -> None:
+        self.waiting.append(name)
+        self.asked.append(parameters)
+
+    def step(self) -> list[SimpleNamespace]:
+        log_probs = [{token: SimpleNamespace(logprob=-float(token))} for token in self.tokens]
+        output = SimpleNamespace(token_ids=self.tokens, logprobs=log_probs, finish_reason=self.finish_reason)
+        done, self.waiting = self.waiting, []
+        return [SimpleNamespace(request_id=name, outputs=[output]) for name in done]
+
+    def has_unfinished_requests(self) -> bool:
+        return bool(self.waiting)
+
+    def abort_request(self, names: Sequence[str]) -> None:
+        assert not names
+
+
+@pytest.mark.parametrize("stop", [(), ("User:",)])
+def test_in_this_process_text_is_made_only_where_stop_strings_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch, stop: tuple[str, ...]
+) -> None:
+    fake = FakeVLLM([5, 6], "length")
+    monkeypatch.setattr(rollout_vllm, "_started", lambda options, can_sleep: fake)
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=dict))  # pyright: ignore[reportArgumentType]
+    kinds = SimpleNamespace(RequestOutputKind=SimpleNamespace(FINAL_ONLY="final"))
+    monkeypatch.setitem(sys.modules, "vllm.sampling_params", kinds)  # pyright: ignore[reportArgumentType]
+    engine = VLLMRolloutEngine(VLLMOptions(model="folder"), end_ids=[EOS, 9])
+    ((_, completion),) = engine.generate([(3,)], [1], Decoding(2, stop=stop), [0])
+    assert completion == Completion((3,), (5, 6), (-5.0, -6.0), "length")
+    (parameters,) = fake.asked
+    assert (parameters["detokenize"], parameters["stop"]) == (bool(stop), list(stop))
+    assert parameters["stop_token_ids"] == [EOS, 9]
 
 
 def test_the_likeliest_tokens_are_asked_for_once_and_answer_every_row(script: Script) -> None:
@@ -170,7 +230,7 @@ def test_weights_are_taken_to_the_end_even_when_the_server_is_gone() -> None:
             gone.post("/start_weight_update")
 
     with pytest.raises(RolloutEngineError, match="broke off at POST /start_weight_update"):
-        VLLMServerEngine([gone], eos_id=EOS, sync=Refusing()).load_weights(weights())
+        VLLMServerEngine([gone], end_ids=[EOS], sync=Refusing()).load_weights(weights())
     assert taken == ["a", "b", "c"]
 
 
@@ -181,7 +241,7 @@ def test_chunks_keep_order_and_size_and_a_large_parameter_stands_alone() -> None
 
 
 def test_seeds_next_to_each_other_share_no_seeds_of_completions() -> None:
-    requests = prompt_requests([(1,)] * 100, [64] * 100, Decoding(), range(100), eos_id=EOS)
+    requests = prompt_requests([(1,)] * 100, [64] * 100, Decoding(), range(100), end_ids=[EOS])
     seeds = {request.seed + i for request in requests for i in range(64)}
     assert len(seeds) == 6400
     assert all(0 <= seed < 2**63 for seed in seeds)
@@ -206,9 +266,9 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
 
 def test_at_least_one_server_is_needed() -> None:
     with pytest.raises(ValueError, match="at least one vLLM server"):
-        VLLMServerEngine([], eos_id=EOS, sync=FolderWeightSync([]))
+        VLLMServerEngine([], end_ids=[EOS], sync=FolderWeightSync([]))
 
 
 def test_an_engine_that_would_forget_its_weights_after_every_round_is_refused() -> None:
     with pytest.raises(ValueError, match="sleep_level must be 0 or 1, got 2"):
-        VLLMRolloutEngine(VLLMOptions(model="folder"), eos_id=EOS, sleep_level=2)  # pyright: ignore[reportArgumentType]
+        VLLMRolloutEngine(VLLMOptions(model="folder"), end_ids=[EOS], sleep_level=2)  # pyright: ignore[reportArgumentType]

@@ -75,7 +75,7 @@ def server(options: VLLMOptions, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="session")
 def started(options: VLLMOptions, eos_id: int) -> VLLMRolloutEngine:
     """One for all tests: it cannot be taken down, and it can sleep, which frees nothing on the CPU."""
-    return VLLMRolloutEngine(options, eos_id=eos_id, sleep_level=1)
+    return VLLMRolloutEngine(options, end_ids=[eos_id], sleep_level=1)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def colocated(started: VLLMRolloutEngine) -> VLLMRolloutEngine:
 
 @pytest.fixture(scope="session")
 def served(server: VLLMServer, eos_id: int) -> VLLMServerEngine:
-    return VLLMServerEngine([server], eos_id=eos_id, sync=FolderWeightSync([server]))
+    return VLLMServerEngine([server], end_ids=[eos_id], sync=FolderWeightSync([server]))
 
 
 @pytest.fixture(params=["colocated", "served"])

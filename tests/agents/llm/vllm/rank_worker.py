@@ -18,7 +18,7 @@ def main(folder: str, out: str) -> None:
     torch.distributed.init_process_group("gloo")
     rank = torch.distributed.get_rank()
     options = VLLMOptions(model=folder, dtype="float32", context=256, cache_bytes=64 << 20, eager=True)
-    engine = VLLMRolloutEngine(options, eos_id=1)
+    engine = VLLMRolloutEngine(options, end_ids=[1])
     drawn = dict(engine.generate([(5, 6, 7)], [1 + 2 * rank], Decoding(8), [4]))
     torch.distributed.barrier()
     Path(out, f"{rank}.json").write_text(json.dumps([drawn[row].tokens for row in sorted(drawn)]))

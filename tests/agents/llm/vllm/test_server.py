@@ -41,7 +41,7 @@ def test_a_server_killed_in_the_middle_of_generation_is_an_error_and_not_a_hang(
     mortal: VLLMServer, victim: str
 ) -> None:
     """No token ends a completion here, so that all of them are under way when the server dies."""
-    engine = VLLMServerEngine([mortal], eos_id=99, sync=FolderWeightSync([mortal]), patience=60)
+    engine = VLLMServerEngine([mortal], end_ids=[99], sync=FolderWeightSync([mortal]), patience=60)
     processes = processes_of(mortal)
     running = engine.generate(PROMPTS, [16] * len(PROMPTS), Decoding(1000), range(len(PROMPTS)))
     next(running)
@@ -76,7 +76,7 @@ def test_a_server_that_is_not_healthy_in_time_is_stopped(options: VLLMOptions, t
 
 def test_a_server_that_runs_can_be_joined_by_its_url(server: VLLMServer, served: VLLMServerEngine, eos_id: int) -> None:
     joined = connected_server(server.url)
-    engine = VLLMServerEngine([joined, server], eos_id=eos_id, sync=FolderWeightSync([joined]))
+    engine = VLLMServerEngine([joined, server], end_ids=[eos_id], sync=FolderWeightSync([joined]))
     ask = PROMPTS, [2] * len(PROMPTS), Decoding(6), range(len(PROMPTS))
     assert dict(engine.generate(*ask)) == dict(served.generate(*ask))
 

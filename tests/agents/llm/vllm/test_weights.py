@@ -127,7 +127,7 @@ def test_an_engine_neither_sleeps_nor_takes_weights_in_the_middle_of_generation(
 
 
 def test_a_load_that_breaks_off_leaves_an_engine_that_says_so(options: VLLMOptions, make_sized: MakeSized) -> None:
-    engine = VLLMRolloutEngine(options, eos_id=1)
+    engine = VLLMRolloutEngine(options, end_ids=[1])
     with pytest.raises(ConnectionError, match="the source is gone"):
         engine.load_weights(broken_off(make_sized(seed=8)))
     with pytest.raises(RolloutEngineError, match="broke off half-way"):

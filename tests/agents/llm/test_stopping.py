@@ -1,0 +1,206 @@
+"""A response ends where the model ended it: at any of its end tokens, or before a stop string."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import (
+    AutoTokenizer,
+    Gemma3Config,
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.agents.llm.engines import Decoding
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, model_without_weights
+from mtgrpo_env.agents.llm.stopping import StopStrings, check_open, end_ids_of, response_text, text_of
+from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
+
+END_OF_TURN = "<end_of_turn>"
+
+
+@pytest.fixture
+def chat_tokenizer() -> PreTrainedTokenizerBase:
+    """With a second end token, as chat models have one for the end of a turn."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": [AddedToken(END_OF_TURN, special=True)]})
+    return tokenizer
+
+
+@pytest.fixture
+def chat_model(chat_tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    size = TinyModelConfig(hidden_size=16, num_layers=1, num_heads=2)
+    model = tiny_model(chat_tokenizer, size, seed=0)
+    model.generation_config = GenerationConfig(eos_token_id=[id_of(chat_tokenizer), chat_tokenizer.eos_token_id])
+    return model
+
+
+def id_of(tokenizer: PreTrainedTokenizerBase) -> int:
+    return int(tokenizer.convert_tokens_to_ids(END_OF_TURN))
+
+
+def without_end_token(tokenizer: PreTrainedTokenizerBase, folder: Path) -> PreTrainedTokenizerBase:
+    tokenizer.save_pretrained(folder)
+    endless = AutoTokenizer.from_pretrained(folder)
+    endless.eos_token = None
+    return endless
+
+
+def test_the_end_tokens_of_all_configs_count_each_once_and_in_order(
+    chat_model: PreTrainedModel, chat_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    second, first = id_of(chat_tokenizer), chat_tokenizer.eos_token_id
+    assert end_ids_of(chat_model, chat_tokenizer) == (second, first)
+    chat_model.config.eos_token_id = 7
+    chat_model.generation_config = GenerationConfig()
+    assert end_ids_of(chat_model, chat_tokenizer) == (7, first)
+
+
+def test_the_end_token_of_a_nested_text_config_counts(
+    chat_model: PreTrainedModel, chat_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    chat_model.config = Gemma3Config(text_config={"eos_token_id": [5, 6]})
+    chat_model.generation_config = None
+    assert end_ids_of(chat_model, chat_tokenizer) == (5, 6, chat_tokenizer.eos_token_id)
+
+
+def test_a_model_without_weights_has_the_end_tokens_of_its_folder(
+    chat_model: PreTrainedModel, chat_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    chat_model.save_pretrained(tmp_path)
+    assert id_of(chat_tokenizer) in end_ids_of(model_without_weights(tmp_path), chat_tokenizer)
+    (tmp_path / "generation_config.json").unlink()
+    assert end_ids_of(model_without_weights(tmp_path), chat_tokenizer) == (chat_tokenizer.eos_token_id,)
+
+
+def test_every_end_token_ends_a_response_and_nothing_after_it_is_trained_on(
+    chat_model: PreTrainedModel, chat_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    policy = LanguageModelPolicy(chat_model, chat_tokenizer, decoding=Decoding(60), seed=0)
+    texts, completions = policy.act(["1+1="] * 200, [0] * 200)
+    for text, completion in zip(texts, completions, strict=True):
+        assert not set(policy.end_ids) & set(completion.tokens[:-1])
+        assert (completion.finish_reason == "stop") == (completion.tokens[-1] in policy.end_ids)
+        assert text == text_of(chat_tokenizer, completion.tokens)
+    assert {completion.tokens[-1] for completion in completions} >= set(policy.end_ids), "both must be drawn"
+
+
+def test_an_end_token_in_the_generation_config_alone_is_enough(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    endless = without_end_token(tokenizer, tmp_path)
+    model.config.eos_token_id = None
+    model.generation_config = GenerationConfig(eos_token_id=9)
+    assert LanguageModelPolicy(model, endless, decoding=Decoding(2)).end_ids == (9,)
+
+
+def test_a_model_without_any_end_token_is_refused(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    endless = without_end_token(tokenizer, tmp_path)
+    model.config.eos_token_id = None
+    model.generation_config = GenerationConfig()
+    with pytest.raises(ValueError, match="expected an end token, got none"):
+        LanguageModelPolicy(model, endless, decoding=Decoding())
+
+
+@pytest.mark.parametrize(
+    ("written", "stop", "text"),
+    [
+        ("ab<eos>", (), "ab"),
+        ("<eos>", (), ""),
+        ("", ("a",), ""),
+        ("4\nUser: 5+6?", ("User:",), "4\n"),
+        ("4 User", ("User:",), "4 User"),
+        ("one, two. three", (".", ","), "one"),
+        ("abc", ("abc", "b"), ""),
+        ("a<eos>", ("a",), ""),
+    ],
+)
+def test_a_response_is_the_text_before_the_end_token_and_the_first_stop_string(
+    tokenizer: PreTrainedTokenizerBase, written: str, stop: tuple[str, ...], text: str
+) -> None:
+    body, end, _ = written.partition("<eos>")
+    ids = [*tokenizer(body)["input_ids"], *([tokenizer.eos_token_id] if end else [])]
+    completion = Completion((3,), tuple(ids), (0.0,) * len(ids))
+    assert response_text(tokenizer, completion, [1], stop) == text
+
+
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+PIECES = [("▁",), ("a",), ("▁b",), ("b",), ("ab",), ("▁ba",), ("<s>",), ("<0x61>",)]
+PIECES += [("<0xC3>", "<0xA9>"), ("<0xE7>", "<0x94>", "<0xA8>")]
+LONG = [("b",)] * 20
+
+
+@pytest.fixture(scope="module")
+def sentencepiece() -> PreTrainedTokenizerBase:
+    """In Llama's manner: blanks in front of words, that in front of a text dropped, bytes, special tokens."""
+    names = ["<s>", "</s>", *BYTES, "▁", "a", "▁b", "b", "ab", "▁ba"]
+    raw = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="</s>"))
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    raw.decoder = decoders.Sequence(parts)
+    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
+
+
+@given(
+    pieces=st.lists(st.sampled_from(PIECES), max_size=40),
+    stop=st.lists(st.text("ab é用", min_size=1, max_size=5), min_size=1, max_size=2),
+)
+@example(pieces=[*LONG, ("▁",), ("a",)], stop=[" a"]).via("a blank that the decoder strips where the text is cut")
+@example(pieces=[*LONG, ("a",), *[("<s>",)] * 20, ("b",)], stop=["ab"]).via("special tokens in between")
+@example(pieces=[*[PIECES[-1]] * 20, PIECES[-2], PIECES[-2]], stop=["éé"]).via("a cut through a character")
+def test_a_stop_string_is_found_at_the_token_that_completes_it(
+    sentencepiece: PreTrainedTokenizerBase, pieces: list[tuple[str, ...]], stop: list[str]
+) -> None:
+    """The last tokens of a row say what all of it would."""
+    ids = [int(sentencepiece.convert_tokens_to_ids(name)) for piece in pieces for name in piece]
+    found = StopStrings(stop, lambda tail: text_of(sentencepiece, tail))
+    holds = [any(s in text_of(sentencepiece, ids[:n]) for s in stop) for n in range(1, len(ids) + 1)]
+    first = holds.index(True) if any(holds) else len(holds)
+    assert [found.completed_by(0, token) for token in ids[: first + 1]] == holds[: first + 1]
+
+
+def test_rows_are_read_apart(tokenizer: PreTrainedTokenizerBase) -> None:
+    found = StopStrings(["ab"], lambda ids: text_of(tokenizer, ids))
+    a, b = tokenizer("ab")["input_ids"]
+    assert [found.completed_by(row, token) for row, token in [(0, a), (1, b), (1, a), (0, b)]] == [False] * 3 + [True]
+
+
+def closing_tokenizer() -> PreTrainedTokenizerBase:
+    """A tokenizer that ends every text with its end token, as `add_eos_token` makes one."""
+    vocabulary = {"<pad>": 0, "</s>": 1} | {character: i + 2 for i, character in enumerate(string.printable)}
+    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.Split("", "isolated"), decoders.Fuse()
+    raw.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>", pad_token="<pad>")
+
+
+def test_a_tokenizer_that_closes_its_prompts_is_refused_by_the_name_of_its_setting() -> None:
+    tokenizer = closing_tokenizer()
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **sizes))
+    policy = LanguageModelPolicy(model.eval(), tokenizer, decoding=Decoding(4))
+    with pytest.raises(ValueError, match=r"last token is '</s>' \(id 1\).*set add_eos_token to false"):
+        policy.act(["1+2="], [0])
+
+
+@pytest.mark.parametrize(("ids", "is_open"), [((5, 1), False), ((1, 5), True), ((1,), False), ((), True)])
+def test_only_the_last_token_closes_a_prompt(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], is_open: bool
+) -> None:
+    if is_open:
+        check_open(ids, [1], tokenizer)
+    else:
+        with pytest.raises(ValueError, match="open at its end"):
+            check_open(ids, [1], tokenizer)
