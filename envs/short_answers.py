@@ -4,7 +4,7 @@ The whole response is the answer. White space around it and one full stop at its
 a `\boxed{}` around all of it, because a policy that is also trained on boxed tasks answers so; a sentence, a list of
 the options or the question itself is no answer. The kinds are made so that no place in the prompt and no constant is
 right more often than a guess: an answer that stands in the prompt stands at each of its places equally often, and one
-that does not is drawn uniformly.
+that does not is drawn uniformly (but for products, one in sixteen of which is 12).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ wagon wallet water whale window winter wolf yellow zebra
 _WORDS = tuple(_LISTED.split())
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
+_PLACES = {**{name: place for place, name in enumerate(_ORDINALS)}, "last": -1}
 _PRODUCTS = (
     "What is {} times {}?",
     "How much is {} times {}?",
@@ -124,7 +125,7 @@ def _nth_word(dice: Dice) -> Asked:
 def _letter(dice: Dice) -> Asked:
     letter = dice.pick(tuple(_LETTERS))
     word, place = dice.pick(_LETTERS[letter])
-    return Asked(f'What is the {_ORDINALS[place]} letter of the word "{word}"?', letter, tuple(_LETTERS))
+    return Asked(f'What is the {place} letter of the word "{word}"?', letter, tuple(_LETTERS))
 
 
 def _count(dice: Dice) -> Asked:
@@ -152,13 +153,15 @@ def _distinct(dice: Dice, count: int, low: int, high: int) -> list[int]:
     return list(numbers)
 
 
-def _by_letter(least: int = 10) -> dict[str, tuple[tuple[str, int], ...]]:
-    """Of each letter that stands in enough words, each word and place; so that each is asked for equally often."""
-    places: dict[str, list[tuple[str, int]]] = {}
+def _by_letter(count: int = 17) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Of each letter that stands in that many words, as many words with its place, so that none comes more often."""
+    found: dict[str, list[tuple[str, str]]] = {}
     for word in _WORDS:
-        for place, letter in enumerate(word[: len(_ORDINALS)]):
-            places.setdefault(letter, []).append((word, place))
-    return {letter: tuple(found) for letter, found in sorted(places.items()) if len(found) >= least}
+        for name, place in _PLACES.items():
+            if place < len(word):
+                found.setdefault(word[place], []).append((word, name))
+    enough = {letter: places for letter, places in sorted(found.items()) if len(places) >= count}
+    return {letter: tuple(places[:: len(places) // count][:count]) for letter, places in enough.items()}
 
 
 _LETTERS = _by_letter()

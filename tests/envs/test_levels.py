@@ -14,7 +14,7 @@ from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
 
 LEVELS = [f"{name}-{level}" for name, env_type in REASON_TASKS.items() for level in env_type.LEVELS]
-SMALL = {"short-product": 200, "short-letter": 300, "short-weekday": 200}  # puzzles, or a little more
+SMALL = {"short-product": 200, "short-letter": 240, "short-weekday": 200}  # puzzles, or a little more
 LARGE = [level for level in LEVELS if "-mini" not in level and level not in SMALL]
 CLIMB = ("easy", "medium", "hard", "very_hard")
 
