@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtgrpo_env.answer_places import AnswerForm, Place, answer_forms, places_of, question_of, texts_of, tokens_of
+from mtgrpo_env.metrics import average
 from mtgrpo_env.suite import TaskError, TaskSuite
 from mtgrpo_env.text_env import SCORER_ERROR, TextEnv, Verdict
 from mtgrpo_env.types import FloatArray, Problem
@@ -24,6 +25,23 @@ from mtgrpo_env.types import FloatArray, Problem
 _LOG = logging.getLogger(__name__)
 _MOST_TURNS = 32
 _LONGEST_NAME = 24  # characters of a constant
+
+
+class TaskChance(NamedTuple):
+    """What one task comes to without thinking; see `Chance`."""
+
+    guess: float
+    constant: float
+    name: str
+
+    @property
+    def best(self) -> float:
+        """The larger of the two; NaN where neither is known."""
+        return float(np.fmax(self.guess, self.constant))
+
+
+UNKNOWN = TaskChance(math.nan, math.nan, "")
+"""Of a task whose chance was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +63,25 @@ class Chance:
         """(K,) the larger of the two; NaN where neither is known."""
         return np.fmax(self.guess, self.constant)
 
+    @property
+    def average(self) -> TaskChance:
+        """Over the tasks where it is known."""
+        return TaskChance(average(self.guess), average(self.constant), "")
+
+    def of_task(self, k: int) -> TaskChance:
+        """Of one task."""
+        return TaskChance(float(self.guess[k]), float(self.constant[k]), self.names[k])
+
+    @classmethod
+    def of_tasks(cls, tasks: Iterable[TaskChance]) -> Chance:
+        """Of all tasks."""
+        guesses, constants, names = zip(*tasks, strict=True)
+        return cls(np.array(guesses), np.array(constants), names)
+
     @classmethod
     def unknown(cls, num_tasks: int) -> Chance:
         """Of tasks whose chance was not measured."""
-        return cls(np.full(num_tasks, math.nan), np.full(num_tasks, math.nan), ("",) * num_tasks)
+        return cls.of_tasks([UNKNOWN] * num_tasks)
 
 
 class _Shown(NamedTuple):
@@ -64,7 +97,7 @@ def measure_chance(
     *,
     draws: int = 4,
     examples: int = 100,
-    seconds: float = 10.0,
+    seconds: float = 5.0,
     seed: int = 0,
 ) -> Chance:
     """Play problems without thinking: by guesses, by the most frequent answer, and by a fixed place of the prompt.
@@ -82,21 +115,17 @@ def measure_chance(
     """
     chosen_on = _train_problems(suite, examples) or problems
     rng = np.random.default_rng(seed)
-    guesses: list[float] = []
-    constants: list[tuple[float, str]] = []
+    found: list[TaskChance] = []
     for k in range(suite.num_tasks):
         env = suite.envs(k, 1)[0].unwrapped
-        if not isinstance(env, TextEnv):
-            guesses.append(math.nan)
-            constants.append((math.nan, ""))
-            continue
-        judge = _Judge(env, seconds)
         shown = _shown(suite, [problem for problem in problems if problem.task_id == k])
+        if not isinstance(env, TextEnv) or not shown:
+            found.append(UNKNOWN)
+            continue
         known = _shown(suite, [problem for problem in chosen_on if problem.task_id == k][:examples])
-        guesses.append(_guess(judge, shown, draws, rng))
-        constants.append(_constant(judge, shown, known or shown))
-    best, names = zip(*constants, strict=True)
-    return Chance(np.array(guesses), np.array(best), tuple(names))
+        judge = _Judge(env, seconds)
+        found.append(TaskChance(_guess(judge, shown, draws, rng), *_constant(judge, shown, known or shown)))
+    return Chance.of_tasks(found)
 
 
 def _train_problems(suite: TaskSuite, count: int) -> Sequence[Problem]:
