@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.samples import RolloutSample, SampleFile
 from mtgrpo_env.agents.reports.scalars import ScalarWriter
 from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.chance import measure_chance
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import named_object
+from mtgrpo_env.task import TaskError
 from mtgrpo_env.types import Group
 
 if TYPE_CHECKING:
@@ -99,6 +102,16 @@ class Samples(TrainerCallback):
         self._sample = RolloutSample()
 
 
+class TaskChances(TrainerCallback):
+    """What the held-out problems come to without thinking, measured once, when the run starts."""
+
+    def on_start(self, trainer: Trainer) -> None:
+        if trainer.history.of("chance"):
+            return
+        with suppress(TaskError):  # of a task that cannot make its problems: the evaluation that follows says so
+            trainer.history.add_chance(measure_chance(trainer.suite, trainer.problems))
+
+
 class ProgressFigure(TrainerCallback):
     """One picture of the run: accuracies, task weights, shares, filter rates."""
 
@@ -116,7 +129,7 @@ class ProgressFigure(TrainerCallback):
 
 def report_callbacks() -> list[TrainerCallback]:
     """The reports that a run's folder holds beside the history, new ones for each trainer."""
-    return [Scalars(), Samples(), ProgressFigure()]
+    return [TaskChances(), Scalars(), Samples(), ProgressFigure()]
 
 
 def _rows(trainer: Trainer, group: Group) -> Iterable[Mapping[str, Any]]:

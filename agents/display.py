@@ -15,8 +15,11 @@ from rich.table import Table
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
 from mtgrpo_env.agents.llm.warm_start import Lesson
+from mtgrpo_env.agents.reports import chance_columns
+from mtgrpo_env.agents.reports.history import chance_of
 from mtgrpo_env.agents.reports.markdown import number_range
 from mtgrpo_env.batch_metrics import TrainMetrics, filter_rates
+from mtgrpo_env.chance import UNKNOWN, Chance, TaskChance
 from mtgrpo_env.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ class Display(TrainerCallback):
         self.close()
         history, folder, step = trainer.history, trainer.folder, trainer.agent.step
         first, latest = (trainer.evaluation_of(history.of("evaluation")[at]) for at in (0, -1))
-        self.console.print(result_table(trainer.suite.names, first, latest, rollouts=trainer.agent.rollouts))
+        self.console.print(_result_of(trainer, first, latest))
         lines = [f"figure {folder.figure}", f"scalars: tensorboard --logdir {folder.tensorboard}"]
         lines.append(f"page: mtgrpo report {folder}")
         if folder.newest_checkpoint:
@@ -211,20 +214,44 @@ def _percent(share: float) -> str:
     return "-" if np.isnan(share) else f"{share:.1%}"
 
 
-def result_table(names: Sequence[str], start: Evaluation, end: Evaluation, *, rollouts: int) -> Table:
-    """Start and end accuracy of every task, of the worst and on average."""
+def _result_of(trainer: Trainer, first: Evaluation, latest: Evaluation) -> Table:
+    chance = chance_of(trainer.history.records)
+    return result_table(trainer.suite.names, first, latest, rollouts=trainer.agent.rollouts, chance=chance)
+
+
+def result_table(
+    names: Sequence[str], start: Evaluation, end: Evaluation, *, rollouts: int, chance: Chance | None = None
+) -> Table:
+    """Start and end accuracy of every task, of the worst and on average, beside what no thinking comes to.
+
+    Args:
+        names: of the K tasks.
+        start: the first evaluation.
+        end: the last one.
+        rollouts: that were trained on.
+        chance: of the tasks; None where it was not measured.
+    """
     problems = number_range(end.problems.tolist())
     table = Table(title=f"Held-out accuracy, {problems} problems per task, {rollouts:,} training rollouts")
-    for column in ("task", "start", "end", "change"):
+    for column in ("task", "start", "end", "change", *chance_columns.COLUMNS):
         table.add_column(column, justify="left" if column == "task" else "right")
-    for name, before, after in zip(names, start.accuracies, end.accuracies, strict=True):
-        _add_row(table, name, before, after)
+    chance = chance or Chance.unknown(len(names))
+    tasks = [chance.of_task(k) for k in range(len(names))]
+    for k, name in enumerate(names):
+        is_near = chance_columns.is_near_chance(end.accuracies[k], end.problems[k], tasks[k].best)
+        _add_row(table, name, start.accuracies[k], end.accuracies[k], tasks[k], is_near=is_near)
     table.add_section()
-    _add_row(table, "worst task", start.worst, end.worst)
-    _add_row(table, "average", start.average, end.average)
+    worst = UNKNOWN if np.isnan(end.worst) else tasks[int(np.nanargmin(end.accuracies))]
+    _add_row(table, "worst task", start.worst, end.worst, worst)
+    _add_row(table, "average", start.average, end.average, chance.average)
+    if said := chance_columns.footnote(dict(zip(names, tasks, strict=True))):
+        table.caption = said
     return table
 
 
-def _add_row(table: Table, name: str, before: float, after: float) -> None:
+def _add_row(
+    table: Table, name: str, before: float, after: float, chance: TaskChance, *, is_near: bool = False
+) -> None:
     change = "-" if np.isnan(after - before) else f"{100 * (after - before):+.1f} points"
-    table.add_row(name, _percent(before), _percent(after), change)
+    mark = f" {chance_columns.MARK}" if is_near else ""
+    table.add_row(name, _percent(before), f"{_percent(after)}{mark}", change, *chance_columns.cells(chance, unit="%"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
@@ -20,6 +20,7 @@ from mtgrpo_env.rollout import rollout_of
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.task_registry import TaskSpec, tasks_of
 from mtgrpo_env.text_env import WRONG, TextEnv, Verdict
+from mtgrpo_env.thoughtless import Thoughtless, single_answers, thoughtless_responses
 from mtgrpo_env.types import SPLITS, Problem
 
 _LONGEST_EPISODE = 1000  # steps
@@ -35,7 +36,8 @@ def check_task(task: TaskSpec, *, num_problems: int = 20, seconds: float = 10.0)
     1. Gymnasium's `check_env` passes.
     2. A group is one problem: resets with one seed give one observation, in the same env and in another.
     3. Different problems differ. (Other envs than a `TextEnv` may have one start only; that is a warning.)
-    4. For a `TextEnv`: the oracle is judged correct on every problem, an empty response is not, and no
+    4. For a `TextEnv`: the oracle is judged correct on every problem, an empty response is not, nor, but by
+       coincidence, are the prompt repeated, its options listed, or each of them (`mtgrpo_env.thoughtless`); and no
        puzzle of the train split is in the test split.
     5. An episode of random actions ends, and it is known whether it was a success. (One that does not end in 1000
        steps, where there is no step limit, is a warning: the env may have a limit of its own that is longer.)
@@ -89,7 +91,9 @@ def _check_problems(task: Task, suite: TaskSuite, envs: list[AnyEnv], num_proble
     if isinstance(envs[0].unwrapped, TextEnv):
         if has_one_start:
             raise TaskCheckError(complaint)
-        keys = {split: {_check_verifier(task, envs[0], problem) for problem in problems[split]} for split in SPLITS}
+        checked = {split: [_check_verifier(task, envs[0], one) for one in problems[split]] for split in SPLITS}
+        _check_thoughtless(task, [one for split in SPLITS for _, one in checked[split] if one], len(everything))
+        keys = {split: {key for key, _ in checked[split]} for split in SPLITS}
         if shared := keys["train"] & keys["test"]:
             raise TaskCheckError(f"task {task.name!r} has puzzles in both splits: {sorted(shared)[:3]}")
     elif has_one_start:
@@ -111,7 +115,8 @@ def _check_group(task: Task, envs: list[AnyEnv], problem: Problem) -> Any:
     return first
 
 
-def _check_verifier(task: Task, env: AnyEnv, problem: Problem) -> str:
+def _check_verifier(task: Task, env: AnyEnv, problem: Problem) -> tuple[str, Thoughtless | None]:
+    """The puzzle's key, and a response without thought that its verifier accepts."""
     text_env: TextEnv[Any] = env.unwrapped  # pyright: ignore[reportAssignmentType]
     # Resets cannot show this: the envs of one process share the puzzles they have drawn.
     one, other = (text_env.generate(np.random.default_rng(problem.seed)) for _ in range(2))
@@ -119,7 +124,7 @@ def _check_verifier(task: Task, env: AnyEnv, problem: Problem) -> str:
         raise TaskCheckError(
             f"task {task.name!r} generates another puzzle from the same generator: {one!r:.200} and {other!r:.200}"
         )
-    _reset(env, problem)
+    prompt = _reset(env, problem)
     puzzle = text_env.puzzle
     oracle = text_env.oracle(puzzle)
     if not text_env.verify(puzzle, oracle).is_success:
@@ -129,7 +134,38 @@ def _check_verifier(task: Task, env: AnyEnv, problem: Problem) -> str:
         )
     if text_env.verify(puzzle, "").is_success:
         raise TaskCheckError(f"task {task.name!r} accepts an empty response under seed {problem.seed}")
-    return text_env.key(puzzle)
+    return text_env.key(puzzle), _accepted_thoughtless(task, text_env, prompt, oracle)
+
+
+def _accepted_thoughtless(task: Task, env: TextEnv[Any], prompt: str, oracle: str) -> Thoughtless | None:
+    """The first response that repeats, lists or takes any place of the prompt and is called correct."""
+
+    def is_success(response: str) -> bool:
+        return _verdict(task, env, env.puzzle, response).is_success
+
+    for one in thoughtless_responses(prompt, oracle):
+        if is_success(one.response):
+            return one
+    alone = single_answers(prompt, oracle)
+    if len(alone) > 1 and all(map(is_success, alone)):
+        return Thoughtless("each option alone", alone[0])
+    return None
+
+
+def _check_thoughtless(task: Task, accepted: Sequence[Thoughtless], num_problems: int) -> None:
+    """Once may be a coincidence, and so may one problem in ten."""
+    if len(accepted) >= max(2, num_problems / 10):
+        raise TaskCheckError(
+            f"task {task.name!r} accepts {accepted[0].what}, {accepted[0].response!r:.200}; responses that commit to "
+            f"nothing are right on {len(accepted)} of {num_problems} problems"
+        )
+
+
+def _verdict(task: Task, env: TextEnv[Any], puzzle: Any, response: str) -> Verdict:
+    try:
+        return env.verify(puzzle, response)
+    except Exception as error:
+        raise TaskCheckError(f"task {task.name!r}: the verifier raises on {response!r:.200}: {error!r}") from error
 
 
 def _check_episode(task: Task, suite: TaskSuite, env: AnyEnv) -> None:

@@ -24,7 +24,7 @@ TaskSpec = str | type[AnyEnv] | Task
 | string | tasks |
 |---|---|
 | `countdown-easy`, `countdown` | a registered task at a level, or at the default level |
-| `mini`, `nine`, `control` | the tasks of a suite of `SUITES` |
+| `mini`, `nine`, `short`, `control` | the tasks of a suite of `SUITES` |
 | `CartPole-v1`, `MTReason/Zebra-v0`, `minigrid:MiniGrid-Empty-5x5-v0` | a Gymnasium id, with its module or without |
 | `gym:CartPole-v1,Taxi-v4` | ids, which may name the module that registers them |
 | `reasoning-gym:chain_sum,gcd` | data sets of reasoning-gym |
@@ -43,9 +43,11 @@ SUITES: Mapping[str, tuple[str, ...]] = {
     **{level: tuple(f"{name}-{level}" for name in _PAPER) for level in _LEVELS},
     "nine": tuple(f"{name}-{level}" for name in _PAPER for level in ("easy", "medium", "hard")),
     "mini-nine": tuple(f"{name}-{level}" for name in _PAPER for level in ("mini", "mini_medium", "mini_hard")),
+    "short": tuple(f"short-{kind}" for kind in ("larger", "sort", "biggest", "product")),
     "control": ("mtgrpo_env.envs.gymnasium_tasks:control_suite",),
 }
-"""Named suites: the paper's three tasks at one level, its nine tasks in full and in mini size, classic control."""
+"""Named suites: the paper's three tasks at one level, its nine tasks in full and in mini size, four of short answers,
+classic control. One that consists of levels of a single task may have that task's name."""
 
 _TASKS: dict[str, str] = {}
 
@@ -66,7 +68,8 @@ def register_task(name: str, entry_point: str, *, alias_ids: Iterable[str] = ())
     """
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise ValueError(f"name of a task must be lower case letters, digits and underscores, got {name!r}")
-    if name in SUITES or _TASKS.get(name, entry_point) != entry_point:
+    is_suite_of_others = any(not task.startswith(f"{name}-") for task in SUITES.get(name, ()))
+    if is_suite_of_others or _TASKS.get(name, entry_point) != entry_point:
         raise ValueError(f"name of a task must be new, got {name!r}, which is a suite or another task")
     if name in _TASKS:
         return
@@ -233,3 +236,4 @@ register_task("arc", "mtgrpo_env.envs.arc:Arc")
 register_task("math", "mtgrpo_env.envs.mathematics:Mathematics", alias_ids=["MTReason/Mathematics-v0"])
 register_task("science", "mtgrpo_env.envs.science:Science")
 register_task("guessing", "mtgrpo_env.envs.number_guessing:NumberGuessing", alias_ids=["MTReason/NumberGuessing-v0"])
+register_task("short", "mtgrpo_env.envs.short_answers:ShortAnswers")

@@ -303,3 +303,88 @@ def test_tasks_are_checked_by_any_of_their_names() -> None:
     check_task("arc-mini, guessing-mini", num_problems=2)
     with pytest.raises(ValueError, match="task must be one of"):
         check_task("ark-mini")
+
+
+class Anywhere(Sum):
+    """Looks for the answer anywhere in a response."""
+
+    def prompt(self, puzzle: tuple[int, int]) -> str:
+        return f"Which is larger, {puzzle[0]} or {puzzle[1]}?"
+
+    def oracle(self, puzzle: tuple[int, int]) -> str:
+        return str(max(puzzle))
+
+    def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+        return CORRECT if str(max(puzzle)) in response else WRONG
+
+
+class AnyList(Anywhere):
+    """The same, of short responses."""
+
+    def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+        return super().verify(puzzle, response) if len(response) < 12 else NO_ANSWER
+
+
+class AnyLetter(Sum):
+    """Looks for a letter anywhere in a response that is a list of letters."""
+
+    def prompt(self, puzzle: tuple[int, int]) -> str:
+        return f"{puzzle[0]}+{puzzle[1]}=?\nA. {sum(puzzle)}\nB) 0\nC: 1"
+
+    def oracle(self, puzzle: tuple[int, int]) -> str:
+        return "A"
+
+    def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+        is_list = all(len(part) == 1 for part in response.split(", "))
+        return CORRECT if is_list and "A" in response.split(", ") else NO_ANSWER
+
+
+class AnyOption(Anywhere):
+    """Takes either number for the answer."""
+
+    def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+        return CORRECT if response in map(str, puzzle) else WRONG
+
+
+class Sorting(Anywhere):
+    """Numbers that often stand in order already."""
+
+    def prompt(self, puzzle: tuple[int, int]) -> str:
+        return f"Sort {puzzle[0]}, {puzzle[1]}"
+
+    def oracle(self, puzzle: tuple[int, int]) -> str:
+        return ", ".join(map(str, sorted(puzzle)))
+
+    def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+        return CORRECT if response.replace(",", " ").split() == [*map(str, sorted(puzzle))] else WRONG
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Anywhere, r"accepts the prompt repeated, 'Which is larger, \d+ or \d+\?'.* right on 40 of 40 problems"),
+        (AnyList, r"accepts every number of the prompt listed, '\d+, \d+'"),
+        (AnyLetter, "accepts every letter listed, 'A, B, C'"),
+        (AnyOption, r"accepts each option alone, '\d+'"),
+    ],
+)
+def test_a_verifier_that_accepts_a_response_without_thought_is_named_with_the_response(
+    make: Callable[[], Any], message: str
+) -> None:
+    with pytest.raises(TaskCheckError, match=message):
+        check_task(Task.from_text("lenient", make))
+
+
+def test_options_that_are_the_answer_as_they_stand_are_no_list() -> None:
+    check_task(Task.from_text("sorting", Sorting))
+
+
+def test_a_verifier_that_raises_on_the_prompt_is_named_with_it() -> None:
+    class Raising(Sum):
+        def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+            if response.endswith("="):
+                raise ArithmeticError("no number")
+            return super().verify(puzzle, response)
+
+    with pytest.raises(TaskCheckError, match=r"the verifier raises on '\d+\+\d+=': ArithmeticError"):
+        check_task(Task.from_text("raising", Raising))

@@ -17,6 +17,7 @@ from mtgrpo_env.vector import TextVectorEnv
 IDS = sorted(env_id for env_id in gym.registry if env_id.startswith("MTReason/"))
 ALIASES = {"MTReason/Mathematics-v0": "math", "MTReason/NumberGuessing-v0": "guessing"}
 LEVELS = ["mini", "easy", "medium", "hard", "very_hard"]
+SHORT_ID = "MTReason/Short-v0"  # its levels are kinds of questions
 MINI_LEVELS = ["mini", "mini_medium", "mini_hard"]  # the last two of the paper's tasks alone
 
 
@@ -43,8 +44,10 @@ def test_mt_reason_takes_tasks_levels_and_sizes() -> None:
     assert tasks == {"countdown-mini", "arc-easy"}
 
 
-@pytest.mark.parametrize("env_id", IDS)
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    ("env_id", "level"),
+    [(env_id, level) for env_id in IDS for level in (REASON_TASKS["short"].LEVELS if env_id == SHORT_ID else LEVELS)],
+)
 @pytest.mark.filterwarnings("ignore:.*Not able to test alternative render modes.*")
 def test_every_task_at_every_level_passes_gymnasiums_own_check(env_id: str, level: str) -> None:
     check_env(gym.make(env_id, level=level, render_mode="ansi").unwrapped, skip_render_check=False)
@@ -52,7 +55,7 @@ def test_every_task_at_every_level_passes_gymnasiums_own_check(env_id: str, leve
 
 def test_every_task_has_an_id() -> None:
     assert set(IDS) == {f"MTReason/{name.title()}-v0" for name in REASON_TASKS} | set(ALIASES)
-    assert len(REASON_TASKS) == 6
+    assert len(REASON_TASKS) == 7
 
 
 @pytest.mark.parametrize("env_id", ALIASES)
@@ -66,10 +69,16 @@ def test_a_spec_of_ours_is_json() -> None:
     assert gym.spec("MTReason/Math-v0").to_json()
 
 
-@pytest.mark.parametrize("name", REASON_TASKS)
-@pytest.mark.parametrize("level", ["mini", "easy", "medium"])
-def test_every_task_keeps_the_promises_of_a_task(name: str, level: str) -> None:
-    (task,) = reason_suite([f"{name}-{level}"]).tasks
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{name}-{level}"
+        for name, task in REASON_TASKS.items()
+        for level in (task.LEVELS if name == "short" else ("mini", "easy", "medium"))
+    ],
+)
+def test_every_task_keeps_the_promises_of_a_task(name: str) -> None:
+    (task,) = reason_suite([name]).tasks
     check_task(task, num_problems=10)
 
 
@@ -80,7 +89,7 @@ def test_the_mini_tasks_of_the_paper_keep_the_promises_of_a_task() -> None:
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_every_id_makes_a_batched_env_in_groups(env_id: str) -> None:
-    envs = gym.make_vec(env_id, num_envs=6, group_size=3, level="easy")
+    envs = gym.make_vec(env_id, num_envs=6, group_size=3, level="sort" if env_id == SHORT_ID else "easy")
     prompts, _ = envs.reset(seed=0)
     assert isinstance(envs.unwrapped, TextVectorEnv)
     assert len(set(prompts)) == len(set(prompts[:3])) + len(set(prompts[3:])) == 2
@@ -127,4 +136,4 @@ def test_a_sync_vector_env_with_one_seed_is_a_group() -> None:
 def test_every_suite_has_its_tasks() -> None:
     assert SUITES["nine"] == tuple(f"{name}-{level}" for name in PAPER_TASKS for level in ("easy", "medium", "hard"))
     assert SUITES["mini-nine"] == tuple(f"{task}-{level}" for task in PAPER_TASKS for level in MINI_LEVELS)
-    assert set(SUITES) == {*LEVELS, *MINI_LEVELS, "nine", "mini-nine", "control"}
+    assert set(SUITES) == {*LEVELS, *MINI_LEVELS, "nine", "mini-nine", "short", "control"}

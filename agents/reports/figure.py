@@ -16,7 +16,7 @@ from mtgrpo_env.agents.reports.figure_style import (
     line_style,
     write,
 )
-from mtgrpo_env.agents.reports.history import RunHistory
+from mtgrpo_env.agents.reports.history import RunHistory, chance_of
 from mtgrpo_env.agents.reports.task_statistics import SMOOTHING, smoothed
 from mtgrpo_env.batch_metrics import filter_rates, task_numbers
 from mtgrpo_env.metrics import averages, worst_tasks
@@ -43,10 +43,18 @@ def _accuracies(axes: Axes, history: RunHistory, names: Sequence[str]) -> None:
     accuracies = accuracies.reshape(len(records), len(names))  # (evaluations, K), of none as well
     for k, name in enumerate(names):
         axes.plot(rollouts, accuracies[:, k], marker=".", **line_style(k), label=name)
+    _chance(axes, history)
     axes.plot(rollouts, worst_tasks(accuracies), color="black", linewidth=3, alpha=0.3, label="worst task")
     axes.plot(rollouts, averages(accuracies), color="black", linestyle="--", linewidth=1, label="average")
-    axes.set(title="Held-out accuracy", xlabel="training rollouts generated", ylim=SHARE_LIMITS)
+    axes.set(title="Held-out accuracy (dotted: chance)", xlabel="training rollouts generated", ylim=SHARE_LIMITS)
     _legend(axes, names)
+
+
+def _chance(axes: Axes, history: RunHistory) -> None:
+    """A thin line for each task: what no thinking comes to."""
+    chance = chance_of(history.records)
+    for k, share in enumerate([] if chance is None else chance.best.tolist()):
+        axes.axhline(share, color=color(k), linestyle=":", linewidth=0.8)
 
 
 def _weights(axes: Axes, steps: Sequence[Any], names: Sequence[str]) -> None:

@@ -1,21 +1,22 @@
-"""The history of a run: one JSON object a line, for every training step and every evaluation."""
+"""The history of a run: one JSON object a line, for every training step, every evaluation, and the tasks' chance."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from mtgrpo_env.batch_metrics import TrainMetrics
+from mtgrpo_env.chance import Chance
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.metrics import worst_task
 
-Kind = Literal["step", "evaluation"]
+Kind = Literal["step", "evaluation", "chance"]
 Record = Mapping[str, Any]
 
 _RENAMED = {"carried": "replayed"}  # histories of earlier versions are shown beside new ones
@@ -48,6 +49,11 @@ class RunHistory:
         values = {"step": step, "rollouts": rollouts, "accuracies": evaluation.accuracies, "counts": evaluation.counts}
         self._add("evaluation", values)
 
+    def add_chance(self, chance: Chance) -> None:
+        """Record what the held-out problems come to without thinking."""
+        values = {"step": 0, "guess": chance.guess, "constant": chance.constant, "constant_names": list(chance.names)}
+        self._add("chance", values)
+
     def of(self, kind: Kind) -> list[Record]:
         """All records of a kind, oldest first."""
         return [record for record in self.records if record["kind"] == kind]
@@ -64,6 +70,15 @@ class RunHistory:
         if self.writes:
             with self.file.open("a") as file:
                 file.write(_line(record))
+
+
+def chance_of(records: Iterable[Record]) -> Chance | None:
+    """The chance of a run's tasks; None if it was not measured, as in runs of earlier versions."""
+    for record in records:
+        if record["kind"] == "chance":
+            guess, constant = (np.array(record[name], dtype=np.float64) for name in ("guess", "constant"))
+            return Chance(guess, constant, tuple(record["constant_names"]))
+    return None
 
 
 def read_history(file: Path) -> list[Record]:

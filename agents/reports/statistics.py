@@ -13,6 +13,7 @@ from mtgrpo_env.types import FloatArray
 
 LEVEL = 0.95
 _RESAMPLES = 4000
+_NORMAL_QUANTILE = 1.959964  # of LEVEL, two-sided
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,21 @@ def at_budget(costs: FloatArray, scores: FloatArray, budget: float) -> FloatArra
         return scores[min(right, len(costs) - 1)]
     share = (budget - costs[right - 1]) / (costs[right] - costs[right - 1])
     return (1 - share) * scores[right - 1] + share * scores[right]
+
+
+def share_interval(share: float, count: float) -> Interval:
+    """A share of `count` problems that are right or wrong, and Wilson's 95 % interval, which holds for few as well.
+
+    >>> interval = share_interval(0.5, 100)
+    >>> round(interval.low, 3), round(interval.high, 3)
+    (0.404, 0.596)
+    """
+    if not count or math.isnan(share):
+        return Interval(share, math.nan, math.nan)
+    weight = _NORMAL_QUANTILE**2 / count
+    middle = (share + weight / 2) / (1 + weight)
+    radius = math.sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
+    return Interval(share, middle - radius, middle + radius)
 
 
 def area_under_curve(costs: FloatArray, scores: FloatArray) -> float:

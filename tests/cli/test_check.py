@@ -55,7 +55,7 @@ def test_a_fault_is_printed_and_the_exit_code_is_one(
     monkeypatch.setattr(sys, "path", list(sys.path))
     result = command("check", "--tasks", "broken_task:Yes", "--problems", 3)
     assert result.code == 1
-    assert "FAULT task 'Yes': the verifier fails on the hostile response" in result.out
+    assert "FAULT task 'Yes' accepts the prompt repeated, 'Is " in result.out
     assert "it calls it correct" in result.out
 
 

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import own_rewards
 import pytest
 
@@ -39,8 +40,11 @@ def row_and_oracle(name: str) -> tuple[dict[str, Any], str, str]:
     (task,), opening = suite.envs(0, 1), suite.opening(problem)
     assert isinstance(task, BoxedTask)
     assert opening is not None
-    right = task.oracle(opening.puzzle)
-    return row, right, right.replace("{", "{1")
+    right, rng = task.oracle(opening.puzzle), np.random.default_rng(0)
+    if "\\boxed" in right:
+        return row, right, right.replace("{", "{1")
+    guesses = (task.guess(opening.puzzle, rng) for _ in range(100))
+    return row, right, next(guess for guess in guesses if guess != right)
 
 
 @pytest.mark.parametrize("name", ALL_TASKS)
@@ -59,7 +63,7 @@ def test_every_signature_gives_the_verdict_of_the_env(name: str) -> None:
         assert given == [expected]
 
 
-@pytest.mark.parametrize("name", [f"{name}-easy" for name in REASON_TASKS])
+@pytest.mark.parametrize("name", [f"{name}-{list(task.LEVELS)[-1]}" for name, task in REASON_TASKS.items()])
 def test_no_hostile_completion_is_right_or_stops_the_scorer(name: str) -> None:
     row, _, _ = row_and_oracle(name)
     truth = row["reward_model"]["ground_truth"]

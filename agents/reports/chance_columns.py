@@ -1,0 +1,57 @@
+"""Chance beside accuracy: the cells, the mark and the footnote that the tables of all reports share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mtgrpo_env.agents.reports.statistics import share_interval
+from mtgrpo_env.chance import Chance, TaskChance
+
+COLUMNS = ("guess", "best constant")
+"""Headers, in the order of `cells`."""
+MARK = "≈ chance"
+"""Beside an accuracy that is not above chance by more than its interval."""
+
+
+def cells(chance: TaskChance, *, unit: str = "") -> tuple[str, str]:
+    """A guess and the best constant answer in per cent; "-" where one is not known.
+
+    >>> cells(TaskChance(0.25, math.nan, ""))
+    ('25.0', '-')
+    """
+    guess, constant = (
+        "-" if math.isnan(share) else f"{100 * share:.1f}{unit}" for share in (chance.guess, chance.constant)
+    )
+    return guess, constant
+
+
+def is_near_chance(accuracy: float, problems: float, chance: float) -> bool:
+    """Whether an accuracy on so many problems may be chance's: its interval does not lie above it.
+
+    False where either is unknown.
+
+    >>> is_near_chance(0.55, 100, 0.5), is_near_chance(0.65, 100, 0.5), is_near_chance(0.1, 100, math.nan)
+    (True, False, False)
+    """
+    return share_interval(accuracy, problems).low <= chance
+
+
+def footnote(tasks: Mapping[str, TaskChance]) -> str:
+    """Which constants are meant, and what the mark means; "" if no constant is right at times."""
+    named = [f"{task} {chance.name}" for task, chance in tasks.items() if chance.name and chance.constant > 0]
+    if not named:
+        return ""
+    return f"best constant: {'; '.join(named)}. {MARK}: not above the better of both by more than its 95 % interval."
+
+
+def mean_chance(chances: Sequence[Chance | None]) -> Chance | None:
+    """Of several runs of the same tasks, with the constants' names in the first; None if one of them knows none."""
+    known = [chance for chance in chances if chance is not None]
+    if not known or len(known) < len(chances):
+        return None
+    guess = np.mean([chance.guess for chance in known], axis=0)
+    constant = np.mean([chance.constant for chance in known], axis=0)
+    return Chance(guess, constant, known[0].names)
