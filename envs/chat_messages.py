@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtgrpo_env.chat import ChatText, Message, messages_of
+from mtgrpo_env.chat import Message, messages_of
 from mtgrpo_env.paper_frame import question_of
 
 ROLES: Mapping[str, str] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -52,26 +52,6 @@ def response_of(message: Mapping[str, Any]) -> str:
     """
     says_nothing = isinstance(message, Mapping) and not message.get("content")
     return "" if says_nothing else content_of(message)
-
-
-def chat_text(messages: Iterable[Message]) -> ChatText:
-    r"""The conversation, as a text joined by blank lines.
-
-    >>> chat_text([Message("system", "Be brief."), Message("user", "1+1?")]) == "Be brief.\n\n1+1?"
-    True
-    """
-    messages = tuple(messages)
-    return ChatText("\n\n".join(message.content for message in messages), messages)
-
-
-def column_of(prompt: str) -> str | list[dict[str, str]]:
-    """A prompt as a column of a data file: messages if it is a chat."""
-    return plain_messages(prompt.messages) if isinstance(prompt, ChatText) else prompt
-
-
-def plain_messages(messages: Iterable[Message]) -> list[dict[str, str]]:
-    """Messages as chat templates, servers and data files have them."""
-    return [message.plain for message in messages]
 
 
 def last_question(prompt: str) -> str:

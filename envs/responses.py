@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.chat_columns import column_of
 from mtgrpo_env.envs.answers import BoxedTask
-from mtgrpo_env.envs.chat_messages import column_of
 from mtgrpo_env.envs.records import Record, read_records
 from mtgrpo_env.envs.row import PROMPT_COLUMNS, Row
 from mtgrpo_env.envs.row_schema import row_of

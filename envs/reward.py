@@ -15,7 +15,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from mtgrpo_env.chat import Message
-from mtgrpo_env.envs.chat_messages import chat_text, response_of
+from mtgrpo_env.chat_columns import chat_text
+from mtgrpo_env.envs.chat_messages import response_of
 from mtgrpo_env.envs.named_scorers import Reward, is_known, known_scorer, named_scorer
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_scorers import RowScorer

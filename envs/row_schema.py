@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtgrpo_env.chat import ChatText, Message
-from mtgrpo_env.envs.chat_messages import chat_text, content_of, message_of
+from mtgrpo_env.chat_columns import chat_text
+from mtgrpo_env.envs.chat_messages import content_of, message_of
 from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row import ANSWER_COLUMNS, PROMPT_COLUMNS, GroundTruth, Row, missing_column
 from mtgrpo_env.envs.row_choices import choices_of, letter_of, with_options

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mtgrpo_env.envs.chat_messages import column_of
+from mtgrpo_env.chat_columns import column_of
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_scorers import RowScorer
 from mtgrpo_env.envs.row_table import RowPuzzle, RowTable, marked_split

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtgrpo_env.chat import ChatText, messages_of
-from mtgrpo_env.envs.chat_messages import plain_messages, response_of
+from mtgrpo_env.chat_columns import plain_messages
+from mtgrpo_env.envs.chat_messages import response_of
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_rewards import Rewards
 from mtgrpo_env.envs.rows import rows_problems, rows_suite

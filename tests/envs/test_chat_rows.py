@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from mtgrpo_env.chat import ChatText, Message
+from mtgrpo_env.chat import ChatText, Message, messages_of
 from mtgrpo_env.envs.countdown import Countdown
 from mtgrpo_env.envs.mtreason import REASON_TASKS
+from mtgrpo_env.envs.responses import read_responses, response_rows, score
+from mtgrpo_env.envs.row_rewards import RowScorers
 from mtgrpo_env.envs.row_scorers import VerifierScorer
-from mtgrpo_env.envs.rows import RowsEnv, read_rows, rows_suite
+from mtgrpo_env.envs.rows import RowsEnv, read_rows, rows_problems, rows_suite
 from mtgrpo_env.envs.trl_rows import RowReward
 from mtgrpo_env.paper_frame import framed
+from mtgrpo_env.types import Group, Rollout, Step
 
 ASKED = [{"role": "user", "content": "1+1?"}]
 IN_FRAME = framed([Message("user", "1+1?")])
@@ -96,3 +99,17 @@ def test_a_verifier_reads_the_last_question_alone(tmp_path: Path) -> None:
     (read,) = read_rows(write_jsonl(tmp_path, row))
     puzzle = VerifierScorer(REASON_TASKS["science"](), name="science").problem(read)
     assert (puzzle.question, puzzle.choices) == ("Iron?", ("Sn", "Fe", "W"))
+
+
+def test_stored_responses_keep_the_chat(tmp_path: Path) -> None:
+    rows = read_rows(write_jsonl(tmp_path, {"task": "turned", "prompt": [SYSTEM, *ASKED, TURN, MORE], "answer": "4"}))
+    suite = rows_suite(rows, reward="number")
+    rollout = Rollout((Step(rows[0].prompt, "The answer is 4.", 1.0),), 1.0, is_success=True)
+    (stored,) = response_rows(suite, Group(rows_problems(suite, rows)[0], (rollout,)))
+    (read,) = read_responses(write_jsonl(tmp_path, stored))
+    assert messages_of(read.row.prompt) == messages_of(rows[0].prompt)
+    (old,) = read_responses(write_jsonl(tmp_path, {**stored, "prompt": str(rows[0].prompt)}))
+    assert old.row.prompt == read.row.prompt
+    scorer = RowScorers().of(read.row)
+    assert score(read, scorer).is_success
+    assert score(old, scorer).is_success
