@@ -150,17 +150,6 @@ def reason_tasks() -> dict[str, type[BoxedTask[Any]]]:
     return {name: env_type for name, env_type in classes.items() if issubclass(env_type, BoxedTask)}
 
 
-PREAMBLE = (
-    "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. "
-    "The assistant first thinks about the reasoning process in the mind and then provides the user with the answer.\n"
-)
-
-
-def conversation(question: str) -> str:
-    """The paper's prompt format around a question."""
-    return f"{PREAMBLE}User: {question}\nAssistant: Let me solve this step by step."
-
-
 def boxed(answer: str) -> str:
     r"""`answer` as a response that commits to it."""
     return _BOX + answer + "}"

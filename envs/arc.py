@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
+from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.arc_rows import Row
 from mtgrpo_env.envs.arc_rules import RULES, Rule, Transform
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.fields import bare_question, text_field
+from mtgrpo_env.envs.fields import text_field
+from mtgrpo_env.paper_frame import question_of
 
 _MINI_RULES = ("move_right_1", "move_left_1", "to_right_wall", "mirror", "fill_pairs", "invert")
 _MINI_MEDIUM_RULES = (*_MINI_RULES, "to_left_wall", "move_right_2", "mirror_in_place")
@@ -83,7 +84,7 @@ def _paper_prompt(puzzle: ArcPuzzle) -> str:
         f"Example {number}:\nInput:  {' '.join(given)}\nOutput: {' '.join(made)}\n\n"
         for number, (given, made) in enumerate(puzzle.examples, start=1)
     )
-    return conversation(
+    return (
         "Find the common rule that maps an input grid to an output grid, given the examples below.\n\n"
         f"{shown}{_ASKED}{' '.join(puzzle.test)}"
     )
@@ -151,7 +152,7 @@ class Arc(BoxedTask[ArcPuzzle]):
 
     def prompt(self, puzzle: ArcPuzzle) -> str:
         if not puzzle.examples:
-            return conversation(puzzle.question)
+            return puzzle.question
         return _compact_prompt(puzzle) if self.level.compact else _paper_prompt(puzzle)
 
     def is_correct(self, puzzle: ArcPuzzle, answer: str) -> bool:
@@ -189,7 +190,7 @@ class Arc(BoxedTask[ArcPuzzle]):
             raise ValueError(f"ground truth 'target' must be digits separated by blanks, got {target!r:.80}")
         examples, test = _read_question(question)
         if not examples or not test:
-            return ArcPuzzle(examples=(), test="", answer=answer, question=bare_question(question))
+            return ArcPuzzle(examples=(), test="", answer=answer, question=question_of(question))
         return ArcPuzzle(examples=examples, test=test, answer=answer)
 
 

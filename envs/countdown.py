@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
+from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
 from mtgrpo_env.envs.countdown_solver import solve
 from mtgrpo_env.envs.dice import Dice
@@ -36,7 +36,7 @@ class CountdownPuzzle:
 def paper_question(puzzle: CountdownPuzzle) -> str:
     """The paper's prompt, to the letter."""
     numbers = ", ".join(map(str, puzzle.numbers))
-    return conversation(
+    return (
         f"Using the numbers [{numbers}], create an equation that equals {puzzle.target}. You can only use basic "
         "arithmetic operations (+, -, *, /) and each number should be used exactly once. Return the final answer "
         "in \\boxed{}, for example \\boxed{(1 + 2) / 3}."

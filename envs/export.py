@@ -25,7 +25,7 @@ from mtgrpo_env.envs.row_schema import parsed_truth, prompt
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.row_writers import EXPORTED, WRITERS
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
-from mtgrpo_env.paper_frame import framed, question_of
+from mtgrpo_env.paper_frame import framed
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem
 
@@ -165,17 +165,17 @@ def _row(suite: TaskSuite, problem: Problem, messages: MessagesOf) -> dict[str, 
         task, truth = ground_truth_of(env, opening.puzzle)
     except ValueError as error:
         raise ValueError(f"task {name!r} cannot be exported: {error}") from error
-    made, asked = opening.provenance, question_of(opening.prompt)
+    made = opening.provenance
     named = f"{task}-{made.level}" if made.level else task
     exported = {
         "data_source": f"{named}-{made.split}" if made.level else task,
-        "prompt": plain_messages(messages(asked, problem.task_id)),
+        "prompt": plain_messages(messages(opening.prompt, problem.task_id)),
         "ability": task,
         "reward_model": {"style": "rule", "ground_truth": _text({**as_fields(truth), "task": named})},
         "extra_info": {
             "index": opening.puzzle.row.index if isinstance(env, RowsEnv) else problem.index,
             "split": made.split,
-            "question": last_question(asked),
+            "question": last_question(opening.prompt),
             "version": made.version,
             "puzzle_seed": made.puzzle_seed,
             "hash": made.hash,

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, Extraction, boxed, conversation
+from mtgrpo_env.envs.answers import BoxedTask, Extraction, boxed
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.fields import bare_question, text_field
+from mtgrpo_env.envs.fields import text_field
 from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
 from mtgrpo_env.envs.symbolic.grading import grade, is_number, same_as_written, submit
 from mtgrpo_env.envs.worker_pool import ScorerFailure
 from mtgrpo_env.extras import require_package
+from mtgrpo_env.paper_frame import question_of
 from mtgrpo_env.text_env import SCORER_ERROR, Verdict
 from mtgrpo_env.types import Split
 
@@ -60,7 +61,7 @@ class Mathematics(BoxedTask[MathPuzzle]):
     def prompt(self, puzzle: MathPuzzle) -> str:
         if self.level.compact:
             return puzzle.question
-        return conversation(f"{puzzle.question} Return the final answer in \\boxed{{}}, for example \\boxed{{3/4}}.")
+        return f"{puzzle.question} Return the final answer in \\boxed{{}}, for example \\boxed{{3/4}}."
 
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
         if _without_blanks(answer) in _without_blanks(puzzle.question) and not is_number(answer):
@@ -95,7 +96,7 @@ class Mathematics(BoxedTask[MathPuzzle]):
         target = ground_truth.get("target")
         if isinstance(target, int | float) and not isinstance(target, bool):
             ground_truth = {"target": str(target)}
-        return MathPuzzle(bare_question(question), text_field(ground_truth, "target"))
+        return MathPuzzle(question_of(question), text_field(ground_truth, "target"))
 
     def ground_truth(self, puzzle: MathPuzzle) -> dict[str, Any]:
         """What `from_ground_truth` reads."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
+from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.text_env import Verdict
 
@@ -71,7 +71,7 @@ class NumberGuessing(BoxedTask[HiddenNumber]):
     def prompt(self, puzzle: HiddenNumber) -> str:
         if self.level.compact:
             return f"G{puzzle.low}-{puzzle.high}:"
-        return conversation(
+        return (
             f"I am thinking of a whole number from {puzzle.low} to {puzzle.high}. Find it in at most {puzzle.guesses} "
             "guesses: after each wrong one I tell you whether my number is higher or lower. Return one guess at a "
             "time in \\boxed{}, for example \\boxed{7}."
@@ -120,7 +120,7 @@ class NumberGuessing(BoxedTask[HiddenNumber]):
         said = "That is not a whole number."
         if guess is not None:
             said = f"My number is {'higher' if puzzle.number > guess else 'lower'} than {guess}."
-        return f"User: {said} Guesses left: {guesses_left}.\nAssistant:"
+        return f"{said} Guesses left: {guesses_left}."
 
 
 def _read(answer: str | None) -> int | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import boxed, conversation, last_box
+from mtgrpo_env.envs.answers import boxed, last_box
 from mtgrpo_env.envs.reasoning_gym_scoring import RULES, UNREPEATABLE, reference_answer, rule_of
 from mtgrpo_env.envs.worker_pool import ScorerFailure, shared_pool
 from mtgrpo_env.suite import Task
@@ -109,7 +109,7 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
         raise RuntimeError(f"reasoning-gym's {self.name!r} gave no item with a usable answer in {_MAX_DRAWS} draws")
 
     def prompt(self, puzzle: ReasoningGymPuzzle) -> str:
-        return conversation(f"{puzzle.question.strip()}\n{_INSTRUCTION}")
+        return f"{puzzle.question.strip()}\n{_INSTRUCTION}"
 
     def verify(self, puzzle: ReasoningGymPuzzle, response: str) -> Verdict:
         answer = last_box(response)

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
+from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.fields import bare_question, text_field
+from mtgrpo_env.envs.fields import text_field
 from mtgrpo_env.envs.science_questions import draw_compact, draw_question
+from mtgrpo_env.paper_frame import question_of
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -47,9 +48,9 @@ class SciencePuzzle:
 def options_question(puzzle: SciencePuzzle) -> str:
     """The question, one option per line, and how to answer; of a row without known options, its text as it was."""
     if not puzzle.choices:
-        return conversation(puzzle.question)
+        return puzzle.question
     lines = (f"{letter}. {choice}" for letter, choice in zip(LETTERS, puzzle.choices, strict=False))
-    return conversation("\n".join((puzzle.question, *lines, _INSTRUCTION)))
+    return "\n".join((puzzle.question, *lines, _INSTRUCTION))
 
 
 def compact_question(puzzle: SciencePuzzle) -> str:
@@ -128,7 +129,7 @@ class Science(BoxedTask[SciencePuzzle]):
             ValueError: if the target is no letter of an option, or "choices" is not a list of 2 to 10 texts.
         """
         target = text_field(ground_truth, "target")
-        text, choices = _read_question(bare_question(question))
+        text, choices = _read_question(question_of(question))
         if ground_truth.get("choices") is not None:
             choices = _read_choices(ground_truth["choices"])
         letters = LETTERS[: len(choices)] if choices else LETTERS

@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, boxed, conversation
+from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.fields import bare_question, text_field
+from mtgrpo_env.envs.fields import text_field
 from mtgrpo_env.envs.zebra_solver import Board, Clue, ClueKind, Grid, Value, is_unique
 from mtgrpo_env.envs.zebra_words import PEOPLE, THEMES, Theme
+from mtgrpo_env.paper_frame import question_of
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 # How often each kind is tried; what is left of them after pruning is mixed about as in the paper's rows.
@@ -104,7 +105,7 @@ class Zebra(BoxedTask[ZebraPuzzle]):
         return ZebraPuzzle(question, people, properties, tuple(clues))
 
     def prompt(self, puzzle: ZebraPuzzle) -> str:
-        return puzzle.question if self.level.compact else conversation(puzzle.question)
+        return puzzle.question
 
     def is_correct(self, puzzle: ZebraPuzzle, answer: str) -> bool:
         return answer.strip().lower() == puzzle.answer.lower()
@@ -136,7 +137,7 @@ class Zebra(BoxedTask[ZebraPuzzle]):
         Raises:
             ValueError: if the target is missing or empty.
         """
-        people, question = (text_field(ground_truth, "target"),), bare_question(question)
+        people, question = (text_field(ground_truth, "target"),), question_of(question)
         if compact := _COMPACT.fullmatch(question):
             houses = int(compact[1] or _COMPACT_HOUSES)
             return ZebraPuzzle(question, people, (tuple(_COMPACT_NAMES[:houses]),))

@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import seeding
 
+from mtgrpo_env.chat import continued
 from mtgrpo_env.spaces import TEXT
 from mtgrpo_env.types import Split, checked_split
 
@@ -114,8 +115,8 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
     some responses come to depends on nothing else.
 
     `info` holds the puzzle's `provenance` after `reset`, and `is_success`, `outcome` and `valid` after
-    the last `step`. Between turns the observation is the whole conversation so far, so a language
-    model needs no memory of its own.
+    the last `step`. Between turns the observation is the whole conversation so far, a `ChatText`, so a
+    language model needs no memory of its own.
 
     Args:
         level: which kind of puzzle to generate; hashable, and equal levels generate equal puzzles.
@@ -152,7 +153,7 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
 
     @abstractmethod
     def prompt(self, puzzle: PuzzleT) -> str:
-        """The text shown to the policy."""
+        """What is asked, as a person would be; a `ChatText` where it takes several messages."""
 
     @abstractmethod
     def verify(self, puzzle: PuzzleT, response: str) -> Verdict:
@@ -163,10 +164,7 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         """A response that `verify` calls correct."""
 
     def reply(self, puzzle: PuzzleT, responses: Sequence[str]) -> Verdict | str:
-        """What the latest of the responses is met with: a verdict ends the episode, a text goes on with it.
-
-        The text follows the response on a line of its own.
-        """
+        """What the latest of the responses is met with: a verdict ends the episode, a text is the user's next turn."""
         return self.verify(puzzle, responses[-1])
 
     def prefetch(self, puzzle: PuzzleT, response: str) -> None:  # only slow verifiers have something to start
@@ -292,7 +290,7 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         told = self.reply(puzzle, responses)
         if isinstance(told, Verdict):
             return told, conversation
-        longer = f"{conversation}{responses[-1]}\n{told}"
+        longer = continued(conversation, responses[-1], told)
         return (None, longer) if self.observation_space.contains(longer) else (NO_ANSWER, conversation)
 
     def render(self) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.envs.answers import EXTRACTIONS, boxed, conversation, last_box, released_box
+from mtgrpo_env.envs.answers import EXTRACTIONS, boxed, last_box, released_box
 from mtgrpo_env.envs.countdown import Countdown, CountdownPuzzle
 
 OPEN = r"\boxed{"
@@ -128,12 +128,6 @@ def test_an_unknown_level_or_extraction_is_refused_with_the_known_ones() -> None
         Countdown("simple")
     with pytest.raises(ValueError, match=r"extraction must be one of .*'last-box'.* got 'first'"):
         Countdown(extraction="first")  # pyright: ignore[reportArgumentType]
-
-
-def test_a_conversation_opens_with_the_preamble_and_hands_over_to_the_assistant() -> None:
-    text = conversation("Why?")
-    assert text.startswith("A conversation between User and Assistant.")
-    assert text.endswith("User: Why?\nAssistant: Let me solve this step by step.")
 
 
 def _quadratic_reference(response: str) -> str | None:

@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtgrpo_env.chat import messages_of
 from mtgrpo_env.checker import check_task
-from mtgrpo_env.envs.answers import boxed, conversation
+from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.arc import Arc, ArcLevel, ArcPuzzle
 from mtgrpo_env.envs.arc_rules import RULES
 from mtgrpo_env.envs.dice import Dice
+from mtgrpo_env.paper_frame import framed
 from mtgrpo_env.suite import Task
 
 LEVELS = list(Arc.LEVELS)
@@ -264,7 +266,7 @@ def test_a_generated_prompt_is_read_back(drawn: tuple[Arc, ArcPuzzle]) -> None:
 def test_a_question_without_examples_is_kept_as_it_is(question: str) -> None:
     task = Arc("easy")
     puzzle = Arc.from_ground_truth({"target": "0 1"}, question)
-    assert task.prompt(puzzle) == conversation(question)
+    assert task.prompt(puzzle) == question
     assert task.verify(puzzle, task.oracle(puzzle)).outcome == "correct"
     assert task.guess(puzzle, np.random.default_rng(0)) == boxed("0 0")
 
@@ -285,5 +287,5 @@ def test_prompts_of_the_papers_rows_are_reproduced_to_the_letter(paper_tasks: Pa
             puzzle = Arc.from_ground_truth(row["reward_model"]["ground_truth"], question)
             assert len(puzzle.examples) == 3
             assert {len(cells) for pair in puzzle.examples for cells in pair} == {task.level.length}
-            assert task.prompt(puzzle) == prompt
+            assert framed(messages_of(task.prompt(puzzle))) == prompt
             assert task.verify(puzzle, task.oracle(puzzle)).outcome == "correct"

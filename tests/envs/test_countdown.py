@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtgrpo_env.chat import messages_of
 from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.arithmetic import evaluate
 from mtgrpo_env.envs.countdown import Countdown, CountdownLevel, CountdownPuzzle
+from mtgrpo_env.paper_frame import framed
 
 LEVELS = list(Countdown.LEVELS)
 
@@ -242,7 +244,8 @@ def test_a_level_of_ones_own_generates_too() -> None:
 
 def test_prompts_of_the_papers_rows_are_reproduced_to_the_letter(paper_tasks: Path) -> None:
     for level, ground_truth, prompt in _paper_rows(paper_tasks):
-        assert Countdown(level).prompt(Countdown.from_ground_truth(ground_truth, "")) == prompt
+        asked = Countdown(level).prompt(Countdown.from_ground_truth(ground_truth, ""))
+        assert framed(messages_of(asked)) == prompt
 
 
 def test_every_row_of_the_paper_is_solved(paper_tasks: Path) -> None:

@@ -19,7 +19,6 @@ from mtgrpo_env.envs.reward import compute_score, trl_reward
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.rows import Row, RowsEnv, read_rows, rows_problems, rows_suite, shared_problems
 from mtgrpo_env.envs.toy import toy_suite
-from mtgrpo_env.paper_frame import question_of
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import Verdict
 from mtgrpo_env.types import Split
@@ -116,7 +115,7 @@ def test_a_row_read_back_asks_the_same_and_is_judged_alike(name: str, tmp_path: 
         made, shown = suite.opening(problem), read.opening(again)
         assert made is not None
         assert shown is not None
-        assert question_of(made.prompt) == shown.prompt
+        assert made.prompt == shown.prompt
         right = task.oracle(made.puzzle)
         answers = [right, f"{right}.", f"{right}\nDone.", right.replace("{", "{1"), task.guess(made.puzzle, rng), ""]
         for answer in answers:
@@ -194,7 +193,7 @@ def test_a_row_says_what_made_it(tmp_path: Path) -> None:
     assert isinstance(task, BoxedTask)
     again = task.draw(about["puzzle_seed"], {"split": about["split"]})
     assert json.loads(row["reward_model"]["ground_truth"]) == {"task": "countdown-easy", **task.ground_truth(again)}
-    assert row["prompt"] == [{"role": "user", "content": question_of(task.prompt(again))}]
+    assert row["prompt"] == [{"role": "user", "content": task.prompt(again)}]
     assert about["question"] in task.prompt(again)
     assert about["version"] == task.version
 

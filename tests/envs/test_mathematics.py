@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from math_pairs import HOSTILE
 
-from mtgrpo_env.envs.answers import boxed, conversation
+from mtgrpo_env.chat import Message
+from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.math_questions import MathPuzzle
 from mtgrpo_env.envs.mathematics import Mathematics
 from mtgrpo_env.envs.symbolic import grading
 from mtgrpo_env.envs.worker_pool import WorkerPool
 from mtgrpo_env.extras import MissingPackageError
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.paper_frame import framed
 from mtgrpo_env.text_env import SCORER_ERROR
 
 LEVELS = list(Mathematics.LEVELS)
@@ -148,7 +150,7 @@ def test_judging_may_start_early() -> None:
 
 @pytest.mark.parametrize("target", [r"\frac{1}{2}", " 0.5 ", 0.5])
 def test_ground_truth_is_any_latex_or_a_number(target: Any) -> None:
-    prompt = conversation("Half of one?")
+    prompt = framed([Message("user", "Half of one?")])
     puzzle = Mathematics.from_ground_truth({"target": target}, prompt)
     assert puzzle.question == "Half of one?"
     assert Mathematics("easy").verify(puzzle, boxed("1/2")).is_success

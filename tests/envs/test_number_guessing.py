@@ -60,8 +60,8 @@ def test_wrong_guesses_are_met_with_true_hints_until_they_are_used_up() -> None:
     task = NumberGuessing()
     guesses = [boxed(str(number)) for number in (110, 102, 103, 105)]
     replies = [task.reply(HIDDEN, guesses[: turn + 1]) for turn in range(4)]
-    assert replies[0] == "User: My number is lower than 110. Guesses left: 3.\nAssistant:"
-    assert replies[1] == "User: My number is higher than 102. Guesses left: 2.\nAssistant:"
+    assert replies[0] == "My number is lower than 110. Guesses left: 3."
+    assert replies[1] == "My number is higher than 102. Guesses left: 2."
     assert getattr(replies[3], "outcome", None) == "wrong"
 
 
@@ -79,7 +79,7 @@ def test_a_turn_without_a_guess_ends_the_episode_without_an_answer(response: str
 @pytest.mark.parametrize("answer", ["104.0", "1O4", "１０４", "-104", "100+4", "1" * 50, "104 or 105", "abc"])
 def test_what_is_no_whole_number_is_a_wasted_guess(answer: str) -> None:
     reply = NumberGuessing().reply(HIDDEN, [boxed(answer)])
-    assert reply == "User: That is not a whole number. Guesses left: 3.\nAssistant:"
+    assert reply == "That is not a whole number. Guesses left: 3."
 
 
 @given(st.text(max_size=40))

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.envs.answers import boxed, conversation
+from mtgrpo_env.chat import Message
+from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.science import LETTERS, Science, SciencePuzzle, chosen_letter, sciknoweval_row
 from mtgrpo_env.envs.science_facts import (
@@ -29,6 +30,7 @@ from mtgrpo_env.envs.science_facts import (
 )
 from mtgrpo_env.envs.science_options import Question, written
 from mtgrpo_env.envs.science_questions import draw_compact, draw_question
+from mtgrpo_env.paper_frame import framed
 
 LEVELS = list(Science.LEVELS)
 NAMED = [level for level in LEVELS if level != "mini"]
@@ -325,7 +327,7 @@ def test_puzzles_are_read_back_from_rows(drawn: tuple[Science, SciencePuzzle]) -
 @pytest.mark.parametrize("style", ["{}. {}", "{}) {}", "({}) {}", "{}: {}", "  {}.  {} "])
 def test_options_are_found_in_a_prompt_however_they_are_labelled(style: str) -> None:
     lines = "\n".join(style.format(letter, text) for letter, text in zip("ABC", PLANTS.choices, strict=True))
-    question = conversation(f"{PLANTS.question}\n{lines}\nAnswer with a letter.")
+    question = framed([Message("user", f"{PLANTS.question}\n{lines}\nAnswer with a letter.")])
     assert Science.from_ground_truth({"target": "(b)"}, question) == PLANTS
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.checker import check_task
-from mtgrpo_env.envs.answers import boxed, conversation
+from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.zebra import Zebra, ZebraPuzzle, compact_question
 from mtgrpo_env.envs.zebra_solver import Clue, is_unique
 from mtgrpo_env.envs.zebra_words import PEOPLE, THEMES
@@ -189,7 +189,7 @@ def test_a_row_without_names_has_only_an_empty_guess() -> None:
     task = Zebra("easy")
     puzzle = Zebra.from_ground_truth({"target": "alice"}, "Who?")
     assert task.guess(puzzle, np.random.default_rng(0)) == boxed("")
-    assert task.prompt(puzzle) == conversation("Who?")
+    assert task.prompt(puzzle) == "Who?"
     assert task.verify(puzzle, boxed("Alice")).outcome == "correct"
 
 

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtgrpo_env.chat import messages_of
 from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.zebra import Zebra
 from mtgrpo_env.envs.zebra_solver import Board, Clue, ClueKind, Grid, Value, is_unique, solutions, tables
 from mtgrpo_env.envs.zebra_words import PEOPLE, THEMES
+from mtgrpo_env.paper_frame import framed
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 SPLITTERS: tuple[tuple[ClueKind, re.Pattern[str]], ...] = (
@@ -164,7 +166,7 @@ def test_prompts_of_the_papers_rows_are_given_back_and_their_names_are_read(pape
     for level, target, question, prompt in paper_rows(paper_tasks):
         for text in (question, prompt):
             puzzle = Zebra.from_ground_truth({"target": target}, text)
-            assert Zebra(level).prompt(puzzle) == prompt
+            assert framed(messages_of(Zebra(level).prompt(puzzle))) == prompt
             assert list(puzzle.properties[0]) == listed_properties(question)[0]
 
 

@@ -1,0 +1,217 @@
+"""How an observation is written for a model: in its chat template, in the paper's frame, or as it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from mtgrpo_env.chat import ChatFrame, Message
+from mtgrpo_env.paper_frame import framed
+from mtgrpo_env.prompt_options import PromptOptions
+
+TokenIds = tuple[int, ...]
+
+_MARK = "\ufdd0"  # a code point that Unicode keeps free of characters
+_MARKED = re.compile(f"{_MARK}([0-9]+){_MARK}")
+
+
+class PromptFormat(Protocol):
+    """Writes observations for a model.
+
+    Attributes:
+        name: as it is chosen by.
+        frame: what stands around every observation.
+    """
+
+    name: str
+    frame: ChatFrame
+
+    def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
+        """The token ids of every prompt."""
+        ...
+
+
+class ChatPrompts:
+    """Messages in the tokenizer's chat template, open for the assistant's turn.
+
+    What a message says cannot act as a control token: it is split into ordinary ones.
+
+    Args:
+        tokenizer: of the model.
+        frame: system message, examples and the begun answer.
+        template_options: given to the template, as in {"enable_thinking": False}.
+
+    Raises:
+        ValueError: if the tokenizer has no chat template.
+    """
+
+    name = "chat"
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        frame: ChatFrame | None = None,
+        *,
+        template_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not tokenizer.chat_template:
+            raise ValueError(
+                f"prompt chat needs a chat template, the tokenizer of {tokenizer.name_or_path!r} has none: choose "
+                "paper or plain"
+            )
+        self._tokenizer = tokenizer
+        self._controls = _ControlTokens(tokenizer)
+        self._template_options = dict(template_options or {})
+        self.frame = frame or ChatFrame()
+
+    def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
+        """See `PromptFormat`; no token is put before or after what the template writes.
+
+        Raises:
+            ValueError: if the template refuses a conversation.
+        """
+        texts = [self._rendered(observation, k) for observation, k in zip(observations, task_ids, strict=True)]
+        return self._controls.encode(texts)
+
+    def _rendered(self, observation: str, task_id: int) -> str:
+        """A conversation in the template, with marks where its contents spell control tokens."""
+        messages = [self._controls.marked(message).plain for message in self.frame.messages(observation, task_id)]
+        begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
+        try:
+            text = self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, **self._template_options
+            )
+        except (TemplateError, ValueError, TypeError) as error:
+            roles = ", ".join(message["role"] for message in messages)
+            name = self._tokenizer.name_or_path
+            raise ValueError(f"the chat template of {name!r} refuses messages of {roles}: {error}") from error
+        return f"{text}{begun}{self.frame.prefill}"
+
+    def __repr__(self) -> str:
+        return f"ChatPrompts({self.frame!r}, template_options={self._template_options!r})"
+
+
+class PaperPrompts:
+    """The paper's frame for base models, "User: … Assistant: Let me solve this step by step."
+
+    Args:
+        tokenizer: of the model.
+        frame: system message, examples and the begun answer.
+    """
+
+    name = "paper"
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:
+        self._tokenizer = tokenizer
+        self.frame = frame or ChatFrame()
+
+    def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
+        """See `PromptFormat`; a text that spells a control token is split into ordinary ones."""
+        pairs = zip(observations, task_ids, strict=True)
+        texts = [framed(self.frame.messages(observation, k)) + self.frame.prefill for observation, k in pairs]
+        return _ids(self._tokenizer(texts, split_special_tokens=True))
+
+    def __repr__(self) -> str:
+        return f"PaperPrompts({self.frame!r})"
+
+
+class PlainPrompts:
+    """Observations as they stand; what is written like a control token is one, as in prompts rendered beforehand.
+
+    Args:
+        tokenizer: of the model.
+        frame: of which only the begun answer can be used.
+
+    Raises:
+        ValueError: if the frame has a system message or examples.
+    """
+
+    name = "plain"
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:
+        self._tokenizer = tokenizer
+        self.frame = frame or ChatFrame()
+        if self.frame.system or self.frame.examples:
+            raise ValueError("a system message and examples need prompt chat or paper, got plain")
+
+    def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
+        """See `PromptFormat`."""
+        return _ids(self._tokenizer([f"{observation}{self.frame.prefill}" for observation in observations]))
+
+    def __repr__(self) -> str:
+        return f"PlainPrompts({self.frame!r})"
+
+
+FORMATS: Mapping[str, Callable[[PreTrainedTokenizerBase, ChatFrame], PromptFormat]] = {
+    "chat": ChatPrompts,
+    "paper": PaperPrompts,
+    "plain": PlainPrompts,
+}
+"""Formats by name."""
+
+
+def prompt_format(
+    options: PromptOptions,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: tuple[tuple[Message, ...], ...] = (),
+) -> PromptFormat:
+    """The format that options choose; by default chat where the tokenizer has a template, else plain.
+
+    Args:
+        options: which format, and what stands around the observations.
+        tokenizer: of the model.
+        examples: of each of the K tasks, the worked ones as earlier turns; () for none.
+
+    Raises:
+        ValueError: if the format does not go with the tokenizer or the other options.
+    """
+    name = options.prompt or ("chat" if tokenizer.chat_template else "plain")
+    frame = replace(options.frame, examples=examples)
+    if name == "chat":
+        return ChatPrompts(tokenizer, frame, template_options=options.template_fields)
+    if options.template_fields:
+        raise ValueError(f"template_options need prompt chat, got {name}")
+    return FORMATS[name](tokenizer, frame)
+
+
+class _ControlTokens:
+    """The control tokens of a tokenizer, and how a text that spells one is kept from being read as one.
+
+    A mark stands in its place while the template is rendered, and is resolved when the result is tokenised.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        added = tokenizer.added_tokens_decoder.values()
+        self._spelled = sorted({token.content for token in added if token.special and token.content}, key=len)[::-1]
+        self._spelled.append(_MARK)
+        self._pattern = re.compile("|".join(map(re.escape, self._spelled)))
+
+    def marked(self, message: Message) -> Message:
+        """The message with a mark for each control token that it spells."""
+        content = self._pattern.sub(lambda m: f"{_MARK}{self._spelled.index(m[0])}{_MARK}", message.content)
+        return message._replace(content=content)
+
+    def encode(self, texts: Sequence[str]) -> list[TokenIds]:
+        """The token ids of texts, without tokens that the tokenizer would add at their ends."""
+        plain = [text for text in texts if _MARK not in text]
+        encoded = iter(_ids(self._tokenizer(plain, add_special_tokens=False)) if plain else [])
+        return [self._resolved(text) if _MARK in text else next(encoded) for text in texts]
+
+    def _resolved(self, text: str) -> TokenIds:
+        pieces = _MARKED.split(text)  # texts and the numbers of marks, in turn
+        ids: list[int] = []
+        for i, piece in enumerate(pieces):
+            spelled = i % 2 == 1
+            part = self._spelled[int(piece)] if spelled else piece
+            ids += self._tokenizer(part, add_special_tokens=False, split_special_tokens=spelled)["input_ids"]
+        return tuple(ids)
+
+
+def _ids(encoded: Any) -> list[TokenIds]:
+    return [tuple(ids) for ids in encoded["input_ids"]]

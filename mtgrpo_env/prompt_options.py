@@ -1,0 +1,59 @@
+"""How prompts are written for language models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mtgrpo_env.chat import ChatFrame
+
+PromptName = Literal["chat", "paper", "plain"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptOptions:
+    """How prompts are written for the model."""
+
+    prompt: PromptName | None = None
+    """In the model's chat template (chat), in the paper's frame for base models (paper), or as they stand (plain); by
+    default chat where the tokenizer has a template, else plain."""
+    system: str = ""
+    """System message before every prompt that brings none of its own."""
+    examples: int = 0
+    """Solved problems of the same task shown before every prompt, as earlier turns; they are not trained on."""
+    prefill: str = ""
+    """How every response begins; it is scored as part of the response."""
+    template_options: str = "{}"
+    """JSON object of arguments for the chat template, as in '{"enable_thinking": false}'."""
+
+    @property
+    def frame(self) -> ChatFrame:
+        """What stands around every observation, but for the examples, which are a suite's."""
+        return ChatFrame(system=self.system, prefill=self.prefill)
+
+    @property
+    def template_fields(self) -> Mapping[str, Any]:
+        """The arguments for the chat template.
+
+        Raises:
+            ValueError: if they are no JSON object.
+        """
+        try:
+            fields = json.loads(self.template_options)
+        except ValueError as error:
+            raise ValueError(f"template_options must be a JSON object, got {self.template_options!r:.80}") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"template_options must be a JSON object, got {self.template_options!r:.80}")
+        return fields
+
+    def check_prompts(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        if self.examples < 0:
+            raise ValueError(f"examples must be at least 0, got {self.examples}")
+        _ = self.template_fields
