@@ -97,7 +97,7 @@ def test_a_verifier_reads_the_last_question_alone(tmp_path: Path) -> None:
     asked = {"role": "user", "content": "Iron?\nA. Sn\nB. Fe\nC. W"}
     row = {"data_source": "science-easy-test", "prompt": [SYSTEM, *examples, asked], "ground_truth": {"target": "B"}}
     (read,) = read_rows(write_jsonl(tmp_path, row))
-    puzzle = VerifierScorer(REASON_TASKS["science"](), name="science").problem(read)
+    puzzle: Any = VerifierScorer(REASON_TASKS["science"](), name="science").problem(read)
     assert (puzzle.question, puzzle.choices) == ("Iron?", ("Sn", "Fe", "W"))
 
 
