@@ -15,6 +15,7 @@ from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.problem_lists import SOLVED_FLOOR, checked_floor
+from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.row_options import RowOptions, listed
 from mtgrpo_env.task_registry import is_rows
 
@@ -25,16 +26,17 @@ class RunOptions:
 
     out: Path = Path("runs/main")
     """Folder of the run: checkpoints, history, TensorBoard events, figure."""
-    tasks: tuple[str, ...] = ("mini",)
+    tasks: tuple[str, ...] | None = None
     """Tasks or suites by name (mini, easy, "countdown-easy,arc-hard"), "package.module:Class",
     "reasoning-gym:chain_sum", or files, folders and hub data sets of rows (sums.jsonl, hf:openai/gsm8k), of which those
-    that are not marked train are held out."""
+    that are not marked train are held out. By default mini for the tiny model, whose notation no other knows, and easy
+    for others."""
     steps: int = 60
     """Training steps; a run may be resumed for more, unless its method divides them (the sequential ones)."""
     seed: int = 0
     """Of everything."""
-    eval_problems: int = 300
-    """Held-out problems of each task."""
+    eval_problems: int | None = None
+    """Held-out problems of each task; by default 300 for the tiny model and 100 for others."""
     eval_every: int = 10
     """Steps between evaluations."""
     checkpoint_every: int = 10
@@ -97,8 +99,8 @@ class ModelOptions:
 class OptimizerOptions:
     """The loss, and the engine that trains; no engine changes what is computed, but for rounding."""
 
-    lr: float = 4e-4
-    """Learning rate of the model."""
+    lr: float | None = None
+    """Learning rate of the model; by default 4e-4 for the tiny one and 1e-6 for others."""
     minibatches: int = 4
     """Optimiser steps for each batch; by default fewer if it has fewer groups."""
     loss: Literal["sequence-mean", "token-mean", "group-mean", "dr-grpo", "gspo"] = "sequence-mean"
@@ -124,10 +126,18 @@ class OptimizerOptions:
 class GenerationOptions:
     """How responses are generated."""
 
-    max_new_tokens: int = 16
-    """Longest response, in tokens."""
+    max_new_tokens: int | None = None
+    """Longest response, in tokens; by default 16 for the tiny model and 512 for others."""
     temperature: float = 1.0
-    """Of sampling, in training and evaluation; above 0, or all rollouts of a problem would be the same."""
+    """Of sampling in training; above 0, or all rollouts of a problem would be the same."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a response, which is cut before them."""
+    eval_temperature: float | None = None
+    """Of sampling in evaluation; 0 takes the likeliest token. By default as in training."""
+    eval_top_p: float = 1.0
+    """In evaluation, draw among the likeliest tokens that have this probability together."""
+    eval_top_k: int = 0
+    """In evaluation, draw among this many of the likeliest tokens; 0 for all."""
     rollouts: str = "transformers"
     """Generates: transformers, with the model that is trained; vllm, in this process; or URLs of vLLM servers,
     separated by commas."""
@@ -144,9 +154,16 @@ GROUPS: Mapping[str, type[Any]] = {
     "sampling": SamplingOptions,
     "model": ModelOptions,
     "optimizer": OptimizerOptions,
+    "prompts": PromptOptions,
     "generation": GenerationOptions,
 }
 """Groups of options, as the command line and the file of a run show them."""
+
+TINY_DEFAULTS: Mapping[str, Any] = {"tasks": ("mini",), "eval_problems": 300, "lr": 4e-4, "max_new_tokens": 16}
+"""Of the options whose default depends on the model: those of the tiny one."""
+
+MODEL_DEFAULTS: Mapping[str, Any] = {"tasks": ("easy",), "eval_problems": 100, "lr": 1e-6, "max_new_tokens": 512}
+"""The same for a model that is given; the learning rate is the paper's."""
 
 MAY_CHANGE = frozenset(
     {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device", "activation_checkpointing"}
@@ -159,15 +176,22 @@ _AT_LEAST = {
     "group_size": 2,  # one rollout is its own mean: no advantage, no gradient
     **dict.fromkeys(("batch_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
     **dict.fromkeys(("eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints", "importance_cap"), 1),
-    **dict.fromkeys(("steps", "seed", "lora_rank", "kl_coef"), 0),
+    **dict.fromkeys(("steps", "seed", "lora_rank", "kl_coef", "eval_temperature", "eval_top_k"), 0),
 }
-_ABOVE_0 = ("lr", "temperature", "vllm_memory")
+_ABOVE_0 = ("lr", "temperature", "eval_top_p", "vllm_memory")
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a string", Path: "a path"}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TrainConfig(  # a dataclass takes its fields from the last base first
-    GenerationOptions, OptimizerOptions, ModelOptions, SamplingOptions, MethodOptions, RowOptions, RunOptions
+    GenerationOptions,
+    PromptOptions,
+    OptimizerOptions,
+    ModelOptions,
+    SamplingOptions,
+    MethodOptions,
+    RowOptions,
+    RunOptions,
 ):
     """Every option of a training run.
 
@@ -183,11 +207,12 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         for name, hint in _hints().items():
             object.__setattr__(self, name, _checked(name, getattr(self, name), hint))
         for name, least in _AT_LEAST.items():
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+            if (value := getattr(self, name)) is not None and not value >= least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
         for name in _ABOVE_0:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, got {value}")
+        self.check_prompts()
         checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
         self._check_combinations()
@@ -216,6 +241,12 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         """The options of the method that were given."""
         return {name: value for name in METHOD_OPTIONS if (value := getattr(self, name)) is not None}
 
+    def for_run(self) -> RunConfig:
+        """The config with every option that was left open filled in, by the model."""
+        defaults = TINY_DEFAULTS if self.model is None else MODEL_DEFAULTS
+        given = {field.name: getattr(self, field.name) for field in fields(TrainConfig)}
+        return RunConfig(**given | {name: value for name, value in defaults.items() if given[name] is None})
+
     @property
     def server_urls(self) -> list[str]:
         """Of the vLLM servers that generate; none if something else does."""
@@ -229,7 +260,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             ValueError: if the tiny model would have to start on rows.
         """
         if self.model is None and (
-            rows := [part for task in self.tasks for part in task.split(",") if is_rows(part.strip())]
+            rows := [part for task in self.tasks or () for part in task.split(",") if is_rows(part.strip())]
         ):
             raise ValueError(
                 f"rows need a model ({', '.join(rows)}), as in --model Qwen/Qwen2.5-0.5B-Instruct: the tiny one is "
@@ -240,6 +271,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         if self.minibatches > self.batch_size and "minibatches" in self.changed:  # the default is cut by itself
             groups = f"batch_size, {self.batch_size} groups"
             raise ValueError(f"minibatches must be at most {groups}, got {self.minibatches}")
+        if self.eval_top_p > 1:
+            raise ValueError(f"eval_top_p must be at most 1, got {self.eval_top_p}")
         if self.vllm_memory > 1:
             raise ValueError(f"vllm_memory must be at most 1, the whole GPU, got {self.vllm_memory}")
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
@@ -288,6 +321,16 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(file) as unfinished:  # a kill must not leave half a config
             unfinished.write_text("\n".join(parts), encoding="utf-8")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RunConfig(TrainConfig):
+    """A config of which nothing is left open; see `TrainConfig.for_run`."""
+
+    tasks: tuple[str, ...]
+    eval_problems: int
+    lr: float
+    max_new_tokens: int
 
 
 def read_yaml(file: str | Path) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mtgrpo_env.agents.callbacks import TrainerCallback
-from mtgrpo_env.agents.llm.plan import memory_of
+from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
 from mtgrpo_env.agents.llm.warm_start import Lesson
 from mtgrpo_env.agents.reports.markdown import number_range
 from mtgrpo_env.batch_metrics import TrainMetrics, filter_rates
@@ -49,7 +49,8 @@ class Display(TrainerCallback):
         tasks = ", ".join(trainer.suite.names)
         named = f"{config.method} on {tasks}; starting model {source}; run {trainer.folder}{among}"
         self.console.print(named, soft_wrap=True)
-        self.console.print(memory_of(config, trainer.suite, source, ranks=ranks), soft_wrap=True)
+        self.console.print("\n".join(prompt_lines(trainer.prompts)), soft_wrap=True)
+        self.console.print(memory_of(config, trainer.suite, trainer.prompts, ranks=ranks), soft_wrap=True)
 
     def on_start(self, trainer: Trainer) -> None:
         step, num_steps = trainer.agent.step, trainer.config.steps

@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
-from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.config import RunConfig, TrainConfig
 from mtgrpo_env.agents.display import Display
 from mtgrpo_env.agents.llm.build import (
     build_agent,
@@ -28,7 +28,7 @@ from mtgrpo_env.agents.llm.build import (
     init_ranks,
     leave_ranks,
 )
-from mtgrpo_env.agents.llm.context import check_model
+from mtgrpo_env.agents.llm.context import RunPrompts, run_prompts
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
 from mtgrpo_env.agents.llm.warm_start import Lesson, warm_start_for, warm_started_model
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
@@ -107,7 +107,8 @@ class Trainer:
         given: dict[str, Any] = {"model": model and str(model), "out": out and Path(out)}
         if tasks is not None:
             given["tasks"] = _names_of(tasks)
-        self.config = replace(config, **{name: value for name, value in given.items() if value is not None})
+        given = {name: value for name, value in given.items() if value is not None}
+        self.config: RunConfig = replace(config, **given).for_run()
         check_engines(self.config)
         self.suite = read_tasks(
             self.config.tasks if tasks is None else tasks,
@@ -122,6 +123,7 @@ class Trainer:
         self._agent: MTGRPOAgent | None = None
         self._history: RunHistory | None = None
         self._problems: list[Problem] | None = None
+        self._prompts: RunPrompts | None = None
         self._saved_step = -1
         self._check()
 
@@ -138,6 +140,18 @@ class Trainer:
         if self._agent is None:
             self._agent = self._built()
         return self._agent
+
+    @property
+    def prompts(self) -> RunPrompts:
+        """How they are written; found out on first use, since it takes the model's tokenizer.
+
+        Raises:
+            ValueError: if no problem of a task finds room in the model's context, or the prompt options do not fit.
+            OSError: if the model's files cannot be read.
+        """
+        if self._prompts is None:
+            self._prompts = run_prompts(self.config, self.suite)
+        return self._prompts
 
     @property
     def history(self) -> RunHistory:
@@ -168,11 +182,10 @@ class Trainer:
 
         Raises:
             MissingPackageError: naming an option whose package is not installed.
-            ValueError: if the model's context does not hold a prompt and its response.
-            OSError: if the model's files cannot be read.
+            ValueError, OSError: as in `prompts`.
         """
         check_packages(self.config)
-        check_model(self.config, self.suite)
+        _ = self.prompts
 
     def train(self) -> TrainResult:
         """Train to the last step, or until SIGINT or SIGTERM: then this step is finished and saved.
@@ -241,7 +254,7 @@ class Trainer:
             source = self.config.model or str(self._warm_started())
         for callback in self._active:
             callback.on_build(self, source)
-        agent = build_agent(self.config, self.suite, source, self.ranks)
+        agent = build_agent(self.config, self.suite, source, self.prompts, self.ranks)
         if checkpoint := self.folder.newest_checkpoint:
             agent.restore(checkpoint)
         return agent

@@ -33,6 +33,7 @@ from mtgrpo_env.agents.improvement import (
     TrendImprovement,
 )
 from mtgrpo_env.agents.llm.build import build_agent
+from mtgrpo_env.agents.llm.context import run_prompts
 from mtgrpo_env.agents.llm.warm_start import warm_start_for, warm_started_model
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.curriculum import GenerateGroups
@@ -74,11 +75,11 @@ class Bench:
 
 def trained(bench: Bench, *, steps: int, seed: int) -> tuple[MTGRPOAgent, float]:
     """The agent after its training, and the mean CPU seconds of generating a batch."""
-    config = TrainConfig(method="mt-grpo", seed=seed, device="cpu")
+    config = TrainConfig(method="mt-grpo", seed=seed, device="cpu").for_run()
     suite = read_tasks(config.tasks, seed=seed)
     folder = RUNS / f"seed-{seed}"
     start = warm_started_model(folder, suite, warm_start_for(suite.names), seed=seed)
-    agent = build_agent(config, suite, str(start))
+    agent = build_agent(config, suite, str(start), run_prompts(config, suite))
     agent.improvement = bench
     draw, spent = agent.curriculum.draw, list[float]()
 

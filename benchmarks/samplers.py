@@ -23,6 +23,7 @@ from rich.console import Console
 
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.build import build_agent
+from mtgrpo_env.agents.llm.context import run_prompts
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.batch_metrics import shares
 from mtgrpo_env.named_tasks import read_tasks
@@ -172,7 +173,8 @@ def seconds_of_a_step(*, steps: int = 5) -> float:
         tokenizer = tiny_tokenizer()
         tiny_model(tokenizer, TinyModelConfig(), seed=0).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        agent = build_agent(TrainConfig(method="grpo", batch_size=TRAINED_BATCH, device="cpu"), suite, folder)
+        config = TrainConfig(method="grpo", batch_size=TRAINED_BATCH, device="cpu").for_run()
+        agent = build_agent(config, suite, folder, run_prompts(config, suite))
     agent.train(1)
     started = time.process_time()
     agent.train(steps)

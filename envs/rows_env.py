@@ -106,6 +106,9 @@ class RowsEnv(TextEnv[RowPuzzle]):
     def key(self, puzzle: RowPuzzle) -> str:
         return self.scorer.key(puzzle.problem)
 
+    def source(self, puzzle: RowPuzzle) -> str:
+        return puzzle.row.source
+
     def content(self, puzzle: RowPuzzle) -> str:
         """With all columns, since any may reach a reward."""
         row = puzzle.row

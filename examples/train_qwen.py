@@ -15,6 +15,7 @@ from rich.console import Console
 from transformers import AutoConfig, Qwen2Config
 
 from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.context import longest_prompts
 from mtgrpo_env.agents.llm.memory import ModelSize
 from mtgrpo_env.agents.llm.plan import plan_for, print_plan
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
@@ -47,7 +48,8 @@ def main() -> None:
     if is_planned:  # without the model's own files, so prompts are counted in characters
         model = trainer.config.model or QWEN
         published = PUBLISHED if model == QWEN else AutoConfig.from_pretrained(model)
-        plan = plan_for(trainer.config, trainer.suite, ModelSize.of(published), len, counted="characters")
+        lengths = longest_prompts(trainer.suite)
+        plan = plan_for(trainer.config, trainer.suite, ModelSize.of(published), lengths, counted="characters")
         print_plan(replace(plan, setup=replace(plan.setup, rows_at_once=ROWS)), Console())
         return
     policy = trainer.agent.policy

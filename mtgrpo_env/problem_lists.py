@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.task import Task
-from mtgrpo_env.text_env import TextEnv, hash_of
+from mtgrpo_env.text_env import Opening, TextEnv, hash_of
 from mtgrpo_env.types import SPLITS, Group, IntArray, Problem, Split
 
 SOLVED_FLOOR = 0.25
@@ -144,12 +144,19 @@ class FixedTasks:
         env_of: a task's env, if it is a `TextEnv`; else None.
         seed: of the orders.
         solved_floor: as of `ProblemList`.
+        is_left_out: whether a task's problem that starts like this takes no part.
     """
 
     def __init__(
-        self, tasks: Sequence[Task], env_of: Callable[[int], TextEnv[Any] | None], *, seed: int, solved_floor: float
+        self,
+        tasks: Sequence[Task],
+        env_of: Callable[[int], TextEnv[Any] | None],
+        *,
+        seed: int,
+        solved_floor: float,
+        is_left_out: Callable[[int, Opening], bool],
     ) -> None:
-        self._tasks, self._env_of = tasks, env_of
+        self._tasks, self._env_of, self._is_left_out = tasks, env_of, is_left_out
         self.seed, self.solved_floor = seed, checked_floor(solved_floor)
         self._lists: dict[tuple[int, Split], ProblemList | None] = {}
         self._contents: dict[int, str] = {}  # an env's list never changes
@@ -215,8 +222,16 @@ class FixedTasks:
             return None
         if not len(places):
             raise ValueError(f"task {name!r} has no {split} problems: it takes two distinct ones to hold one out")
+        kept = [place for place in places if not self._leaves_out(task_id, split, place)]
+        if not kept:
+            raise ValueError(f"task {name!r}: all of its {len(places)} {split} problems are left out")
         stream = (self.seed, zlib.crc32(name.encode()), SPLITS.index(split))
-        return ProblemList(places, stream=stream, solved_floor=self.solved_floor)
+        return ProblemList(kept, stream=stream, solved_floor=self.solved_floor)
+
+    def _leaves_out(self, task_id: int, split: Split, place: int) -> bool:
+        env, problem = self._env_of(task_id), self.problem(task_id, split, place, 0)
+        assert env is not None, "the task has a fixed list"
+        return self._is_left_out(task_id, env.opening(seed=problem.seed, options=problem.options))
 
     def _drawn(self, split: Split) -> list[tuple[str, int, ProblemList]]:
         lists = self._lists.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ from mtgrpo_env.types import SPLITS, Group, Problem, Split, checked_split
 
 _LOG = logging.getLogger(__name__)
 _MAX_REPEATS = 100  # in a row, before a task's puzzles count as used up
+_MAX_LEFT_OUT = 1000  # in a row, before a task counts as having no other problems
+
+LeftOut = Callable[[int, Opening], bool]
+"""Whether a text problem of a task takes no part."""
 
 
 class TaskSuite:
@@ -74,6 +78,7 @@ class TaskSuite:
         self.solved_floor = solved_floor
         self._pools: dict[int, list[AnyEnv]] = {}
         self._latest: tuple[Problem, Opening] | None = None  # who draws a problem is about to open it
+        self._is_left_out: LeftOut = _nothing
         self.reseed(seed)
 
     @property
@@ -102,14 +107,19 @@ class TaskSuite:
         self.seed = int(seed)
         self._cursors = [0] * self.num_tasks
         self._shown: list[set[int]] = [set() for _ in self.tasks]
-        self._fixed = FixedTasks(self.tasks, self._text_env, seed=self.seed, solved_floor=self.solved_floor)
+        self._fixed = self._fixed_tasks(self.seed)
+
+    def leave_out(self, is_left_out: LeftOut) -> None:
+        """Start all streams anew without the text problems of which this is true, in training and held out alike."""
+        self._is_left_out = is_left_out
+        self.reseed(self.seed)
 
     def next_problem(self, task_id: int) -> Problem:
         """The next problem of a task's stream.
 
         Raises:
             TaskError: if a text task cannot make its next puzzle.
-            ValueError: if a task has a fixed list of problems, and none of them is of this split.
+            ValueError: if a task has no problem of this split, or none but those left out.
         """
         cursor = self._cursors[task_id]
         if problems := self._fixed.problems(task_id, self.split):
@@ -197,14 +207,21 @@ class TaskSuite:
 
         With it come its identity, None where there is no puzzle that could come twice, and the cursor after it.
         """
-        last = cursor + _MAX_REPEATS - 1
+        left_out, repeats = 0, 0
         while True:
             problem = self._problem(task_id, split, cursor)
             opening = self.opening(problem)
-            identity = None if opening is None else int(opening.provenance.hash, base=16)
-            if identity not in shown or cursor == last:
-                return problem, identity, cursor + 1
             cursor += 1
+            if opening is not None and self._is_left_out(task_id, opening):
+                left_out += 1
+                if left_out == _MAX_LEFT_OUT:
+                    name = self.names[task_id]
+                    raise ValueError(f"task {name!r}: {left_out} {split} problems in a row are left out, all that came")
+                continue
+            identity = None if opening is None else int(opening.provenance.hash, base=16)
+            repeats += 1
+            if identity not in shown or repeats == _MAX_REPEATS:
+                return problem, identity, cursor
 
     def opening(self, problem: Problem) -> Opening | None:
         """How a problem starts, without touching any episode; None unless the task is a text task.
@@ -223,6 +240,11 @@ class TaskSuite:
             raise TaskError.of(self.tasks[problem.task_id], problem, "reset", error) from error
         self._latest = (problem, opening)
         return opening
+
+    def _fixed_tasks(self, seed: int) -> FixedTasks:
+        return FixedTasks(
+            self.tasks, self._text_env, seed=seed, solved_floor=self.solved_floor, is_left_out=self._is_left_out
+        )
 
     def _text_env(self, task_id: int) -> TextEnv[Any] | None:
         env = self.envs(task_id, 1)[0].unwrapped
@@ -273,11 +295,16 @@ class TaskSuite:
         for own, word in ((list(self.names), "names"), (self.split, "split")):
             if state[word] != own:
                 raise ValueError(f"the saved suite has {word} {state[word]!r}, this one has {own!r}")
-        fixed = FixedTasks(self.tasks, self._text_env, seed=int(state["seed"]), solved_floor=self.solved_floor)
+        fixed = self._fixed_tasks(int(state["seed"]))
         fixed.load_state_dict(state.get("fixed", {}), self.split)  # earlier versions had none
         self.seed, self._fixed = fixed.seed, fixed
         self._cursors = [int(cursor) for cursor in state["cursors"]]
         self._shown = [_unpacked(shown) for shown in state["shown"]]
+
+
+def _nothing(task_id: int, opening: Opening) -> bool:
+    """Leave no problem out."""
+    return False
 
 
 def _packed(shown: set[int]) -> str:

@@ -181,6 +181,10 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         """Canonical name of the puzzle: two puzzles with one key are the same problem."""
         return self.prompt(puzzle)
 
+    def source(self, puzzle: PuzzleT) -> str:
+        """Where a puzzle stands, for messages about it."""
+        return f"{type(self).__name__} {hash_of(self.key(puzzle))}"
+
     def content(self, puzzle: PuzzleT) -> str:
         """All of a puzzle of a fixed list: a run does not resume on a list in which this has changed."""
         return self.key(puzzle)

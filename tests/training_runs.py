@@ -42,7 +42,7 @@ def train(out: Path, model: Path, *options: object) -> list[object]:
     """A run of seven small steps, evaluated after 0, 3, 6 and 7, with a checkpoint after 2, 4, 6 and 7."""
     sizes = ["--steps", STEPS, "--batch-size", 4, "--group-size", 4, "--minibatches", 2, "--eval-problems", 8]
     often = ["--eval-every", 3, "--checkpoint-every", 2]
-    rest = ["--suite", ",".join(TASKS), "--lr", 1e-3, "--device", "cpu"]
+    rest = ["--suite", ",".join(TASKS), "--lr", 1e-3, "--max-new-tokens", 16, "--device", "cpu"]
     return ["train", "--out", out, "--model", model, *sizes, *often, *rest, *options]
 
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel
 
-from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.config import RunConfig
+from mtgrpo_env.agents.llm.context import RunPrompts
 from mtgrpo_env.agents.llm.data import num_tokens
 from mtgrpo_env.agents.llm.devices import device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, TrainEngine
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
-from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, ModelParameters, load_model, load_tokenizer
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, ModelParameters, load_model
 from mtgrpo_env.agents.llm.prefix import checkpoint_activations, completion_log_probs, full_sequence_log_probs
+from mtgrpo_env.agents.llm.prompts import TokenIds
 from mtgrpo_env.agents.llm.ranks_torch import TorchRanks, launched_ranks
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.weight_sync import CheckedEngine, trainer_log_probs
@@ -43,23 +45,23 @@ SHARED_BY: Mapping[str, GroupMeasure] = {
 _TOLERANCES = {"float32": 1e-3, "bfloat16": 0.3}  # of log-probabilities of one model in two engines
 
 
-def build_agent(config: TrainConfig, suite: TaskSuite, source: str, ranks: Ranks | None = None) -> MTGRPOAgent:
+def build_agent(
+    config: RunConfig, suite: TaskSuite, source: str, prompts: RunPrompts, ranks: Ranks | None = None
+) -> MTGRPOAgent:
     """The agent that a config describes, at its first step; each rank has one.
 
     Args:
         config: of the run.
         suite: text tasks.
         source: the starting model, a folder or a hub id.
+        prompts: how they are written.
         ranks: as `init_ranks` gave them; by default this process alone.
     """
     ranks = ranks or OneRank()
     method = build_method(config, suite)
-    policy, engine = build_policy(
-        config,
-        source,
-        ranks=ranks,
-        probes=[opening.prompt for opening in map(suite.opening, suite.held_out(1)) if opening is not None],
-    )
+    openings = enumerate(map(suite.opening, suite.held_out(1)))
+    probes = [prompts.format.encode([opening.prompt], [k])[0] for k, opening in openings if opening is not None]
+    policy, engine = build_policy(config, source, prompts, ranks=ranks, probes=probes)
     learner = LanguageModelLearner(
         policy,
         engine,
@@ -83,13 +85,13 @@ def build_agent(config: TrainConfig, suite: TaskSuite, source: str, ranks: Ranks
     )
 
 
-def build_objective(config: TrainConfig) -> Objective:
+def build_objective(config: RunConfig) -> Objective:
     """What the config's learner maximises; the clip of the method is added by the agent."""
     objective = named_objective(config.loss, max_tokens=config.max_new_tokens, kl_coef=config.kl_coef)
     return replace(objective, importance=named_importance(config.importance, config.importance_cap))
 
 
-def build_method(config: TrainConfig, suite: TaskSuite) -> Method:
+def build_method(config: RunConfig, suite: TaskSuite) -> Method:
     """The method that a config names, for a suite.
 
     Tasks of one kind, "zebra-easy" and "zebra-hard", are a family to the methods that train family by family.
@@ -110,7 +112,7 @@ def build_method(config: TrainConfig, suite: TaskSuite) -> Method:
     return make_method(config.method, facts, **config.method_options)
 
 
-def zero_of(config: TrainConfig) -> ZeroConfig:
+def zero_of(config: RunConfig) -> ZeroConfig:
     """How DeepSpeed partitions what it trains; also the precision of a model that plain torch trains."""
     return ZeroConfig(
         stage=config.zero_stage,
@@ -120,14 +122,14 @@ def zero_of(config: TrainConfig) -> ZeroConfig:
     )
 
 
-def log_probs_of(config: TrainConfig) -> LogProbs:
+def log_probs_of(config: RunConfig) -> LogProbs:
     """How a model is run over completions in training: each prompt once, unless that would cost memory."""
     # With partitioned parameters whole layers would be held between two passes.
     is_partitioned = config.engine == "deepspeed" and config.zero_stage == 3
     return full_sequence_log_probs if config.activation_checkpointing or is_partitioned else completion_log_probs
 
 
-def check_engines(config: TrainConfig) -> None:
+def check_engines(config: RunConfig) -> None:
     """Refuse what cannot work among these processes, before anything is built.
 
     Raises:
@@ -139,7 +141,7 @@ def check_engines(config: TrainConfig) -> None:
         raise ValueError(f"{launched_ranks()} processes need --engine deepspeed, got {config.engine!r}")
 
 
-def check_packages(config: TrainConfig) -> None:
+def check_packages(config: RunConfig) -> None:
     """Make sure of what the engines need; a plan needs none of it, and may be made elsewhere than the run.
 
     Raises:
@@ -156,7 +158,7 @@ def check_packages(config: TrainConfig) -> None:
             require_package(package, user=option)
 
 
-def init_ranks(config: TrainConfig) -> Ranks:
+def init_ranks(config: RunConfig) -> Ranks:
     """The processes that train together, once they have found each other."""
     if config.engine == "torch":
         return OneRank()
@@ -173,24 +175,26 @@ def leave_ranks(ranks: Ranks) -> None:
 
 
 def build_policy(
-    config: TrainConfig, source: str, *, ranks: Ranks, probes: Sequence[str]
+    config: RunConfig, source: str, prompts: RunPrompts, *, ranks: Ranks, probes: Sequence[TokenIds]
 ) -> tuple[LanguageModelPolicy, TrainEngine]:
     """The policy that starts at a model, and the engine that trains it.
 
     Args:
         config: which engines.
         source: folder or hub id.
+        prompts: how they are written.
         ranks: as `init_ranks` gave them.
-        probes: prompts on which a vLLM engine is compared with the trainer after every update.
+        probes: prompts, one of each task, on which a vLLM engine is compared with the trainer after every update.
     """
     model = _model(config, source)
     trained, weights_of = _trained(config, model)
     trainer, parameters = _trainer(config, trained, weights_of)
-    tokenizer = load_tokenizer(source)
     policy = LanguageModelPolicy(
         model,
-        tokenizer,
-        decoding=Decoding(config.max_new_tokens, config.temperature),
+        prompts.tokenizer,
+        decoding=Decoding(config.max_new_tokens, config.temperature, stop=config.stop),
+        evaluation_decoding=evaluation_decoding(config),
+        prompts=prompts.format,
         parameters=parameters,
         ranks=ranks,
         seed=config.seed,
@@ -202,14 +206,20 @@ def build_policy(
     return policy, trainer
 
 
-def _reference(config: TrainConfig, source: str, device: str) -> PreTrainedModel:
+def evaluation_decoding(config: RunConfig) -> Decoding:
+    """How tokens are drawn in the evaluations of a run."""
+    temperature = config.temperature if config.eval_temperature is None else config.eval_temperature
+    return Decoding(config.max_new_tokens, temperature, config.eval_top_p, config.eval_top_k, config.stop)
+
+
+def _reference(config: RunConfig, source: str, device: str) -> PreTrainedModel:
     """The starting model once more, whole and never trained."""
     model = load_model(source, dtype=zero_of(config).dtype)
     torch.nn.Module.to(model.requires_grad_(False), device)
     return model
 
 
-def _model(config: TrainConfig, source: str) -> PreTrainedModel:
+def _model(config: RunConfig, source: str) -> PreTrainedModel:
     dtype = zero_of(config).dtype
     if config.engine == "deepspeed":
         from mtgrpo_env.agents.llm.train_deepspeed import partitioned_loading
@@ -223,14 +233,14 @@ def _model(config: TrainConfig, source: str) -> PreTrainedModel:
     return model
 
 
-def _trained(config: TrainConfig, model: PreTrainedModel) -> tuple[torch.nn.Module, WeightsOf]:
+def _trained(config: RunConfig, model: PreTrainedModel) -> tuple[torch.nn.Module, WeightsOf]:
     """The model, or the model around which adapters have been put: layer by layer, in the model itself."""
     if config.lora_rank:
         return with_lora(model, config.lora_rank, seed=config.seed), merged_weights
     return model, plain_weights
 
 
-def _trainer(config: TrainConfig, model: torch.nn.Module, weights_of: WeightsOf) -> tuple[Any, Parameters]:
+def _trainer(config: RunConfig, model: torch.nn.Module, weights_of: WeightsOf) -> tuple[Any, Parameters]:
     if config.engine == "torch":
         model.to(device_of(config.device))  # DeepSpeed finds its own
         return TorchTrainEngine(model, lr=config.lr), ModelParameters(model, weights_of)
@@ -241,7 +251,7 @@ def _trainer(config: TrainConfig, model: torch.nn.Module, weights_of: WeightsOf)
 
 
 def _checked_vllm(
-    config: TrainConfig, source: str, policy: LanguageModelPolicy, probes: Sequence[str]
+    config: RunConfig, source: str, policy: LanguageModelPolicy, probes: Sequence[TokenIds]
 ) -> RolloutEngine:
     engine = _vllm_in_process(config, source, policy) if config.rollouts == "vllm" else _vllm_servers(config, policy)
     return CheckedEngine(
@@ -253,14 +263,14 @@ def _checked_vllm(
             pad_id=policy.pad_id,
             log_probs=log_probs_of(config),
         ),
-        [tuple(ids) for ids in policy.tokenizer(list(probes))["input_ids"]],
+        list(probes),
         tolerance=_TOLERANCES[config.dtype],
         decoding=Decoding(min(8, policy.decoding.max_new_tokens), policy.decoding.temperature),
         ranks=policy.ranks,
     )
 
 
-def _vllm_in_process(config: TrainConfig, source: str, policy: LanguageModelPolicy) -> RolloutEngine:
+def _vllm_in_process(config: RunConfig, source: str, policy: LanguageModelPolicy) -> RolloutEngine:
     from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
     from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 
@@ -269,7 +279,7 @@ def _vllm_in_process(config: TrainConfig, source: str, policy: LanguageModelPoli
     return VLLMRolloutEngine(memory, eos_id=policy.eos_id, sleep_level=level)  # pyright: ignore[reportArgumentType]
 
 
-def _vllm_servers(config: TrainConfig, policy: LanguageModelPolicy) -> RolloutEngine:
+def _vllm_servers(config: RunConfig, policy: LanguageModelPolicy) -> RolloutEngine:
     from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
     from mtgrpo_env.agents.llm.serving.process import connected_server
     from mtgrpo_env.agents.llm.serving.weights import server_weight_sync

@@ -1,124 +1,177 @@
-"""Prompts and responses in a model's context: what does not fit is refused before a run, or answered with nothing."""
+"""The prompts of a run before it starts: how they are written, how long they are, and which find no room."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from mtgrpo_env.agents.config import TrainConfig
-from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.agents.config import RunConfig
 from mtgrpo_env.agents.llm.policy import context_of, load_config, load_tokenizer
+from mtgrpo_env.agents.llm.prompts import PromptFormat, prompt_format
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
-from mtgrpo_env.rollout import in_order
+from mtgrpo_env.log_once import log_once
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.text_env import Opening, TextEnv
+from mtgrpo_env.types import Problem
+from mtgrpo_env.worked_examples import WorkedExamples, worked_examples
 
-if TYPE_CHECKING:
-    from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
-
+_LOG = logging.getLogger(__name__)
+_TINY = "the tiny model"
 _PROMPTS = 8  # problems of each generated task that are looked at
 
-TokenCount = Callable[[str], int]
+
+@dataclass(frozen=True, slots=True)
+class RunPrompts:
+    """How the prompts of a run are written.
+
+    Attributes:
+        tokenizer: of the model.
+        format: writes them.
+        longest: (K,) tokens of the longest prompt looked at of each task, among those that take part.
+        sample: a whole prompt as the model sees it.
+        left_out: problems that find no room, by where they stand.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    format: PromptFormat
+    longest: tuple[int, ...]
+    sample: str
+    left_out: tuple[str, ...]
 
 
-def check_model(config: TrainConfig, suite: TaskSuite) -> None:
-    """Make sure that the context of a run's model holds prompts and responses, before the model is built.
+def run_prompts(config: RunConfig, suite: TaskSuite) -> RunPrompts:
+    """The prompts of a run; from now on its suite leaves out what finds no room, and what is shown as an example.
 
     Raises:
-        ValueError: naming the task, the tokens and the context.
+        ValueError: if no problem of a task finds room in the context of the model, or the prompt options do not fit.
+        OSError: if the model's files cannot be read.
     """
-    tokenizer, model_config = files_of(config)
-    check_context(config, suite, model_config, prompt_tokens(suite, token_count(tokenizer)))
-
-
-def check_context(
-    config: TrainConfig, suite: TaskSuite, model_config: PretrainedConfig, prompt_tokens: Sequence[int]
-) -> None:
-    """Refuse a context that does not hold `max_new_tokens` and (K,) `prompt_tokens`, the longest looked at.
-
-    Raises:
-        ValueError: naming the task, the tokens and the context.
-    """
-    context, response = context_of(model_config), config.max_new_tokens
+    tokenizer = tiny_tokenizer() if config.model is None else load_tokenizer(config.model)
+    model_config = config_of(config)
+    examples = worked_examples(suite, config.examples)
+    written = prompt_format(config, tokenizer, examples.turns)
+    context = context_of(model_config)
     model = config.model or "the tiny model"
-    if response >= context:
-        raise ValueError(f"max_new_tokens must be below {context}, the context of {model}, got {response}")
-    longest, task = max(zip(prompt_tokens, suite.names, strict=True))
-    if longest + response > context:
-        advice = "lower max_new_tokens, or choose" if config.model else "choose the mini suite, or"
-        raise ValueError(
-            f"task {task!r} has a prompt of {longest} tokens, which with max_new_tokens {response} exceeds the context "
-            f"of {model}, {context}: {advice} another model"
-        )
+    if config.max_new_tokens >= context:
+        raise ValueError(f"max_new_tokens must be below {context}, the context of {model}, got {config.max_new_tokens}")
+    room = _Room(suite, written, model, context=context, response=config.max_new_tokens, examples=examples)
+    problems = suite.glimpse(_PROMPTS)
+    lengths = room.lengths(problems)
+    room.check(problems, lengths)
+    suite.leave_out(room.is_left_out)
+    longest = [0] * suite.num_tasks
+    for problem, length in zip(problems, lengths, strict=True):
+        if room.holds(length):
+            longest[problem.task_id] = max(longest[problem.task_id], length)
+    opening = suite.opening(suite.held_out(1)[0])
+    assert opening is not None, "language models are trained on text tasks"
+    sample = str(tokenizer.decode(list(written.encode([opening.prompt], [0])[0])))
+    too_long = zip(problems, lengths, strict=True)
+    left_out = tuple(room.place(problem, length) for problem, length in too_long if not room.holds(length))
+    return RunPrompts(tokenizer, written, tuple(longest), sample, left_out)
 
 
-def files_of(config: TrainConfig) -> tuple[PreTrainedTokenizerBase, PretrainedConfig]:
-    """The tokenizer and the config of a run's model, without its weights; those of the tiny one if it names none."""
+def config_of(config: RunConfig) -> PretrainedConfig:
+    """The config of a run's model, or of the tiny one if it names none.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
     if config.model is not None:
-        return load_tokenizer(config.model), load_config(config.model)
-    tokenizer = tiny_tokenizer()
+        return load_config(config.model)
     with torch.device("meta"):
-        return tokenizer, tiny_model(tokenizer, TinyModelConfig(), seed=0).config
+        return tiny_model(tiny_tokenizer(), TinyModelConfig(), seed=0).config
 
 
-def token_count(tokenizer: PreTrainedTokenizerBase) -> TokenCount:
-    """How many tokens a prompt has."""
-    return lambda prompt: len(tokenizer(prompt)["input_ids"])
-
-
-def prompt_tokens(suite: TaskSuite, count: TokenCount) -> tuple[int, ...]:
-    """(K,) of the longest prompt of each task, among all rows or some held-out problems; streams stay as they are."""
+def longest_prompts(suite: TaskSuite) -> tuple[int, ...]:
+    """(K,) characters of the longest prompt of each task, for a look at a run without a tokenizer."""
     longest = [0] * suite.num_tasks
     for problem in suite.glimpse(_PROMPTS):
-        opening = suite.opening(problem)
-        assert opening is not None, "language models are trained on text tasks"
-        longest[problem.task_id] = max(longest[problem.task_id], count(opening.prompt))
+        longest[problem.task_id] = max(longest[problem.task_id], len(_opening(suite, problem).prompt))
     return tuple(longest)
 
 
-class WithinContext:
-    """A policy whose responses are each cut to the room that their own prompt leaves in the context.
-
-    A prompt that leaves none, or has no token, is answered with nothing.
+class _Room:
+    """What finds room in a context.
 
     Args:
-        policy: generates; its `max_new_tokens` is the most that any response gets.
+        suite: the tasks.
+        written: the format of the prompts.
+        model: whose context it is; None for the tiny one.
+        context: in tokens.
+        response: tokens that each response may have.
+        examples: shown before every prompt; they take no part themselves.
     """
 
-    def __init__(self, policy: LanguageModelPolicy) -> None:
-        self._policy, self._decoding = policy, policy.decoding
-        self.context = context_of(policy.model.config)
+    def __init__(
+        self,
+        suite: TaskSuite,
+        written: PromptFormat,
+        model: str | None,
+        *,
+        context: int,
+        response: int,
+        examples: WorkedExamples,
+    ) -> None:
+        self._suite, self._format, self._is_tiny = suite, written, model is None
+        self._model = model or _TINY
+        self._context, self._response, self._examples = context, response, examples
 
-    def rooms(self, prompts: Sequence[str]) -> list[int]:
-        """Tokens that the response to each prompt may have; 0 where it leaves no room."""
-        limit = self._decoding.max_new_tokens
-        return [max(0, min(limit, self.context - len(ids))) if ids else 0 for ids in self._tokens(prompts)]
+    def lengths(self, problems: Sequence[Problem]) -> list[int]:
+        """Tokens of the prompts of problems."""
+        task_ids, prompts = [p.task_id for p in problems], [_opening(self._suite, p).prompt for p in problems]
+        return [len(ids) for ids in self._format.encode(prompts, task_ids)]
 
-    def act(
-        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
-    ) -> tuple[list[str], list[Completion]]:
-        """See `LanguageModelPolicy.act`."""
-        return in_order(self.stream(observations, task_ids, deterministic=deterministic))
+    def holds(self, length: int) -> bool:
+        """Whether a prompt of so many tokens leaves room for a response; one without tokens never does."""
+        return 0 < length <= self._context - self._response
 
-    def stream(
-        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
-    ) -> Iterator[tuple[int, str, Completion]]:
-        """See `LanguageModelPolicy.stream`; those with less room come later."""
-        rooms = self.rooms(observations)
-        for room in sorted(set(rooms), reverse=True):
-            places = [place for place, own in enumerate(rooms) if own == room]
-            part = [observations[place] for place in places]
-            if room == 0:
-                unread = zip(places, self._tokens(part), strict=True)
-                yield from ((place, "", Completion(tuple(ids), (), ())) for place, ids in unread)
+    def is_left_out(self, task_id: int, opening: Opening) -> bool:
+        """See `LeftOut`; the first of each task that finds no room is logged."""
+        if self._examples.shows(task_id, opening.provenance.hash):
+            return True
+        length = self._length(task_id, opening)
+        if self.holds(length):
+            return False
+        name = self._suite.names[task_id]
+        log_once(_LOG, logging.WARNING, f"task {name!r}: problems without room for a response are left out")
+        return True
+
+    def check(self, problems: list[Problem], lengths: list[int]) -> None:
+        """Refuse a task of which no problem finds room.
+
+        Raises:
+            ValueError: naming the task, its shortest prompt and the context.
+        """
+        fit = Counter(p.task_id for p, length in zip(problems, lengths, strict=True) if self.holds(length))
+        for task_id, name in enumerate(self._suite.names):
+            own = [length for p, length in zip(problems, lengths, strict=True) if p.task_id == task_id]
+            if fit[task_id] or not own:
                 continue
-            self._policy.decoding = replace(self._decoding, max_new_tokens=room)
-            own_ids = [task_ids[place] for place in places]
-            for place, text, completion in self._policy.stream(part, own_ids, deterministic=deterministic):
-                yield places[place], text, completion
+            shortest = min(own)
+            another = "choose the mini suite, or another model" if self._is_tiny else "choose another model"
+            advice = f"lower max_new_tokens, or {another}" if shortest < self._context else another
+            raise ValueError(
+                f"task {name!r}: the shortest of {len(own)} prompts has {shortest} tokens, which with max_new_tokens "
+                f"{self._response} exceeds the context of {self._model}, {self._context}: {advice}"
+            )
 
-    def _tokens(self, prompts: Sequence[str]) -> Sequence[Sequence[int]]:
-        return self._policy.tokenizer(list(prompts))["input_ids"]
+    def place(self, problem: Problem, length: int) -> str:
+        """Where a problem stands, and how long it is."""
+        env = self._suite.envs(problem.task_id, 1)[0].unwrapped
+        assert isinstance(env, TextEnv), "language models are trained on text tasks"
+        return f"{env.source(_opening(self._suite, problem).puzzle)} ({length:,} tokens)"
+
+    def _length(self, task_id: int, opening: Opening) -> int:
+        return len(self._format.encode([opening.prompt], [task_id])[0])
+
+
+def _opening(suite: TaskSuite, problem: Problem) -> Opening:
+    opening = suite.opening(problem)
+    assert opening is not None, "language models are trained on text tasks"
+    return opening

@@ -12,11 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from transformers import PretrainedConfig
 
-from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.config import RunConfig
 from mtgrpo_env.agents.llm.build import build_method, check_engines, check_packages, zero_of
-from mtgrpo_env.agents.llm.context import TokenCount, check_context, files_of, prompt_tokens, token_count
+from mtgrpo_env.agents.llm.context import RunPrompts, config_of
 from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, checkpoint_bytes, estimate_memory
-from mtgrpo_env.agents.llm.policy import load_config, load_tokenizer
 from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
 from mtgrpo_env.agents.recipes import Method
 from mtgrpo_env.agents.run_folder import RunFolder
@@ -25,6 +24,7 @@ from mtgrpo_env.stateful import name_of
 from mtgrpo_env.suite import TaskSuite
 
 _RANKS = (1, 2, 8, 16)
+_NAMED = 5  # problems that are left out and named
 _LABELS = {
     "parameters": "parameters",
     "reference": "reference model",
@@ -55,6 +55,7 @@ class Plan:
         checkpoints: what is kept of them, and where.
         counted: what those are, where no tokenizer was at hand.
         lacking: what is not installed here and a run would need; "" if nothing.
+        prompts: how they are written, where a tokenizer was at hand.
     """
 
     title: str
@@ -68,6 +69,7 @@ class Plan:
     checkpoints: str
     counted: str = "tokens"
     lacking: str = ""
+    prompts: RunPrompts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         soft_wrap=True,
     )
     console.print(_task_table(plan, method))
+    if plan.prompts is not None:
+        console.print("\n".join(prompt_lines(plan.prompts)), soft_wrap=True)
     console.print("\n".join(_step_lines(plan, method)), soft_wrap=True)
     setups = [replace(plan.setup, ranks=n) for n in _ranks(plan)]
     prompts, rows = setups[0].micro_batch
@@ -107,25 +111,21 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(f"to run it here: {plan.lacking}", soft_wrap=True)
 
 
-def plan_of(config: TrainConfig, suite: TaskSuite) -> Plan:
-    """The plan of a run; reads the model's config and tokenizer, or those of the tiny one.
+def plan_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts) -> Plan:
+    """The plan of a run, given how its prompts are written; reads the config of its model, or of the tiny one.
 
     Raises:
-        ValueError: if the config cannot work, or the model's context does not hold a prompt and its response.
+        ValueError: if the config cannot work.
     """
     check_engines(config)
-    tokenizer, model_config = files_of(config)
-    size, count = ModelSize.of(model_config, lora_rank=config.lora_rank), token_count(tokenizer)
-    plan = plan_for(config, suite, size, count)
-    check_context(config, suite, model_config, plan.prompt_tokens)
-    return plan
+    size = ModelSize.of(config_of(config), lora_rank=config.lora_rank)
+    return replace(plan_for(config, suite, size, prompts.longest), prompts=prompts)
 
 
 def plan_for(
-    config: TrainConfig, suite: TaskSuite, size: ModelSize, count: TokenCount, *, counted: str = "tokens"
+    config: RunConfig, suite: TaskSuite, size: ModelSize, lengths: tuple[int, ...], *, counted: str = "tokens"
 ) -> Plan:
-    """The plan of a run of a model of this size, whose prompts are measured by `count`."""
-    lengths = prompt_tokens(suite, count)
+    """The plan of a run of a model of this size; (K,) `lengths` are those of its longest prompts."""
     folder = RunFolder(config.out)
     newest = folder.newest_checkpoint
     model = config.model or "the tiny model, which is built and warm-started on first use"
@@ -146,7 +146,7 @@ def plan_for(
     )
 
 
-def _lacking(config: TrainConfig) -> str:
+def _lacking(config: RunConfig) -> str:
     try:
         check_packages(config)
     except MissingPackageError as error:
@@ -154,14 +154,23 @@ def _lacking(config: TrainConfig) -> str:
     return ""
 
 
-def memory_of(config: TrainConfig, suite: TaskSuite, source: str, *, ranks: int) -> str:
+def memory_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts, *, ranks: int) -> str:
     """The estimate of a run in a line."""
-    lengths = prompt_tokens(suite, token_count(load_tokenizer(source)))
-    setup = setup_of(config, build_method(config, suite), max(lengths), ranks=ranks)
-    return memory_line(load_config(source), setup, lora_rank=config.lora_rank)
+    setup = setup_of(config, build_method(config, suite), max(prompts.longest), ranks=ranks)
+    return memory_line(config_of(config), setup, lora_rank=config.lora_rank)
 
 
-def setup_of(config: TrainConfig, method: Method, prompt_tokens: int, *, ranks: int) -> Setup:
+def prompt_lines(prompts: RunPrompts) -> list[str]:
+    """How prompts are written, one of them as the model sees it, and what is left out."""
+    lines = [f"prompts: {prompts.format.name}, for example {prompts.sample!r}"]
+    if prompts.left_out:
+        named = ", ".join(prompts.left_out[:_NAMED])
+        more = f" and {len(prompts.left_out) - _NAMED} more" if len(prompts.left_out) > _NAMED else ""
+        lines.append(f"left out, since they leave no room for a response: {named}{more}")
+    return lines
+
+
+def setup_of(config: RunConfig, method: Method, prompt_tokens: int, *, ranks: int) -> Setup:
     """The part of a run on which memory depends."""
     first_round = int(sampled(method, 1.0).groups.sum()) * config.group_size
     return Setup(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -23,9 +25,11 @@ from transformers import (
 from mtgrpo_env.agents.llm.data import Completion, fold
 from mtgrpo_env.agents.llm.devices import AUTO, device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
+from mtgrpo_env.agents.llm.prompts import PromptFormat, TokenIds, prompt_format
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
+from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.stateful import Stateful
 
@@ -72,6 +76,8 @@ class LanguageModelPolicy(Stateful):
         model: a causal language model.
         tokenizer: its tokenizer; padding falls back on the end-of-text token.
         decoding: how tokens are drawn.
+        evaluation_decoding: how they are drawn once it is `reseeded`; by default the same.
+        prompts: how observations are written; by default in the tokenizer's chat template, where it has one.
         engine: generates; by default transformers, in this process, with `model` itself.
         parameters: the model's; by default those in `model`, which an engine that trains may have taken apart.
         ranks: the processes that train the model together.
@@ -81,7 +87,7 @@ class LanguageModelPolicy(Stateful):
         ValueError: if the tokenizer has no end-of-text token.
     """
 
-    hyperparameter_names = ("decoding",)
+    hyperparameter_names = ("decoding", "prompts")
 
     def __init__(
         self,
@@ -89,6 +95,8 @@ class LanguageModelPolicy(Stateful):
         tokenizer: PreTrainedTokenizerBase,
         *,
         decoding: Decoding,
+        evaluation_decoding: Decoding | None = None,
+        prompts: PromptFormat | None = None,
         engine: RolloutEngine | None = None,
         parameters: Parameters | None = None,
         ranks: Ranks | None = None,
@@ -99,6 +107,9 @@ class LanguageModelPolicy(Stateful):
         self.model = model
         self.tokenizer = tokenizer
         self.decoding = decoding
+        self.evaluation_decoding = evaluation_decoding or decoding
+        self.prompts = prompts or prompt_format(PromptOptions(), tokenizer)
+        self.context = context_of(model.config)
         self.eos_id = int(tokenizer.eos_token_id)
         self.pad_id = int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else self.eos_id
         self.engine = engine or TransformersEngine(model, pad_id=self.pad_id, eos_id=self.eos_id)
@@ -124,8 +135,11 @@ class LanguageModelPolicy(Stateful):
     ) -> tuple[list[str], list[Completion]]:
         """Responses, and the `Completion` behind each; equal prompts are computed once.
 
+        A response is cut to the room that its prompt leaves in the model's context; one that leaves none, or has no
+        token, is answered with nothing.
+
         Raises:
-            ValueError: if a prompt is empty, or leaves no room in the model's context for a completion.
+            ValueError: if an observation cannot be written as a prompt.
         """
         return in_order(self.stream(observations, task_ids, deterministic=deterministic))
 
@@ -136,15 +150,17 @@ class LanguageModelPolicy(Stateful):
 
         What is drawn for a prompt depends on the generator's state and the prompt, not on the other prompts.
         """
-        prompts, index = fold([tuple(ids) for ids in self.tokenizer(list(observations))["input_ids"]])
-        self._check_room(prompts)
-        decoding = Decoding(self.decoding.max_new_tokens, 0.0) if deterministic else self.decoding
-        key = self.rng.bytes(8)
-        counts = np.bincount(index, minlength=len(prompts)).tolist()
-        places = np.argsort(np.asarray(index), kind="stable").tolist()  # row j answers observation places[j]
-        for row, completion in self.engine.generate(prompts, counts, decoding, [_seed(key, p) for p in prompts]):
-            text = self.tokenizer.decode(list(completion.tokens), skip_special_tokens=True)
-            yield places[row], str(text), completion
+        decoding = replace(self.decoding, temperature=0.0) if deterministic else self.decoding
+        prompts, key = self.prompts.encode(observations, task_ids), self.rng.bytes(8)
+        rooms = np.array([self.room(prompt) for prompt in prompts])
+        for room in sorted(set(rooms.tolist()), reverse=True):
+            places = np.flatnonzero(rooms == room).tolist()
+            if room == 0:
+                yield from ((place, "", Completion(prompts[place], (), (), "length")) for place in places)
+                continue
+            within = replace(decoding, max_new_tokens=room)
+            for row, completion in self._generate([prompts[place] for place in places], within, key):
+                yield places[row], self._text(completion), completion
 
     def publish(self) -> None:
         """Let the engine generate with the parameters as they are now."""
@@ -153,16 +169,16 @@ class LanguageModelPolicy(Stateful):
     def generating(self) -> AbstractContextManager[object]:
         return self.engine.generating()
 
+    def room(self, prompt: Sequence[int]) -> int:
+        """Tokens that the response to a prompt may have."""
+        limit = self.decoding.max_new_tokens
+        return max(0, min(limit, self.context - len(prompt))) if prompt else 0
+
     def reseeded(self, seed: int) -> Self:
-        return type(self)(
-            self.model,
-            self.tokenizer,
-            decoding=self.decoding,
-            engine=self.engine,
-            parameters=self.parameters,
-            ranks=self.ranks,
-            seed=seed,
-        )
+        """See `TrainablePolicy.reseeded`; it draws as evaluations do."""
+        other = copy.copy(self)
+        other.rng, other.decoding = np.random.default_rng(seed), self.evaluation_decoding
+        return other
 
     def save(self, folder: Path) -> None:
         """Write a folder that `AutoModelForCausalLM.from_pretrained` loads, and the generator beside it."""
@@ -177,16 +193,20 @@ class LanguageModelPolicy(Stateful):
         self.parameters.load_weights(folder_weights(folder))
         self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
 
-    def _check_room(self, prompts: Sequence[tuple[int, ...]]) -> None:
-        if not all(prompts):
-            raise ValueError("every prompt must hold at least one token the tokenizer knows, got an empty one")
-        longest = max(len(prompt) for prompt in prompts)
-        context = context_of(self.model.config)
-        if longest + self.decoding.max_new_tokens > context:
-            raise ValueError(
-                f"a prompt of {longest} tokens and {self.decoding.max_new_tokens} new ones "
-                f"exceed the model's context of {context} tokens"
-            )
+    def _generate(
+        self, prompts: Sequence[TokenIds], decoding: Decoding, key: bytes
+    ) -> Iterator[tuple[int, Completion]]:
+        """A completion of each prompt, by its place among them."""
+        distinct, index = fold(prompts)
+        counts = np.bincount(index, minlength=len(distinct)).tolist()
+        places = np.argsort(np.asarray(index), kind="stable").tolist()  # row j answers prompt places[j]
+        for row, completion in self.engine.generate(distinct, counts, decoding, [_seed(key, p) for p in distinct]):
+            yield places[row], completion
+
+    def _text(self, completion: Completion) -> str:
+        """The response: how it was begun, and what was generated."""
+        text = self.tokenizer.decode(list(completion.tokens), skip_special_tokens=True)
+        return f"{self.prompts.frame.prefill}{text}"
 
 
 def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:

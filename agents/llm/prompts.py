@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from mtgrpo_env.chat import ChatFrame, Message
 from mtgrpo_env.paper_frame import framed
 from mtgrpo_env.prompt_options import PromptOptions
+from mtgrpo_env.stateful import Stateful
 
 TokenIds = tuple[int, ...]
 
@@ -36,7 +37,7 @@ class PromptFormat(Protocol):
         ...
 
 
-class ChatPrompts:
+class ChatPrompts(Stateful):
     """Messages in the tokenizer's chat template, open for the assistant's turn.
 
     What a message says cannot act as a control token: it is split into ordinary ones.
@@ -51,6 +52,7 @@ class ChatPrompts:
     """
 
     name = "chat"
+    hyperparameter_names = ("frame", "template_options")
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class ChatPrompts:
             )
         self._tokenizer = tokenizer
         self._controls = _ControlTokens(tokenizer)
-        self._template_options = dict(template_options or {})
+        self.template_options = dict(template_options or {})
         self.frame = frame or ChatFrame()
 
     def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
@@ -84,7 +86,7 @@ class ChatPrompts:
         begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **self._template_options
+                messages, tokenize=False, add_generation_prompt=True, **self.template_options
             )
         except (TemplateError, ValueError, TypeError) as error:
             roles = ", ".join(message["role"] for message in messages)
@@ -92,12 +94,9 @@ class ChatPrompts:
             raise ValueError(f"the chat template of {name!r} refuses messages of {roles}: {error}") from error
         return f"{text}{begun}{self.frame.prefill}"
 
-    def __repr__(self) -> str:
-        return f"ChatPrompts({self.frame!r}, template_options={self._template_options!r})"
 
-
-class PaperPrompts:
-    """The paper's frame for base models, "User: … Assistant: Let me solve this step by step."
+class PaperPrompts(Stateful):
+    """The paper's frame for base models: the question as a turn of a dialogue, the answer begun.
 
     Args:
         tokenizer: of the model.
@@ -105,6 +104,7 @@ class PaperPrompts:
     """
 
     name = "paper"
+    hyperparameter_names = ("frame",)
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:
         self._tokenizer = tokenizer
@@ -116,11 +116,8 @@ class PaperPrompts:
         texts = [framed(self.frame.messages(observation, k)) + self.frame.prefill for observation, k in pairs]
         return _ids(self._tokenizer(texts, split_special_tokens=True))
 
-    def __repr__(self) -> str:
-        return f"PaperPrompts({self.frame!r})"
 
-
-class PlainPrompts:
+class PlainPrompts(Stateful):
     """Observations as they stand; what is written like a control token is one, as in prompts rendered beforehand.
 
     Args:
@@ -132,6 +129,7 @@ class PlainPrompts:
     """
 
     name = "plain"
+    hyperparameter_names = ("frame",)
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:
         self._tokenizer = tokenizer
@@ -142,9 +140,6 @@ class PlainPrompts:
     def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
         """See `PromptFormat`."""
         return _ids(self._tokenizer([f"{observation}{self.frame.prefill}" for observation in observations]))
-
-    def __repr__(self) -> str:
-        return f"PlainPrompts({self.frame!r})"
 
 
 FORMATS: Mapping[str, Callable[[PreTrainedTokenizerBase, ChatFrame], PromptFormat]] = {

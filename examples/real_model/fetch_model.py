@@ -40,7 +40,7 @@ def convert(weights: Path, target: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, **read)
     quantized = AutoModelForCausalLM.from_pretrained(weights.parent, dtype=torch.float32, **read)
     config = quantized.config
-    del config.quantization_config  # or it could not be saved
+    delattr(config, "quantization_config")  # or it could not be saved
     model = AutoModelForCausalLM.from_config(config)
     model.load_state_dict(quantized.state_dict())
     model.tie_weights()
@@ -53,6 +53,7 @@ def convert(weights: Path, target: Path) -> None:
 
 
 def main() -> None:
+    """Fetch the model, unless it is there."""
     target = Path(sys.argv[1])
     if (target / "config.json").is_file():
         print(f"{target} is there")

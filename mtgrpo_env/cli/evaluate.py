@@ -60,6 +60,7 @@ def run(config: Config) -> int:
             temperature=config.temperature,
             device=config.device,
             vllm_memory=config.vllm_memory,
+            prompts=config,
             endpoint=config,
             extraction=config.extraction,
             row_options=config,

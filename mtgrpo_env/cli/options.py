@@ -13,9 +13,10 @@ from tyro.conf import OmitArgPrefixes, arg
 from mtgrpo_env.agents import config as options
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.recipes import RECIPES
+from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.row_options import RowOptions
 
-Tasks = Annotated[tuple[str, ...], arg(aliases=("--suite", "--rows"))]
+Tasks = Annotated[tuple[str, ...] | None, arg(aliases=("--suite", "--rows"))]
 MethodName = Annotated[str, arg(help=f"""{", ".join(RECIPES)}, or "package.module:function" for one of your own""")]
 
 
@@ -23,9 +24,10 @@ MethodName = Annotated[str, arg(help=f"""{", ".join(RECIPES)}, or "package.modul
 class RunOptions(options.RunOptions):
     """What is trained on, for how long, and what is kept of it."""
 
-    tasks: Tasks = ("mini",)
+    tasks: Tasks = None
     """Tasks or suites by name (mini, easy, "countdown-easy,arc-hard"), "package.module:Class", reasoning-gym:<names>,
-    or files, folders and hub data sets of rows (sums.jsonl, hf:openai/gsm8k); see docs/rows.md."""
+    or files, folders and hub data sets of rows (sums.jsonl, hf:openai/gsm8k); see docs/rows.md. By default mini for the
+    tiny model, whose notation no other knows, and easy for others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class GroupedOptions:
     sampling: OmitArgPrefixes[options.SamplingOptions] = field(default_factory=options.SamplingOptions)
     model: OmitArgPrefixes[options.ModelOptions] = field(default_factory=options.ModelOptions)
     optimizer: OmitArgPrefixes[options.OptimizerOptions] = field(default_factory=options.OptimizerOptions)
+    prompts: OmitArgPrefixes[PromptOptions] = field(default_factory=PromptOptions)
     generation: OmitArgPrefixes[options.GenerationOptions] = field(default_factory=options.GenerationOptions)
 
     @classmethod

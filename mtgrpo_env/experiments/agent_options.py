@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from mtgrpo_env.prompt_options import PromptOptions
+
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointOptions:
@@ -37,7 +39,7 @@ class EndpointOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentOptions(EndpointOptions):
+class AgentOptions(PromptOptions, EndpointOptions):
     """How agents respond."""
 
     rollouts: int = 1
@@ -57,6 +59,10 @@ class AgentOptions(EndpointOptions):
         """The same, with the options of an endpoint."""
         return replace(self, **{field.name: getattr(endpoint, field.name) for field in fields(EndpointOptions)})
 
+    def with_prompts(self, prompts: PromptOptions) -> AgentOptions:
+        """The same, with the options of prompts."""
+        return replace(self, **{field.name: getattr(prompts, field.name) for field in fields(PromptOptions)})
+
     def check(self) -> None:
         """Refuse what cannot work, before anything is built.
 
@@ -70,6 +76,7 @@ class AgentOptions(EndpointOptions):
             raise ValueError(f"vllm_memory must be above 0 and at most 1, got {self.vllm_memory}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
+        self.check_prompts()
         super().check()
 
 

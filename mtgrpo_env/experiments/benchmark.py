@@ -29,6 +29,7 @@ from mtgrpo_env.experiments.failures import AgentError, is_ours, reason_of
 from mtgrpo_env.extras import require_package
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
+from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
@@ -76,6 +77,7 @@ def benchmark(
     temperature: float = 1.0,
     device: str = "auto",
     vllm_memory: float = 0.9,
+    prompts: PromptOptions | None = None,
     endpoint: EndpointOptions | None = None,
     extraction: Extraction = "last-box",
     row_options: RowOptions | None = None,
@@ -100,6 +102,7 @@ def benchmark(
         temperature: of its sampling.
         device: where a checkpoint runs; "auto" is the accelerator that torch finds, else the CPU.
         vllm_memory: share of the GPU's memory for vLLM.
+        prompts: how they are written for language models, and how many worked examples stand before each.
         endpoint: how a model behind an endpoint is called.
         extraction: how the answer is found in a response.
         row_options: how rows are read and scored.
@@ -125,6 +128,7 @@ def benchmark(
         vllm_memory=vllm_memory,
         seed=seed,
     ).with_endpoint(endpoint or EndpointOptions())
+    options = options.with_prompts(prompts or PromptOptions())
     options.check()
     if problems is not None and problems < 1:
         raise ValueError(f"problems must be at least 1, got {problems}")
@@ -141,6 +145,8 @@ def benchmark(
         _problem_set(name, spec, count=problems, seed=seed, extraction=extraction, row_options=row_options)
         for name, spec in suite_specs.items()
     ]
+    if options.examples:
+        problem_sets = [problem_set.with_examples(options.examples) for problem_set in problem_sets]
     if row_options is not None:
         row_options.check_used(name for problem_set in problem_sets for name in problem_set.suite.names)
     sizes = f"problems={problems or HELD_OUT}, rollouts={rollouts}, seed={seed}"

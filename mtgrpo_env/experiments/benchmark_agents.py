@@ -26,7 +26,6 @@ from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
 
 if TYPE_CHECKING:
-    from mtgrpo_env.agents.llm.context import WithinContext
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 
 _LOG = logging.getLogger(__name__)
@@ -173,15 +172,15 @@ class _Checkpoint(Agent):
         return self._load(self._source)
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
-        from mtgrpo_env.agents.llm.context import WithinContext
         from mtgrpo_env.agents.llm.engines import Decoding
+        from mtgrpo_env.agents.llm.prompts import prompt_format
 
         _check_text(problem_set)
         policy, options = self._policy.reseeded(self._options.seed), self._options
         policy.decoding = Decoding(options.max_new_tokens, options.temperature)
-        within = WithinContext(policy)
-        _check_room(within, problem_set)
-        _evaluate(_Counted(within, on_response), problem_set, options.rollouts, on_group)
+        policy.prompts = prompt_format(options, policy.tokenizer, problem_set.examples.turns)
+        _check_room(policy, problem_set)
+        _evaluate(_Counted(policy, on_response), problem_set, options.rollouts, on_group)
 
     def usage(self, extras: Any) -> TokenUsage:
         prompt, tokens = extras.prompt, extras.tokens
@@ -303,11 +302,12 @@ def _check_text(problem_set: ProblemSet) -> None:
         raise Unplayable(f"this agent plays text tasks, but {', '.join(others)} of {problem_set.name} are none")
 
 
-def _check_room(policy: WithinContext, problem_set: ProblemSet) -> None:
+def _check_room(policy: LanguageModelPolicy, problem_set: ProblemSet) -> None:
     """Name what does not fit; such a prompt is answered with nothing, which is wrong."""
     suite, problems = problem_set.suite, problem_set.problems
-    prompts = [opening.prompt for problem in problems if (opening := suite.opening(problem))]
-    rooms = policy.rooms(prompts)
+    openings = [(problem.task_id, opening) for problem in problems if (opening := suite.opening(problem))]
+    prompts = policy.prompts.encode([opening.prompt for _, opening in openings], [task_id for task_id, _ in openings])
+    rooms = [policy.room(prompt) for prompt in prompts]
     if not any(rooms):
         raise Unplayable(
             f"no prompt of {problem_set.name} leaves room for a response in the context of {policy.context} tokens"

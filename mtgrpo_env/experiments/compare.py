@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from rich.console import Console
 
-from mtgrpo_env.agents.config import MAY_CHANGE, TrainConfig
+from mtgrpo_env.agents.config import MAY_CHANGE, RunConfig, TrainConfig
 from mtgrpo_env.agents.recipes import RunFacts, make_method
 from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
 from mtgrpo_env.agents.reports.comparison_report import write_report
@@ -64,6 +64,7 @@ def compare(
     """
     console = console or Console(quiet=True)
     options.check()
+    config = config.for_run()
     planned = plan_runs(config, options, method_options)
     settings = _settings(config, options, command or f"compare({config!r}, {options!r})")
     config.check_start()
@@ -95,7 +96,7 @@ def redraw(folder: Path, options: CompareOptions) -> None:
     write_report(Comparison(settings, comparison.runs), folder, rng=_rng())
 
 
-def _check_run(config: TrainConfig, num_tasks: int) -> None:
+def _check_run(config: RunConfig, num_tasks: int) -> None:
     """Have the trainer look at a run, and its method plan a batch: a mistake shows before any model is made.
 
     Raises:
@@ -160,7 +161,7 @@ def _finished_runs(planned: Sequence[PlannedRun]) -> Iterator[Run]:
             yield run_of_history(records, method=config.method, lr=config.lr, seed=config.seed, num_steps=config.steps)
 
 
-def _settings(config: TrainConfig, options: CompareOptions, command: str) -> Settings:
+def _settings(config: RunConfig, options: CompareOptions, command: str) -> Settings:
     return Settings(
         command=command,
         tasks=read_tasks(config.tasks, row_options=config).names,

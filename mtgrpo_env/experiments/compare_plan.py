@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.config import RunConfig
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
@@ -69,7 +69,7 @@ class CompareOptions:
 class PlannedRun:
     """One run of a comparison."""
 
-    config: TrainConfig
+    config: RunConfig
 
     @property
     def name(self) -> str:
@@ -89,7 +89,7 @@ class PlannedRun:
 
 
 def plan_runs(
-    config: TrainConfig, options: CompareOptions, method_options: Mapping[str, Any] | None = None
+    config: RunConfig, options: CompareOptions, method_options: Mapping[str, Any] | None = None
 ) -> list[PlannedRun]:
     """Every run of the comparison, seed by seed, so that the first results already compare all methods.
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env import row_options
+from mtgrpo_env import prompt_options, row_options
 from mtgrpo_env.agents import config as options
 from mtgrpo_env.agents.config import GROUPS, TrainConfig
 
@@ -71,7 +71,7 @@ def test_the_minibatches_that_were_not_asked_for_are_as_many_as_a_small_batch_ha
 def test_every_option_is_in_one_group_documented_and_shown_if_changed() -> None:
     names = [field.name for group in GROUPS.values() for field in fields(group)]
     assert names == [field.name for field in fields(TrainConfig)]
-    source = "".join(Path(module.__file__ or "").read_text() for module in (options, row_options))
+    source = "".join(Path(module.__file__ or "").read_text() for module in (options, row_options, prompt_options))
     for name in names:
         line = next(line for line in source.splitlines() if line.startswith(f"    {name}: "))
         assert source[source.index(line) + len(line) :].lstrip().startswith('"""'), f"{name} is not documented"

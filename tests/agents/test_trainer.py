@@ -25,7 +25,16 @@ from mtgrpo_env.text_env import CORRECT, WRONG, TextEnv, Verdict
 from mtgrpo_env.types import Group
 
 CONFIG = TrainConfig(
-    steps=2, batch_size=4, group_size=4, minibatches=2, eval_problems=8, eval_every=2, checkpoint_every=1, device="cpu"
+    steps=2,
+    lr=4e-4,
+    batch_size=4,
+    group_size=4,
+    minibatches=2,
+    max_new_tokens=16,
+    eval_problems=8,
+    eval_every=2,
+    checkpoint_every=1,
+    device="cpu",
 )
 
 

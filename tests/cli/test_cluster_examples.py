@@ -12,7 +12,7 @@ import pytest
 import tyro
 from torch.distributed.run import get_args_parser
 
-from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.config import RunConfig, TrainConfig
 from mtgrpo_env.agents.llm.build import check_engines
 from mtgrpo_env.cli.train import Config
 
@@ -59,9 +59,9 @@ def parsed(words: list[str]) -> Config:
     return tyro.cli(Config, args=words[start + 2 :])
 
 
-def config_of(words: list[str]) -> TrainConfig:
+def config_of(words: list[str]) -> RunConfig:
     """The run of that."""
-    config = parsed(words).train_config
+    config = parsed(words).train_config.for_run()
     check_engines(config)
     return config
 

@@ -223,7 +223,7 @@ def test_the_command_that_made_a_comparison_names_what_differs_from_the_defaults
 
 def test_runs_that_were_evaluated_at_other_steps_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     options = CompareOptions(methods=("grpo",), seeds=(0,))
-    (planned,) = plan_runs(TrainConfig(out=tmp_path, eval_every=10), options)
+    (planned,) = plan_runs(TrainConfig(out=tmp_path, eval_every=10).for_run(), options)
     planned.folder.checkpoint(1).mkdir(parents=True)
     planned.config.write(planned.folder.config)
     line = refused("compare", "--out", tmp_path, "--methods", "grpo", "--seeds", 0)

@@ -73,7 +73,7 @@ def test_a_real_run_says_how_much_memory_it_takes_and_generates_at_least_what_wa
     (line,) = [line for line in result.out.splitlines() if line.startswith("memory: about ")]
     assert "activations" in line
     suite = read_tasks("zebra-mini,countdown-mini")
-    config = TrainConfig(batch_size=4, group_size=4, lr=1e-3, steps=STEPS)
+    config = TrainConfig(batch_size=4, group_size=4, lr=1e-3, steps=STEPS).for_run()
     planned = sampled(build_method(config, suite), 1.0)
     (step,) = [record for record in history_of(tmp_path / "run") if record["kind"] == "step"]
     assert planned.rounds == 1

@@ -290,7 +290,7 @@ def test_a_killed_run_is_finished_from_its_last_checkpoint_to_the_same_end(
         (("--weight-optimizer", "sgd"), "invalid choice 'sgd'"),
         (("--suite", "mniature"), "got 'mniature'"),
         (("--model", "./none"), "'./none'"),
-        (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "task 'zebra-easy' has a prompt of"),
+        (("--suite", "zebra-easy,arc-easy", "--eval-problems", 1), "task 'zebra-easy': the shortest of 8 prompts has"),
     ],
 )
 def test_a_mistake_in_the_options_is_refused_and_the_folder_stays_free_for_the_corrected_command(
@@ -338,7 +338,9 @@ def test_any_method_trains_a_language_model_with_its_clip(
     command: RunCommand, model_folder: Path, tmp_path: Path, method: str, clip_high: float
 ) -> None:
     out = tmp_path / "run"
-    learner = Trainer(model_folder, out=out, config=TrainConfig(method=method, tasks=TASKS)).agent.learner
+    learner = Trainer(
+        model_folder, out=out, config=TrainConfig(method=method, tasks=TASKS, max_new_tokens=16)
+    ).agent.learner
     assert isinstance(learner, LanguageModelLearner)
     assert learner.clip_high == clip_high
     result = command(*train(out, model_folder, "--method", method, "--steps", 1))
@@ -360,7 +362,7 @@ def test_a_run_held_near_its_start_goes_on_to_the_same_result(
 
 def test_the_sequential_methods_take_tasks_of_one_kind_together_and_share_out_the_steps() -> None:
     suite = read_tasks("mini-nine")
-    weights = build_method(TrainConfig(method="sequential-backward", steps=3), suite).task_weights
+    weights = build_method(TrainConfig(method="sequential-backward", steps=3).for_run(), suite).task_weights
     assert isinstance(weights, SequentialWeights)
     assert weights.groups == ((6, 7, 8), (3, 4, 5), (0, 1, 2))
 

@@ -23,7 +23,7 @@ def test_one_method_or_seed_alone_is_a_list_of_one() -> None:
 
 def test_every_method_gets_every_rate_and_seed_and_the_runs_of_a_seed_share_a_folder() -> None:
     options = CompareOptions(methods=("dapo", "grpo"), lrs=(2e-4, 8e-4), seeds=(3, 4))
-    planned = plan_runs(TrainConfig(steps=5, eval_every=5, out=Path("there")), options)
+    planned = plan_runs(TrainConfig(steps=5, eval_every=5, out=Path("there")).for_run(), options)
     assert [(run.config.method, run.config.lr, run.config.seed) for run in planned] == [
         (method, lr, seed) for seed in (3, 4) for lr in (2e-4, 8e-4) for method in ("dapo", "grpo")
     ]
@@ -34,21 +34,21 @@ def test_every_method_gets_every_rate_and_seed_and_the_runs_of_a_seed_share_a_fo
 
 
 def test_without_rates_the_configs_own_is_taken() -> None:
-    planned = plan_runs(TrainConfig(lr=1e-3), CompareOptions(methods=("dapo",), seeds=(0,)))
+    planned = plan_runs(TrainConfig(lr=1e-3).for_run(), CompareOptions(methods=("dapo",), seeds=(0,)))
     assert [run.config.lr for run in planned] == [1e-3]
 
 
 def test_a_method_is_given_the_options_that_it_takes() -> None:
     options = CompareOptions(methods=("quota-mt-grpo", "mt-grpo", "dapo"), seeds=(0,))
-    planned = plan_runs(TrainConfig(), options, {"tolerance": 0.05, "reward_coef": 0.3})
+    planned = plan_runs(TrainConfig().for_run(), options, {"tolerance": 0.05, "reward_coef": 0.3})
     assert [run.config.method_options for run in planned] == [{"tolerance": 0.05}, {"reward_coef": 0.3}, {}]
     with pytest.raises(ValueError, match=r"weight_lr is no option of the methods \['dapo'\]"):
-        plan_runs(TrainConfig(), CompareOptions(methods=("dapo",)), {"weight_lr": 1.0})
+        plan_runs(TrainConfig().for_run(), CompareOptions(methods=("dapo",)), {"weight_lr": 1.0})
 
 
 def test_a_recipe_of_ones_own_has_a_folder_that_any_file_system_holds() -> None:
     name = "mtgrpo_env.agents.recipes.paper:dapo"
-    (own,) = plan_runs(TrainConfig(out=Path("there")), CompareOptions(methods=(name,), seeds=(0,)))
+    (own,) = plan_runs(TrainConfig(out=Path("there")).for_run(), CompareOptions(methods=(name,), seeds=(0,)))
     assert own.config.method == name
     assert own.config.out == Path("there/seed-0/mtgrpo_env.agents.recipes.paper-dapo-lr-0.0004")
 
@@ -69,7 +69,7 @@ def test_options_that_make_no_comparison_are_refused(options: dict[str, Any], co
 
 def test_one_run_of_a_seed_makes_the_starting_model_and_the_others_wait_for_it(tmp_path: Path) -> None:
     options = CompareOptions(methods=("dapo", "grpo"), seeds=(0, 1))
-    planned = plan_runs(TrainConfig(out=tmp_path), options)
+    planned = plan_runs(TrainConfig(out=tmp_path).for_run(), options)
     first, second, other_seed, _ = planned
     assert may_start(first, [], planned)
     assert not may_start(second, [first], planned)
@@ -77,13 +77,13 @@ def test_one_run_of_a_seed_makes_the_starting_model_and_the_others_wait_for_it(t
     first.config.out.mkdir(parents=True)
     first.folder.history.touch()  # which a run begins after it has found or made its start
     assert may_start(second, [first], planned)
-    given = plan_runs(TrainConfig(out=tmp_path / "other", model="m"), options)
+    given = plan_runs(TrainConfig(out=tmp_path / "other", model="m").for_run(), options)
     assert may_start(given[1], given[:1], given)
 
 
 def test_a_terminal_shows_what_is_going_on(tmp_path: Path) -> None:
     options = CompareOptions(methods=("mt-grpo", "dapo"), seeds=(0,))
-    planned = plan_runs(TrainConfig(out=tmp_path, steps=20), options)
+    planned = plan_runs(TrainConfig(out=tmp_path, steps=20).for_run(), options)
     jobs = {Job(run.name, ("train",), run.folder.log): run for run in planned}
     first, second = jobs
     planned[0].config.out.mkdir(parents=True)

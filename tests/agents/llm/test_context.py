@@ -1,64 +1,87 @@
-"""A model's context: what does not fit is refused before a run, and costs no other prompt its room."""
+"""A model's context: what does not fit is left out of a run and named, or refused before it if nothing fits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mtgrpo_env.agents.config import TrainConfig
-from mtgrpo_env.agents.llm.context import WithinContext, check_model
-from mtgrpo_env.agents.llm.engines import Decoding
-from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
+from mtgrpo_env.agents.config import RunConfig, TrainConfig
+from mtgrpo_env.agents.llm.context import run_prompts
 from mtgrpo_env.agents.trainer import Trainer
 from mtgrpo_env.named_tasks import read_tasks
-
-MakePolicy = Callable[..., LanguageModelPolicy]
+from mtgrpo_env.row_options import RowOptions
 
 TASKS = ("countdown-mini", "zebra-mini")
 
 
-def config_of(model: Path | None, *, max_new_tokens: int) -> TrainConfig:
-    return TrainConfig(model=None if model is None else str(model), tasks=TASKS, max_new_tokens=max_new_tokens)
+def config_of(model: Path | None, *, max_new_tokens: int) -> RunConfig:
+    given = None if model is None else str(model)
+    return TrainConfig(model=given, tasks=TASKS, max_new_tokens=max_new_tokens).for_run()
 
 
 def test_what_fits_passes(model_folder: Path) -> None:
-    check_model(config_of(model_folder, max_new_tokens=40), read_tasks(TASKS))
+    prompts = run_prompts(config_of(model_folder, max_new_tokens=6), read_tasks(TASKS))
+    assert prompts.left_out == ()
+    assert 0 < min(prompts.longest) <= max(prompts.longest) <= 58
 
 
 def test_a_response_that_fills_the_context_is_refused(model_folder: Path) -> None:
     complaint = f"max_new_tokens must be below 64, the context of {model_folder}, got 64"
     with pytest.raises(ValueError, match=complaint):
-        check_model(config_of(model_folder, max_new_tokens=64), read_tasks(TASKS))
+        run_prompts(config_of(model_folder, max_new_tokens=64), read_tasks(TASKS))
     with pytest.raises(ValueError, match="must be below 128, the context of the tiny model, got 200"):
-        check_model(config_of(None, max_new_tokens=200), read_tasks(TASKS))
+        run_prompts(config_of(None, max_new_tokens=200), read_tasks(TASKS))
 
 
-def test_a_prompt_that_leaves_too_little_room_is_refused_with_its_task(model_folder: Path, tmp_path: Path) -> None:
+def test_a_task_of_which_no_prompt_leaves_room_is_refused_before_anything_is_built(
+    model_folder: Path, tmp_path: Path
+) -> None:
     config = replace(config_of(model_folder, max_new_tokens=60), out=tmp_path / "run")
-    expected = r"task 'zebra-mini' has a prompt of \d\d tokens, which with max_new_tokens 60 exceeds .*, 64: lower"
+    expected = r"task .countdown-mini.: the shortest of 8 prompts has \d+ tokens, which .* 60 exceeds .*, 64: lower"
     with pytest.raises(ValueError, match=expected):
         Trainer(config=config, callbacks=[]).train()
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_each_response_has_the_room_that_its_own_prompt_leaves(make_policy: MakePolicy) -> None:
-    policy = make_policy()
-    policy.decoding = Decoding(max_new_tokens=10**6)
-    context = policy.model.config.max_position_embeddings
-    prompts = ["1:", "1" * (context - 3), "2:", "3" * context, "4" * (context + 5), ""]
-    within = WithinContext(policy)
-    assert within.rooms(prompts) == [context - 2, 3, context - 2, 0, 0, 0]
-    texts, completions = within.act(prompts, [0] * len(prompts))
-    assert [len(completion.prompt) for completion in completions] == [2, context - 3, 2, context, context + 5, 0]
-    assert len(completions[1].tokens) <= 3
-    assert [bool(completion.tokens) for completion in completions] == [True, True, True, False, False, False]
-    assert texts[3:] == ["", "", ""]
+def test_rows_without_room_are_left_out_of_training_and_evaluation_and_named(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    lines = [{"prompt": f"{n}+1=", "answer": str(n + 1)} for n in range(20)]
+    lines[3]["prompt"] = "1" * 70 + "="
+    file = tmp_path / "sums.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = RowOptions(reward=("number",))
+    suite = read_tasks(str(file), row_options=options)
+    prompts = run_prompts(TrainConfig(model=str(model_folder), tasks=(str(file),), max_new_tokens=8).for_run(), suite)
+    (left_out,) = prompts.left_out
+    assert left_out.endswith("row 4 (71 tokens)"), left_out
+    drawn = [suite.next_problem(0).options["index"] for _ in range(40)]
+    held_out = [problem.options["index"] for problem in suite.held_out(20)]
+    assert 3 not in {*drawn, *held_out}
+    assert len({*drawn, *held_out}) == 19
 
 
-def test_where_all_fit_nothing_changes(make_policy: MakePolicy) -> None:
-    prompts = ["1:", "23:", "1:", "4567:"]
-    plain, within = (make_policy() for _ in range(2))
-    assert WithinContext(within).act(prompts, [0] * 4) == plain.act(prompts, [0] * 4)
+def test_a_generated_problem_without_room_is_left_out_and_another_comes(model_folder: Path) -> None:
+    suite = read_tasks("zebra-mini")
+    problems = [suite.next_problem(0) for _ in range(40)]
+    lengths = [len(opening.prompt) for problem in problems if (opening := suite.opening(problem))]
+    room = sorted(lengths)[len(lengths) // 2]  # about half of them fit
+    again = read_tasks("zebra-mini")
+    config = TrainConfig(model=str(model_folder), tasks=("zebra-mini",), max_new_tokens=64 - room).for_run()
+    run_prompts(config, again)
+    seen = [len(o.prompt) for _ in range(40) if (o := again.opening(again.next_problem(0)))]
+    assert max(seen) <= room < max(lengths)
+
+
+def test_worked_examples_stand_before_every_prompt_and_take_no_part(model_folder: Path) -> None:
+    suite = read_tasks("countdown-mini")
+    first = suite.opening(suite.held_out(1, split="train")[0])
+    assert first is not None
+    config = TrainConfig(tasks=("countdown-mini",), examples=1, prompt="paper", max_new_tokens=1).for_run()
+    with pytest.raises(ValueError, match="exceeds the context of the tiny model, 128: choose another model"):
+        run_prompts(config, suite)  # the paper's frame alone is longer
+    with pytest.raises(ValueError, match="examples need prompt chat or paper, got plain"):
+        run_prompts(replace(config, prompt="plain"), suite)

@@ -182,15 +182,14 @@ def test_a_missing_model_folder_is_said_to_be_missing(
 
 
 def test_a_prompt_may_fill_the_context_but_for_the_response_and_not_more(policy: LanguageModelPolicy) -> None:
-    texts, _ = policy.act(["a" * 58, "b"], [0, 0])
-    assert len(texts) == 2
-    with pytest.raises(ValueError, match="prompt of 59 tokens and 6 new ones exceed the model's context of 64"):
-        policy.act(["a" * 59, "b"], [0, 0])
+    assert [policy.room(policy.prompts.encode(["a" * length], [0])[0]) for length in (58, 59, 63, 64)] == [6, 5, 1, 0]
 
 
-def test_an_empty_prompt_is_refused(policy: LanguageModelPolicy) -> None:
-    with pytest.raises(ValueError, match="at least one token"):
-        policy.act(["a", ""], [0, 0])
+def test_a_prompt_that_leaves_no_room_or_has_no_token_is_answered_with_nothing(policy: LanguageModelPolicy) -> None:
+    texts, completions = policy.act(["a", "", "b" * 64], [0, 0, 0])
+    assert texts[1:] == ["", ""]
+    assert [bool(completion.tokens) for completion in completions] == [True, False, False]
+    assert [completion.is_truncated for completion in completions[1:]] == [True, True]
 
 
 def test_characters_the_tokenizer_does_not_know_crash_nothing(policy: LanguageModelPolicy) -> None:
