@@ -12,6 +12,7 @@ from mtgrpo_env.agents.reports.samples import RolloutSample, SampleFile
 from mtgrpo_env.agents.reports.scalars import ScalarWriter
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.chance import measure_chance
+from mtgrpo_env.chat_columns import column_of
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.task import TaskError
@@ -141,7 +142,7 @@ def _rows(trainer: Trainer, group: Group) -> Iterable[Mapping[str, Any]]:
         assert opening is not None, "language models are trained on text tasks"
         return [
             {
-                "prompt": opening.prompt,
+                "prompt": column_of(opening.prompt),
                 "responses": [step.action for step in rollout.steps],
                 "reward": rollout.reward,
                 "is_success": rollout.is_success,

@@ -10,21 +10,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from mtgrpo_env.chat import ChatFrame, Message, messages_of
+from mtgrpo_env.chat_columns import plain_messages
+from mtgrpo_env.envs.chat_messages import last_question
+from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row import GroundTruth, Row
-from mtgrpo_env.envs.row_schema import parsed_truth
+from mtgrpo_env.envs.row_schema import parsed_truth, prompt
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.row_writers import EXPORTED, WRITERS
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
-from mtgrpo_env.paper_frame import question_of
+from mtgrpo_env.paper_frame import framed
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem
 
+PromptForm = Literal["chat", "paper"]
+
+MessagesOf = Callable[[str, int], Sequence[Message]]
+"""The messages of a row's prompt, from what the task shows and the task's id."""
+
+_BARE = ChatFrame()
 _CHUNK = 4096  # rows in memory at a time
 
 
@@ -66,14 +76,33 @@ def fresh_problems(suite: TaskSuite, count: int) -> Iterator[Problem]:
             yield problem
 
 
-def export_rows(suite: TaskSuite, problems: Iterable[Problem]) -> Iterator[dict[str, Any]]:
-    """A row for each problem, made as it is asked for.
+def export_rows(
+    suite: TaskSuite, problems: Iterable[Problem], messages: MessagesOf = _BARE.messages
+) -> Iterator[dict[str, Any]]:
+    """A row for each problem, made as it is asked for; of a task of several turns with its first prompt.
+
+    Args:
+        suite: of the problems.
+        problems: in the order of the rows.
+        messages: of the prompts; see `PROMPTS`.
 
     Raises:
         ValueError: naming the task, if it has no ground truth that another process could judge by.
     """
     for problem in problems:
-        yield _row(suite, problem)
+        yield _row(suite, problem, messages)
+
+
+def paper_messages(frame: ChatFrame) -> MessagesOf:
+    """Prompts as the paper's rows have them: one message of a user, which is a dialogue to go on with."""
+    return lambda observation, task_id: [Message("user", framed(frame.messages(observation, task_id)))]
+
+
+PROMPTS: Mapping[PromptForm, Callable[[ChatFrame], MessagesOf]] = {
+    "chat": lambda frame: frame.messages,
+    "paper": paper_messages,
+}
+"""Forms of the prompts of exported rows."""
 
 
 def write_rows(rows: Iterable[dict[str, Any]], path: Path) -> Exported:
@@ -91,7 +120,7 @@ def write_rows(rows: Iterable[dict[str, Any]], path: Path) -> Exported:
     def chunks() -> Iterator[list[dict[str, Any]]]:
         while chunk := list(islice(rows, _CHUNK)):
             for row in chunk:
-                digest.add(row["prompt"][0]["content"], parsed_truth(row["reward_model"]["ground_truth"] or ""))
+                digest.add(prompt(Record(row, path.name)), parsed_truth(row["reward_model"]["ground_truth"] or ""))
             yield chunk
 
     WRITERS[path.suffix](chunks(), path)
@@ -118,14 +147,16 @@ class _Digest:
 
     def add(self, prompt: str, ground_truth: GroundTruth) -> None:
         self.count += 1
-        self._hash.update(json.dumps([prompt, ground_truth], sort_keys=True).encode() + b"\n")
+        messages = messages_of(prompt)
+        asked = prompt if len(messages) == 1 else plain_messages(messages)
+        self._hash.update(json.dumps([asked, ground_truth], sort_keys=True).encode() + b"\n")
 
     @property
     def text(self) -> str:
         return self._hash.hexdigest()
 
 
-def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
+def _row(suite: TaskSuite, problem: Problem, messages: MessagesOf) -> dict[str, Any]:
     opening = suite.opening(problem)
     name, env = suite.names[problem.task_id], suite.envs(problem.task_id, 1)[0].unwrapped
     if opening is None:
@@ -138,13 +169,13 @@ def _row(suite: TaskSuite, problem: Problem) -> dict[str, Any]:
     named = f"{task}-{made.level}" if made.level else task
     exported = {
         "data_source": f"{named}-{made.split}" if made.level else task,
-        "prompt": [{"role": "user", "content": opening.prompt}],
+        "prompt": plain_messages(messages(opening.prompt, problem.task_id)),
         "ability": task,
         "reward_model": {"style": "rule", "ground_truth": _text({**as_fields(truth), "task": named})},
         "extra_info": {
             "index": opening.puzzle.row.index if isinstance(env, RowsEnv) else problem.index,
             "split": made.split,
-            "question": question_of(opening.prompt),
+            "question": last_question(opening.prompt),
             "version": made.version,
             "puzzle_seed": made.puzzle_seed,
             "hash": made.hash,

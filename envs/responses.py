@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.chat_columns import column_of
 from mtgrpo_env.envs.answers import BoxedTask
 from mtgrpo_env.envs.records import Record, read_records
 from mtgrpo_env.envs.row import PROMPT_COLUMNS, Row
@@ -91,7 +92,7 @@ def response_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
         judged = {"reward": rollout.reward, "is_success": rollout.is_success, "outcome": rollout.outcome}
         yield {
             **about,
-            "prompt": prompt,
+            "prompt": column_of(prompt),
             "ground_truth": ground_truth,
             **said,
             **judged,

@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from mtgrpo_env.chat import Message
+from mtgrpo_env.chat_columns import chat_text
+from mtgrpo_env.envs.chat_messages import response_of
 from mtgrpo_env.envs.named_scorers import Reward, is_known, known_scorer, named_scorer
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_scorers import RowScorer
@@ -173,15 +176,15 @@ class _Case(NamedTuple):
     ) -> _Case:
         truth = _read(ground_truth)
         scorer = _scorer_of(truth, task, reward)
-        text = _text(prompt)
+        asked = _asked(prompt)
         row = Row(
             task=task or scorer.name,
             level=None,
             split=None,
-            prompt=text,
+            prompt=asked,
             ground_truth=truth,
             index=0,
-            question=text,
+            question=asked,
             source="the row to score",
             columns=columns or {},
         )
@@ -255,9 +258,11 @@ def _read(ground_truth: GroundTruth | None) -> GroundTruth:
     return ground_truth
 
 
-def _text(prompt: str | Messages) -> str:
-    """As `row_schema.prompt` joins messages."""
-    return prompt if isinstance(prompt, str) else "\n\n".join(_content(message) for message in prompt)
+def _asked(prompt: str | Messages) -> str:
+    """As `row_schema.prompt` has it, whatever the roles."""
+    if isinstance(prompt, str):
+        return prompt
+    return chat_text(Message(str(message.get("role")), response_of(message)) for message in prompt)
 
 
 def _responses(completion: str | Messages) -> tuple[str, ...]:
@@ -265,17 +270,4 @@ def _responses(completion: str | Messages) -> tuple[str, ...]:
     if isinstance(completion, str):
         return (completion,)
     said = [message for message in completion if message.get("role") == "assistant"]
-    return tuple(map(_content, said)) or ("",)
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    """The text of a message, or of its parts; one that only calls tools has none.
-
-    Raises:
-        ValueError: if it is no message of a chat.
-    """
-    content = message.get("content") or ""
-    try:
-        return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
-    except (AttributeError, TypeError) as error:
-        raise ValueError(f"expected a message with text as its 'content', got {content!r:.80}") from error
+    return tuple(map(response_of, said)) or ("",)

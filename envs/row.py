@@ -24,7 +24,7 @@ class Row:
         task: its name: the `task` column, else that of its `data_source`, else the file's.
         level: of the task, from the `level` column or the `data_source`; None if the row has neither.
         split: from the `split` column or the `data_source`; None if the row has neither.
-        prompt: what a policy is shown, as one text.
+        prompt: what a policy is shown; a `ChatText` if it is a chat.
         ground_truth: what the row's reward is given; see `needed_truth`.
         index: the row's own `extra_info.index`, else its place in the file, from 0.
         question: the row's own `extra_info.question`, which may differ from what the prompt asks; else the prompt.

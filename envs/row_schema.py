@@ -10,14 +10,19 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mtgrpo_env.chat import ChatText, Message
+from mtgrpo_env.chat_columns import chat_text
+from mtgrpo_env.envs.chat_messages import content_of, message_of
 from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row import ANSWER_COLUMNS, PROMPT_COLUMNS, GroundTruth, Row, missing_column
 from mtgrpo_env.envs.row_choices import choices_of, letter_of, with_options
 from mtgrpo_env.envs.science import sciknoweval_row
+from mtgrpo_env.paper_frame import question_of
 
 ANSWERS = ("reward_model.ground_truth", *ANSWER_COLUMNS)
 """Columns that hold what is right; the first that is there counts."""
 
+_OF_PROMPTS_ALONE = tuple(column for column in PROMPT_COLUMNS if column != "messages")
 _DATA_SOURCE_SPLITS = ("train", "test")
 _MAX_NAME = 100  # characters of a task's name
 
@@ -37,23 +42,24 @@ def row_of(record: Record, position: int, columns: Mapping[str, str] | None = No
         record = _from_sciknoweval(record)
     columns = columns or {}
     task, level, split = names(record, columns)
-    text = prompt(record, columns)
+    asked = prompt(record, columns)
     options = choices_of(record)
     truth = ground_truth(record, columns)
-    for column, value in (("prompt", text), ("answer", truth)):
-        if isinstance(value, str) and not _can_be_sent(value):
-            raise record.error(column, "a text that can be encoded as UTF-8", value)
     if options and truth != "" and isinstance(truth, str | int):
         truth = {"target": letter_of(record, truth, options), "choices": [option.text for option in options]}
-        text = with_options(text, options)
+        asked = _ending_with(asked, with_options(asked, options).removeprefix(asked))
+    question = record.text("extra_info.question", "question") or asked
+    for column, value in (("prompt", asked), ("answer", truth), ("question", question)):
+        if not _can_be_sent(value):
+            raise record.error(column, "a text that can be encoded as UTF-8", value)
     return Row(
         task=task,
         level=level,
         split=split,
-        prompt=text,
+        prompt=asked,
         ground_truth=truth if isinstance(truth, Mapping) else str(truth),
         index=_index(record, position),
-        question=record.text("extra_info.question", "question") or text,
+        question=question,
         source=record.source,
         columns=record.columns,
     )
@@ -84,19 +90,25 @@ def names(record: Record, columns: Mapping[str, str] | None = None) -> tuple[str
 
 
 def prompt(record: Record, columns: Mapping[str, str] | None = None) -> str:
-    """What is asked as one text: chat messages up to the answer are joined by blank lines.
+    """What is asked, without the paper's frame; of chat messages a `ChatText`.
+
+    The last message of the assistant in `messages`, or in a column that is named, is the answer; in the columns of a
+    prompt it is a begun one. A system's message that says nothing is left out.
 
     Raises:
-        ValueError: naming file, row and column, if there is none, or it is neither a text nor chat messages.
+        ValueError: naming file, row, column and message, if there is none, or it is neither a text nor chat messages.
     """
     column, found = _first(record, "prompt", columns, PROMPT_COLUMNS)
     if isinstance(found, str):
         more = record.text("input") if column == "instruction" else None  # as in Alpaca's rows
-        return f"{found}\n\n{more}" if more else found
+        return f"{found}\n\n{more}" if more else question_of(found)
     if not isinstance(found, list) or not found:
         raise record.error(column, "a str or a list of chat messages", found)
-    asked = found[:-1] if _is_answered(found) else found
-    return "\n\n".join(_content(record, f"{column}[{i}]", message) for i, message in enumerate(asked))
+    is_answered = _is_answered(found) and column not in _OF_PROMPTS_ALONE
+    messages = _messages(record, column, found[:-1] if is_answered else found)
+    if not any(message.role == "user" for message in messages):
+        raise record.error(column, "chat messages with one of a user", found)
+    return chat_text(messages)
 
 
 def ground_truth(record: Record, columns: Mapping[str, str] | None = None) -> GroundTruth | int:
@@ -107,7 +119,7 @@ def ground_truth(record: Record, columns: Mapping[str, str] | None = None) -> Gr
     """
     answered = record.find("messages") if record.find(*ANSWERS) is None else None
     if "answer" not in (columns or {}) and isinstance(answered, list) and _is_answered(answered):
-        return _content(record, f"messages[{len(answered) - 1}]", answered[-1])
+        return _last_content(record, "messages", answered)
     if "answer" not in (columns or {}) and record.find(*ANSWERS) is None:
         return ""  # a reward of one's own may know what is right
     column, found = _first(record, "answer", columns, ANSWERS)
@@ -120,7 +132,7 @@ def ground_truth(record: Record, columns: Mapping[str, str] | None = None) -> Gr
     if isinstance(found, Mapping | int):
         return found
     if isinstance(found, list) and found and isinstance(found[-1], Mapping):  # a completion as messages
-        return _content(record, f"{column}[{len(found) - 1}]", found[-1])
+        return _last_content(record, column, found)
     if isinstance(found, list):
         return {"target": found}
     raise record.error(column, "a text, a number or an object such as {'target': ...}, or its JSON", found)
@@ -170,15 +182,31 @@ def _is_answered(messages: Sequence[Any]) -> bool:
     return len(messages) > 1 and isinstance(last, Mapping) and last.get("role") == "assistant"
 
 
-def _content(record: Record, column: str, message: Any) -> str:
-    """The text of a chat message, or of its parts."""
-    content = message.get("content") if isinstance(message, Mapping) else None
-    if isinstance(content, list) and content:
-        texts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
-        content = "".join(texts) if all(isinstance(text, str) for text in texts) else None  # pyright: ignore[reportArgumentType, reportCallIssue]
-    if not isinstance(content, str):
-        raise record.error(column, "a chat message with a str 'content', or parts that are texts", message)
-    return content
+def _messages(record: Record, column: str, given: Sequence[Any]) -> list[Message]:
+    messages: list[Message] = []
+    for place, message in enumerate(given):
+        try:
+            messages.append(message_of(message))
+        except ValueError as error:
+            raise ValueError(f"{record.source}, column {column}[{place}]: {error}") from error
+    return [message for message in messages if message.content.strip()]
+
+
+def _last_content(record: Record, column: str, messages: Sequence[Any]) -> str:
+    try:
+        return content_of(messages[-1])
+    except ValueError as error:
+        raise ValueError(f"{record.source}, column {column}[{len(messages) - 1}]: {error}") from error
+
+
+def _ending_with(asked: str, more: str) -> str:
+    """A prompt whose last question has something added."""
+    if not isinstance(asked, ChatText):
+        return asked + more
+    place = max(i for i, message in enumerate(asked.messages) if message.role == "user")
+    messages = list(asked.messages)
+    messages[place] = messages[place]._replace(content=messages[place].content + more)
+    return chat_text(messages)
 
 
 def _from_sciknoweval(record: Record) -> Record:
@@ -188,10 +216,10 @@ def _from_sciknoweval(record: Record) -> Record:
         raise ValueError(f"{record.source}: {error}") from error
 
 
-def _can_be_sent(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair, which no tokenizer and no server takes."""
+def _can_be_sent(value: GroundTruth | int) -> bool:
+    """Whether no text in a value has half of a surrogate pair, which no tokenizer and no server takes."""
     try:
-        text.encode()
+        json.dumps(value, ensure_ascii=False, default=repr).encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask
+from mtgrpo_env.envs.chat_messages import last_question
 from mtgrpo_env.envs.final_answers import without_reasoning
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.text_env import Verdict
@@ -69,8 +70,8 @@ class VerifierScorer(RowScorer):
     def problem(self, row: Row) -> Hashable:
         truth = row.needed_truth
         try:
-            # The prompt, not `row.question`: it is what the policy reads, so it is what a guess may go by.
-            return self.task.from_ground_truth(as_fields(truth), row.prompt)
+            # Of the prompt, not `row.question`: it is what the policy reads, so it is what a guess may go by.
+            return self.task.from_ground_truth(as_fields(truth), last_question(row.prompt))
         except ValueError as error:
             raise ValueError(f"{row.source}, column ground_truth: {error}") from error
 

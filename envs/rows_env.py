@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.chat_columns import column_of
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_scorers import RowScorer
 from mtgrpo_env.envs.row_table import RowPuzzle, RowTable, marked_split
@@ -110,9 +111,8 @@ class RowsEnv(TextEnv[RowPuzzle]):
 
     def content(self, puzzle: RowPuzzle) -> str:
         """With all columns, since any may reach a reward."""
-        return json.dumps(
-            [puzzle.row.prompt, puzzle.row.ground_truth, puzzle.row.columns], sort_keys=True, default=repr
-        )
+        row = puzzle.row
+        return json.dumps([column_of(row.prompt), row.ground_truth, row.columns], sort_keys=True, default=repr)
 
     def _at(self, index: Any, split: Split | None) -> RowPuzzle:
         try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtgrpo_env.envs.row import PROMPT_COLUMNS, Row
+from mtgrpo_env.chat import ChatText, messages_of
+from mtgrpo_env.chat_columns import plain_messages
+from mtgrpo_env.envs.chat_messages import response_of
+from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_rewards import Rewards
 from mtgrpo_env.envs.rows import rows_problems, rows_suite
 from mtgrpo_env.envs.rows_env import RowsEnv
@@ -83,37 +86,13 @@ def _rows_env(suite: TaskSuite, task_id: int) -> RowsEnv:
 
 def _prompts(rows: Sequence[Row]) -> list[Any]:
     """Of each row a text or, if any row is a chat, chat messages."""
-    chats = [_own_chat(row) for row in rows]
-    if not any(chats):
+    if not any(isinstance(row.prompt, ChatText) for row in rows):
         return [row.prompt for row in rows]
-    return [chat or [{"role": "user", "content": row.prompt}] for chat, row in zip(chats, rows, strict=True)]
-
-
-def _own_chat(row: Row) -> list[dict[str, str]]:
-    """The messages that the row's prompt was read from, with what was added to it; none if it was a text."""
-    given = next((row.columns[name] for name in PROMPT_COLUMNS if row.columns.get(name) is not None), None)
-    if not isinstance(given, list) or not all(isinstance(message, Mapping) for message in given):
-        return []
-    chat = [{"role": str(message.get("role") or "user"), "content": _content(message)} for message in given]
-    if len(chat) > 1 and chat[-1]["role"] == "assistant":
-        chat.pop()  # the answer
-    read = "\n\n".join(message["content"] for message in chat)
-    if not chat or not row.prompt.startswith(read):  # another column was named
-        return []
-    chat[-1]["content"] += row.prompt[len(read) :]  # the options of a choice
-    return chat
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    """The text of a message, or of its parts."""
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
-    return content if isinstance(content, str) else ""
+    return [plain_messages(messages_of(row.prompt)) for row in rows]
 
 
 def _text(completion: Completion) -> str:
-    return completion if isinstance(completion, str) else _content(completion[-1])
+    return completion if isinstance(completion, str) else response_of(completion[-1])
 
 
 def _reward(verdict: Verdict | str) -> float | None:

@@ -99,7 +99,7 @@ class SuiteTaskset(vf.Taskset[SuiteTask, SuiteConfig]):
             data = SuiteData(
                 id=row["extra_info"]["hash"],
                 name=f"{row['data_source']}#{row['extra_info']['index']}",
-                prompt=row["prompt"][0]["content"],
+                prompt="\n\n".join(message["content"] for message in row["prompt"]),
                 data_source=row["data_source"],
                 ground_truth=row["reward_model"]["ground_truth"] or "",
                 info=row["extra_info"],

@@ -7,11 +7,13 @@ import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.chat import ChatText, Message
 from mtgrpo_env.plans import BatchPlan
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Group
@@ -145,9 +147,11 @@ def _loaded(data: bytes) -> Any:
 
 
 class _PlainPickler(pickle.Pickler):
-    """Writes arrays as their bytes, so that reading them calls nothing of numpy's."""
+    """Writes arrays as their bytes and conversations as their texts, so that reading them calls nothing of theirs."""
 
     def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, ChatText):
+            return (str(obj), tuple(map(tuple, obj.messages)))
         if not isinstance(obj, np.ndarray | np.generic):
             return None
         array = np.ascontiguousarray(obj)
@@ -155,15 +159,10 @@ class _PlainPickler(pickle.Pickler):
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads numbers, text, arrays and this package's own records, and runs nothing: a checkpoint is data."""
+    """Reads numbers, text, arrays, conversations and our own records, and runs nothing: a checkpoint is data."""
 
     def persistent_load(self, pid: Any) -> Any:
-        kind, shape, data, is_scalar = pid
-        dtype = np.dtype(kind)
-        if dtype.hasobject:
-            raise pickle.UnpicklingError("expected an array of numbers or text, got one of objects")
-        array = np.frombuffer(data, dtype).reshape(shape).copy()
-        return array[()] if is_scalar else array
+        return _conversation(*pid) if len(pid) == 2 else _array(*pid)
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         # Looked up, not imported: importing a module runs it.
@@ -172,3 +171,17 @@ class _PlainUnpickler(pickle.Unpickler):
         if is_ours and isinstance(found, type) and is_dataclass(found) and found.__module__ == module_name:
             return found
         raise pickle.UnpicklingError(f"expected numbers, text, arrays and records, got {module_name}.{global_name}")
+
+
+def _conversation(text: str, messages: Sequence[tuple[str, str]]) -> ChatText:
+    if not all(isinstance(part, str) for part in (text, *chain.from_iterable(messages))):
+        raise pickle.UnpicklingError("expected a conversation of texts, got one of something else")
+    return ChatText(text, (Message(role, content) for role, content in messages))
+
+
+def _array(kind: str, shape: tuple[int, ...], data: bytes, is_scalar: bool) -> Any:
+    dtype = np.dtype(kind)
+    if dtype.hasobject:
+        raise pickle.UnpicklingError("expected an array of numbers or text, got one of objects")
+    array = np.frombuffer(data, dtype).reshape(shape).copy()
+    return array[()] if is_scalar else array

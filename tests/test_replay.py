@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from fakes import ScriptedPolicy, group_of, guess_suite, sample_batch
 
+from mtgrpo_env.chat import ChatText, Message, continued, messages_of
 from mtgrpo_env.filters import strict
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import QuotaSampler
@@ -23,7 +25,7 @@ from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.rollout import Policy, rollout_groups
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.types import Batch, FloatArray, Group, Problem
+from mtgrpo_env.types import Batch, FloatArray, Group, Problem, Rollout, Step
 
 CHANCES, Z = (0.5, 0.1, 0.9), np.array([0.5, 0.3, 0.2])
 BITS = ScriptedPolicy(lambda observation, task_id, place: place % 2)  # the two rollouts of a group ask for one bit each
@@ -300,6 +302,31 @@ def test_plain_data_comes_back_as_it_was(tmp_path: Path) -> None:
     assert there.rollouts[0].steps[0].extras["tokens"].dtype == np.int32
 
 
+def test_conversations_come_back_with_their_messages(tmp_path: Path) -> None:
+    asked = continued(ChatText("Hi. 1+1?", [Message("system", "Hi."), Message("user", "1+1?")]), "3", "No.")
+    rollouts = tuple(Rollout((Step(asked, "2", reward),), reward, bool(reward)) for reward in (0.0, 1.0))
+    replay, restored, plan = ReplayBuffer(), ReplayBuffer(), ScriptedPlan(1)
+    plan.report(plan.propose(), [True])
+    replay.keep(plan, [Group(Problem(0, seed=3), rollouts)], [])
+    replay.save(tmp_path)
+    restored.load(tmp_path)
+    for rollout in held(restored)[0].rollouts:
+        observation = rollout.steps[0].observation
+        assert type(observation) is ChatText
+        assert (observation, messages_of(observation)) == (asked, asked.messages)
+
+
+@pytest.mark.parametrize("messages", [((1, "a"),), (("user",),), "ab", ("a", "b", "c"), None, (("user", b"a"),)])
+def test_a_conversation_of_anything_but_texts_is_refused(messages: Any, tmp_path: Path) -> None:
+    class Written(pickle.Pickler):
+        def persistent_id(self, obj: Any) -> Any:
+            return ("text", messages) if obj == "conversation" else None
+
+    Written(data := BytesIO()).dump([(0, "conversation")])
+    with pytest.raises(ValueError, match="must be plain data"):
+        load(data.getvalue(), tmp_path)
+
+
 def test_nothing_held_is_saved_as_nothing(tmp_path: Path) -> None:
     restored = ReplayBuffer()
     play(restored, [1, 2])
@@ -404,6 +431,8 @@ def test_a_file_that_calls_anything_is_refused_and_nothing_is_called(number: int
         ("mtgrpo_env.replay", "ReplayBuffer.load"),
         ("mtgrpo_env.replay", "pickle.loads"),  # reached through ours
         ("mtgrpo_env.replay", "Path"),
+        ("mtgrpo_env.chat", "ChatText"),  # written as its texts
+        ("mtgrpo_env.replay", "Message"),
         ("mtgrpo_env.types", "np"),
     ],
 )

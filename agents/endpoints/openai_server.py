@@ -25,10 +25,6 @@ class EndpointError(ConnectionError):
 class Api(Protocol):
     """One of the ways in which such a server may be asked."""
 
-    def prompt(self, prompt: str) -> dict[str, Any]:
-        """The field of a request that holds the prompt."""
-        ...
-
     def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> str:
         """Send a request; the text of what comes back."""
         ...
@@ -39,10 +35,7 @@ class Api(Protocol):
 
 
 class Chat:
-    """The prompt is the one message of a user; the server puts it into the model's own template."""
-
-    def prompt(self, prompt: str) -> dict[str, Any]:
-        return {"messages": [{"role": "user", "content": prompt}]}
+    """Requests hold `messages`; the server puts them into the model's own template."""
 
     def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> str:
         rest = {name: value for name, value in request.items() if name not in ("model", "messages")}
@@ -56,10 +49,7 @@ class Chat:
 
 
 class Completions:
-    """The prompt is continued as it stands, as base models and the models trained here are used."""
-
-    def prompt(self, prompt: str) -> dict[str, Any]:
-        return {"prompt": prompt}
+    """Requests hold a `prompt`, a text that is continued as it stands."""
 
     def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> str:
         rest = {name: value for name, value in request.items() if name not in ("model", "prompt")}
@@ -104,12 +94,13 @@ class OpenAIServer:
         key = os.environ.get("OPENAI_API_KEY", "").strip() or "none"  # servers of one's own ask for none
         self._client = openai.OpenAI(base_url=self.url, api_key=key, max_retries=retries, timeout=patience)
 
-    def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+    def request(self, prompt: Mapping[str, Any], sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+        """See `Server`."""
         drawn = {"seed": _seed(self._seed, prompt, sample), **self._fields}
         if deterministic:
             drawn["temperature"] = 0.0
         named = {name: value for name, value in drawn.items() if value is not None}
-        return {"model": self._model, **self._api.prompt(prompt), **named}
+        return {"model": self._model, **prompt, **named}
 
     def ask(self, request: Mapping[str, Any]) -> Reply:
         """See `Server`.
@@ -162,7 +153,7 @@ def _count(usage: Any, name: str) -> int:
     return count if isinstance(count, int) and count > 0 else 0
 
 
-def _seed(seed: int, prompt: str, sample: int) -> int:
+def _seed(seed: int, prompt: Mapping[str, Any], sample: int) -> int:
     """31 bits of a hash: with one seed for all, a server draws the same random numbers for every prompt."""
     digest = hashlib.blake2b(json.dumps([seed, prompt, sample]).encode(), digest_size=4).digest()
     return int.from_bytes(digest) >> 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,9 +10,12 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
+from mtgrpo_env.agents.endpoints.prompts import ChatMessages, PromptWriter, WrittenPrompt
 from mtgrpo_env.agents.endpoints.replies import Reply, Server
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.spaces import TEXT
+
+_CHAT = ChatMessages()
 
 _Asked = tuple[int, Mapping[str, Any]]
 _Answered = tuple[int, Reply] | Exception
@@ -20,21 +24,23 @@ _Answered = tuple[int, Reply] | Exception
 class EndpointPolicy:
     """Asks a server for every response, many at a time.
 
-    A conversation of several turns is sent as one text, as the task shows it. A prompt that the server refuses is
-    answered with nothing, which is wrong, and counted; that it refuses whatever it is asked is an error.
+    A prompt that the server refuses is answered with nothing, which is wrong, and counted; that it refuses whatever it
+    is asked is an error. A response holds the begun answer that it goes on with.
 
     Args:
         server: answers.
+        prompts: writes observations as the server's API takes them.
         concurrency: requests that are under way at a time, at the most.
 
     Raises:
         ValueError: if `concurrency` is below 1.
     """
 
-    def __init__(self, server: Server, *, concurrency: int = 16) -> None:
+    def __init__(self, server: Server, prompts: PromptWriter = _CHAT, *, concurrency: int = 16) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, got {concurrency}")
         self._server = server
+        self._prompts = prompts
         self._concurrency = concurrency
         self._has_answered = False
         self._refused: set[str] = set()  # prompts, before the first answer
@@ -53,21 +59,25 @@ class EndpointPolicy:
         Raises:
             ValueError: if the server has answered nothing, and refused different prompts.
         """
-        requests = list(enumerate(self._requests(observations, deterministic=deterministic)))
+        prompts = [self._prompts(observation, k) for observation, k in zip(observations, task_ids, strict=True)]
+        requests = list(enumerate(self._requests(prompts, deterministic=deterministic)))
         with self._asked(requests) as answers:
             for _ in requests:
                 answer = answers.get()
                 if isinstance(answer, Exception):
                     raise answer
                 place, reply = answer
-                self._watch_refusals(observations[place], reply)
-                yield place, "" if reply.is_refused else reply.text[-TEXT.max_length :], reply
+                prompt = prompts[place]
+                self._watch_refusals(prompt, reply)
+                response = "" if reply.is_refused else f"{prompt.begun}{reply.text}"
+                yield place, response[-TEXT.max_length :], reply
 
-    def _requests(self, observations: Sequence[Any], *, deterministic: bool) -> Iterator[Mapping[str, Any]]:
+    def _requests(self, prompts: Sequence[WrittenPrompt], *, deterministic: bool) -> Iterator[Mapping[str, Any]]:
         seen: Counter[str] = Counter()
-        for prompt in observations:
-            yield self._server.request(prompt, seen[prompt], deterministic=deterministic)
-            seen[prompt] += 1
+        for prompt in prompts:
+            key = _key(prompt)
+            yield self._server.request(prompt.fields, seen[key], deterministic=deterministic)
+            seen[key] += 1
 
     @contextmanager
     def _asked(self, requests: Sequence[_Asked]) -> Iterator[SimpleQueue[_Answered]]:
@@ -96,9 +106,13 @@ class EndpointPolicy:
                 is_over.set()  # first: nothing more is to be asked
                 answers.put(error)
 
-    def _watch_refusals(self, prompt: str, reply: Reply) -> None:
+    def _watch_refusals(self, prompt: WrittenPrompt, reply: Reply) -> None:
         self._has_answered |= not reply.is_refused
         if not self._has_answered:
-            self._refused.add(prompt)
+            self._refused.add(_key(prompt))
             if len(self._refused) > 1:
                 raise ValueError(f"the server at {self._server.url} refuses whatever it is asked: {reply.text:.300}")
+
+
+def _key(prompt: WrittenPrompt) -> str:
+    return json.dumps(prompt.fields, sort_keys=True)

@@ -34,8 +34,14 @@ class Reply:
 class Server(Protocol):
     """Whoever answers prompts."""
 
-    def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
-        """What is asked for: the model, the prompt and how tokens are drawn; samples of one prompt differ by a seed."""
+    def request(self, prompt: Mapping[str, Any], sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+        """What is asked for: the model, the prompt and how tokens are drawn; samples of one prompt differ by a seed.
+
+        Args:
+            prompt: the fields that hold it; see `WrittenPrompt`.
+            sample: of equal prompts, from 0.
+            deterministic: whether the likeliest tokens are taken.
+        """
         ...
 
     def ask(self, request: Mapping[str, Any]) -> Reply:
@@ -73,7 +79,7 @@ class CachedServer:
         """Of the server."""
         return self._server.url
 
-    def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+    def request(self, prompt: Mapping[str, Any], sample: int, *, deterministic: bool) -> Mapping[str, Any]:
         """See `Server`; the number of the sample is part of it, for servers that are sent no seed."""
         return {**self._server.request(prompt, sample, deterministic=deterministic), "sample": sample}
 

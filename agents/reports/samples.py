@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.chat_columns import prompt_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.types import Group
 
@@ -20,7 +21,7 @@ PER_VERDICT = 2
 EVALUATIONS = 8
 """Evaluations kept: the first and the newest. With `PER_VERDICT` this bounds the file."""
 
-_FIELDS = {"step": int, "suite_task": str, "prompt": str, "reward": int | float, "outcome": str}
+_FIELDS = {"step": int, "suite_task": str, "reward": int | float, "outcome": str}
 
 MakeRows = Callable[[Group], Iterable[Mapping[str, Any]]]
 """Turns a group's rollouts into rows that can be judged again."""
@@ -117,9 +118,15 @@ def read_samples(file: Path) -> list[StoredSample]:
 def _stored(row: Record, source: str) -> StoredSample:
     responses = row["responses"] if "responses" in row else [row.get("response")]
     values: dict[str, Any] = {name: row.get(name) for name in _FIELDS}
+    try:
+        prompt = prompt_of(row.get("prompt"))
+    except ValueError as error:
+        raise ValueError(f"{source}, prompt: {error}") from error
     for name, kind in _FIELDS.items():
         if not isinstance(values[name], kind):
             raise ValueError(f"{source}: expected {name} to be of {kind}, got {values[name]!r:.80}")
     if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
         raise ValueError(f"{source}: expected a response, or a list of responses, got {responses!r:.80}")
-    return StoredSample(**values, responses=tuple(responses), is_success=bool(row.get("is_success")), row=row)
+    return StoredSample(
+        **values, prompt=prompt, responses=tuple(responses), is_success=bool(row.get("is_success")), row=row
+    )

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import track
 from tyro.conf import arg
 
-from mtgrpo_env.envs.export import export_rows, fresh_problems, write_rows
+from mtgrpo_env.chat import ChatFrame
+from mtgrpo_env.envs.export import PROMPTS, PromptForm, export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_tasks import read_tasks
@@ -34,6 +35,8 @@ class Config(RowOptions):
     """Where they are drawn from: no problem is in both splits."""
     seed: int = 0
     """Of the problem streams."""
+    prompt: PromptForm = "chat"
+    """Form of the prompts: messages as a chat has them, or one message in the paper's frame for base models."""
     rows: tuple[str, ...] = ()
     """Files of rows to write again in this form instead, all of them, in their own order."""
 
@@ -45,8 +48,9 @@ def run(config: Config) -> int:
     suite, problems, total = _problems(config)
     console = Console(stderr=True)
     watched = track(problems, "writing", total=total, console=console, transient=True, disable=not console.is_terminal)
+    rows = export_rows(suite, watched, PROMPTS[config.prompt](ChatFrame()))
     with atomic_file(config.out) as unfinished:
-        exported = write_rows(export_rows(suite, watched), unfinished)
+        exported = write_rows(rows, unfinished)
     print(f"{config.out}: {exported.rows} rows of {suite.num_tasks} tasks, content hash {exported.content_hash}")
     return 0
 

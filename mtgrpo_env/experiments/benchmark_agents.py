@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, is_saved_agent
 from mtgrpo_env.agents.reports.scores import TokenUsage
 from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.chat import ChatFrame
 from mtgrpo_env.evaluation import GroupCallback, RandomActions, evaluate_answers, evaluate_policy, guess, oracle
 from mtgrpo_env.experiments.agent_options import AgentOptions
 from mtgrpo_env.extras import imports_for, require_package
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _BASELINES = ("oracle", "random")
+_NO_FRAME = ChatFrame()
 _OF_THE_PROMPT = frozenset({"model", "messages", "prompt"})
 
 ResponseCallback = Callable[[], None]
@@ -227,10 +229,11 @@ class _VLLMCheckpoint(_Checkpoint):
 class _Endpoint(Agent):
     """A model behind an endpoint."""
 
-    def __init__(self, api: str, name: str, options: AgentOptions) -> None:
+    def __init__(self, api: str, name: str, options: AgentOptions, frame: ChatFrame = _NO_FRAME) -> None:
         with imports_for("a model behind an endpoint"):
             from mtgrpo_env.agents.endpoints.openai_server import Chat, Completions, OpenAIServer
             from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
+            from mtgrpo_env.agents.endpoints.prompts import WRITERS
             from mtgrpo_env.agents.endpoints.replies import CachedServer
 
         parts = re.fullmatch(r"(.+?)@(https?://.+)", name, flags=re.IGNORECASE)
@@ -245,7 +248,8 @@ class _Endpoint(Agent):
             retries=options.retries,
             patience=options.patience,
         )
-        self._policy = EndpointPolicy(CachedServer(server, options.cache), concurrency=options.concurrency)
+        prompts = WRITERS["chat" if api == "openai" else "plain"](frame)
+        self._policy = EndpointPolicy(CachedServer(server, options.cache), prompts, concurrency=options.concurrency)
         self._rollouts = options.rollouts
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:

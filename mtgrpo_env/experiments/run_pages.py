@@ -67,7 +67,7 @@ def _task_names(run: RunFolder, config: Mapping[str, Any]) -> tuple[str, ...]:
 def _answer(sample: StoredSample) -> str | None:
     """A response that is right, if the task finds one."""
     try:
-        row = row_of(Record({**sample.row, "prompt": sample.prompt}, "sample"), 0)
+        row = row_of(Record(sample.row, "sample"), 0)
         scorer = RowScorers().of(row)
         return scorer.oracle(scorer.problem(row))
     except (ValueError, KeyError, TypeError):

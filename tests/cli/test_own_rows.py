@@ -128,3 +128,16 @@ def test_one_row_that_is_too_long_for_the_model_is_found_before_anything_is_trai
         *dry,
     )
     assert "task 'long' has a prompt of 200 tokens, which with max_new_tokens 6 exceeds the context" in refused(*run)
+
+
+@pytest.mark.parametrize("about", [{"data_source": "math-easy-test"}, {"task": "math"}])
+def test_a_row_with_half_a_surrogate_pair_is_named_before_anything_is_played(
+    command: RunCommand, about: dict[str, str], model_folder: Path, tmp_path: Path
+) -> None:
+    prompts = ("1+2 ", "1+2 \ud83d ")
+    rows = [json.dumps({**about, "prompt": prompt, "ground_truth": {"target": "3"}}) for prompt in prompts]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    for words in (("check",), ("evaluate", "--agent", model_folder)):
+        refused = command(*words, "--rows", tmp_path / "rows.jsonl")
+        assert refused.code == 2
+        assert "rows.jsonl, row 2, column prompt: expected a text that can be encoded as UTF-8" in refused.err

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from mtgrpo_env.chat import messages_of
 from mtgrpo_env.envs.countdown import Countdown
 from mtgrpo_env.envs.mtreason import PAPER_TASKS, REASON_TASKS
 from mtgrpo_env.envs.records import read_records
@@ -18,6 +19,7 @@ from mtgrpo_env.envs.responses import read_responses
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_scorers import VerifierScorer
 from mtgrpo_env.envs.rows import RowsEnv, read_rows, rows_suite, shared_problems
+from mtgrpo_env.paper_frame import framed
 
 COUNTDOWN_ROW: dict[str, Any] = {
     "data_source": "countdown-very_hard-test",
@@ -26,6 +28,7 @@ COUNTDOWN_ROW: dict[str, Any] = {
     "reward_model": {"ground_truth": {"numbers": "8,3,8,3", "target": 24}, "style": "rule"},
     "extra_info": {"difficulty": 4, "index": 798, "question": "24?", "split": "test"},
 }
+ASKED = [{"role": "user", "content": "1+1?"}]
 RESPONSE: dict[str, Any] = {"task": "zebra", "ground_truth": {"target": "alice"}, "response": r"\boxed{Alice}"}
 
 
@@ -47,7 +50,9 @@ def with_column(column: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", PAPER_TASKS)
-def test_every_row_of_the_paper_is_shown_verbatim_and_its_oracle_is_correct(name: str, paper_tasks: Path) -> None:
+def test_every_row_of_the_paper_is_shown_without_its_frame_and_its_oracle_is_correct(
+    name: str, paper_tasks: Path
+) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     path = paper_tasks / f"{name}_test.parquet"
     env = RowsEnv(VerifierScorer(REASON_TASKS[name](), name=name), read_rows(path))
@@ -55,7 +60,7 @@ def test_every_row_of_the_paper_is_shown_verbatim_and_its_oracle_is_correct(name
     assert len(env.puzzles) == len(raw) >= 400
     for position, columns in enumerate(raw):
         prompt, _ = env.reset(options={"index": position})
-        assert prompt == columns["prompt"][0]["content"]
+        assert framed(messages_of(prompt)) == columns["prompt"][0]["content"]
         row = env.puzzle.row
         assert f"{row.task}-{row.level}-{row.split}" == columns["data_source"]
         assert row.ground_truth == columns["reward_model"]["ground_truth"]
@@ -120,12 +125,6 @@ def test_columns_of_their_own_go_before_the_parts_of_the_data_source(tmp_path: P
     assert (read.task, read.level, read.split) == ("mine", "odd", "val")
 
 
-def test_chat_messages_become_one_text(tmp_path: Path) -> None:
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?\nNow."}]
-    (row,) = read_rows(write_jsonl(tmp_path, with_column("prompt", messages)))
-    assert row.prompt == "Be brief.\n\nWhy?\nNow."
-
-
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -139,8 +138,32 @@ def test_chat_messages_become_one_text(tmp_path: Path) -> None:
         (with_column("prompt", {"role": "user"}), "column prompt: expected a str or a list .* got dict"),
         (with_column("prompt", ["hi"]), r"column prompt\[0\]: expected a chat message .* got str 'hi'"),
         (
-            with_column("prompt", [{"content": None}]),
+            with_column("prompt", [{"role": "user", "content": None}]),
             r"column prompt\[0\]: expected a chat message with a str 'content', or parts that are texts",
+        ),
+        (
+            with_column("prompt", [{"role": "tool", "content": "4"}]),
+            r"column prompt\[0\]: expected a chat message with a role system, .* got dict {'role': 'tool'",
+        ),
+        (
+            with_column("prompt", [*ASKED, {"content": "4"}]),
+            r"column prompt\[1\]: expected a chat message with a role system, .* got dict {'content'",
+        ),
+        (
+            with_column("prompt", [{"role": "user", "content": " "}]),
+            r"column prompt\[0\]: expected a chat message that says something, got dict",
+        ),
+        (
+            with_column("prompt", [{"role": "system", "content": "Add."}]),
+            "column prompt: expected chat messages with one of a user, got list",
+        ),
+        (
+            with_column("prompt", [*ASKED, {"role": "assistant", "content": "half \ud83d"}]),
+            "column prompt: expected a text that can be encoded as UTF-8, got ChatText",
+        ),
+        (
+            with_column("reward_model.ground_truth", {"target": ["half \ud83d"]}),
+            "column answer: expected a text that can be encoded as UTF-8, got dict",
         ),
         (with_column("extra_info.index", "7"), "column extra_info.index: expected an int, got str '7'"),
         (with_column("extra_info.index", True), "column extra_info.index: expected an int, got bool True"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -57,6 +58,25 @@ def check_settings(trainer: GRPOTrainer) -> None:
     images = {"image", "images"}.intersection(trainer.train_dataset.column_names)
     if images:
         raise ValueError(f"expected rows of text, got the columns {sorted(images)}")
+
+
+def check_prompts(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make sure that prompts which are chats can be written for the model.
+
+    Raises:
+        ValueError: if the tokenizer has no chat template, or a chat ends with an answer that is to be gone on with.
+    """
+    prompts = dataset["prompt"]
+    if not len(prompts) or isinstance(prompts[0], str):
+        return
+    if not tokenizer.chat_template:
+        name = tokenizer.name_or_path or type(tokenizer).__name__
+        raise ValueError(f"expected a tokenizer with a chat template, as the prompts are chat messages, got {name!r}")
+    for i, messages in enumerate(prompts):
+        if messages[-1]["role"] == "assistant":
+            raise ValueError(
+                f"expected prompts that end with what a user says, got a begun answer in row {i}: TRL opens another"
+            )
 
 
 def task_of_each_row(dataset: Dataset, column: str) -> list[str]:

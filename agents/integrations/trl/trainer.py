@@ -35,6 +35,7 @@ from mtgrpo_env.agents.integrations.trl.rounds import (
 from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite
 from mtgrpo_env.agents.integrations.trl.settings import (
     batch_size_of,
+    check_prompts,
     check_settings,
     steps_per_generation,
     task_of_each_row,
@@ -101,6 +102,7 @@ class MTGRPOTrainer(GRPOTrainer):
         self.args.ignore_data_skip = True  # a resumed run finds its place by our state
         self._task_column = task_column
         self._rows: Any = self.train_dataset
+        check_prompts(self._rows, self._tokenizer)
         self.suite = RowSuite(
             task_of_each_row(self._rows, task_column),
             shuffle=bool(self.shuffle_dataset),

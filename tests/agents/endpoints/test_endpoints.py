@@ -13,6 +13,7 @@ from faulty_server import Fault, FaultyServer, faulty_server
 
 from mtgrpo_env.agents.endpoints.openai_server import Api, Chat, Completions, EndpointError, OpenAIServer
 from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
+from mtgrpo_env.agents.endpoints.prompts import PlainText
 from mtgrpo_env.agents.endpoints.replies import CachedServer, Reply
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.evaluation import evaluate_policy
@@ -26,7 +27,11 @@ def server_at(served: FaultyServer, *, api: Api | None = None, retries: int = 3,
 
 
 def asked(server: OpenAIServer | CachedServer, prompt: str, sample: int = 0) -> Reply:
-    return server.ask(server.request(prompt, sample, deterministic=False))
+    return server.ask(server.request(said(prompt), sample, deterministic=False))
+
+
+def said(prompt: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": prompt}]}
 
 
 def test_a_chat_request_holds_the_prompt_as_a_users_message_and_the_fields_that_are_given() -> None:
@@ -42,7 +47,8 @@ def test_a_chat_request_holds_the_prompt_as_a_users_message_and_the_fields_that_
 
 def test_a_completion_request_continues_the_prompt() -> None:
     with faulty_server(str.upper) as served:
-        assert asked(server_at(served, api=Completions(), seed=None), "hello").text == "HELLO"
+        policy = EndpointPolicy(server_at(served, api=Completions(), seed=None), PlainText())
+        assert policy.act(["hello"], [0])[0] == ["HELLO"]
     assert (served.paths, served.requests) == (["/v1/completions"], [{"model": "tiny", "prompt": "hello"}])
 
 
@@ -128,7 +134,7 @@ def test_half_a_surrogate_pair_becomes_something_that_can_be_sent_back() -> None
 def test_samples_of_a_prompt_and_different_prompts_have_different_seeds_and_equal_ones_the_same() -> None:
     server = OpenAIServer("tiny", "http://127.0.0.1:1/v1", api=Chat(), fields={})
     asked_for = [("a", 0), ("a", 1), ("b", 0), ("a", 0)]
-    seeds = [server.request(prompt, sample, deterministic=False)["seed"] for prompt, sample in asked_for]
+    seeds = [server.request(said(prompt), sample, deterministic=False)["seed"] for prompt, sample in asked_for]
     assert len(set(seeds[:3])) == 3
     assert seeds[3] == seeds[0]
     assert all(0 <= seed < 2**31 for seed in seeds)
@@ -136,7 +142,7 @@ def test_samples_of_a_prompt_and_different_prompts_have_different_seeds_and_equa
 
 def test_deterministic_means_temperature_zero() -> None:
     server = OpenAIServer("tiny", "http://127.0.0.1:1/v1", api=Chat(), fields={"temperature": 1.0})
-    assert server.request("a", 0, deterministic=True)["temperature"] == 0.0
+    assert server.request(said("a"), 0, deterministic=True)["temperature"] == 0.0
 
 
 def test_what_was_asked_before_comes_from_the_file_even_for_another_process(tmp_path: Path) -> None:
@@ -256,7 +262,7 @@ class FailsAt:
         self.url = server.url
         self._server, self._prompt = server, prompt
 
-    def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+    def request(self, prompt: Mapping[str, Any], sample: int, *, deterministic: bool) -> Mapping[str, Any]:
         return self._server.request(prompt, sample, deterministic=deterministic)
 
     def ask(self, request: Mapping[str, Any]) -> Reply:
@@ -270,7 +276,7 @@ class Unused:
 
     url = ""
 
-    def request(self, prompt: str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+    def request(self, prompt: Mapping[str, Any], sample: int, *, deterministic: bool) -> Mapping[str, Any]:
         raise AssertionError
 
     def ask(self, request: Mapping[str, Any]) -> Reply:
@@ -284,7 +290,7 @@ def test_a_suite_is_played_through_faults_with_conversations_of_several_turns() 
     oracles = {prompt: _oracle(suite, problem) for prompt, problem in prompts.items()}
 
     def answer(conversation: str) -> str:
-        return next(oracles[prompt] for prompt in oracles if conversation.startswith(prompt))
+        return oracles[conversation]
 
     with faulty_server(answer) as served:
         served.faults = ["hang up", "too many, wait", "no JSON", "cut"]

@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 from datasets import Dataset
-from trl_runs import NUM_GROUPS, make_trainer, rows
+from trl_runs import NUM_GROUPS, TASKS, make_trainer, rows, tokenizer_with_template
 
 from mtgrpo_env.agents.integrations.trl import check_version
 from mtgrpo_env.filters import strict
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.task_weights import DisparityWeights, UniformWeights
+
+
+def chats(*more: dict[str, str]) -> Dataset:
+    messages = [{"role": "user", "content": "Which?"}, *more]
+    return Dataset.from_list([{"prompt": messages, "task": task} for task in TASKS * NUM_GROUPS])
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,12 @@ from mtgrpo_env.task_weights import DisparityWeights, UniformWeights
         ({}, {"data": Dataset.from_list([{"prompt": "a", "task": None}] * 8)}, "got None in row 0"),
         ({}, {"data": rows().to_iterable_dataset()}, "expected a datasets.Dataset.* got IterableDataset"),
         ({}, {"data": rows(of_each=2)}, "expected a row for each of the 8 groups, got 6 rows"),
+        ({}, {"data": chats()}, "expected a tokenizer with a chat template, as the prompts are chat messages, got"),
+        (
+            {},
+            {"data": chats({"role": "assistant", "content": "It is"}), "processing_class": tokenizer_with_template()},
+            "expected prompts that end with what a user says, got a begun answer in row 0",
+        ),
         ({}, {"sampler": QuotaSampler(3, 4)}, r"32 / 4 = 8 groups, got one of 4"),
         ({}, {"sampler": QuotaSampler(2, NUM_GROUPS)}, r"3 tasks.*the sampler expects 2"),
         ({}, {"task_weights": UniformWeights(4)}, "the task_weights expects 4"),

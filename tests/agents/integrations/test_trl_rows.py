@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset
-from trl_runs import config, make_model
+from trl_runs import config, make_model, minibatches_of, texts, tokenizer_with_template
 
 from mtgrpo_env.agents.integrations.trl import MTGRPOTrainer
 from mtgrpo_env.agents.llm.tiny import tiny_tokenizer
@@ -108,3 +108,23 @@ def test_trl_trains_on_rows_and_their_rewards(rows: list[Row], tmp_path: Path) -
     assert trainer.suite.names == ("vowels",)
     assert any("rewards/row_reward/mean" in entry for entry in trainer.state.log_history)
     assert "eval_rewards/row_reward/mean" in trainer.evaluate()
+
+
+def test_trl_trains_on_conversations_of_several_turns(tmp_path: Path) -> None:
+    turns = [("system", "Count."), ("user", "1+1"), ("assistant", "2")]
+    chats = [[*turns, ("user", f"{n}+1")] for n in range(20)]
+    lines = [{"prompt": [{"role": r, "content": c} for r, c in chat], "least": 1} for chat in chats]
+    (tmp_path / "vowels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    reward = RowReward(read_rows(tmp_path / "vowels.jsonl"), vowels)
+    trainer = MTGRPOTrainer(
+        make_model(),
+        reward,
+        config(tmp_path / "run", max_steps=1),
+        Dataset.from_list(reward.records),
+        processing_class=tokenizer_with_template(),
+    )
+    trainer.train()
+    (inputs,) = minibatches_of(trainer)
+    shown = texts(inputs["prompt_ids"], inputs["prompt_mask"])
+    written = {"s:Count.\nu:1+1\na:2\nu:" + record["prompt"][-1]["content"] + "\na:" for record in reward.records}
+    assert set(shown) <= written

@@ -13,6 +13,8 @@ import pytest
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.reports.samples import EVALUATIONS, RolloutSample, SampleFile, read_samples
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
+from mtgrpo_env.chat import Message, messages_of
+from mtgrpo_env.chat_columns import chat_text, column_of
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.types import Group, Problem, Rollout, Step
 
@@ -72,6 +74,14 @@ def test_the_turns_of_a_conversation_are_read_back(tmp_path: Path) -> None:
     assert sample.responses == ("1", "2")
 
 
+def test_a_prompt_that_is_a_chat_is_read_back_as_one(tmp_path: Path) -> None:
+    chat = chat_text([Message("system", "Be brief."), Message("user", "1+1?")])
+    row = {"step": 1, "suite_task": "a", "prompt": column_of(chat), "response": "2", "reward": 1, "outcome": "correct"}
+    (tmp_path / "samples.jsonl").write_text(json.dumps(row) + "\n")
+    (sample,) = read_samples(tmp_path / "samples.jsonl")
+    assert (sample.prompt, messages_of(sample.prompt)) == (chat, chat.messages)
+
+
 def test_the_first_and_the_newest_evaluations_bound_the_file(tmp_path: Path) -> None:
     file = open_file(tmp_path)
     for step in range(0, 300, 10):
@@ -98,7 +108,7 @@ def test_a_run_that_was_begun_before_samples_were_kept_has_none(tmp_path: Path) 
 
 def test_a_row_that_cannot_be_shown_is_named(tmp_path: Path) -> None:
     (tmp_path / "samples.jsonl").write_text('{"step": 1, "suite_task": "zebra", "prompt": 7}\n')
-    with pytest.raises(ValueError, match=r"samples.jsonl, line 1: expected prompt to be .*str.*, got 7"):
+    with pytest.raises(ValueError, match=r"samples.jsonl, line 1, prompt: expected a text or chat messages, got 7"):
         read_samples(tmp_path / "samples.jsonl")
 
 

@@ -1,0 +1,106 @@
+"""How an observation is sent to a server: as the messages of a chat, or as a text to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mtgrpo_env.chat import ChatFrame, messages_of
+from mtgrpo_env.chat_columns import plain_messages
+from mtgrpo_env.paper_frame import framed
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPrompt:
+    """A prompt for a server.
+
+    Attributes:
+        fields: of the request.
+        begun: the beginning of the response that they give; a server sends what comes after it.
+    """
+
+    fields: Mapping[str, Any]
+    begun: str = ""
+
+
+PromptWriter = Callable[[str, int], WrittenPrompt]
+"""Writes an observation of the task of an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessages:
+    """Messages, which the server puts into the model's own template.
+
+    A begun answer is the last of them, to be gone on with, as vLLM and SGLang understand it.
+
+    Attributes:
+        frame: what stands around every observation.
+
+    >>> ChatMessages(ChatFrame(system="Be brief."))("1+1?", 0).fields["messages"][0]
+    {'role': 'system', 'content': 'Be brief.'}
+    """
+
+    frame: ChatFrame = field(default_factory=ChatFrame)
+
+    def __call__(self, observation: str, task_id: int) -> WrittenPrompt:
+        messages = plain_messages(self.frame.messages(observation, task_id))
+        begun = _begun(observation, self.frame)
+        if not begun:
+            return WrittenPrompt({"messages": messages})
+        if messages[-1]["role"] == "assistant":
+            messages.pop()
+        messages.append({"role": "assistant", "content": begun})
+        return WrittenPrompt(
+            {"messages": messages, "continue_final_message": True, "add_generation_prompt": False}, begun
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PaperText:
+    """The paper's frame for base models.
+
+    Attributes:
+        frame: what stands around every observation.
+    """
+
+    frame: ChatFrame = field(default_factory=ChatFrame)
+
+    def __call__(self, observation: str, task_id: int) -> WrittenPrompt:
+        text = framed(self.frame.messages(observation, task_id)) + self.frame.prefill
+        return WrittenPrompt({"prompt": text}, _begun(observation, self.frame))
+
+
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """Observations as they stand, as base models and the models trained here are used.
+
+    Attributes:
+        frame: of which only the begun answer can be used.
+
+    Raises:
+        ValueError: if the frame has a system message or examples.
+    """
+
+    frame: ChatFrame = field(default_factory=ChatFrame)
+
+    def __post_init__(self) -> None:
+        if self.frame.system or self.frame.examples:
+            raise ValueError("a system message and examples need prompt chat or paper, got plain")
+
+    def __call__(self, observation: str, task_id: int) -> WrittenPrompt:
+        return WrittenPrompt({"prompt": f"{observation}{self.frame.prefill}"}, _begun(observation, self.frame))
+
+
+WRITERS: Mapping[str, Callable[[ChatFrame], PromptWriter]] = {
+    "chat": ChatMessages,
+    "paper": PaperText,
+    "plain": PlainText,
+}
+"""Writers by the names of the prompts' forms."""
+
+
+def _begun(observation: str, frame: ChatFrame) -> str:
+    """How the response begins: as a conversation does that ends with the assistant, then as the frame's."""
+    last = messages_of(observation)[-1]
+    return (last.content if last.role == "assistant" else "") + frame.prefill
