@@ -29,6 +29,7 @@ class TransformersEngine:
         eos_id: token id that ends a completion.
         rows_at_once: completions generated in one batch; bounds the memory.
         whole: entered while the model generates, where its parameters are elsewhere partitioned.
+        autocast: entered around its passes, where they compute in another type than its parameters have.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class TransformersEngine:
         eos_id: int,
         rows_at_once: int = 1024,
         whole: Callable[[], AbstractContextManager[object]] = nullcontext,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.model = model
         self.pad_id = pad_id
         self.eos_id = eos_id
         self.rows_at_once = rows_at_once
         self.whole = whole
+        self.autocast = autocast
 
     def generate(
         self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, seeds: Sequence[int]
@@ -61,7 +64,9 @@ class TransformersEngine:
             draws = np.concatenate(uniforms[first : last + 1])[offset : offset + len(part)]
             chances = torch.as_tensor(draws, device=self.model.device)
             wanted, which = list(prompts[first : last + 1]), torch.as_tensor(part - first)
-            yield from enumerate(self._generate(wanted, which, decoding.temperature, chances), start)
+            with self.autocast():
+                completions = self._generate(wanted, which, decoding.temperature, chances)
+            yield from enumerate(completions, start)
 
     def load_weights(self, weights: Weights) -> None:
         """Nothing: the model that generates is the one that is trained."""
@@ -69,7 +74,7 @@ class TransformersEngine:
     def generating(self) -> AbstractContextManager[object]:
         return self.whole()
 
-    @torch.inference_mode()
+    @torch.no_grad()  # in inference mode autocast would cast every weight for every token
     def _generate(
         self, prompts: list[tuple[int, ...]], rows: torch.Tensor, temperature: float, chances: torch.Tensor
     ) -> list[Completion]:
