@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC, Objectives, OnMi
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Batch
 
-_RNG_FILE = "learner_rng.json"
+_STATE_FILE = "learner.json"
 
 
 class MinibatchLearner(Stateful, ABC):
@@ -53,7 +53,7 @@ class MinibatchLearner(Stateful, ABC):
             self.clip_high = clip_high
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
-        """See `Learner.update`; the scalars are means over the minibatches."""
+        """See `Learner.update`; the scalars are means over the minibatches, unless `_summary` is another."""
         if not batch.groups:
             return {}
         order = self.rng.permutation(len(batch.groups))
@@ -64,16 +64,20 @@ class MinibatchLearner(Stateful, ABC):
             steps.append(scalars)
             if on_minibatch is not None:
                 on_minibatch(minibatch, objectives)
-        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+        return self._summary(batch, steps)
 
     def save(self, folder: Path) -> None:
-        """Write the generator's state into `folder`."""
-        (folder / _RNG_FILE).write_text(json.dumps(self.state_dict()["rng"]))
+        """Write the generator's state, and whatever else moves, into `folder`."""
+        (folder / _STATE_FILE).write_text(json.dumps(self.state_dict()))
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self.load_state_dict({"rng": json.loads((folder / _RNG_FILE).read_text())})
+        self.load_state_dict(json.loads((folder / _STATE_FILE).read_text()))
 
     @abstractmethod
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
         """One optimiser step; scalars, and the objectives before it, which the loss knows anyway."""
+
+    def _summary(self, batch: Batch, steps: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+        """The scalars of an update, of those of its optimiser steps in their order."""
+        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}

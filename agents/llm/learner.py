@@ -37,6 +37,7 @@ class LanguageModelLearner(MinibatchLearner):
         tokens_per_forward: tokens in one forward pass, padding included; bounds the memory, changes no result. The
             turns of a rollout stay together even where they are more.
         log_probs: runs a model over completions; by default each prompt once.
+        learning_rate: of each training step, counted from 0; by default the engine's own throughout.
         seed: of the minibatch shuffle.
 
     Raises:
@@ -46,6 +47,7 @@ class LanguageModelLearner(MinibatchLearner):
     """
 
     hyperparameter_names = ("num_minibatches", "objective")
+    state_names = ("rng", "step")
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class LanguageModelLearner(MinibatchLearner):
         num_minibatches: int = 4,
         tokens_per_forward: int = 16_384,
         log_probs: LogProbs = completion_log_probs,
+        learning_rate: Callable[[int], float] | None = None,
         seed: int = 0,
     ) -> None:
         self.objective = objective or Objective()
@@ -74,6 +77,8 @@ class LanguageModelLearner(MinibatchLearner):
             raise ValueError(f"a kl_coef of {self.objective.kl_coef} and a reference go together, got {given}")
         self.tokens_per_forward = tokens_per_forward
         self.log_probs = log_probs
+        self.learning_rate = learning_rate
+        self.step = 0
 
     def use_clip(self, clip_high: float) -> None:
         """See `Learner.use_clip`; the clip is part of the objective."""
@@ -96,11 +101,14 @@ class LanguageModelLearner(MinibatchLearner):
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         """See `Learner.update`; afterwards the policy generates with the new parameters."""
+        if self.learning_rate is not None:
+            self.engine.lr = self.learning_rate(self.step)
+        self.step += 1
         if not batch.groups:
             return {}
         scalars = super().update(batch, on_minibatch)
         self.policy.publish()
-        return {**scalars, **self._engine_gap(batch)}
+        return {**scalars, "lr": self.engine.lr, **self._engine_gap(batch)}
 
     @torch.no_grad()
     def objectives(self, batch: Batch) -> FloatArray:
@@ -126,9 +134,12 @@ class LanguageModelLearner(MinibatchLearner):
 
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
         loss, sampled, current = 0.0, _TaskMeans(minibatch.num_tasks), _TaskMeans(minibatch.num_tasks)
+        moved: list[torch.Tensor] = []
         parts = self._parts(minibatch.groups, minibatch.loss_weights)
         for n, (part, token_weights) in enumerate(parts, start=1):
-            surrogate = self._surrogate(part)
+            log_probs = self._log_probs_of(self.policy.model, part)
+            surrogate = self._surrogate_of(part, log_probs)
+            moved.append((log_probs.detach() - part.old_log_probs)[token_weights > 0].abs())
             part_loss = -(token_weights * part.weights[:, None] * surrogate).sum()
             self.engine.backward(part_loss, is_last=n == len(parts))
             loss += float(part_loss.detach())
@@ -136,7 +147,18 @@ class LanguageModelLearner(MinibatchLearner):
             current.add(part, token_weights, surrogate.detach())
         norm, ranks = self.engine.step(), self.policy.ranks
         objectives = Objectives(sampled.over(ranks), current.over(ranks))
-        return {"loss": sum(ranks.gather(loss)), "gradient_norm": norm}, objectives
+        scalars = {"loss": sum(ranks.gather(loss)), "gradient_norm": norm, **_log_ratio_sizes(moved, ranks)}
+        return scalars, objectives
+
+    def _summary(self, batch: Batch, steps: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+        """The means, and in `ratio_gap` how far generation and training are apart on fresh rollouts.
+
+        Before the first step the policy has the parameters that sampled them, so its ratios should be 1.
+        """
+        scalars = super()._summary(batch, steps)
+        if batch.replayed:
+            return scalars
+        return {**scalars, "ratio_gap": steps[0]["log_ratio"], "ratio_gap_max": steps[0]["log_ratio_max"]}
 
     def _surrogate(self, part: PackedGroups) -> torch.Tensor:
         return self._surrogate_of(part, self._log_probs_of(self.policy.model, part))
@@ -222,6 +244,14 @@ class _TaskMeans:
         """(K,) of what all ranks have counted; NaN for a task without tokens."""
         totals, masses = np.sum(ranks.gather((self._totals, self._masses)), axis=0)
         return np.where(masses > 0, totals / np.where(masses > 0, masses, 1), np.nan)
+
+
+def _log_ratio_sizes(parts: Sequence[torch.Tensor], ranks: Ranks) -> Mapping[str, float]:
+    """Mean and maximum of |log r_t| over the tokens of all ranks, of those of this rank's passes."""
+    own = torch.cat([*parts]).double()
+    largest = float(own.max()) if len(own) else 0.0
+    totals, counts, maxima = zip(*ranks.gather((float(own.sum()), len(own), largest)), strict=True)
+    return {"log_ratio": sum(totals) / max(1, sum(counts)), "log_ratio_max": max(maxima)}
 
 
 def _mapped(batch: Batch, change: Callable[[Completion], Completion]) -> Batch:

@@ -11,7 +11,8 @@ the adapters), W ranks, and b bytes for a number of the model's type:
 | ZeRO 3 | bP/W | 4Q/W | 12Q/W |
 
 ZeRO 2 and 3 exchange gradients in buckets, and ZeRO 3 gathers parameters that are in use; both are bounded by
-constants and counted as `buffers`. What is offloaded stands in `host` instead.
+constants and counted as `buffers`. What is offloaded stands in `host` instead. Under bfloat16 autocast torch
+keeps a copy of the parameters during a pass, counted as `buffers` and in generation, and b below is 2.
 
 A training pass runs R rows of t new tokens, which see s tokens before and among them, through L layers of width h,
 with a attention heads of width d and a feed-forward width f. For the backward pass a layer keeps
@@ -105,7 +106,8 @@ class Setup:
         trainer: plain torch on one GPU, or DeepSpeed.
         ranks: W.
         zero_stage: of DeepSpeed.
-        dtype: of the model.
+        dtype: of the model's parameters.
+        autocast: passes compute in bfloat16.
         offload: what DeepSpeed keeps in the host's memory.
         recomputes: layers keep their input alone and are run twice.
         has_reference: the starting model is kept too.
@@ -124,6 +126,7 @@ class Setup:
     ranks: int = 1
     zero_stage: int = 2
     dtype: torch.dtype = torch.float32
+    autocast: bool = False
     offload: Literal["none", "optimizer", "all"] = "none"
     recomputes: bool = False
     has_reference: bool = False
@@ -207,7 +210,7 @@ def estimate_memory(size: ModelSize, setup: Setup) -> MemoryEstimate:
         optimizer=optimizer,
         buffers=buffers,
         activations=kept_bytes(size, setup) + recomputed_bytes(size, setup),
-        logits=2 * _bytes(setup) * rows * setup.response_tokens * size.vocabulary,
+        logits=2 * _pass_bytes(setup) * rows * setup.response_tokens * size.vocabulary,
         generation=_generation_bytes(size, setup),
         rollout_engine=0,
         engine_sleeps=setup.engine_sleeps,
@@ -222,7 +225,7 @@ def kept_bytes(size: ModelSize, setup: Setup) -> int:
     """Activations that the largest micro-batch keeps for its backward pass, logits apart."""
     prompts, rows = setup.micro_batch
     width = setup.prompt_tokens + setup.response_tokens
-    last_norm = (4 + 2 * _bytes(setup)) * size.hidden
+    last_norm = _norm_bytes(size, setup)
     if setup.recomputes:
         return rows * width * (size.layers * size.hidden * _bytes(setup) + last_norm)
     passes = (prompts, setup.prompt_tokens, setup.prompt_tokens), (rows, setup.response_tokens, width)
@@ -247,7 +250,7 @@ _States = tuple[int, int, int, int, int]
 
 def _torch_states(size: ModelSize, setup: Setup) -> _States:
     b = _bytes(setup)
-    return b * size.parameters, b * size.trained, 2 * b * size.trained, 0, 0
+    return b * size.parameters, b * size.trained, 2 * b * size.trained, _copy_bytes(size, setup), 0
 
 
 def _zero_states(size: ModelSize, setup: Setup) -> _States:
@@ -268,21 +271,35 @@ def _zero_states(size: ModelSize, setup: Setup) -> _States:
 
 
 def _layer_bytes(size: ModelSize, setup: Setup, rows: int, new: int, seen: int) -> int:
-    b, attention = _bytes(setup), size.heads * size.head_size
-    norms = 2 * (4 + 2 * b) * size.hidden
-    per_token = norms + 2 * b * attention + 4 * size.heads + 4 * b * size.feed_forward
+    b, attention = _pass_bytes(setup), size.heads * size.head_size
+    per_token = 2 * _norm_bytes(size, setup) + 2 * b * attention + 4 * size.heads + 4 * b * size.feed_forward
     return rows * (new * per_token + seen * 2 * b * attention + new * seen * b)
 
 
 def _generation_bytes(size: ModelSize, setup: Setup) -> int:
     rows = min(setup.rows_at_once, math.ceil(setup.round_rollouts / setup.ranks))
     tokens = rows * (setup.prompt_tokens + setup.response_tokens)
-    keys_and_values = 2 * _bytes(setup) * size.layers * size.key_heads * size.head_size
-    return tokens * keys_and_values + rows * size.vocabulary * (_bytes(setup) + 3 * 4)
+    keys_and_values = (_bytes(setup) + _pass_bytes(setup)) * size.layers * size.key_heads * size.head_size
+    return tokens * keys_and_values + rows * size.vocabulary * (_pass_bytes(setup) + 3 * 4) + _copy_bytes(size, setup)
+
+
+def _copy_bytes(size: ModelSize, setup: Setup) -> int:
+    """Of the parameters in bfloat16, while autocast runs."""
+    return torch.bfloat16.itemsize * size.parameters if setup.autocast else 0
+
+
+def _norm_bytes(size: ModelSize, setup: Setup) -> int:
+    """Of a token: the input in float32, the normalised input, and what the matrices read."""
+    return (4 + _bytes(setup) + _pass_bytes(setup)) * size.hidden
 
 
 def _bytes(setup: Setup) -> int:
     return setup.dtype.itemsize
+
+
+def _pass_bytes(setup: Setup) -> int:
+    """b, of what matrices are multiplied in."""
+    return torch.bfloat16.itemsize if setup.autocast else _bytes(setup)
 
 
 def _adapters(model: PreTrainedModel, rank: int) -> int:

@@ -25,6 +25,7 @@ from mtgrpo_env.suite import TaskSuite
 
 _RANKS = (1, 2, 8, 16)
 _NAMED = 5  # problems that are left out and named
+_TUNED = ("weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm", "dtype")
 _LABELS = {
     "parameters": "parameters",
     "reference": "reference model",
@@ -130,7 +131,8 @@ def plan_for(
     newest = folder.newest_checkpoint
     model = config.model or "the tiny model, which is built and warm-started on first use"
     return Plan(
-        title=f"{config.method}, {config.steps} steps at {config.lr:g}, {config.loss}; {model}",
+        title=f"{config.method}, {config.steps} steps at {config.learning_rate}, {config.loss}{_tuned(config)}; "
+        f"{model}",
         make_method=lambda: build_method(config, suite),
         suite=suite,
         group_size=config.group_size,
@@ -144,6 +146,11 @@ def plan_for(
         counted=counted,
         lacking=_lacking(config),
     )
+
+
+def _tuned(config: RunConfig) -> str:
+    """The options of AdamW, and of precision, that are not the default."""
+    return "".join(f", {name} {config.changed[name]}" for name in _TUNED if name in config.changed)
 
 
 def _lacking(config: RunConfig) -> str:
@@ -178,6 +185,7 @@ def setup_of(config: RunConfig, method: Method, prompt_tokens: int, *, ranks: in
         ranks=ranks,
         zero_stage=config.zero_stage,
         dtype=zero_of(config).dtype,
+        autocast=config.is_autocast,
         offload=config.offload,
         recomputes=config.activation_checkpointing,
         has_reference=config.kl_coef > 0,

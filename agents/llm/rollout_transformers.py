@@ -31,6 +31,7 @@ class TransformersEngine:
         decode: the text of token ids, in which stop strings are looked for; not needed without them.
         rows_at_once: completions generated in one batch; bounds the memory.
         whole: entered while the model generates, where its parameters are elsewhere partitioned.
+        autocast: entered around its passes, where they compute in another type than its parameters have.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class TransformersEngine:
         decode: Decode | None = None,
         rows_at_once: int = 1024,
         whole: Callable[[], AbstractContextManager[object]] = nullcontext,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.model = model
         self.pad_id = pad_id
@@ -49,6 +51,7 @@ class TransformersEngine:
         self.decode = decode
         self.rows_at_once = rows_at_once
         self.whole = whole
+        self.autocast = autocast
 
     def generate(
         self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, seeds: Sequence[int]
@@ -69,7 +72,9 @@ class TransformersEngine:
             first, last = int(part[0]), int(part[-1])
             offset = start - int(np.sum(counts[:first]))
             draws = np.concatenate(uniforms[first : last + 1])[offset : offset + len(part)]
-            yield from enumerate(self._generate(prompts, part, decoding, draws), start)
+            with self.autocast():
+                completions = self._generate(prompts, part, decoding, draws)
+            yield from enumerate(completions, start)
 
     def load_weights(self, weights: Weights) -> None:
         """Nothing: the model that generates is the one that is trained."""
@@ -77,7 +82,7 @@ class TransformersEngine:
     def generating(self) -> AbstractContextManager[object]:
         return self.whole()
 
-    @torch.inference_mode()
+    @torch.no_grad()  # in inference mode autocast would cast every weight for every token
     def _generate(
         self, prompts: Sequence[tuple[int, ...]], places: np.ndarray, decoding: Decoding, draws: np.ndarray
     ) -> list[Completion]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mtgrpo_env import prompt_options, row_options
 from mtgrpo_env.agents import config as options
 from mtgrpo_env.agents.config import GROUPS, TrainConfig
+from mtgrpo_env.agents.neural.schedules import SCHEDULES
 
 TEXTS = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1)
 NUMBERS = st.floats(1e-12, 1e6, allow_subnormal=False)
@@ -144,7 +145,13 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"lora_rank": -1}, "lora_rank must be at least 0, got -1"),
         ({"engine": "other"}, "engine must be one of ['torch', 'deepspeed'], got 'other'"),
         ({"rollouts": "sglang"}, "rollouts must be transformers, vllm or http:// URLs, got 'sglang'"),
-        ({"dtype": "bfloat16"}, "dtype bfloat16 needs engine deepspeed"),
+        ({"lr_floor": 0.1}, "lr_floor needs lr_schedule linear or cosine, which is not chosen: got lr_floor=0.1"),
+        ({"lr_schedule": "linear", "lr_floor": 2}, "lr_floor must be a share of the learning rate, 0 to 1, got 2.0"),
+        ({"steps": 9, "warmup_steps": 9}, "warmup_steps must be from 0 to below the run's steps, 9, got 9"),
+        ({"weight_decay": -1}, "weight_decay must be at least 0, got -1.0"),
+        ({"adam_beta1": 1}, "adam_beta1 must be below 1, got 1.0"),
+        ({"adam_beta2": -0.5}, "adam_beta2 must be at least 0, got -0.5"),
+        ({"max_grad_norm": 0}, "max_grad_norm must be above 0, got 0.0"),
         ({"zero_stage": 3}, "zero_stage needs engine deepspeed, which is not chosen: got zero_stage=3"),
         ({"offload": "all"}, "offload needs engine deepspeed"),
         ({"vllm_memory": 0.5}, "vllm_memory needs rollouts vllm"),
@@ -181,6 +188,7 @@ def test_choices_stand_in_one_place_with_what_they_name() -> None:
     hints = options._hints()
     for name, known in {
         "loss": losses.LOSSES,
+        "lr_schedule": SCHEDULES,
         "importance": losses.IMPORTANCE,
         "share_by": build.SHARED_BY,
         "start": warm_start.STARTS,

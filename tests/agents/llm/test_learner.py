@@ -57,6 +57,8 @@ Sample = Callable[[LanguageModelPolicy], Batch]
 class GradientRecorder:
     """A train engine that keeps the gradient of each step, and takes none."""
 
+    lr = 0.0
+
     def __init__(self, module: torch.nn.Module) -> None:
         self.module = module
         self.gradients: list[torch.Tensor] = []
@@ -134,7 +136,8 @@ def shifted(batch: Batch) -> Batch:
 def test_an_update_moves_the_parameters_and_reports_finite_scalars(policy: LanguageModelPolicy, sample: Sample) -> None:
     before = parameters_of(policy)
     scalars = learner_of(policy).update(sample(policy))
-    assert set(scalars) == {"loss", "gradient_norm"}
+    sizes = {"log_ratio", "log_ratio_max", "ratio_gap", "ratio_gap_max"}
+    assert set(scalars) == {"loss", "gradient_norm", "lr", *sizes}
     assert all(math.isfinite(value) for value in scalars.values())
     assert scalars["gradient_norm"] > 0
     assert not torch.equal(parameters_of(policy), before)
