@@ -121,7 +121,7 @@ class MTGRPOAgent:
         self.step += 1
         self.rollouts += batch.num_rollouts
         return TrainMetrics(
-            **metrics.record,
+            **metrics.attributes,
             step=self.step,
             rewards=self.curriculum.rewards,
             improvements=improvements.sum(axis=0),

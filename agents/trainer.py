@@ -207,7 +207,9 @@ class Trainer:
         """An evaluation of the history."""
         accuracies, zeros = np.array(record["accuracies"], dtype=float), np.zeros(self.suite.num_tasks, dtype=np.int64)
         played = np.array(record["counts"])  # one rollout of each problem
-        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played)
+        names = ("mean_lengths", "truncated_shares")
+        numbers = {name: np.array(record[name], dtype=float) for name in names if name in record}
+        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played, **numbers)
 
     def close(self) -> None:
         """Close the envs, and leave the other ranks."""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from fakes import ScriptedPolicy, group_of, guess_suite, sample_batch
 
-from mtgrpo_env.filters import strict
+from mtgrpo_env.filters import success_differs
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
@@ -211,7 +211,7 @@ def test_every_informative_group_is_trained_on_once_or_held_or_was_dropped_for_i
     for number in range(30):
         record = RecordedRollOut()
         batch = sampled(suite, sampler, replay, record)
-        made |= {group.problem: number for group in record.groups if strict(group)}
+        made |= {group.problem: number for group in record.groups if success_differs(group)}
         trained = [group.problem for group in batch.groups]
         assert len(set(trained)) == len(trained)
         assert not set(trained) & set(used)
@@ -238,11 +238,11 @@ def test_a_batch_describes_what_was_generated_for_it_and_not_what_was_replayed(
         assert batch.round_accuracies.shape == (batch.rounds, 3)
         for k in range(3):
             of_task = [group for group in record.groups if group.task_id == k]
-            assert (batch.generated[k], batch.accepted[k]) == (len(of_task), sum(map(strict, of_task)))
+            assert (batch.generated[k], batch.accepted[k]) == (len(of_task), sum(map(success_differs, of_task)))
             expected = np.mean([group.rewards for group in of_task]) if of_task else np.nan
             np.testing.assert_allclose(batch.rewards[k], expected)
             np.testing.assert_allclose(batch.accuracies[k], expected)
-            informative = np.mean([strict(group) for group in of_task]) if of_task else np.nan
+            informative = np.mean([success_differs(group) for group in of_task]) if of_task else np.nan
             np.testing.assert_allclose(batch.mean_abs_advantages[k], informative)  # |A| = 1 where two rewards differ
     assert replayed > 0
 

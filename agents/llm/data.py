@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -44,6 +45,11 @@ class Completion:
     def is_truncated(self) -> bool:
         """Whether it was cut off."""
         return self.finish_reason == "length"
+
+    @property
+    def log_prob(self) -> float:
+        """Σ log p of the tokens, by the engine that drew them."""
+        return math.fsum(self.log_probs)
 
 
 @dataclass(frozen=True, slots=True)

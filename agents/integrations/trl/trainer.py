@@ -41,7 +41,7 @@ from mtgrpo_env.agents.integrations.trl.settings import (
 )
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.files import atomic_folder
-from mtgrpo_env.filters import every_group, lenient
+from mtgrpo_env.filters import every_group, rewards_differ
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.problem_lists import SOLVED_FLOOR
 from mtgrpo_env.replay import ReplayBuffer
@@ -91,7 +91,7 @@ class MTGRPOTrainer(GRPOTrainer):
         task_weights: TaskWeights | None = None,
         reward_estimate: RewardEstimate | None = None,
         replay: ReplayBuffer | None = None,
-        group_filter: GroupFilter = lenient,
+        group_filter: GroupFilter = rewards_differ,
         solved_floor: float = SOLVED_FLOOR,
         is_correct: CorrectFrom | None = None,
         **trl_options: Any,
