@@ -53,18 +53,22 @@ class MinibatchLearner(Stateful, ABC):
             self.clip_high = clip_high
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
-        """See `Learner.update`; the scalars are means over the minibatches."""
+        """See `Learner.update`; the scalars are means over the minibatches that a step was taken on."""
         if not batch.groups:
             return {}
         order = self.rng.permutation(len(batch.groups))
         steps: list[Mapping[str, float]] = []
-        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
+        parts = np.array_split(order, min(self.num_minibatches, len(order)))
+        for indices in parts:
             minibatch = batch.part(indices)
             scalars, objectives = self._step(minibatch)
             steps.append(scalars)
             if on_minibatch is not None:
                 on_minibatch(minibatch, objectives)
-        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+            if self._went_too_far(scalars):
+                break
+        means = {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+        return means | self._skipped(len(parts) - len(steps))
 
     def save(self, folder: Path) -> None:
         """Write the generator's state into `folder`."""
@@ -73,6 +77,14 @@ class MinibatchLearner(Stateful, ABC):
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         self.load_state_dict({"rng": json.loads((folder / _RNG_FILE).read_text())})
+
+    def _went_too_far(self, scalars: Mapping[str, float]) -> bool:
+        """Whether the rest of the batch is to be skipped, by the scalars of a step; alike on all ranks."""
+        return False
+
+    def _skipped(self, minibatches: int) -> Mapping[str, float]:
+        """Scalars that say how many minibatches were skipped, of a learner that may skip some."""
+        return {}
 
     @abstractmethod
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:

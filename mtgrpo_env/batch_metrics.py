@@ -224,7 +224,12 @@ def response_numbers(metrics: BatchMetrics) -> dict[str, float]:
 def batch_scalars(metrics: BatchMetrics) -> dict[str, float]:
     """What a log takes of a batch or a step as a whole, by name; of a step also what its learner reports."""
     record = metrics.record
-    counted = {"generated_groups": float(metrics.generated.sum()), "kept_groups": float(metrics.kept.sum())}
+    groups = {
+        "generated_groups": metrics.generated,
+        "informative_groups": metrics.accepted,
+        "kept_groups": metrics.kept,
+    }
+    counted = {name: float(of_tasks.sum()) for name, of_tasks in groups.items()}
     rates = {**response_numbers(metrics), "replayed_share": metrics.replayed_share}
     return {
         **{name: float(record[name]) for name in _OF_BATCH if name in record},

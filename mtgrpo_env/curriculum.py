@@ -72,7 +72,7 @@ class Curriculum:
     >>> curriculum = Curriculum(["math", "code", "chat"], batch_size=6)
     >>> curriculum.sampler
     QuotaSampler(num_tasks=3, batch_size=6, max_generated=1.5, max_rounds=2, confidence=0.6, max_inflation=20.0, \
-weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=2.0))
+weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=2.0))
     """
 
     def __init__(

@@ -157,6 +157,28 @@ def test_groups_that_were_trained_on_are_spares_and_the_others_are_not() -> None
     assert (plan.replayed, plan.accepted.tolist(), plan.spares) == (3, [2], [1])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("num_spares", [0, 2, 4])
+def test_no_more_than_a_share_of_a_batch_is_replayed_and_the_rest_is_generated(share: float, num_spares: int) -> None:
+    replay, sampler = ReplayBuffer(), QuotaSampler(1, 4, max_generated=2, max_replayed=share)
+    play(replay, [1, 2, 3, 4], selected=range(num_spares))
+    plan = sampler.plan(np.ones(1))
+    replay.offer(plan)
+    stand_ins = min(4 - num_spares, int(4 * share))
+    assert plan.deficits.tolist() == [4 - stand_ins]
+    while proposal := plan.propose():
+        plan.report(proposal, [False] * len(proposal))
+    selected, _ = plan.select()
+    assert len(selected) == int(4 * share), "nothing else is informative"
+    assert all(i < plan.replayed for i in selected)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_to_replay_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=r"max_replayed must be in \[0, 1\], got"):
+        QuotaSampler(1, 4, max_replayed=share)
+
+
 def test_spares_fill_what_is_lacking_and_save_no_generation() -> None:
     """Two of four groups are informative; the batch before left three spares, the newest of which are taken."""
     replay, sampler = ReplayBuffer(), QuotaSampler(1, 4, max_generated=1)

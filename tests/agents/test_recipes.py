@@ -300,7 +300,13 @@ def test_the_optimiser_of_our_logits_is_an_option(name: str, optimizer: type[Log
     assert type(made_optimizer) is optimizer
 
 
-EVERY_OPTION = {"tolerance": 0.1, "reward_coef": 0.5, "weight_lr": 0.1, "weight_optimizer": "adamw"}
+EVERY_OPTION = {
+    "tolerance": 0.1,
+    "reward_coef": 0.5,
+    "weight_lr": 0.1,
+    "weight_optimizer": "adamw",
+    "max_replayed": 0.5,
+}
 
 
 @EVERY_METHOD

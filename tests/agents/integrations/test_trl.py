@@ -296,3 +296,14 @@ def test_completions_that_no_reward_function_judges_are_left_out(tmp_path: Path)
     assert trainer.batch is not None
     assert trainer.batch.accuracies == pytest.approx([2 / 3] * 3)
     assert all(group.valid.tolist() == [False, True, True, True] for group in trainer.batch.groups)
+
+
+def test_groups_that_trl_masks_as_truncated_are_not_informative_and_train_nothing(tmp_path: Path) -> None:
+    never = {"suppress_tokens": [tiny_tokenizer().eos_token_id]}  # every completion is cut off
+    settings = {"mask_truncated_completions": True, "generation_kwargs": never}
+    trainer = make_trainer(tmp_path, data=rows(TWO_TASKS), settings=settings)
+    trainer.train()
+    for step in history_of(trainer):
+        assert step["completions/clipped_ratio"] == step["truncated_share"] == 1
+        assert step["generated_groups"] > 0
+        assert step["informative_groups"] == step["kept_groups"] == step["grad_norm"] == 0
