@@ -35,6 +35,7 @@ from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, first_before_others
 from mtgrpo_env.agents.reports.history import Record, RunHistory
+from mtgrpo_env.agents.response_watch import ResponseWatch
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.agents.stop_request import StopRequest
 from mtgrpo_env.evaluation import Evaluation
@@ -117,7 +118,7 @@ class Trainer:
         )
         self.config.check_used(self.suite.names)
         self.folder = RunFolder(self.config.out)
-        self.callbacks = [*report_callbacks(), Display()] if callbacks is None else list(callbacks)
+        self.callbacks = [*report_callbacks(), ResponseWatch(), Display()] if callbacks is None else list(callbacks)
         self.ranks: Ranks = OneRank()
         self._agent: MTGRPOAgent | None = None
         self._history: RunHistory | None = None
