@@ -19,6 +19,7 @@ from mtgrpo_env.problem_lists import SOLVED_FLOOR, checked_floor
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.row_options import RowOptions, listed
 from mtgrpo_env.task_registry import is_rows
+from mtgrpo_env.truncation import TruncatedRollouts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,12 @@ class MethodOptions:
     """Learning rate of the paper's task weights (β)."""
     weight_optimizer: Literal["adam", "adamw", "gradient-descent"] | None = None
     """Of the logits of those; with gradient-descent λ decides how far they go."""
+    max_replayed: float | None = None
+    """Largest share of a batch that may be groups generated for earlier ones, of a method with a replay buffer; by
+    default all of it. Lower it where most of a late batch is replayed: it is old data where fresh would be needed."""
+    filter: Literal["success", "reward"] | None = None
+    """Which groups are informative: success for those with right and wrong responses, reward for those whose rewards
+    differ, so that graded rewards and the form of an answer teach too; by default the method's own."""
     share_by: Literal["prompts", "tokens", "advantages"] = "prompts"
     """What a task's share of the loss is counted by; tokens go with the loss token-mean."""
 
@@ -74,6 +81,9 @@ class SamplingOptions:
     """Groups in a batch (B)."""
     group_size: int = 8
     """Rollouts of a problem (N); at least 2, since an advantage is relative to the other rollouts."""
+    truncated: TruncatedRollouts = "keep"
+    """What is made of responses that were cut off at max_new_tokens: keep trains on them like on others, mask learns
+    nothing from them, penalty takes up to 1 from the reward as a response uses up the last fifth of its tokens."""
     solved_floor: float = SOLVED_FLOOR
     """Rows whose rollouts are all correct are drawn less and less often, down to this share of the epochs; 1 draws all
     alike."""
@@ -126,6 +136,9 @@ class OptimizerOptions:
     """How tokens are averaged, or whose objective it is."""
     kl_coef: float = 0.0
     """Weight of the divergence from the starting model (β); above 0 that model is kept in memory too."""
+    max_step_kl: float | None = None
+    """Divergence, in nats a token, of the policy from the one that sampled, beyond which the rest of a batch's
+    minibatches is skipped: a step too far is the last on its batch. By default none is."""
     importance: Literal["none", "token", "sequence"] = "none"
     """Truncated importance sampling for the mismatch of the engines that generate and train, by ratios of tokens or
     of sequences. Costs a pass over every batch."""
@@ -190,7 +203,7 @@ MAY_CHANGE = frozenset(
 )
 """Options that may differ when a run is resumed."""
 
-METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer")
+METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer", "max_replayed")
 _AT_LEAST = {
     "group_size": 2,  # one rollout is its own mean: no advantage, no gradient
     **dict.fromkeys(("batch_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
@@ -238,6 +251,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
                 raise ValueError(f"{name} must be below 1, got {getattr(self, name)}")
         self.check_prompts()
         self._schedule(1.0)  # refuses by itself
+        if self.max_step_kl is not None and not self.max_step_kl > 0:
+            raise ValueError(f"max_step_kl must be above 0, got {self.max_step_kl}")
         checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
         self._check_combinations()

@@ -53,18 +53,21 @@ class MinibatchLearner(Stateful, ABC):
             self.clip_high = clip_high
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
-        """See `Learner.update`; the scalars are means over the minibatches, unless `_summary` is another."""
+        """See `Learner.update`; the scalars are means over the optimiser steps, unless `_summary` is another."""
         if not batch.groups:
             return {}
         order = self.rng.permutation(len(batch.groups))
         steps: list[Mapping[str, float]] = []
-        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
+        parts = np.array_split(order, min(self.num_minibatches, len(order)))
+        for indices in parts:
             minibatch = batch.part(indices)
             scalars, objectives = self._step(minibatch)
             steps.append(scalars)
             if on_minibatch is not None:
                 on_minibatch(minibatch, objectives)
-        return self._summary(batch, steps)
+            if self._went_too_far(scalars):
+                break
+        return self._summary(batch, steps, len(parts) - len(steps))
 
     def save(self, folder: Path) -> None:
         """Write the generator's state, and whatever else moves, into `folder`."""
@@ -74,10 +77,14 @@ class MinibatchLearner(Stateful, ABC):
         """Read what `save` wrote."""
         self.load_state_dict(json.loads((folder / _STATE_FILE).read_text()))
 
+    def _went_too_far(self, scalars: Mapping[str, float]) -> bool:
+        """Whether the rest of the batch is to be skipped, by the scalars of a step; alike on all ranks."""
+        return False
+
     @abstractmethod
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
         """One optimiser step; scalars, and the objectives before it, which the loss knows anyway."""
 
-    def _summary(self, batch: Batch, steps: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-        """The scalars of an update, of those of its optimiser steps in their order."""
+    def _summary(self, batch: Batch, steps: Sequence[Mapping[str, float]], skipped: int) -> Mapping[str, float]:
+        """The scalars of an update, of those of its optimiser steps in their order; `skipped` were not taken."""
         return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}

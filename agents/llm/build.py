@@ -34,8 +34,10 @@ from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.agents.recipes import Method, RunFacts, make_method
 from mtgrpo_env.extras import require_package
+from mtgrpo_env.filters import FILTERS
 from mtgrpo_env.shares import GroupMeasure, absolute_advantage, count_groups
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.truncation import CHANGES
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.llm.learner import LogProbs
@@ -72,6 +74,7 @@ def build_agent(
         reference=_reference(config, source, str(policy.model.device)) if config.kl_coef else None,
         num_minibatches=config.minibatches,
         tokens_per_forward=config.tokens_per_forward,
+        max_step_kl=config.max_step_kl,
         log_probs=log_probs_of(config),
         learning_rate=config.learning_rate,
         seed=config.seed,
@@ -84,6 +87,7 @@ def build_agent(
         group_size=config.group_size,
         batch_size=config.batch_size,
         share_by=SHARED_BY[config.share_by],
+        change=CHANGES[config.truncated](config.max_new_tokens),
         ranks=ranks,
         seed=config.seed,
     )
@@ -113,7 +117,8 @@ def build_method(config: RunConfig, suite: TaskSuite) -> Method:
         families=families,
         policy_lr=config.lr,
     )
-    return make_method(config.method, facts, **config.method_options)
+    method = make_method(config.method, facts, **config.method_options)
+    return method if config.filter is None else replace(method, group_filter=FILTERS[config.filter])
 
 
 def zero_of(config: RunConfig) -> ZeroConfig:

@@ -163,7 +163,14 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"method": "ppo"}, "method must be one of ['quota-mt-grpo', 'mt-grpo', 'grpo', 'dapo'"),
         ({"method": "dapo", "tolerance": 0.1}, "tolerance is no option of the method 'dapo', which takes []"),
         ({"method": "mt-grpo-0.9", "reward_coef": 0.1}, "reward_coef is no option of the method 'mt-grpo-0.9'"),
-        ({"weight_lr": 0.1}, "weight_lr is no option of the method 'quota-mt-grpo', which takes ['tolerance']"),
+        ({"max_step_kl": 0}, "max_step_kl must be above 0, got 0.0"),
+        ({"truncated": "drop"}, "truncated must be one of ['keep', 'mask', 'penalty'], got 'drop'"),
+        ({"filter": "strict"}, "filter must be one of ['success', 'reward'], got 'strict'"),
+        ({"method": "dapo", "max_replayed": 0.5}, "max_replayed is no option of the method 'dapo', which takes []"),
+        (
+            {"weight_lr": 0.1},
+            "weight_lr is no option of the method 'quota-mt-grpo', which takes ['max_",
+        ),
         (
             {"columns": "question"},
             "columns must be like 'prompt=problem', with one of ['prompt', 'answer', 'task', 'level'",

@@ -102,7 +102,6 @@ def test_an_update_reports_how_far_generation_and_training_are_apart_and_keeps_p
     before = [parameter.detach().clone() for parameter in mixed_policy.model.parameters()]
     scalars = learner.update(batch)
     assert scalars["ratio_gap"] == pytest.approx(float(gaps.mean()), rel=1e-3)
-    assert scalars["ratio_gap_max"] == pytest.approx(float(gaps.max()), rel=1e-3)
     assert 0 < scalars["ratio_gap"] < 0.02
     after = list(mixed_policy.model.parameters())
     assert {parameter.dtype for parameter in after} == {torch.float32}
@@ -114,7 +113,7 @@ def test_in_float32_the_gap_is_rounding_and_replayed_groups_have_none(
 ) -> None:
     learner = LanguageModelLearner(policy, TorchTrainEngine(policy.model, lr=1e-3), num_minibatches=2)
     batch = sample(policy)
-    assert 0 <= learner.update(batch)["ratio_gap_max"] < 1e-3
+    assert 0 <= learner.update(batch)["ratio_gap"] < 1e-4
     scalars = learner.update(replace(batch, replayed=1))
     assert "ratio_gap" not in scalars
     assert scalars["log_ratio"] > 1e-3
