@@ -128,6 +128,9 @@ class GenerationOptions:
     """Longest response, in tokens."""
     temperature: float = 1.0
     """Of sampling, in training and evaluation; above 0, or all rollouts of a problem would be the same."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a response, which is scored as it stands before them, such as "User:" for a base model; what
+    was drawn of them is trained on. A line break is $'\\n' in most shells."""
     rollouts: str = "transformers"
     """Generates: transformers, with the model that is trained; vllm, in this process; or URLs of vLLM servers,
     separated by commas."""
@@ -190,6 +193,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
+        if not all(self.stop):
+            raise ValueError(f"stop must be strings, none of them empty, got {self.stop!r}")
         self._check_combinations()
         takes = options_of(named_method(self.method))
         for name in self.method_options:

@@ -191,7 +191,7 @@ def build_policy(
     policy = LanguageModelPolicy(
         model,
         tokenizer,
-        decoding=Decoding(config.max_new_tokens, config.temperature),
+        decoding=Decoding(config.max_new_tokens, config.temperature, stop=config.stop),
         parameters=parameters,
         ranks=ranks,
         seed=config.seed,
