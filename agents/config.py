@@ -163,7 +163,8 @@ class GenerationOptions:
     temperature: float = 1.0
     """Of sampling in training; above 0, or all rollouts of a problem would be the same."""
     stop: tuple[str, ...] = ()
-    """Strings that end a response, which is cut before them."""
+    """Strings that end a response, which is scored as it stands before them, such as "User:" for a base model; what
+    was drawn of them is trained on. A line break is $'\n' in most shells."""
     eval_temperature: float | None = None
     """Of sampling in evaluation; 0 takes the likeliest token. By default as in training."""
     eval_top_p: float = 1.0
@@ -255,6 +256,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             raise ValueError(f"max_step_kl must be above 0, got {self.max_step_kl}")
         checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
+        if not all(self.stop):
+            raise ValueError(f"stop must be strings, none of them empty, got {self.stop!r}")
         self._check_combinations()
         takes = options_of(named_method(self.method))
         for name in self.method_options:

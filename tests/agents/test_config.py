@@ -35,6 +35,7 @@ def configs() -> st.SearchStrategy[TrainConfig]:
             "seed": st.integers(0),
             "group_size": st.integers(2, 10**9),
             "activation_checkpointing": st.booleans(),
+            "stop": st.lists(TEXTS, max_size=2).map(tuple),
         },
     )
     engines = st.sampled_from(
@@ -140,6 +141,7 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"rollouts": "vllm", "vllm_memory": 0}, "vllm_memory must be above 0, got 0.0"),
         ({"rollouts": "vllm", "vllm_memory": 1.5}, "vllm_memory must be at most 1, the whole GPU, got 1.5"),
         ({"keep_checkpoints": 0}, "keep_checkpoints must be at least 1, got 0"),
+        ({"stop": ("a", "")}, "stop must be strings, none of them empty, got ('a', '')"),
         ({"steps": -1}, "steps must be at least 0, got -1"),
         ({"kl_coef": -1}, "kl_coef must be at least 0, got -1.0"),
         ({"lora_rank": -1}, "lora_rank must be at least 0, got -1"),
