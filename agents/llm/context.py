@@ -10,8 +10,9 @@ import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.data import Completion
-from mtgrpo_env.agents.llm.policy import context_of, load_config, load_tokenizer
+from mtgrpo_env.agents.llm.policy import load_config, load_tokenizer
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.suite import TaskSuite
@@ -25,10 +26,10 @@ TokenCount = Callable[[str], int]
 
 
 def check_model(config: TrainConfig, suite: TaskSuite) -> None:
-    """Make sure that the context of a run's model holds prompts and responses, before the model is built.
+    """Make sure that a run's model can be run and its context holds prompts and responses, before the model is built.
 
     Raises:
-        ValueError: naming the task, the tokens and the context.
+        ValueError: naming the type of model, or the task, the tokens and the context.
     """
     tokenizer, model_config = files_of(config)
     check_context(config, suite, model_config, prompt_tokens(suite, token_count(tokenizer)))
@@ -56,9 +57,15 @@ def check_context(
 
 
 def files_of(config: TrainConfig) -> tuple[PreTrainedTokenizerBase, PretrainedConfig]:
-    """The tokenizer and the config of a run's model, without its weights; those of the tiny one if it names none."""
+    """The tokenizer and the config of a run's model, without its weights; those of the tiny one if it names none.
+
+    Raises:
+        ValueError: naming the type of model, if it cannot be run.
+    """
     if config.model is not None:
-        return load_tokenizer(config.model), load_config(config.model)
+        model_config = load_config(config.model)
+        check_architecture(model_config)
+        return load_tokenizer(config.model), model_config
     tokenizer = tiny_tokenizer()
     with torch.device("meta"):
         return tokenizer, tiny_model(tokenizer, TinyModelConfig(), seed=0).config

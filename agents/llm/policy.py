@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.data import Completion, fold
 from mtgrpo_env.agents.llm.devices import AUTO, device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
@@ -78,7 +79,7 @@ class LanguageModelPolicy(Stateful):
         seed: of the policy's own generator.
 
     Raises:
-        ValueError: if the tokenizer has no end-of-text token.
+        ValueError: if the tokenizer has no end-of-text token, or the model is of a type that cannot be run.
     """
 
     hyperparameter_names = ("decoding",)
@@ -94,6 +95,7 @@ class LanguageModelPolicy(Stateful):
         ranks: Ranks | None = None,
         seed: int = 0,
     ) -> None:
+        check_architecture(model.config)
         if tokenizer.eos_token_id is None:
             raise ValueError("the tokenizer needs an eos_token: without one a completion never ends")
         self.model = model
@@ -112,9 +114,10 @@ class LanguageModelPolicy(Stateful):
 
         Raises:
             FileNotFoundError: if `source` looks like a folder and is none.
-            ValueError: if there is no such device.
+            ValueError: if there is no such device, or the model is of a type that cannot be run.
         """
         found = device_of(device)  # before anything is loaded
+        check_architecture(load_config(source))
         model = load_model(source)
         torch.nn.Module.to(model, found)
         return cls(model, load_tokenizer(source), decoding=decoding, seed=seed)
@@ -220,11 +223,6 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 def load_config(source: str | Path) -> PretrainedConfig:
     """The config of a model; raises as `load_model` does."""
     return _loaded(AutoConfig.from_pretrained, source)
-
-
-def context_of(config: PretrainedConfig) -> int:
-    """Tokens of prompt and completion together, at most."""
-    return int(config.max_position_embeddings)
 
 
 def checked_source(source: str | Path) -> str | Path:

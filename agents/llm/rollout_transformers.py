@@ -12,7 +12,6 @@ from transformers import PreTrainedModel
 from mtgrpo_env.agents.llm.data import Completion, left_padded
 from mtgrpo_env.agents.llm.decoding import decoder_of
 from mtgrpo_env.agents.llm.engines import Decoding, Weights
-from mtgrpo_env.agents.llm.prefix import prefill
 
 _WORTH_DROPPING = 0.9  # rows held that still run; dropping the others copies what these have cached
 _BELOW_ONE = 1 - 1e-6  # rounding must not carry a chance to the end, where tokens of no probability may be
@@ -77,14 +76,14 @@ class TransformersEngine:
         device = self.model.device
         rows = rows.to(device)
         ids, mask = (torch.as_tensor(array, device=device) for array in left_padded(prompts, self.pad_id))
-        prefix, limit = prefill(self.model, ids, mask), chances.shape[1]
-        logits = prefix.next_logits[rows]
+        limit = chances.shape[1]
         tokens = torch.full(chances.shape, self.pad_id, device=device)
         log_probs = torch.zeros(tokens.shape, device=device)
         lengths = torch.zeros(len(rows), dtype=torch.long, device=device)
         held = torch.arange(len(rows), device=device)
         running = torch.ones(len(rows), dtype=torch.bool, device=device)
-        with decoder_of(self.model, prefix, rows, max_tokens=limit) as decoder:
+        with decoder_of(self.model, ids, mask, rows, max_tokens=limit) as decoder:
+            logits = decoder.first_logits
             for t in range(limit):
                 chosen, chosen_log_probs = _draw(logits, temperature, chances[held, t])
                 tokens[held, t], log_probs[held, t] = chosen, chosen_log_probs
