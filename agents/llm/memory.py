@@ -42,13 +42,16 @@ from typing import Literal, Self
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
+from mtgrpo_env.agents.llm.architectures import PromptSharing, sharing_of
+
 _BUCKET = 100_000_000  # numbers in a gradient bucket, as our ZeRO configuration has it
+_FEED_FORWARD = 4  # times the width, where a config does not say: GPT-2's, BLOOM's and MPT's
 _LIVE = 1_000_000_000  # parameters that ZeRO 3 keeps gathered at most: DeepSpeed's default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSize:
-    """What memory depends on of a dense decoder.
+    """What memory depends on of a decoder with attention in every layer.
 
     Attributes:
         parameters: P, tied ones counted once.
@@ -77,25 +80,30 @@ class ModelSize:
         """The size of the model that a config describes; parameters are counted on a model without memory.
 
         Raises:
-            ValueError: if the config does not have the numbers of a dense decoder.
+            ValueError: if the config does not have the numbers of a decoder with attention in every layer.
         """
+        text = config.get_text_config(decoder=True)
+        if sharing_of(config) == PromptSharing.UNPADDED:
+            raise ValueError(f"expected a decoder with attention in every layer, got {type(text).__name__}")
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
         own, adapters = sum(parameter.numel() for parameter in model.parameters()), _adapters(model, lora_rank)
+        given = text.to_dict()
         try:
+            hidden, heads = text.hidden_size, text.num_attention_heads
             return cls(
                 parameters=own + adapters,
                 trained=adapters or own,
-                layers=config.num_hidden_layers,
-                hidden=config.hidden_size,
-                feed_forward=config.intermediate_size,
-                heads=config.num_attention_heads,
-                key_heads=config.num_key_value_heads,
-                head_size=config.to_dict().get("head_dim") or config.hidden_size // config.num_attention_heads,
-                vocabulary=config.vocab_size,
+                layers=text.num_hidden_layers,
+                hidden=hidden,
+                feed_forward=given.get("intermediate_size") or _FEED_FORWARD * hidden,
+                heads=heads,
+                key_heads=given.get("num_key_value_heads") or heads,
+                head_size=given.get("head_dim") or hidden // heads,
+                vocabulary=text.vocab_size,
             )
         except AttributeError as error:
-            raise ValueError(f"expected the config of a dense decoder, got {type(config).__name__}: {error}") from error
+            raise ValueError(f"expected the config of a decoder, got {type(text).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ from transformers import PreTrainedModel
 from mtgrpo_env.agents.llm.data import Completion, left_padded
 from mtgrpo_env.agents.llm.decoding import decoder_of
 from mtgrpo_env.agents.llm.engines import Decoding, Weights
-from mtgrpo_env.agents.llm.prefix import prefill
 from mtgrpo_env.agents.llm.stopping import Decode, StopStrings
 
 _WORTH_DROPPING = 0.9  # rows held that still run; dropping the others copies what these have cached
@@ -89,11 +88,11 @@ class TransformersEngine:
         """A completion of the prompt at each of (R,) `places`, in order; (R, T) `draws` in [0, 1) decide its tokens."""
         device, first, limit = self.model.device, int(places[0]), decoding.max_new_tokens
         padded = left_padded(prompts[first : int(places[-1]) + 1], self.pad_id)
-        prefix = prefill(self.model, *(torch.as_tensor(array, device=device) for array in padded))
+        ids, mask = (torch.as_tensor(array, device=device) for array in padded)
         rows, chances = torch.as_tensor(places - first, device=device), torch.as_tensor(draws, device=device)
-        logits = prefix.next_logits[rows]
         growing = _Growing(len(rows), limit, self.end_ids, self._stop_strings(decoding), device)
-        with decoder_of(self.model, prefix, rows, max_tokens=limit) as decoder:
+        with decoder_of(self.model, ids, mask, rows, max_tokens=limit) as decoder:
+            logits = decoder.first_logits
             for t in range(limit):
                 chosen, log_probs = draw(logits, decoding, chances[growing.held, t])
                 _check_finite(log_probs, places, growing)
