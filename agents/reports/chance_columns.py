@@ -39,12 +39,18 @@ def is_near_chance(accuracy: float, problems: float, chance: float) -> bool:
     return share_interval(accuracy, problems).low <= chance
 
 
-def footnote(tasks: Mapping[str, TaskChance]) -> str:
-    """Which constants are meant, and what the mark means; "" if no constant is right at times."""
+def constants_of(tasks: Mapping[str, TaskChance]) -> str:
+    """Which constants are meant; "" if none is ever right."""
     named = [f"{task} {chance.name}" for task, chance in tasks.items() if chance.name and chance.constant > 0]
-    if not named:
+    return f"best constant: {'; '.join(named)}." if named else ""
+
+
+def footnote(tasks: Mapping[str, TaskChance]) -> str:
+    """`constants_of`, and what the mark means; "" if no chance is known."""
+    if all(math.isnan(chance.best) for chance in tasks.values()):
         return ""
-    return f"best constant: {'; '.join(named)}. {MARK}: not above the better of both by more than its 95 % interval."
+    mark = f"{MARK}: not above the better of both by more than its 95 % interval."
+    return f"{constants_of(tasks)} {mark}".lstrip()
 
 
 def mean_chance(chances: Sequence[Chance | None]) -> Chance | None:

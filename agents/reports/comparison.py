@@ -15,8 +15,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.history import Record, read_record
+from mtgrpo_env.agents.reports.history import Record, chance_of, read_record
 from mtgrpo_env.agents.reports.statistics import area_under_curve, at_budget
+from mtgrpo_env.chance import Chance
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.metrics import averages, relative_change, worst_tasks
 from mtgrpo_env.types import FloatArray
@@ -81,6 +82,8 @@ class Run:
     accuracies: FloatArray  # (E, K)
     records: Sequence[Record]
     responses: Mapping[str, FloatArray] = field(default_factory=dict)  # (E, K) each
+    problems: tuple[int, ...] = ()  # (K,) held out; () where it is not recorded
+    chance: Chance | None = None  # of the K tasks
 
     @property
     def worst(self) -> FloatArray:
@@ -100,6 +103,7 @@ class Run:
 def run_of_history(records: Iterable[Record], *, method: str, lr: float, seed: int, num_steps: int) -> Run:
     """A run up to a horizon, from its history."""
     records = [record for record in records if record["step"] <= num_steps]
+    chance = chance_of(records)
     steps = [record for record in records if record["kind"] == "step"]
     evaluations = [record for record in records if record["kind"] == "evaluation"]
     spent = np.cumsum([0.0, *(record["rollout_seconds"] + record["update_seconds"] for record in steps)])
@@ -112,7 +116,8 @@ def run_of_history(records: Iterable[Record], *, method: str, lr: float, seed: i
     accuracies = np.array([record["accuracies"] for record in evaluations], dtype=np.float64)
     recorded = (name for name in HELD_OUT_RESPONSES if all(name in record for record in evaluations))
     responses = {name: np.array([record[name] for record in evaluations], dtype=np.float64) for name in recorded}
-    return Run(method, lr, seed, costs, accuracies, steps, responses)
+    problems = tuple(evaluations[-1]["counts"])
+    return Run(method, lr, seed, costs, accuracies, steps, responses, problems, chance)
 
 
 HELD_OUT_RESPONSES = ("mean_lengths", "truncated_shares")
@@ -222,6 +227,7 @@ class Comparison:
                 "worst": _finite(run.worst[i]),
                 "average": _finite(run.average[i]),
                 "relative_change": _finite(self._relative(run, Budget("steps", step))),
+                **(_of_first_line(run, self.settings.tasks) if i == 0 else {}),
             }
 
 
@@ -235,6 +241,27 @@ def per_step(runs: Sequence[Run], field: str) -> FloatArray | None:
 
 def _named(run: Run) -> dict[str, Any]:
     return {"method": run.method, "lr": run.lr, "seed": run.seed}
+
+
+def _of_first_line(run: Run, tasks: Sequence[str]) -> dict[str, Any]:
+    """What is the same at every evaluation of a run."""
+    columns: dict[str, Any] = {}
+    if run.problems:
+        columns["problems"] = dict(zip(tasks, run.problems, strict=True))
+    if run.chance is not None:
+        for name, shares in (("guess", run.chance.guess), ("constant", run.chance.constant)):
+            columns[name] = {task: _finite(share) for task, share in zip(tasks, shares, strict=True)}
+        columns["constant_names"] = dict(zip(tasks, run.chance.names, strict=True))
+    return columns
+
+
+def _chance_of_line(line: Record, tasks: Sequence[str]) -> Chance | None:
+    if "constant_names" not in line:  # of earlier versions
+        return None
+    guess, constant = (
+        np.array([line[name][task] for task in tasks], dtype=np.float64) for name in ("guess", "constant")
+    )
+    return Chance(guess, constant, tuple(line["constant_names"][task] for task in tasks))
 
 
 def _finite(value: float) -> float | None:
@@ -262,4 +289,6 @@ def _run_of_lines(lines: Sequence[Record], steps: Sequence[Record], settings: Se
         cost: np.array([line[name] for line in lines], dtype=np.float64) for cost, name in columns.items()
     }
     accuracies = np.array([[line["accuracies"][task] for task in settings.tasks] for line in lines], dtype=np.float64)
-    return Run(first["method"], first["lr"], first["seed"], costs, accuracies, steps)
+    problems = tuple(first["problems"][task] for task in settings.tasks) if "problems" in first else ()
+    chance = _chance_of_line(first, settings.tasks)
+    return Run(first["method"], first["lr"], first["seed"], costs, accuracies, steps, problems, chance)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mtgrpo_env.agents.reports.chance_columns import COLUMNS, constants_of, mean_chance
 from mtgrpo_env.agents.reports.comparison import BASE, COSTS, Budget, Comparison, Measure
 from mtgrpo_env.agents.reports.markdown import percent, table, with_interval
 from mtgrpo_env.agents.reports.statistics import Arrival, CostRatio
@@ -29,6 +30,7 @@ def comparison_markdown(comparison: Comparison, summary: Summary, *, figures: Se
     parts = [
         *_setting(comparison),
         *(line for budget in comparison.budgets for line in _at_equal(comparison, summary, budget)),
+        *_chance_note(comparison),
         *_thresholds(comparison, summary),
         *_differences(comparison, summary),
         *_rates(comparison),
@@ -82,7 +84,24 @@ def _at_equal(comparison: Comparison, summary: Summary, budget: Budget) -> Itera
         worst, average, relative = (summary.scores[method, m, budget] for m in ("worst", "average", "relative"))
         rows.append([method, percent(worst), percent(average), with_interval(relative, "+.1f")])
         rows[-1] += [f"{100 * task:.1f}" for task in tasks]
-    yield table(header, rows)
+    yield table(header, [*rows, *_chance_rows(comparison)])
+
+
+def _chance_rows(comparison: Comparison) -> Iterator[list[str]]:
+    """What no thinking comes to, below the methods; nothing of runs that do not know it."""
+    chance = mean_chance([run.chance for run in comparison.runs])
+    if chance is None:
+        return
+    for name, shares in zip(COLUMNS, (chance.guess, chance.constant), strict=True):
+        texts = ["-" if math.isnan(share) else f"{100 * share:.1f}" for share in shares.tolist()]
+        yield [name, "-", "-", "-", *texts]
+
+
+def _chance_note(comparison: Comparison) -> Iterator[str]:
+    chance = mean_chance([run.chance for run in comparison.runs])
+    if chance is not None:
+        tasks = {task: chance.of_task(k) for k, task in enumerate(comparison.settings.tasks)}
+        yield from filter(None, [constants_of(tasks)])
 
 
 def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:

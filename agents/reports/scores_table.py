@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.markdown import percent, table
 from mtgrpo_env.agents.reports.scores import Scores, TaskScore
 from mtgrpo_env.agents.reports.statistics import Interval
+from mtgrpo_env.chance import UNKNOWN, TaskChance
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Cell:
         seconds: of wall time.
         scores: what came out.
         levels: of the tasks that have one.
+        chance: of the tasks of which it is known.
     """
 
     agent: str
@@ -33,6 +36,7 @@ class Cell:
     seconds: float
     scores: Scores
     levels: Mapping[str, str]
+    chance: Mapping[str, TaskChance] = field(default_factory=dict)
 
 
 def cell_json(cell: Cell) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def cell_json(cell: Cell) -> dict[str, Any]:
         "worst_interval": _ends(scores.worst),
         "average": _finite(scores.average.mean),
         "average_interval": _ends(scores.average),
-        "tasks": {task.task: _task_json(task, cell.levels.get(task.task, "")) for task in scores.tasks},
+        "tasks": {task.task: _task_json(task, cell) for task in scores.tasks},
         "spent": asdict(scores.usage) if scores.usage else None,
         "seconds": round(cell.seconds, 3),
     }
@@ -96,15 +100,30 @@ def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
     yield f"## {suite}"
     yield f"Problem set `{of_suite[0].fingerprint}`; of each agent the worst task first."
     ks = sorted({k for cell in of_suite for task in cell.scores.tasks for k in task.pass_at})
-    header = ["agent", "task", "accuracy", *(f"pass@{k}" for k in ks), "return", "problems", "rollouts", "invalid"]
+    header = [
+        "agent",
+        "task",
+        "accuracy",
+        *chance_columns.COLUMNS,
+        *(f"pass@{k}" for k in ks),
+        "return",
+        "problems",
+        "rollouts",
+        "invalid",
+    ]
     yield table(header, (_task_row(cell, task, ks) for cell in of_suite for task in cell.scores.tasks))
+    if note := chance_columns.footnote(of_suite[0].chance):
+        yield note
 
 
 def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
     pass_at = [percent(task.pass_at[k]) if k in task.pass_at else "-" for k in ks]
     reward = f"{task.reward:.3g}" if math.isfinite(task.reward) else "-"
     counts = [f"{task.problems:,}", f"{task.rollouts:,}", f"{task.invalid:,}"]
-    return [f"`{cell.agent}`", task.task, percent(task.accuracy), *pass_at, reward, *counts]
+    chance = cell.chance.get(task.task, UNKNOWN)
+    mark = f" {chance_columns.MARK}" if task.accuracy.low <= chance.best else ""
+    accuracy = f"{percent(task.accuracy)}{mark}"
+    return [f"`{cell.agent}`", task.task, accuracy, *chance_columns.cells(chance), *pass_at, reward, *counts]
 
 
 def _token_usage(cells: Sequence[Cell]) -> Iterator[str]:
@@ -120,12 +139,16 @@ def _token_usage(cells: Sequence[Cell]) -> Iterator[str]:
     yield table(header, rows)
 
 
-def _task_json(task: TaskScore, level: str) -> dict[str, Any]:
+def _task_json(task: TaskScore, cell: Cell) -> dict[str, Any]:
+    level, chance = cell.levels.get(task.task, ""), cell.chance.get(task.task, UNKNOWN)
     return {
         "task": task.task.removesuffix(f"-{level}"),
         "level": level,
         "accuracy": _finite(task.accuracy.mean),
         "interval": _ends(task.accuracy),
+        "guess": _finite(chance.guess),
+        "constant": _finite(chance.constant),
+        "constant_name": chance.name,
         "pass_at": {str(k): {"mean": at.mean, "interval": _ends(at)} for k, at in task.pass_at.items()},
         "reward": _finite(task.reward),
         "problems": task.problems,

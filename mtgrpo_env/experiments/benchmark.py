@@ -13,6 +13,7 @@ from typing import IO, Any, TypeVar
 
 from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage
 from mtgrpo_env.agents.reports.scores_table import Cell
+from mtgrpo_env.chance import TaskChance, measure_chance
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import response_rows
 from mtgrpo_env.experiments.agent_options import AgentOptions, EndpointOptions
@@ -189,6 +190,7 @@ def _play_all(
     One that fails does not keep the others from playing; if it was the last and none has played, its error is raised.
     """
     has_played = False
+    chances: dict[str, Mapping[str, TaskChance]] = {}
     for name in list(agents):
         agent = agents.pop(name)
         for problem_set in problem_sets:
@@ -203,8 +205,18 @@ def _play_all(
                     if is_ours(error):
                         raise
                     raise AgentError(str(played)) from error
-            has_played |= isinstance(played, Cell)
+            if isinstance(played, Cell):
+                has_played = True
+                if problem_set.name not in chances:
+                    chances[problem_set.name] = _chance_of(problem_set)
+                played = replace(played, chance=chances[problem_set.name])
             yield played
+
+
+def _chance_of(problem_set: ProblemSet) -> Mapping[str, TaskChance]:
+    """What its tasks come to without thinking, by their names."""
+    found = measure_chance(problem_set.suite, problem_set.problems)
+    return {name: found.of_task(k) for k, name in enumerate(problem_set.suite.names)}
 
 
 class _Player:

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.markdown import percent
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
+from mtgrpo_env.chance import UNKNOWN
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.metrics import average
 
@@ -88,14 +90,17 @@ def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
     played = sorted((task.problems, task.task) for cell in cells for task in cell.scores.tasks)
     problems = {task: count for count, task in played}  # of the agent whose scorer failed least
     rows = [
-        ["", *(cell.agent for cell in cells), "problems"],
-        ["worst task", *(percent(cell.scores.worst) for cell in cells), ""],
-        ["average", *(percent(cell.scores.average) for cell in cells), ""],
+        ["", *(cell.agent for cell in cells), *chance_columns.COLUMNS, "problems"],
+        ["worst task", *(percent(cell.scores.worst) for cell in cells), "", "", ""],
+        ["average", *(percent(cell.scores.average) for cell in cells), "", "", ""],
     ]
     for name in sorted(tasks, key=lambda name: (means[name] == means[name], means[name])):  # NaN first
         shown = [percent(of_agent[name]) if name in of_agent else "-" for of_agent in accuracies]
-        rows.append([name, *shown, f"{problems[name]:,}"])
+        chance = chance_columns.cells(cells[0].chance.get(name, UNKNOWN))
+        rows.append([name, *shown, *chance, f"{problems[name]:,}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells_of_row = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
         yield "  ".join([row[0].ljust(widths[0]), *cells_of_row])
+    if note := chance_columns.footnote(cells[0].chance):
+        yield note

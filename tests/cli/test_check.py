@@ -56,7 +56,6 @@ def test_a_fault_is_printed_and_the_exit_code_is_one(
     result = command("check", "--tasks", "broken_task:Yes", "--problems", 3)
     assert result.code == 1
     assert "FAULT task 'Yes' accepts the prompt repeated, 'Is " in result.out
-    assert "it calls it correct" in result.out
 
 
 def test_files_that_share_a_problem_leak(command: RunCommand, tmp_path: Path) -> None:

@@ -36,9 +36,10 @@ def test_a_policy_plays_text_beside_the_baselines_and_the_worst_task_stands_firs
     result = benchmark(["oracle", "random", zeros()], "zebra-mini,countdown-mini", problems=20)
     agents = ["oracle", "random", "ScriptedPolicy"]
     assert list(accuracies(result)) == [(name, "zebra-mini,countdown-mini") for name in agents]
-    title, header, worst, average, *tasks = str(result).splitlines()
+    title, header, worst, average, *tasks, note = str(result).splitlines()
     assert title.startswith("zebra-mini,countdown-mini, problem set ")
-    assert header.split() == [*agents, "problems"]
+    assert header.split() == [*agents, "guess", "best", "constant", "problems"]
+    assert note.startswith("best constant: zebra-mini always ")
     assert worst.startswith("worst task")
     assert average.startswith("average")
     assert [line.split()[0] for line in tasks] == ["countdown-mini", "zebra-mini"]

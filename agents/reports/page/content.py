@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.agents.reports.chance_columns import mean_chance
 from mtgrpo_env.agents.reports.comparison import COSTS, Budget, Comparison, Run, run_of_history
 from mtgrpo_env.agents.reports.history import Record, nothing_learned, read_history
 from mtgrpo_env.agents.reports.markdown import number_range
 from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
 from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.chance import Chance
 
 _NO_PART_OF_THE_NAME = {"seed", "out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device"}
 _NO_SETTING = {"out"}
@@ -83,6 +85,12 @@ class PageContent:
     thresholds: tuple[float, ...]
     notes: tuple[str, ...] = ()
     samples: tuple[tuple[StoredSample, str | None], ...] | None = None
+
+    @property
+    def chance(self) -> Chance:
+        """Of the tasks, over all runs; unknown where a run does not know it."""
+        runs = [run for series in self.series for run in series.runs]
+        return mean_chance([run.chance for run in runs]) or Chance.unknown(len(self.tasks))
 
     @property
     def num_seeds(self) -> int:

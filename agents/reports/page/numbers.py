@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.comparison import COSTS, Budget
 from mtgrpo_env.agents.reports.comparison_table import arrival_text
 from mtgrpo_env.agents.reports.page.chart import style_of
@@ -16,6 +17,7 @@ from mtgrpo_env.agents.reports.page.markup import Html, cell, element, joined, s
 from mtgrpo_env.agents.reports.statistics import Arrival, Interval, arrival
 from mtgrpo_env.agents.reports.task_statistics import overall_numbers
 from mtgrpo_env.batch_metrics import SHARES
+from mtgrpo_env.chance import TaskChance
 from mtgrpo_env.types import FloatArray
 
 
@@ -75,9 +77,18 @@ def tasks(content: PageContent) -> Html:
     note = (
         f"Held-out accuracy on {content.eval_problems} problems a task, in per cent; the rest over all steps"
         f"{' and seeds' if content.num_seeds > 1 else ''}: mean task weight, the task's share of what was trained on "
-        "counted in three ways, and the share of generated groups without gradient."
+        f"counted in three ways, and the share of generated groups without gradient. {_said_of_chance(content)}"
     )
-    header = ["task", *(["run"] if several else []), "start", "end", "change", "best", "weight"]
+    header = [
+        "task",
+        *(["run"] if several else []),
+        "start",
+        "end",
+        "change",
+        "best",
+        *chance_columns.COLUMNS,
+        "weight",
+    ]
     header += [*(f"share of {what}" for what in SHARES.values()), "without gradient"]
     found = [overall_numbers(series.even) for series in content.series]
     rows = (_task_row(content, k, i, numbers) for k in range(len(content.tasks)) for i, numbers in enumerate(found))
@@ -165,10 +176,23 @@ def _task_row(content: PageContent, k: int, index: int, numbers: Mapping[str, Fl
     row = [safe(content.tasks[k])]
     if len(content.series) > 1:
         row.append(element("td", {"class": "name"}, label(series.name, index)))
-    row += [cell(_points(start)), _bar(end, index, safe(_points(end)))]
+    chance = content.chance.of_task(k)
+    row += [cell(_points(start)), _bar(end, index, safe(_points(end)), *_mark(series, k, end, chance))]
     row += [cell("-" if math.isnan(end - start) else f"{100 * (end - start):+.1f}"), cell(_best(series, of_task(k)))]
+    row += map(cell, chance_columns.cells(chance))
     columns = (numbers.get(name) for name in ("task_weight", *SHARES, "filter_rate"))
     return [*row, *(cell("-" if values is None else _points(float(values[k]))) for values in columns)]
+
+
+def _mark(series: Series, k: int, end: float, chance: TaskChance) -> Iterator[Html]:
+    """Below an accuracy that may be chance's, by the problems of all its runs."""
+    problems = sum(run.problems[k] for run in series.runs if run.problems)
+    if chance_columns.is_near_chance(end, problems, chance.best):
+        yield element("small", {}, safe(chance_columns.MARK))
+
+
+def _said_of_chance(content: PageContent) -> str:
+    return chance_columns.footnote({task: content.chance.of_task(k) for k, task in enumerate(content.tasks)})
 
 
 def _arrivals(series: Series, threshold: float) -> list[Arrival]:

@@ -160,7 +160,7 @@ def test_what_is_generated_and_trained_on_has_the_log_probs_of_a_plain_forward_p
     name: str, temperature: float
 ) -> None:
     model = model_of(name)
-    engine = TransformersEngine(model, pad_id=PAD, eos_id=EOS)
+    engine = TransformersEngine(model, pad_id=PAD, end_ids=[EOS])
     drawn = engine.generate(PROMPTS, COUNTS, Decoding(6, temperature), range(len(PROMPTS)))
     completions = [completion for _, completion in drawn]
     with torch.no_grad():

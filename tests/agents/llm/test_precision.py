@@ -37,7 +37,7 @@ def mixed_policy(make_policy: MakePolicy, autocast: Autocast) -> LanguageModelPo
     """A policy that generates under autocast."""
     policy = make_policy()
     scale_down(policy.model)
-    policy.engine = TransformersEngine(policy.model, pad_id=policy.pad_id, eos_id=policy.eos_id, autocast=autocast)
+    policy.engine = TransformersEngine(policy.model, pad_id=policy.pad_id, end_ids=policy.end_ids, autocast=autocast)
     return policy
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage, pass_at_k, posterior_means
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
+from mtgrpo_env.chance import TaskChance
 from mtgrpo_env.types import Group, Problem, Rollout
 
 
@@ -153,6 +154,21 @@ def test_a_reward_that_is_not_finite_is_null_in_json() -> None:
     endless = Group(Problem(0, 0), (Rollout((), math.inf, True),))
     task = cell_json(Cell("a", "s", "f", 1, 0.0, scorer_of(endless).scores(), {}))["tasks"]["task0-easy"]
     assert (task["reward"], task["accuracy"]) == (None, 1.0)
+
+
+def test_chance_stands_beside_accuracy() -> None:
+    scores = scorer_of(group(0, True), group(1, False)).scores()
+    chance = {
+        "task0-easy": TaskChance(0.25, 0.2, "always 7"),
+        "task1-easy": TaskChance(math.nan, 0.5, "always number 2"),
+    }
+    cell = Cell("a", "s", "f", 1, 0.0, scores, {}, chance)
+    tasks = cell_json(cell)["tasks"]
+    assert (tasks["task1-easy"]["guess"], tasks["task1-easy"]["constant"]) == (None, 0.5)
+    assert tasks["task0-easy"]["constant_name"] == "always 7"
+    text = benchmark_markdown([cell], command="")
+    assert "| `a` | task1-easy | 0.0 [0.0, 97.5] ≈ chance | - | 50.0 |" in text
+    assert "best constant: task0-easy always 7; task1-easy always number 2." in text
 
 
 def test_a_level_is_what_the_task_says_and_no_part_of_a_name() -> None:
