@@ -11,6 +11,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
+from mtgrpo_env.agents.neural.schedules import LearningRate
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_objects import did_you_mean
@@ -18,6 +19,7 @@ from mtgrpo_env.problem_lists import SOLVED_FLOOR, checked_floor
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.row_options import RowOptions, listed
 from mtgrpo_env.task_registry import is_rows
+from mtgrpo_env.truncation import TruncatedRollouts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,8 @@ class RunOptions:
     that are not marked train are held out. By default mini for the tiny model, whose notation no other knows, and easy
     for others."""
     steps: int = 60
-    """Training steps; a run may be resumed for more, unless its method divides them (the sequential ones)."""
+    """Training steps; a run may be resumed for more, unless its method divides them (the sequential ones), or its
+    learning rate falls over them."""
     seed: int = 0
     """Of everything."""
     eval_problems: int | None = None
@@ -60,6 +63,12 @@ class MethodOptions:
     """Learning rate of the paper's task weights (β)."""
     weight_optimizer: Literal["adam", "adamw", "gradient-descent"] | None = None
     """Of the logits of those; with gradient-descent λ decides how far they go."""
+    max_replayed: float | None = None
+    """Largest share of a batch that may be groups generated for earlier ones, of a method with a replay buffer; by
+    default all of it. Lower it where most of a late batch is replayed: it is old data where fresh would be needed."""
+    filter: Literal["success", "reward"] | None = None
+    """Which groups are informative: success for those with right and wrong responses, reward for those whose rewards
+    differ, so that graded rewards and the form of an answer teach too; by default the method's own."""
     share_by: Literal["prompts", "tokens", "advantages"] = "prompts"
     """What a task's share of the loss is counted by; tokens go with the loss token-mean."""
 
@@ -72,6 +81,9 @@ class SamplingOptions:
     """Groups in a batch (B)."""
     group_size: int = 8
     """Rollouts of a problem (N); at least 2, since an advantage is relative to the other rollouts."""
+    truncated: TruncatedRollouts = "keep"
+    """What is made of responses that were cut off at max_new_tokens: keep trains on them like on others, mask learns
+    nothing from them, penalty takes up to 1 from the reward as a response uses up the last fifth of its tokens."""
     solved_floor: float = SOLVED_FLOOR
     """Rows whose rollouts are all correct are drawn less and less often, down to this share of the epochs; 1 draws all
     alike."""
@@ -88,7 +100,8 @@ class ModelOptions:
     lora_rank: int = 0
     """Rank of adapters that are trained instead of the model; 0 trains the model."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the model; bfloat16 needs DeepSpeed, which steps on a float32 copy."""
+    """That the model computes in. With engine torch parameters stay float32 and bfloat16 is autocast, on devices that
+    have it; with DeepSpeed they are bfloat16, and steps are taken on a float32 copy."""
     activation_checkpointing: bool = False
     """Compute activations twice instead of keeping them; every row then has its own copy of the prompt."""
     device: str = "auto"
@@ -100,13 +113,32 @@ class OptimizerOptions:
     """The loss, and the engine that trains; no engine changes what is computed, but for rounding."""
 
     lr: float | None = None
-    """Learning rate of the model; by default 4e-4 for the tiny one and 1e-6 for others."""
+    """Learning rate of the model, the highest of its schedule; by default 4e-4 for the tiny one and 1e-6 for others."""
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Of the learning rate after the warm-up, over the steps of the run, which may then not change when it is
+    resumed."""
+    lr_floor: float = 0.2
+    """Learning rate of the last step of a linear or cosine schedule, as a share of the highest. With a fifth the last
+    steps still count; a fall to it made twice the rate usable in our comparisons."""
+    warmup_steps: int = 0
+    """Training steps over which the learning rate rises first."""
+    weight_decay: float = 0.0
+    """Of AdamW, decoupled, on everything that is trained."""
+    adam_beta1: float = 0.9
+    """How much of its past AdamW's mean gradient keeps in a step."""
+    adam_beta2: float = 0.999
+    """The same of the mean squared gradient."""
+    max_grad_norm: float = 1.0
+    """Gradients of a larger norm are scaled down to this."""
     minibatches: int = 4
     """Optimiser steps for each batch; by default fewer if it has fewer groups."""
     loss: Literal["sequence-mean", "token-mean", "group-mean", "dr-grpo", "gspo"] = "sequence-mean"
     """How tokens are averaged, or whose objective it is."""
     kl_coef: float = 0.0
     """Weight of the divergence from the starting model (β); above 0 that model is kept in memory too."""
+    max_step_kl: float | None = None
+    """Divergence, in nats a token, of the policy from the one that sampled, beyond which the rest of a batch's
+    minibatches is skipped: a step too far is the last on its batch. By default none is."""
     importance: Literal["none", "token", "sequence"] = "none"
     """Truncated importance sampling for the mismatch of the engines that generate and train, by ratios of tokens or
     of sequences. Costs a pass over every batch."""
@@ -131,7 +163,8 @@ class GenerationOptions:
     temperature: float = 1.0
     """Of sampling in training; above 0, or all rollouts of a problem would be the same."""
     stop: tuple[str, ...] = ()
-    """Strings that end a response, which is cut before them."""
+    """Strings that end a response, which is scored as it stands before them, such as "User:" for a base model; what
+    was drawn of them is trained on. A line break is $'\n' in most shells."""
     eval_temperature: float | None = None
     """Of sampling in evaluation; 0 takes the likeliest token. By default as in training."""
     eval_top_p: float = 1.0
@@ -171,14 +204,16 @@ MAY_CHANGE = frozenset(
 )
 """Options that may differ when a run is resumed."""
 
-METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer")
+METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer", "max_replayed")
 _AT_LEAST = {
     "group_size": 2,  # one rollout is its own mean: no advantage, no gradient
     **dict.fromkeys(("batch_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
     **dict.fromkeys(("eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints", "importance_cap"), 1),
     **dict.fromkeys(("steps", "seed", "lora_rank", "kl_coef", "eval_temperature", "eval_top_k"), 0),
+    **dict.fromkeys(("weight_decay", "adam_beta1", "adam_beta2"), 0),
 }
-_ABOVE_0 = ("lr", "temperature", "eval_top_p", "vllm_memory")
+_ABOVE_0 = ("lr", "temperature", "eval_top_p", "vllm_memory", "max_grad_norm")
+_BELOW_1 = ("adam_beta1", "adam_beta2")
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a string", Path: "a path"}
 
 
@@ -212,9 +247,17 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         for name in _ABOVE_0:
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, got {value}")
+        for name in _BELOW_1:
+            if not getattr(self, name) < 1:
+                raise ValueError(f"{name} must be below 1, got {getattr(self, name)}")
         self.check_prompts()
+        self._schedule(1.0)  # refuses by itself
+        if self.max_step_kl is not None and not self.max_step_kl > 0:
+            raise ValueError(f"max_step_kl must be above 0, got {self.max_step_kl}")
         checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
+        if not all(self.stop):
+            raise ValueError(f"stop must be strings, none of them empty, got {self.stop!r}")
         self._check_combinations()
         takes = options_of(named_method(self.method))
         for name in self.method_options:
@@ -247,6 +290,20 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         given = {field.name: getattr(self, field.name) for field in fields(TrainConfig)}
         return RunConfig(**given | {name: value for name, value in defaults.items() if given[name] is None})
 
+    def _schedule(self, lr: float) -> LearningRate:
+        return LearningRate(
+            lr,
+            num_steps=self.steps,
+            schedule=self.lr_schedule,
+            floor=self.lr_floor,
+            warmup_steps=self.warmup_steps,
+        )
+
+    @property
+    def is_autocast(self) -> bool:
+        """Whether the model computes in bfloat16 with parameters in float32."""
+        return self.dtype == "bfloat16" and self.engine == "torch"
+
     @property
     def server_urls(self) -> list[str]:
         """Of the vLLM servers that generate; none if something else does."""
@@ -277,11 +334,10 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             raise ValueError(f"vllm_memory must be at most 1, the whole GPU, got {self.vllm_memory}")
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
             raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {self.rollouts!r}")
-        if self.engine == "torch" and self.dtype != "float32":
-            raise ValueError("dtype bfloat16 needs engine deepspeed: small steps are lost on bfloat16 parameters")
         self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
+        self._refuse_unless(self.lr_schedule != "constant", "lr_schedule linear or cosine", "lr_floor")
         self._refuse_unless(self.model is None, "the tiny model", "start")
 
     def _refuse_unless(self, is_used: bool, by: str, *names: str) -> None:
@@ -331,6 +387,11 @@ class RunConfig(TrainConfig):
     eval_problems: int
     lr: float
     max_new_tokens: int
+
+    @property
+    def learning_rate(self) -> LearningRate:
+        """Of every training step."""
+        return self._schedule(self.lr)
 
 
 def read_yaml(file: str | Path) -> Mapping[str, Any]:

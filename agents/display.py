@@ -16,14 +16,24 @@ from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
 from mtgrpo_env.agents.llm.warm_start import Lesson
 from mtgrpo_env.agents.reports import chance_columns
-from mtgrpo_env.agents.reports.history import chance_of
+from mtgrpo_env.agents.reports.history import chance_of, nothing_learned
 from mtgrpo_env.agents.reports.markdown import number_range
-from mtgrpo_env.batch_metrics import TrainMetrics, filter_rates
+from mtgrpo_env.batch_metrics import TrainMetrics, filter_rates, response_numbers, task_numbers
 from mtgrpo_env.chance import UNKNOWN, Chance, TaskChance
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.metrics import average
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.trainer import Trainer
+
+_RESPONSES = {
+    "response_length": ("length", ".1f"),
+    "truncated_share": ("cut off", ".0%"),
+    "entropy": ("entropy", ".2f"),
+    "unanimous_share": ("unanimous", ".0%"),
+    "replayed": ("replayed", ".0%"),
+}
+"""What is shown of the responses, and how."""
 
 
 class Display(TrainerCallback):
@@ -80,6 +90,8 @@ class Display(TrainerCallback):
         lines.append(f"page: mtgrpo report {folder}")
         if folder.newest_checkpoint:
             lines.append(f"model  {folder.newest_checkpoint}")
+        if reason := nothing_learned(history.records):
+            lines.append(f"Nothing was learned: {reason}. No model is the best; see the samples in {folder.samples}")
         best, checkpoint = history.best_evaluation(), folder.checkpoint(trainer.best_step)
         if best and checkpoint.is_dir():
             evaluation = trainer.evaluation_of(best)
@@ -160,7 +172,7 @@ class _RunPanel:
             accuracies = "  ".join(f"{n} {a:.3f}" for n, a in zip(self.names, latest.accuracies, strict=True))
             self.console.print(
                 f"step {step:4d}  worst {latest.worst:.3f}  average {latest.average:.3f}  {accuracies}"
-                f"  {self._rate.per_second:.0f} rollouts/s",
+                f"  {self._rate.per_second:.0f} rollouts/s{response_text(self._report, latest)}",
                 soft_wrap=True,
             )
 
@@ -171,8 +183,10 @@ class _RunPanel:
         return Group(*parts)
 
     def _table(self, start: Evaluation, latest: Evaluation) -> Table:
-        table = Table(caption=f"{self._rate.per_second:.0f} rollouts/s   worst task {latest.worst:.1%}")
-        for column in ("task", "held-out accuracy", "from", "weight", "target", "trained on", "no gradient"):
+        said = f"{self._rate.per_second:.0f} rollouts/s   worst task {latest.worst:.1%}"
+        table = Table(caption=f"{said}{response_text(self._report, latest)}")
+        batch = ("weight", "target", "trained on", "no gradient", "length", "cut off")
+        for column in ("task", "held-out accuracy", "from", *batch):
             table.add_column(column, justify="left" if column == "task" else "right")
         for k, name in enumerate(self.names):
             accuracy = latest.accuracies[k]
@@ -183,10 +197,12 @@ class _RunPanel:
     def _batch_cells(self, k: int) -> list[str]:
         report = self._report
         if report is None:
-            return ["", "", "", ""]
+            return [""] * 6
+        numbers, unknown = task_numbers(report.record), np.full(len(self.names), np.nan)
         rate = filter_rates(report.accepted, report.generated)[k]
-        filtered = "-" if np.isnan(rate) else f"{rate:.0%}"
-        return [f"{report.probabilities[k]:.2f}", str(report.targets[k]), str(report.kept[k]), filtered]
+        length, truncated = (numbers.get(name, unknown)[k] for name in ("response_length", "truncated_share"))
+        cells = [f"{report.probabilities[k]:.2f}", str(report.targets[k]), str(report.kept[k])]
+        return [*cells, _known(rate, ".0%"), _known(length, ".1f"), _known(truncated, ".0%")]
 
 
 class _Rate:
@@ -211,7 +227,24 @@ def _bar(share: float, width: int = 20) -> str:
 
 def _percent(share: float) -> str:
     """Nothing is known of a task whose scorer always failed."""
-    return "-" if np.isnan(share) else f"{share:.1%}"
+    return _known(share, ".1%")
+
+
+def _known(value: float, form: str) -> str:
+    return "-" if np.isnan(value) else f"{value:{form}}"
+
+
+def response_text(metrics: TrainMetrics | None, evaluation: Evaluation) -> str:
+    """What is known of the responses of the latest step, or of an evaluation before any; "" if nothing is."""
+    if metrics is not None:
+        numbers = {**response_numbers(metrics), "replayed": metrics.replayed_share}
+    elif evaluation.mean_lengths is not None and evaluation.truncated_shares is not None:
+        means = (average(evaluation.mean_lengths), average(evaluation.truncated_shares))
+        numbers = dict(zip(("response_length", "truncated_share"), means, strict=True))
+    else:
+        numbers = {}
+    known = {name: value for name, value in numbers.items() if not np.isnan(value)}
+    return "".join(f"  {word} {known[name]:{form}}" for name, (word, form) in _RESPONSES.items() if name in known)
 
 
 def _result_of(trainer: Trainer, first: Evaluation, latest: Evaluation) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC, Objectives, OnMi
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Batch
 
-_RNG_FILE = "learner_rng.json"
+_STATE_FILE = "learner.json"
 
 
 class MinibatchLearner(Stateful, ABC):
@@ -53,27 +53,38 @@ class MinibatchLearner(Stateful, ABC):
             self.clip_high = clip_high
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
-        """See `Learner.update`; the scalars are means over the minibatches."""
+        """See `Learner.update`; the scalars are means over the optimiser steps, unless `_summary` is another."""
         if not batch.groups:
             return {}
         order = self.rng.permutation(len(batch.groups))
         steps: list[Mapping[str, float]] = []
-        for indices in np.array_split(order, min(self.num_minibatches, len(order))):
+        parts = np.array_split(order, min(self.num_minibatches, len(order)))
+        for indices in parts:
             minibatch = batch.part(indices)
             scalars, objectives = self._step(minibatch)
             steps.append(scalars)
             if on_minibatch is not None:
                 on_minibatch(minibatch, objectives)
-        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+            if self._went_too_far(scalars):
+                break
+        return self._summary(batch, steps, len(parts) - len(steps))
 
     def save(self, folder: Path) -> None:
-        """Write the generator's state into `folder`."""
-        (folder / _RNG_FILE).write_text(json.dumps(self.state_dict()["rng"]))
+        """Write the generator's state, and whatever else moves, into `folder`."""
+        (folder / _STATE_FILE).write_text(json.dumps(self.state_dict()))
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self.load_state_dict({"rng": json.loads((folder / _RNG_FILE).read_text())})
+        self.load_state_dict(json.loads((folder / _STATE_FILE).read_text()))
+
+    def _went_too_far(self, scalars: Mapping[str, float]) -> bool:
+        """Whether the rest of the batch is to be skipped, by the scalars of a step; alike on all ranks."""
+        return False
 
     @abstractmethod
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
         """One optimiser step; scalars, and the objectives before it, which the loss knows anyway."""
+
+    def _summary(self, batch: Batch, steps: Sequence[Mapping[str, float]], skipped: int) -> Mapping[str, float]:
+        """The scalars of an update, of those of its optimiser steps in their order; `skipped` were not taken."""
+        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}

@@ -27,6 +27,7 @@ from mtgrpo_env.rollout import RollOut, rollout_groups
 from mtgrpo_env.shares import GroupMeasure, count_groups
 from mtgrpo_env.stateful import Stateful, plain, refuse_other_hyperparameters
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.truncation import ChangeGroup, keep_truncated
 from mtgrpo_env.types import Group, Problem
 
 _STATE_FILE = "agent.json"
@@ -48,6 +49,7 @@ class MTGRPOAgent:
         batch_size: B, groups of a batch; by default 32 where the method is a name.
         improvement: what the task weights see of an update; by default the method's, or what the weights look at.
         share_by: what the tasks' shares of the loss are counted by, where a method is given; by default groups.
+        change: what training makes of every group generated, such as a penalty on responses that were cut off.
         ranks: the processes that train together, each with an agent like this one; by default this one alone.
         seed: of tasks, policy and sampler, where they are given by name.
 
@@ -73,6 +75,7 @@ class MTGRPOAgent:
         batch_size: int | None = None,
         improvement: MakeImprovementSignal | None = None,
         share_by: GroupMeasure = count_groups,
+        change: ChangeGroup = keep_truncated,
         ranks: Ranks | None = None,
         seed: int = 0,
     ) -> None:
@@ -101,6 +104,7 @@ class MTGRPOAgent:
         self.policy, self.learner, self.curriculum = policy, learner, curriculum
         self.improvement = improvement or improvement_for(curriculum.task_weights)
         self.group_size = group_size
+        self.change = change
         self.ranks = ranks or OneRank()
         self._roll_out: RollOut = rollout_groups if ranks is None else ShardedRollouts(ranks)
         self.step = 0
@@ -121,7 +125,7 @@ class MTGRPOAgent:
         self.step += 1
         self.rollouts += batch.num_rollouts
         return TrainMetrics(
-            **metrics.record,
+            **metrics.attributes,
             step=self.step,
             rewards=self.curriculum.rewards,
             improvements=improvements.sum(axis=0),
@@ -139,8 +143,8 @@ class MTGRPOAgent:
                 callback(self, metrics)
 
     def roll_out(self, problems: Sequence[Problem]) -> list[Group]:
-        """A group of N rollouts of each problem."""
-        return self._roll_out(self.suite, self.policy, problems, self.group_size)
+        """A group of N rollouts of each problem, as training is to see it."""
+        return [self.change(group) for group in self._roll_out(self.suite, self.policy, problems, self.group_size)]
 
     def evaluate(
         self,

@@ -95,12 +95,15 @@ class RunFolder:
         if not (self.config.is_file() and has_steps):
             return
         saved, own = TrainConfig().plain | dict(self.read_options()), config.plain
+        fixed: dict[str, str] = {}
         if config.method.startswith("sequential"):
-            may_change -= {"steps"}  # they decide which task comes when
+            fixed["steps"] = ", which decide which task comes when"
+        elif config.lr_schedule != "constant":
+            fixed["steps"] = ", over which the learning rate falls"
         differing = [
-            f"{name} was {saved[name]!r}, is {own[name]!r}"
+            f"{name} was {saved[name]!r}, is {own[name]!r}{fixed.get(name, '')}"
             for name in own
-            if name not in may_change and saved[name] != own[name]
+            if (name in fixed or name not in may_change) and saved[name] != own[name]
         ]
         if differing:
             raise ValueError(f"{self} holds another run ({'; '.join(differing)}): choose another folder")

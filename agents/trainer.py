@@ -35,6 +35,7 @@ from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, first_before_others
 from mtgrpo_env.agents.reports.history import Record, RunHistory
+from mtgrpo_env.agents.response_watch import ResponseWatch
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.agents.stop_request import StopRequest
 from mtgrpo_env.evaluation import Evaluation
@@ -118,7 +119,7 @@ class Trainer:
         )
         self.config.check_used(self.suite.names)
         self.folder = RunFolder(self.config.out)
-        self.callbacks = [*report_callbacks(), Display()] if callbacks is None else list(callbacks)
+        self.callbacks = [*report_callbacks(), ResponseWatch(), Display()] if callbacks is None else list(callbacks)
         self.ranks: Ranks = OneRank()
         self._agent: MTGRPOAgent | None = None
         self._history: RunHistory | None = None
@@ -220,7 +221,9 @@ class Trainer:
         """An evaluation of the history."""
         accuracies, zeros = np.array(record["accuracies"], dtype=float), np.zeros(self.suite.num_tasks, dtype=np.int64)
         played = np.array(record["counts"])  # one rollout of each problem
-        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played)
+        names = ("mean_lengths", "truncated_shares")
+        numbers = {name: np.array(record[name], dtype=float) for name in names if name in record}
+        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played, **numbers)
 
     def close(self) -> None:
         """Close the envs, and leave the other ranks."""

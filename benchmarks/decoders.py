@@ -43,15 +43,15 @@ def main(rounds: int = 9) -> None:
 def _generate(model: PreTrainedModel, prompt_length: int, new_tokens: int, *, shared: bool) -> int:
     ids = torch.arange(setting.NUM_PROMPTS * prompt_length).view(setting.NUM_PROMPTS, -1) % setting.VOCABULARY
     rows = torch.arange(setting.NUM_PROMPTS).repeat_interleave(setting.GROUP_SIZE)
-    prefix = prefill(model, ids, torch.ones_like(ids))
-    first = prefix.next_logits[rows].argmax(dim=-1)
+    mask = torch.ones_like(ids)
     if not shared:
-        return _continue(RepeatedPrefix(model, prefix.select(rows)), first, new_tokens)
-    with decoder_of(model, prefix, rows, max_tokens=new_tokens) as decoder:
-        return _continue(decoder, first, new_tokens)
+        return _continue(RepeatedPrefix(model, prefill(model, ids, mask), rows), new_tokens)
+    with decoder_of(model, ids, mask, rows, max_tokens=new_tokens) as decoder:
+        return _continue(decoder, new_tokens)
 
 
-def _continue(decoder: Decoder, tokens: torch.Tensor, new_tokens: int) -> int:
+def _continue(decoder: Decoder, new_tokens: int) -> int:
+    tokens = decoder.first_logits.argmax(dim=-1)
     for _ in range(new_tokens - 1):
         tokens = decoder.step(tokens).argmax(dim=-1)
     return len(tokens) * new_tokens

@@ -92,6 +92,6 @@ def control_tasks() -> list[Task]:
 def control_suite(*, split: Split = "train", seed: int = 0) -> TaskSuite:
     """The `control_tasks` as a suite, for a policy with numbers for observations such as an MLP.
 
-    Train with the `lenient` filter: returns differ long before an episode succeeds.
+    Train with the `rewards_differ` filter: returns differ long before an episode succeeds.
     """
     return TaskSuite(control_tasks(), split=split, seed=seed)

@@ -32,7 +32,7 @@ from mtgrpo_env.curriculum import StarvedTaskWarning
 from mtgrpo_env.envs.gymnasium_tasks import control_suite
 from mtgrpo_env.envs.toy import graded_suite
 from mtgrpo_env.evaluation import Evaluation
-from mtgrpo_env.filters import lenient
+from mtgrpo_env.filters import rewards_differ
 
 NUM_EVALUATIONS = 6
 
@@ -84,7 +84,7 @@ def control_setting() -> Setting:
         suite = control_suite(seed=seed)
         policy = MLPPolicy.for_suite(suite, seed=seed)
         learner = MLPLearner(policy, lr=5e-3, seed=seed)
-        return MTGRPOAgent(suite, policy, learner, method=replace(method, group_filter=lenient))
+        return MTGRPOAgent(suite, policy, learner, method=replace(method, group_filter=rewards_differ))
 
     return Setting(control_suite().num_tasks, 18, 10, 1, make_agent)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from mtgrpo_env.metrics import worst_task
 from mtgrpo_env.shares import absolute_advantage, count_groups, totals
-from mtgrpo_env.types import Batch, FloatArray, IntArray
+from mtgrpo_env.types import Batch, FloatArray, IntArray, ResponseCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,7 @@ class BatchMetrics:
         rounds: generation rounds.
         replayed: groups trained on that were generated for earlier batches.
         rollouts: episodes generated.
+        responses: lengths, truncation and certainty of the episodes generated; None where nobody counted.
     """
 
     probabilities: FloatArray
@@ -55,6 +56,7 @@ class BatchMetrics:
     rounds: int
     replayed: int
     rollouts: int
+    responses: ResponseCounts | None = None
 
     @classmethod
     def of(cls, batch: Batch) -> BatchMetrics:
@@ -72,12 +74,25 @@ class BatchMetrics:
             rounds=batch.rounds,
             replayed=batch.replayed,
             rollouts=batch.num_rollouts,
+            responses=batch.responses,
         )
 
     @property
-    def record(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, Any]:
         """Every attribute by its name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The same, but for the counts of responses, which stand there by their own names."""
+        own = {name: value for name, value in self.attributes.items() if name != "responses"}
+        return own if self.responses is None else {**own, **asdict(self.responses)}
+
+    @property
+    def replayed_share(self) -> float:
+        """Of the groups trained on; NaN without any."""
+        trained_on = int(self.kept.sum())
+        return self.replayed / trained_on if trained_on else math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +135,7 @@ def filter_rates(accepted: ArrayLike, generated: ArrayLike) -> FloatArray:
     >>> filter_rates([1, 0], [4, 0])
     array([0.75,  nan])
     """
-    made = np.asarray(generated, dtype=np.float64)
-    return 1 - np.divide(np.asarray(accepted), made, out=np.full(made.shape, np.nan), where=made > 0)
+    return 1 - _ratio(accepted, generated)
 
 
 SHARES: Mapping[str, str] = {"prompt_share": "prompts", "token_share": "tokens", "advantage_share": "Σ|advantage|"}
@@ -133,8 +147,15 @@ _SHARE_OF = {
     "token_share": "actions",
     "advantage_share": "abs_advantages",
 }
+_RATIO_OF = {
+    "response_length": ("lengths", "responses"),
+    "truncated_share": ("truncated", "responses"),
+    "entropy": ("surprisals", "scored_tokens"),
+    "unanimous_share": ("unanimous", "generated"),
+}
+"""What is known of the responses generated, and the amounts whose ratio it is."""
 _IN_THE_LOSS = ("kept", "actions", "abs_advantages")
-_AMOUNTS = (*_SHARE_OF.values(), "accepted", "generated")
+_AMOUNTS = (*_SHARE_OF.values(), "accepted", "generated", *(field.name for field in fields(ResponseCounts)))
 _AS_RECORDED = {
     "task_weight": "probabilities",
     "reward": "rewards",
@@ -159,7 +180,8 @@ def task_ratios(amounts: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:
     found = {number: shares(amounts[name]) for number, name in _SHARE_OF.items() if name in amounts}
     if "accepted" in amounts and "generated" in amounts:
         found["filter_rate"] = filter_rates(amounts["accepted"], amounts["generated"])
-    return found
+    ratios = {number: pair for number, pair in _RATIO_OF.items() if all(name in amounts for name in pair)}
+    return found | {number: _ratio(amounts[above], amounts[below]) for number, (above, below) in ratios.items()}
 
 
 def task_numbers(record: Mapping[str, Any]) -> dict[str, FloatArray]:
@@ -186,13 +208,33 @@ def task_scalars(names: Sequence[str], metrics: BatchMetrics) -> dict[str, float
     return {tag: value for tag, value in found.items() if not math.isnan(value)}
 
 
+def response_numbers(metrics: BatchMetrics) -> dict[str, float]:
+    """What `task_ratios` says of the responses of each task, over all tasks; NaN where nothing was generated.
+
+    The entropy is the mean of -log p over the tokens drawn: a Monte-Carlo estimate, in nats a token, of the entropy of
+    the distributions that they were drawn from.
+    """
+    counts = metrics.responses
+    if counts is None:
+        return {}
+    totals = {name: amounts.sum() for name, amounts in {**asdict(counts), "generated": metrics.generated}.items()}
+    return {number: float(_ratio(totals[above], totals[below])) for number, (above, below) in _RATIO_OF.items()}
+
+
 def batch_scalars(metrics: BatchMetrics) -> dict[str, float]:
     """What a log takes of a batch or a step as a whole, by name; of a step also what its learner reports."""
     record = metrics.record
-    counted = {"generated_groups": float(metrics.generated.sum()), "kept_groups": float(metrics.kept.sum())}
+    groups = {
+        "generated_groups": metrics.generated,
+        "informative_groups": metrics.accepted,
+        "kept_groups": metrics.kept,
+    }
+    counted = {name: float(of_tasks.sum()) for name, of_tasks in groups.items()}
+    rates = {**response_numbers(metrics), "replayed_share": metrics.replayed_share}
     return {
         **{name: float(record[name]) for name in _OF_BATCH if name in record},
         **counted,
+        **{name: value for name, value in rates.items() if not math.isnan(value)},
         **record.get("learner", {}),
     }
 
@@ -200,3 +242,9 @@ def batch_scalars(metrics: BatchMetrics) -> dict[str, float]:
 def scalars(names: Sequence[str], metrics: BatchMetrics) -> dict[str, float]:
     """Both, as one dictionary for a log of one's own."""
     return {**task_scalars(names, metrics), **batch_scalars(metrics)}
+
+
+def _ratio(above: ArrayLike, below: ArrayLike) -> FloatArray:
+    """(..., K) amounts over others; NaN where those are 0."""
+    counts = np.asarray(below, dtype=np.float64)
+    return np.divide(np.asarray(above), counts, out=np.full(counts.shape, np.nan), where=counts > 0)

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from mtgrpo_env.batch_metrics import BatchMetrics, scalars
 from mtgrpo_env.drafts import BatchDraft
-from mtgrpo_env.filters import lenient, strict
+from mtgrpo_env.filters import rewards_differ, success_differs
 from mtgrpo_env.plans import BatchSampler, checked_probabilities
 from mtgrpo_env.problem_streams import NumberedProblems, ObservingStream, ProblemStream
 from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
@@ -59,8 +59,9 @@ class Curriculum:
         reward_estimate: J; by default each task's recent accuracy for weights that look at accuracy, as those by
             default do, and its latest mean reward for others.
         replay: keeps informative groups for the batches after their own; none by default with a sampler that is given.
-        group_filter: which groups are informative; by default those with successes and failures (`strict`), or, where
-            success in a task of the suite is a threshold on the return, those whose returns differ (`lenient`).
+        group_filter: which groups are informative; by default those with successes and failures (`success_differs`),
+            or, where success in a task of the suite is a threshold on the return, those whose returns differ
+            (`rewards_differ`).
         share_by: what the tasks' shares of the loss are counted by; by default groups, as the sampler counts.
         seed: of the default sampler.
 
@@ -71,7 +72,7 @@ class Curriculum:
     >>> curriculum = Curriculum(["math", "code", "chat"], batch_size=6)
     >>> curriculum.sampler
     QuotaSampler(num_tasks=3, batch_size=6, max_generated=1.5, max_rounds=2, confidence=0.6, max_inflation=20.0, \
-weight_clip=2.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=2.0))
+weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=2.0))
     """
 
     def __init__(
@@ -358,7 +359,7 @@ def _checked_rule(task_weights: TaskWeights) -> TaskWeights:
 def _filter_for(problems: ProblemStream) -> GroupFilter:
     """In control returns differ long before an episode reaches its threshold."""
     has_threshold = isinstance(problems, TaskSuite) and any(task.success_threshold is not None for task in problems)
-    return lenient if has_threshold else strict
+    return rewards_differ if has_threshold else success_differs
 
 
 def _checked_groups(problems: Sequence[Problem], generated: Iterable[Group]) -> list[Group]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.filters import is_unanimous
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.replay import ReplayBuffer
-from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, per_task_mean
+from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, IntArray, ResponseCounts, Rollout, per_task_mean
 
 
 class BatchDraft:
@@ -86,8 +87,32 @@ class BatchDraft:
             rounds=plan.rounds,
             num_rollouts=sum(len(group.rollouts) for group in generated),
             replayed=sum(i < plan.replayed for i in self.selected),
+            responses=count_responses(generated, plan.num_tasks),
         )
         return self._shared(batch)
+
+
+def count_responses(groups: Sequence[Group], num_tasks: int) -> ResponseCounts:
+    """What the rollouts of some groups amount to, task by task; those whose scorer failed among them."""
+    rollouts = [(group.task_id, rollout) for group in groups for rollout in group.rollouts]
+    scored = [(k, rollout.log_prob, rollout.length) for k, rollout in rollouts if rollout.log_prob is not None]
+
+    def counted(task_ids: Sequence[int], amounts: Sequence[float]) -> FloatArray:
+        return np.bincount(np.asarray(task_ids, dtype=np.int64), np.asarray(amounts, np.float64), num_tasks)
+
+    def of_all(amount: Callable[[Rollout], int]) -> IntArray:
+        amounts = [amount(rollout) for _, rollout in rollouts]
+        return counted([k for k, _ in rollouts], amounts).astype(np.int64)
+
+    unanimous = [is_unanimous(group) for group in groups]
+    return ResponseCounts(
+        responses=of_all(lambda _: 1),
+        lengths=of_all(lambda rollout: rollout.length),
+        truncated=of_all(lambda rollout: rollout.is_truncated),
+        surprisals=-counted([k for k, *_ in scored], [log_prob for _, log_prob, _ in scored]),
+        scored_tokens=counted([k for k, *_ in scored], [length for *_, length in scored]).astype(np.int64),
+        unanimous=counted([group.task_id for group in groups], unanimous).astype(np.int64),
+    )
 
 
 def _round_accuracies(plan: BatchPlan, generated: list[Group]) -> FloatArray:

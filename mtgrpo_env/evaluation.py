@@ -35,6 +35,9 @@ class Evaluation:
         counts: (K,) valid episodes played.
         invalid: (K,) episodes left out because the scorer failed.
         problems: (K,) those of which a valid episode was played: what is averaged over, whatever the episodes of each.
+        mean_lengths: (K,) of the episodes, in tokens or env steps; NaN for a task without any, None where the record
+            of an earlier run does not say.
+        truncated_shares: (K,) of the episodes that a limit cut off, likewise.
     """
 
     names: tuple[str, ...]
@@ -42,6 +45,8 @@ class Evaluation:
     counts: IntArray
     invalid: IntArray
     problems: IntArray
+    mean_lengths: FloatArray | None = None
+    truncated_shares: FloatArray | None = None
 
     @property
     def worst(self) -> float:
@@ -155,7 +160,8 @@ def _play(env: TextEnv[Any], name: str, problem: Problem, answer: Answerer, rng:
         observation = following
         if terminated:
             total = sum(step.reward for step in steps)
-            return Rollout(tuple(steps), total, info["is_success"], info["valid"], info["outcome"])
+            verdict = (info["is_success"], info["valid"], info["outcome"])
+            return Rollout(tuple(steps), total, *verdict, length=len(steps))
 
 
 class _Tally:
@@ -164,16 +170,19 @@ class _Tally:
     def __init__(self, suite: TaskSuite, on_group: GroupCallback) -> None:
         self._suite, self._on_group = suite, on_group
         self._results: list[tuple[int, bool, bool]] = []
+        self._lengths: list[tuple[int, bool]] = []
         self._problems = np.zeros(suite.num_tasks, dtype=np.int64)
 
     def add(self, group: Group) -> None:
         self._problems[group.task_id] += group.valid.any()
         self._results += [(group.task_id, rollout.is_success, rollout.valid) for rollout in group.rollouts]
+        self._lengths += [(rollout.length, rollout.is_truncated) for rollout in group.rollouts]
         self._on_group(group)
 
     def evaluation(self) -> Evaluation:
         num_tasks = self._suite.num_tasks
         task_ids, correct, valid = np.array(self._results, dtype=np.int64).reshape(-1, 3).T
+        lengths, truncated = np.array(self._lengths, dtype=np.float64).reshape(-1, 2).T
         scored = valid == 1
         return Evaluation(
             names=self._suite.names,
@@ -181,4 +190,6 @@ class _Tally:
             counts=np.bincount(task_ids[scored], minlength=num_tasks),
             invalid=np.bincount(task_ids[~scored], minlength=num_tasks),
             problems=self._problems.copy(),
+            mean_lengths=per_task_mean(lengths, task_ids, num_tasks),
+            truncated_shares=per_task_mean(truncated, task_ids, num_tasks),
         )

@@ -125,7 +125,7 @@ class MultiTaskEnv(gym.Env[Any, Any]):
             self.schedule.reseed(seed)
             self._unfinished = None
         elif self._unfinished is not None and self._num_steps:
-            truncated = {"truncated_episode": self._finish(self._unfinished, is_interrupted=True)}
+            truncated = {"truncated_episode": self._finish(self._unfinished, is_interrupted=True, is_cut_off=True)}
         self._is_running, self._num_steps = False, 0
         episode = self._unfinished = self._unfinished or self.schedule.next_episode()
         problem, self._active_task = episode.problem, episode.task_id
@@ -148,7 +148,8 @@ class MultiTaskEnv(gym.Env[Any, Any]):
         observation, reward, terminated, truncated, self._info = self._env.step(played)
         self._return, self._num_steps = self._return + float(reward), num_steps + 1
         ended = terminated or truncated
-        info = self._finish(episode) if ended else {**self._info, **self._position(episode)}
+        is_cut_off = truncated and not terminated
+        info = self._finish(episode, is_cut_off=is_cut_off) if ended else {**self._info, **self._position(episode)}
         return self._tagged(observation), float(reward), terminated, truncated, info
 
     def render(self) -> Any:
@@ -170,11 +171,19 @@ class MultiTaskEnv(gym.Env[Any, Any]):
     def _env(self) -> AnyEnv:
         return self._envs[self._active_task]
 
-    def _finish(self, episode: Assignment, *, is_interrupted: bool = False) -> dict[str, Any]:
+    def _finish(self, episode: Assignment, *, is_interrupted: bool = False, is_cut_off: bool) -> dict[str, Any]:
         """Report the episode as ended by the latest step; the info of that step."""
         self._unfinished, self._is_running = None, False  # whatever a rule of one's own raises, the episode is over
         task = self.suite.tasks[episode.task_id]
-        rollout = rollout_of(task, self._env, self._info, self._return, is_interrupted=is_interrupted)
+        rollout = rollout_of(
+            task,
+            self._env,
+            self._info,
+            self._return,
+            num_steps=self._num_steps,
+            is_interrupted=is_interrupted,
+            is_cut_off=is_cut_off,
+        )
         progress = self.schedule.finish(episode, rollout)
         verdict = {"is_success": rollout.is_success, "outcome": rollout.outcome, "valid": rollout.valid}
         return {**self._info, **verdict, **progress.info, **self._position(episode)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -31,6 +32,12 @@ class QuotaPlan(BatchPlan):
         self.shares = np.where(expected >= 1, expected, self.targets)
         self._sampler = sampler
         self._rates = sampler.acceptance.estimates
+
+    def offer(self, task_ids: Sequence[int], *, spares: Sequence[int] = ()) -> None:
+        """See `BatchPlan.offer`; more than may be trained on stand in for no new group."""
+        super().offer(task_ids, spares=spares)
+        wanted, surplus = self.split_at_targets(self.fresh)
+        self.spares = sorted([*self.spares, *(wanted + surplus)[self._sampler.max_replayed_groups :]])
 
     @property
     def deficits(self) -> IntArray:
@@ -64,6 +71,9 @@ class QuotaPlan(BatchPlan):
         """At most n_k groups of each task, spares last; its weights add up to its share, but for the clip."""
         newest_first = self.spares[::-1]
         kept, _ = self.split_at_targets(self.fresh + newest_first)
+        replayed = [i for i in kept if i < self.replayed]
+        excess = set(replayed[self._sampler.max_replayed_groups :])
+        kept = [i for i in kept if i not in excess]
         task_ids = np.asarray(self.task_ids, dtype=np.int64)[kept]
         weights = share_weights(task_ids, self.shares, clip=self._sampler.weight_clip)
         return kept, weights
@@ -92,6 +102,7 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
         confidence: with which a round should fill a task's quota, in (0, 1).
         max_inflation: groups generated in a round for each that a task lacks, at most.
         weight_clip: loss weights are kept between 1 / weight_clip and weight_clip; 1 leaves them all at 1.
+        max_replayed: share of a batch that may be groups of earlier ones, in [0, 1].
         memory: groups of a task that its acceptance rate is estimated from, about. A task with a rate below 1 / memory
             is solved, or out of reach: so that it cannot starve the others, it gets its target's share of the budget
             and no more.
@@ -107,7 +118,7 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
 
     hyperparameter_names = (
         *BatchSampler.hyperparameter_names,
-        *("max_generated", "max_rounds", "confidence", "max_inflation", "weight_clip"),
+        *("max_generated", "max_rounds", "confidence", "max_inflation", "weight_clip", "max_replayed"),
         "acceptance",
     )
     state_names = ("rng", "acceptance")
@@ -123,6 +134,7 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
         confidence: float = 0.6,
         max_inflation: float = 20.0,
         weight_clip: float = 2.0,
+        max_replayed: float = 1.0,
         memory: float = 48.0,
     ) -> None:
         super().__init__(num_tasks, batch_size, seed=seed)
@@ -132,17 +144,25 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+        if not 0 <= max_replayed <= 1:
+            raise ValueError(f"max_replayed must be in [0, 1], got {max_replayed}")
         self.max_generated = max_generated
         self.max_rounds = max_rounds
         self.confidence = confidence
         self.max_inflation = max_inflation
         self.weight_clip = weight_clip
+        self.max_replayed = max_replayed
         self.acceptance = RecentShares(num_tasks, memory=memory, prior_trials=2.0)  # 1 - ρ
 
     @property
     def max_groups(self) -> float:
         """Budget of a batch, in groups."""
         return float(np.floor(self.max_generated * self.batch_size))
+
+    @property
+    def max_replayed_groups(self) -> int:
+        """Of earlier batches in one, at most."""
+        return int(np.floor(self.max_replayed * self.batch_size + 1e-9))
 
     def plan(self, probabilities: FloatArray) -> QuotaPlan:
         return QuotaPlan(self, checked_probabilities(probabilities, self.num_tasks))

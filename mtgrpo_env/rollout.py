@@ -9,7 +9,7 @@ import numpy as np
 
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
-from mtgrpo_env.types import Group, Problem, Rollout, Step
+from mtgrpo_env.types import GeneratedText, Group, Problem, Rollout, Step
 
 ExtraT = TypeVar("ExtraT")
 
@@ -112,7 +112,9 @@ def rollout_of(
     total_reward: float,
     *,
     steps: Sequence[Step] = (),
+    num_steps: int | None = None,
     is_interrupted: bool = False,
+    is_cut_off: bool = False,
 ) -> Rollout:
     """What an episode came to, by the `info` of its last step.
 
@@ -125,7 +127,9 @@ def rollout_of(
         info: of the last step.
         total_reward: the return.
         steps: what a learner needs of the episode.
+        num_steps: time steps of the episode; by default as many as `steps`.
         is_interrupted: whether it ended without its env; then it is no success unless `info` or the threshold says so.
+        is_cut_off: whether a limit of time steps ended it.
 
     Raises:
         ValueError: if the env ended the episode, and its task has no success rule.
@@ -138,7 +142,22 @@ def rollout_of(
         info = {**info, "is_success": False}
     is_success = success_of(task, info, total_reward)
     valid, outcome = bool(info.get("valid", True)), str(info.get("outcome", ""))
-    return Rollout(tuple(steps), total_reward, is_success, valid, outcome)
+    texts = [step.extras for step in steps if isinstance(step.extras, GeneratedText)]
+    length, log_prob = len(steps) if num_steps is None else num_steps, None
+    if texts:
+        length = sum(text.num_tokens for text in texts)
+        log_probs = [text.log_prob for text in texts]
+        log_prob = sum(known) if len(known := [p for p in log_probs if p is not None]) == len(texts) else None
+    return Rollout(
+        tuple(steps),
+        total_reward,
+        is_success,
+        valid,
+        outcome,
+        length=length,
+        is_truncated=is_cut_off or any(text.is_truncated for text in texts),
+        log_prob=log_prob,
+    )
 
 
 class _Episode:
@@ -150,7 +169,7 @@ class _Episode:
         self._text_env = bare if isinstance(bare, TextEnv) else None
         self.is_text = self._text_env is not None
         self.steps: list[Step] = []
-        self.done = False
+        self.done, self.is_cut_off = False, False
         self.info: dict[str, Any] = {}
         try:
             self.observation, _ = env.reset(seed=problem.seed, options=dict(problem.options) or None)
@@ -169,11 +188,11 @@ class _Episode:
             raise TaskError.of(self.task, self.problem, f"step({action!r:.80})", error) from error
         self.steps.append(Step(self.observation, action, float(reward), extras))
         self.observation = observation
-        self.done = terminated or truncated
+        self.done, self.is_cut_off = terminated or truncated, truncated and not terminated
 
     def rollout(self) -> Rollout:
         total = sum(step.reward for step in self.steps)
-        return rollout_of(self.task, self.env, self.info, total, steps=self.steps)
+        return rollout_of(self.task, self.env, self.info, total, steps=self.steps, is_cut_off=self.is_cut_off)
 
 
 def in_order(choices: Iterable[tuple[int, str, ExtraT]]) -> tuple[list[str], list[ExtraT]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.drafts import BatchDraft
-from mtgrpo_env.filters import every_group, lenient, strict
+from mtgrpo_env.filters import every_group, rewards_differ, success_differs
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import FloatArray, Group, Problem, Rollout
 
@@ -148,8 +148,8 @@ class Schedule:
         self.curriculum = curriculum
         self.suite: TaskSuite = curriculum.problems
         self.group_size = group_size
-        alone = group_size == 1 and curriculum.group_filter in (strict, lenient)  # nothing to differ from
-        self.group_filter = every_group if alone else curriculum.group_filter
+        compares = curriculum.group_filter in (success_differs, rewards_differ)
+        self.group_filter = every_group if compares and group_size == 1 else curriculum.group_filter
         self._forget_batches()
 
     def reseed(self, seed: int) -> None:

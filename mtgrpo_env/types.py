@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,12 +58,41 @@ class Step:
     extras: Any = None
 
 
+@runtime_checkable
+class GeneratedText(Protocol):
+    """Extras of an action that know how the text was generated."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens generated."""
+        ...
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether a limit of tokens cut it off."""
+        ...
+
+    @property
+    def log_prob(self) -> float | None:
+        """Σ log p of the tokens under the distributions that they were drawn from; None if that is not known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One episode.
 
-    `reward` is the undiscounted return. `valid` is False when the scorer itself failed: the reward
-    then says nothing about the policy, and nothing may be learned from it.
+    Attributes:
+        steps: what a learner needs of it; may be left out where nobody learns.
+        reward: the undiscounted return.
+        is_success: whether it was correct.
+        valid: False when the scorer itself failed: the reward then says nothing about the policy, and nothing may be
+            learned from it.
+        outcome: the verdict in a word, of tasks that have one.
+        length: tokens generated, where the extras of the steps know (see `GeneratedText`), else env steps.
+        is_truncated: whether a limit of tokens or of time steps cut it off.
+        is_masked: it counts in every statistic and in its group's mean reward, but nothing is learned from it.
+        log_prob: Σ log p of its tokens under what they were drawn from; None where the extras do not know.
     """
 
     steps: tuple[Step, ...]
@@ -71,6 +100,15 @@ class Rollout:
     is_success: bool
     valid: bool = True
     outcome: str = ""
+    length: int = 0
+    is_truncated: bool = False
+    is_masked: bool = False
+    log_prob: float | None = None
+
+    @property
+    def is_learnable(self) -> bool:
+        """Whether anything may be learned from it."""
+        return self.valid and not self.is_masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +137,34 @@ class Group:
         """(N,) False where the scorer failed."""
         return np.array([rollout.valid for rollout in self.rollouts], dtype=np.bool_)
 
+    @property
+    def learnable(self) -> NDArray[np.bool_]:
+        """(N,) whether anything may be learned from each."""
+        return np.array([rollout.is_learnable for rollout in self.rollouts], dtype=np.bool_)
+
 
 GroupFilter = Callable[[Group], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseCounts:
+    """Of all rollouts generated for a batch, of every task; (K,) amounts, which may be added over batches.
+
+    Attributes:
+        responses: rollouts.
+        lengths: Σ of their lengths.
+        truncated: those that a limit cut off.
+        surprisals: Σ -log p of the tokens whose probability is known, in nats.
+        scored_tokens: how many those are.
+        unanimous: groups whose rewards are all equal.
+    """
+
+    responses: IntArray
+    lengths: IntArray
+    truncated: IntArray
+    surprisals: FloatArray
+    scored_tokens: IntArray
+    unanimous: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +186,7 @@ class Batch:
         rounds: generation rounds the plan took.
         num_rollouts: episodes generated for this batch: the cost that generation is charged by.
         replayed: how many of `groups` were generated for earlier batches.
+        responses: lengths, truncation and certainty of what was generated; None where nobody counted.
     """
 
     groups: tuple[Group, ...]
@@ -137,6 +202,7 @@ class Batch:
     rounds: int
     num_rollouts: int
     replayed: int = 0
+    responses: ResponseCounts | None = None
 
     @property
     def num_tasks(self) -> int:

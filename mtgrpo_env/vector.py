@@ -269,7 +269,16 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         return self._positions(ended) | self._layout.endings(ended, verdicts, lengths, progress)
 
     def _finish(self, slot: int, verdict: Verdict) -> Progress:
-        rollout = Rollout((), verdict.reward, verdict.is_success, verdict.valid, verdict.outcome)
+        conversation = self._conversations[slot]
+        rollout = Rollout(
+            (),
+            verdict.reward,
+            verdict.is_success,
+            verdict.valid,
+            verdict.outcome,
+            length=len(conversation.responses),
+            is_truncated=conversation.verdict is None,
+        )
         return self.schedule.finish(self._assignments[slot], rollout)
 
     def _observations(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mtgrpo_env.curriculum import Curriculum
-from mtgrpo_env.filters import strict
+from mtgrpo_env.filters import success_differs
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.rollout import Policy, rollout_groups
 from mtgrpo_env.suite import TaskSuite
@@ -20,7 +20,7 @@ def drawn_batch(
     z: FloatArray,
     *,
     group_size: int,
-    group_filter: GroupFilter = strict,
+    group_filter: GroupFilter = success_differs,
 ) -> Batch:
     """The sampler's next batch for z, (K,), of groups that a policy rolls out."""
     weights = UniformWeights(suite.num_tasks)

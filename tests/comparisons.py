@@ -39,6 +39,8 @@ def make_history(settings: Settings, method: str, lr: float, seed: int, *, recor
     def evaluation(step: int) -> dict[str, Any]:
         accuracies = np.clip(start + (0.8 - start) * (1 - np.exp(-speed * step / 4)), 0, 1)
         values = {"accuracies": accuracies.tolist(), "counts": [settings.eval_problems] * num_tasks}
+        if recorded:
+            values |= {"mean_lengths": [12.0 + step] * num_tasks, "truncated_shares": [0.04] * num_tasks}
         return {"kind": "evaluation", "step": step, "rollouts": step * rollouts_of_a_step, **values}
 
     records = [evaluation(0)]
@@ -62,6 +64,10 @@ def make_history(settings: Settings, method: str, lr: float, seed: int, *, recor
         }
         if recorded:
             record |= {"actions": (90 * kept).tolist(), "abs_advantages": (kept * rng.random(num_tasks)).tolist()}
+            rollouts = 8 * generated
+            record |= {"responses": rollouts.tolist(), "lengths": (12 * rollouts).tolist()}
+            record |= {"truncated": (rollouts // 4).tolist(), "unanimous": (generated // 2).tolist()}
+            record |= {"surprisals": (6.0 * rollouts).tolist(), "scored_tokens": (12 * rollouts).tolist()}
         records.append(record)
         if step % 5 == 0 or step == settings.steps:
             records.append(evaluation(step))

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from hypothesis import strategies as st
 
 from mtgrpo_env.curriculum import Curriculum
-from mtgrpo_env.filters import strict
+from mtgrpo_env.filters import success_differs
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.rollout import Policy, RollOut, rollout_groups
@@ -160,7 +160,7 @@ def sample_batch(
     z: FloatArray,
     *,
     group_size: int,
-    group_filter: GroupFilter = strict,
+    group_filter: GroupFilter = success_differs,
     replay: ReplayBuffer | None = None,
     roll_out: RollOut = rollout_groups,
 ) -> Batch:

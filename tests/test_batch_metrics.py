@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,10 @@ from mtgrpo_env.batch_metrics import (
     task_ratios,
     task_scalars,
 )
+from mtgrpo_env.drafts import count_responses
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.shares import absolute_advantage, count_groups, totals
-from mtgrpo_env.types import Batch, FloatArray
+from mtgrpo_env.types import Batch, FloatArray, Group, Problem, Rollout
 
 NUMBERS = {
     "task_weight",
@@ -42,6 +43,10 @@ NUMBERS = {
     "improvement",
     "train_accuracy",
     "filter_rate",
+    "response_length",
+    "truncated_share",
+    "entropy",
+    "unanimous_share",
 }
 OF_A_BATCH = NUMBERS - {"reward", "improvement", "token_share"}
 AMOUNTS = arrays(
@@ -68,6 +73,12 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
         "actions": draw(COUNTS),
         "abs_advantages": draw(positive),
         "loss_weights": draw(positive),
+        "responses": [4 * count for count in generated],
+        "lengths": draw(COUNTS),
+        "truncated": [draw(st.integers(0, 4 * count)) for count in generated],
+        "surprisals": draw(positive),
+        "scored_tokens": draw(COUNTS),
+        "unanimous": [draw(st.integers(0, count)) for count in generated],
     }
 
 
@@ -141,8 +152,9 @@ def test_ratios_of_added_amounts_weigh_each_step_by_what_it_holds(steps: list[di
 @given(record=records(), names=st.sets(st.sampled_from(["kept", "generated", "accepted", "rewards"])))
 def test_what_was_not_recorded_is_left_out(record: dict[str, Any], names: set[str]) -> None:
     numbers = task_numbers({name: values for name, values in record.items() if name not in names})
-    lost = {"kept": "prompt_share", "generated": "filter_rate", "accepted": "filter_rate", "rewards": "reward"}
-    assert set(numbers) == NUMBERS - {lost[name] for name in names}
+    of_generated = {"filter_rate", "unanimous_share"}
+    lost = {"kept": {"prompt_share"}, "generated": of_generated, "accepted": {"filter_rate"}, "rewards": {"reward"}}
+    assert set(numbers) == NUMBERS.difference(*(lost[name] for name in names))
 
 
 def test_every_share_has_a_label_and_is_a_number_of_its_tasks() -> None:
@@ -176,7 +188,7 @@ def test_the_history_holds_every_number_of_a_step(
     for metrics in steps[1]:
         history.add_step(metrics)
     for metrics, record in zip(steps[1], read_history(history.file), strict=True):
-        assert set(record) == {"kind", *(field.name for field in fields(TrainMetrics))}
+        assert set(record) == {"kind", *metrics.record}
         assert set(task_numbers(record)) == NUMBERS
         np.testing.assert_equal(task_numbers(record), task_numbers(metrics.record))
 
@@ -243,10 +255,44 @@ def test_the_curriculum_logs_what_the_step_recorded() -> None:
         metrics = agent.train_step()
         logged = agent.curriculum.metrics()
         expected = scalars(agent.suite.names, metrics)
-        assert set(OF_A_BATCH) <= {tag.partition("/")[0] for tag in logged}
+        assert OF_A_BATCH - {"entropy"} <= {tag.partition("/")[0] for tag in logged}
         assert {tag: expected[tag] for tag in logged} == pytest.approx(logged)
 
 
 def test_records_of_earlier_versions_are_read_by_today_s_names() -> None:
     record = read_record('{"kind": "step", "step": 1, "carried": 3}')
     assert record == {"kind": "step", "step": 1, "replayed": 3}
+
+
+# What is generated.
+
+
+def test_what_was_generated_is_counted_by_task_whatever_was_trained_on() -> None:
+    def rollout(reward: float, **facts: Any) -> Rollout:
+        return Rollout((), reward, is_success=reward == 1, **facts)
+
+    groups = [
+        Group(Problem(0, 0), (rollout(1.0, length=4, log_prob=-2.0), rollout(1.0, length=2, is_truncated=True))),
+        Group(Problem(0, 1), (rollout(0.0, length=6, log_prob=-1.0), rollout(1.0, length=8, valid=False))),
+        Group(Problem(2, 0), (rollout(0.0, length=1), rollout(0.1, length=2, is_masked=True))),
+    ]
+    counts = count_responses(groups, num_tasks=3)
+    numbers = task_ratios({**asdict(counts), "generated": [2, 0, 1]})
+    np.testing.assert_equal(numbers["response_length"], [5.0, np.nan, 1.5])
+    np.testing.assert_equal(numbers["truncated_share"], [0.25, np.nan, 0.0])
+    np.testing.assert_equal(numbers["entropy"], [0.3, np.nan, np.nan])  # 3 nats over the 10 tokens that are known
+    np.testing.assert_equal(numbers["unanimous_share"], [1.0, np.nan, 0.0])
+
+
+def test_the_share_replayed_is_of_the_groups_trained_on(steps: tuple[tuple[str, ...], list[TrainMetrics]]) -> None:
+    found = [metrics for metrics in steps[1] if metrics.replayed]
+    assert found
+    for metrics in found:
+        assert batch_scalars(metrics)["replayed_share"] == metrics.replayed / metrics.kept.sum()
+
+
+def test_a_record_without_counts_of_responses_shows_none_of_their_numbers() -> None:
+    agent = make_agent()
+    metrics = replace(BatchMetrics.of(agent.curriculum.draw(agent.roll_out)), responses=None)
+    assert not task_numbers(metrics.record).keys() & {"response_length", "entropy"}
+    assert "response_length" not in batch_scalars(metrics)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.curriculum import Curriculum, StarvedTaskWarning
-from mtgrpo_env.filters import every_group, lenient, strict
+from mtgrpo_env.filters import every_group, rewards_differ, success_differs
 from mtgrpo_env.problem_streams import NumberedProblems
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward
@@ -285,13 +285,13 @@ def test_a_curriculum_is_shown_with_its_tasks_and_parts_whatever_its_filter_is()
     shown = repr(Curriculum(["math", "code"]))
     assert shown.startswith("Curriculum(math, code: QuotaSampler(num_tasks=2,")
     assert "ReplayBuffer(max_age=3, max_uses=3)" in shown
-    assert "strict" in shown
+    assert "success_differs" in shown
 
     class Enough:
         def __call__(self, group: Group) -> bool:
             return True
 
-    for group_filter, name in ((partial(strict), "partial"), (Enough(), "Enough")):
+    for group_filter, name in ((partial(success_differs), "partial"), (Enough(), "Enough")):
         curriculum = Curriculum(["math"], group_filter=group_filter)
         assert name in repr(curriculum)
         json.dumps(curriculum.hyperparameters)
@@ -399,9 +399,9 @@ def test_invalid_rollouts_count_nowhere() -> None:
 
 
 def test_a_suite_with_thresholds_on_the_return_keeps_groups_whose_returns_differ() -> None:
-    assert Curriculum(TaskSuite(["CartPole-v1"])).group_filter is lenient
-    assert Curriculum(guess_suite([0.5])).group_filter is strict
-    assert Curriculum(TaskSuite(["CartPole-v1"]), group_filter=strict).group_filter is strict
+    assert Curriculum(TaskSuite(["CartPole-v1"])).group_filter is rewards_differ
+    assert Curriculum(guess_suite([0.5])).group_filter is success_differs
+    assert Curriculum(TaskSuite(["CartPole-v1"]), group_filter=success_differs).group_filter is success_differs
 
 
 def test_rewards_that_are_no_numbers_are_refused_but_of_rollouts_that_are_not_valid() -> None:

@@ -16,7 +16,7 @@ from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
 from mtgrpo_env.envs.mtreason import make_mt_reason, make_mt_reason_vec
 from mtgrpo_env.envs.toy import toy_suite
-from mtgrpo_env.filters import lenient, strict
+from mtgrpo_env.filters import rewards_differ, success_differs
 from mtgrpo_env.logit_optimizers import Adam, GradientDescent
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.quota_sampler import QuotaSampler
@@ -97,7 +97,7 @@ def test_a_copy_shares_nothing() -> None:
         ({"reward_estimate": RecentAccuracy(K, memory=5.0)}, "reward_estimate.shares.memory was 16.0, is 5.0"),
         ({"replay": ReplayBuffer(max_age=9)}, "replay.max_age was 3, is 9"),
         ({"replay": ReplayBuffer(max_uses=9)}, "replay.max_uses was 3, is 9"),
-        ({"group_filter": lenient}, "group_filter was 'strict', is 'lenient'"),
+        ({"group_filter": rewards_differ}, "group_filter was 'success_differs', is 'rewards_differ'"),
         ({"share_by": absolute_advantage}, "share_by was 'count_groups', is 'absolute_advantage'"),
     ],
 )
@@ -270,7 +270,7 @@ def test_the_default_is_quotas_with_replay_and_no_task_left_behind() -> None:
     kinds = [type(part) for part in (curriculum.sampler, curriculum.task_weights, curriculum.reward_estimate)]
     assert kinds == [QuotaSampler, DisparityWeights, RecentAccuracy]
     assert curriculum.replay is not None
-    assert (curriculum.group_filter, curriculum.share_by) == (strict, count_groups)
+    assert (curriculum.group_filter, curriculum.share_by) == (success_differs, count_groups)
 
 
 def test_an_empty_buffer_that_is_given_is_the_one_used() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.advantages import group_advantages
-from mtgrpo_env.filters import every_group, lenient, released_lenient, strict
+from mtgrpo_env.filters import every_group, released_rewards_differ, rewards_differ, success_differs
 from mtgrpo_env.types import Group
 
 REWARDS = st.lists(st.sampled_from([0.0, 0.1, 1.0]), max_size=6)
@@ -22,14 +22,14 @@ def groups(draw: st.DrawFn) -> Group:
 
 @given(groups())
 @settings(max_examples=150, derandomize=True, deadline=None)
-def test_a_group_is_leniently_informative_exactly_when_an_advantage_is_not_zero(group: Group) -> None:
-    assert lenient(group) == bool(group_advantages(group).any())
+def test_a_group_is_informative_by_reward_exactly_when_an_advantage_is_not_zero(group: Group) -> None:
+    assert rewards_differ(group) == bool(group_advantages(group).any())
 
 
 @given(groups())
 @settings(max_examples=150, derandomize=True, deadline=None)
-def test_strict_keeps_no_group_that_lenient_drops_when_reward_shows_success(group: Group) -> None:
-    assert lenient(group) or not strict(group)
+def test_success_differs_keeps_no_group_that_rewards_differ_drops_when_reward_shows_success(group: Group) -> None:
+    assert rewards_differ(group) or not success_differs(group)
 
 
 @given(groups(), st.booleans())
@@ -37,8 +37,8 @@ def test_strict_keeps_no_group_that_lenient_drops_when_reward_shows_success(grou
 def test_an_invalid_rollout_never_decides(group: Group, is_success: bool) -> None:
     more = group_of([float(is_success)], valid=[False])
     with_invalid = Group(group.problem, group.rollouts + more.rollouts)
-    assert strict(with_invalid) == strict(group)
-    assert lenient(with_invalid) == lenient(group)
+    assert success_differs(with_invalid) == success_differs(group)
+    assert rewards_differ(with_invalid) == rewards_differ(group)
 
 
 @given(groups(), st.randoms(use_true_random=False))
@@ -46,12 +46,12 @@ def test_an_invalid_rollout_never_decides(group: Group, is_success: bool) -> Non
 def test_the_order_of_rollouts_does_not_matter(group: Group, random: Random) -> None:
     shuffled = list(group.rollouts)
     random.shuffle(shuffled)
-    assert strict(Group(group.problem, tuple(shuffled))) == strict(group)
-    assert lenient(Group(group.problem, tuple(shuffled))) == lenient(group)
+    assert success_differs(Group(group.problem, tuple(shuffled))) == success_differs(group)
+    assert rewards_differ(Group(group.problem, tuple(shuffled))) == rewards_differ(group)
 
 
 @pytest.mark.parametrize(
-    ("rewards", "is_strict", "is_lenient"),
+    ("rewards", "by_success", "by_reward"),
     [
         ([1.0, 0.0], True, True),
         ([1.0, 0.1], True, True),
@@ -63,28 +63,29 @@ def test_the_order_of_rollouts_does_not_matter(group: Group, random: Random) -> 
         ([], False, False),
     ],
 )
-def test_the_two_rules_differ_on_partial_credit_alone(rewards: list[float], is_strict: bool, is_lenient: bool) -> None:
+def test_the_two_rules_differ_on_partial_credit_alone(rewards: list[float], by_success: bool, by_reward: bool) -> None:
     group = group_of(rewards)
-    assert (strict(group), lenient(group)) == (is_strict, is_lenient)
+    assert (success_differs(group), rewards_differ(group)) == (by_success, by_reward)
 
 
 @given(groups())
 @settings(max_examples=100, derandomize=True, deadline=None)
-def test_the_released_lenient_rule_errs_on_equal_partial_rewards_alone(group: Group) -> None:
+def test_the_released_rule_errs_on_equal_partial_rewards_alone(group: Group) -> None:
     rewards = group.rewards[group.valid]
     equal_partial = rewards.size > 0 and (rewards == 0.1).all()
-    assert released_lenient(group) == (lenient(group) or equal_partial)
+    assert released_rewards_differ(group) == (rewards_differ(group) or equal_partial)
 
 
 def test_returns_that_differ_by_rounding_alone_are_equal() -> None:
     group = group_of([0.1 + 0.2, 0.3])
     assert not group_advantages(group).any()
-    assert not lenient(group)
+    assert not rewards_differ(group)
 
 
-def test_strict_looks_at_correctness_and_not_at_reward() -> None:
-    assert strict(group_of([0.5, 0.5], successes=[True, False]))
-    assert not strict(group_of([0.5, 0.7], successes=[True, True]))
+def test_success_differs_wants_right_and_wrong_rollouts_whose_rewards_differ() -> None:
+    assert success_differs(group_of([0.5, 0.7], successes=[True, False]))
+    assert not success_differs(group_of([0.5, 0.5], successes=[True, False]))  # no advantage, no gradient
+    assert not success_differs(group_of([0.5, 0.7], successes=[True, True]))
 
 
 def test_every_group_drops_nothing() -> None:

@@ -86,8 +86,8 @@ def test_type_checkers_see_the_public_names_where_they_are() -> None:
 
 
 def test_a_name_that_is_not_public_is_no_attribute() -> None:
-    with pytest.raises(AttributeError, match="module 'mtgrpo_env' has no attribute 'strict'"):
-        mtgrpo_env.strict  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match="module 'mtgrpo_env' has no attribute 'success_differs'"):
+        mtgrpo_env.success_differs  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_a_name_that_needs_a_package_says_which_extra_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:

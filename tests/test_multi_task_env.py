@@ -13,7 +13,7 @@ from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.mtreason import make_mt_reason
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.envs.zebra import Zebra
-from mtgrpo_env.filters import strict
+from mtgrpo_env.filters import success_differs
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.samplers import BatchSampler, DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskSuite
@@ -38,7 +38,7 @@ class Counting:
 
 
 def env_of(
-    suite: TaskSuite, sampler: BatchSampler[Any], *, group_filter: GroupFilter = strict, **options: Any
+    suite: TaskSuite, sampler: BatchSampler[Any], *, group_filter: GroupFilter = success_differs, **options: Any
 ) -> MultiTaskEnv:
     """On a curriculum whose weights stay equal until they are set."""
     uniform = UniformWeights(suite.num_tasks)

@@ -18,7 +18,7 @@ import pytest
 from fakes import ScriptedPolicy, group_of, guess_suite, sample_batch
 
 from mtgrpo_env.chat import ChatText, Message, continued, messages_of
-from mtgrpo_env.filters import strict
+from mtgrpo_env.filters import success_differs
 from mtgrpo_env.plans import BatchPlan, BatchSampler
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
@@ -159,6 +159,28 @@ def test_groups_that_were_trained_on_are_spares_and_the_others_are_not() -> None
     assert (plan.replayed, plan.accepted.tolist(), plan.spares) == (3, [2], [1])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("num_spares", [0, 2, 4])
+def test_no_more_than_a_share_of_a_batch_is_replayed_and_the_rest_is_generated(share: float, num_spares: int) -> None:
+    replay, sampler = ReplayBuffer(), QuotaSampler(1, 4, max_generated=2, max_replayed=share)
+    play(replay, [1, 2, 3, 4], selected=range(num_spares))
+    plan = sampler.plan(np.ones(1))
+    replay.offer(plan)
+    stand_ins = min(4 - num_spares, int(4 * share))
+    assert plan.deficits.tolist() == [4 - stand_ins]
+    while proposal := plan.propose():
+        plan.report(proposal, [False] * len(proposal))
+    selected, _ = plan.select()
+    assert len(selected) == int(4 * share), "nothing else is informative"
+    assert all(i < plan.replayed for i in selected)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_to_replay_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=r"max_replayed must be in \[0, 1\], got"):
+        QuotaSampler(1, 4, max_replayed=share)
+
+
 def test_spares_fill_what_is_lacking_and_save_no_generation() -> None:
     """Two of four groups are informative; the batch before left three spares, the newest of which are taken."""
     replay, sampler = ReplayBuffer(), QuotaSampler(1, 4, max_generated=1)
@@ -213,7 +235,7 @@ def test_every_informative_group_is_trained_on_once_or_held_or_was_dropped_for_i
     for number in range(30):
         record = RecordedRollOut()
         batch = sampled(suite, sampler, replay, record)
-        made |= {group.problem: number for group in record.groups if strict(group)}
+        made |= {group.problem: number for group in record.groups if success_differs(group)}
         trained = [group.problem for group in batch.groups]
         assert len(set(trained)) == len(trained)
         assert not set(trained) & set(used)
@@ -240,11 +262,11 @@ def test_a_batch_describes_what_was_generated_for_it_and_not_what_was_replayed(
         assert batch.round_accuracies.shape == (batch.rounds, 3)
         for k in range(3):
             of_task = [group for group in record.groups if group.task_id == k]
-            assert (batch.generated[k], batch.accepted[k]) == (len(of_task), sum(map(strict, of_task)))
+            assert (batch.generated[k], batch.accepted[k]) == (len(of_task), sum(map(success_differs, of_task)))
             expected = np.mean([group.rewards for group in of_task]) if of_task else np.nan
             np.testing.assert_allclose(batch.rewards[k], expected)
             np.testing.assert_allclose(batch.accuracies[k], expected)
-            informative = np.mean([strict(group) for group in of_task]) if of_task else np.nan
+            informative = np.mean([success_differs(group) for group in of_task]) if of_task else np.nan
             np.testing.assert_allclose(batch.mean_abs_advantages[k], informative)  # |A| = 1 where two rewards differ
     assert replayed > 0
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.toy import LockEnv
-from mtgrpo_env.filters import every_group, lenient, strict
+from mtgrpo_env.filters import every_group, rewards_differ, success_differs
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.rollout import PolicyError, rollout_groups, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
@@ -268,7 +268,7 @@ def one_batch(answers: list[str], *, batch_size: int = 1) -> Any:
     suite = scripted_suite(SCRIPT)
     policy = ScriptedPolicy(lambda observation, task_id, place: answers[place % len(answers)])
     sampler, z = MultinomialSampler(1, batch_size), np.ones(1)
-    return sample_batch(suite, policy, sampler, z, group_size=len(answers) // batch_size, group_filter=lenient)
+    return sample_batch(suite, policy, sampler, z, group_size=len(answers) // batch_size, group_filter=rewards_differ)
 
 
 def test_a_rollout_whose_scorer_failed_counts_nowhere() -> None:
@@ -303,7 +303,7 @@ def test_a_batch_keeps_its_books(seed: int) -> None:
     assert (batch.accepted <= batch.generated).all()
     assert (batch.kept >= np.minimum(batch.targets, batch.accepted)).all()
     assert batch.generated.sum() == batch.rounds * sampler.round_size
-    assert all(strict(group) and len(group.rollouts) == 2 for group in batch.groups)
+    assert all(success_differs(group) and len(group.rollouts) == 2 for group in batch.groups)
     assert batch.loss_weights.shape == (len(batch.groups),)
     assert suite.state_dict()["cursors"] == batch.generated.tolist()
     np.testing.assert_array_equal(sampler.filter_rates > 0, batch.accepted < batch.generated)
@@ -338,7 +338,7 @@ def test_equal_seeds_sample_equal_batches() -> None:
         z = np.array([0.5, 0.5])
         return [
             sample_batch(suite, BITS, sampler, z, group_size=2, group_filter=keep).groups
-            for keep in (strict, every_group, strict)
+            for keep in (success_differs, every_group, success_differs)
         ]
 
     assert draw() == draw()
@@ -356,7 +356,7 @@ def test_mean_advantages_are_over_all_that_was_generated_and_those_of_filtered_g
 def test_what_the_filter_drops_counts_as_0_although_its_rewards_differ() -> None:
     suite = scripted_suite({"a": (0.1, {"is_success": False}), "b": (0.0, {"is_success": False})})
     policy = ScriptedPolicy(lambda observation, task_id, place: "ab"[place % 2])
-    for group_filter, mean in ((strict, 0.0), (lenient, 1.0)):
+    for group_filter, mean in ((success_differs, 0.0), (rewards_differ, 1.0)):
         batch = sample_batch(
             suite, policy, MultinomialSampler(1, 3), np.ones(1), group_size=2, group_filter=group_filter
         )

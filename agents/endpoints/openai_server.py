@@ -128,7 +128,7 @@ class OpenAIServer:
         text = self._api.text(choice)
         sendable = text.encode(errors="replace").decode()  # half a surrogate pair could not be sent back
         counts = (_count(answer.get("usage"), name) for name in ("prompt_tokens", "completion_tokens"))
-        return Reply(sendable, *counts, is_cut=choice.get("finish_reason") == "length")
+        return Reply(sendable, *counts, is_truncated=choice.get("finish_reason") == "length")
 
     def _error(self, what: str) -> EndpointError:
         return EndpointError(

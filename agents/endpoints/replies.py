@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+_RENAMED = {"is_cut": "is_truncated"}  # files of earlier versions are still good
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -20,15 +22,25 @@ class Reply:
         text: of the response; "" if there is none.
         prompt_tokens: read, as the server counts them; 0 if it does not say.
         completion_tokens: generated, likewise.
-        is_cut: whether the response ended because it might not be longer.
+        is_truncated: whether the response ended because it might not be longer.
         is_refused: whether the server would not answer this prompt, which may be too long for the model.
     """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
-    is_cut: bool = False
+    is_truncated: bool = False
     is_refused: bool = False
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens generated."""
+        return self.completion_tokens
+
+    @property
+    def log_prob(self) -> None:
+        """Not asked for."""
+        return None
 
 
 class Server(Protocol):
@@ -89,7 +101,7 @@ class CachedServer:
         found = self._run("SELECT reply FROM replies WHERE request = ?", key)
         if found:
             self.hits += 1
-            return Reply(**json.loads(found[0][0]))
+            return _reply_of(json.loads(found[0][0]))
         reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
         if not reply.is_refused:
             self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(asdict(reply)))
@@ -108,3 +120,8 @@ class CachedServer:
 
     def _key(self, request: Mapping[str, Any]) -> str:
         return hashlib.sha256(json.dumps([self.url, request], sort_keys=True).encode()).hexdigest()
+
+
+def _reply_of(record: Mapping[str, Any]) -> Reply:
+    """A reply by the names that its fields have today."""
+    return Reply(**{_RENAMED.get(name, name): value for name, value in record.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, T
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
 from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, ModelParameters, load_model
+from mtgrpo_env.agents.llm.precision import Autocast, autocast_log_probs, bfloat16_autocast
 from mtgrpo_env.agents.llm.prefix import checkpoint_activations, completion_log_probs, full_sequence_log_probs
 from mtgrpo_env.agents.llm.prompts import TokenIds
 from mtgrpo_env.agents.llm.ranks_torch import TorchRanks, launched_ranks
@@ -32,8 +34,10 @@ from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.agents.recipes import Method, RunFacts, make_method
 from mtgrpo_env.extras import require_package
+from mtgrpo_env.filters import FILTERS
 from mtgrpo_env.shares import GroupMeasure, absolute_advantage, count_groups
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.truncation import CHANGES
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.llm.learner import LogProbs
@@ -70,7 +74,9 @@ def build_agent(
         reference=_reference(config, source, str(policy.model.device)) if config.kl_coef else None,
         num_minibatches=config.minibatches,
         tokens_per_forward=config.tokens_per_forward,
+        max_step_kl=config.max_step_kl,
         log_probs=log_probs_of(config),
+        learning_rate=config.learning_rate,
         seed=config.seed,
     )
     return MTGRPOAgent(
@@ -81,6 +87,7 @@ def build_agent(
         group_size=config.group_size,
         batch_size=config.batch_size,
         share_by=SHARED_BY[config.share_by],
+        change=CHANGES[config.truncated](config.max_new_tokens),
         ranks=ranks,
         seed=config.seed,
     )
@@ -110,24 +117,35 @@ def build_method(config: RunConfig, suite: TaskSuite) -> Method:
         families=families,
         policy_lr=config.lr,
     )
-    return make_method(config.method, facts, **config.method_options)
+    method = make_method(config.method, facts, **config.method_options)
+    return method if config.filter is None else replace(method, group_filter=FILTERS[config.filter])
 
 
 def zero_of(config: RunConfig) -> ZeroConfig:
-    """How DeepSpeed partitions what it trains; also the precision of a model that plain torch trains."""
+    """How DeepSpeed partitions what it trains, and the type of the parameters, which is float32 in plain torch."""
     return ZeroConfig(
         stage=config.zero_stage,
-        precision="bf16" if config.dtype == "bfloat16" else "fp32",
+        precision="bf16" if config.dtype == "bfloat16" and not config.is_autocast else "fp32",
         offload_optimizer=config.offload != "none",
         offload_parameters=config.offload == "all",
     )
+
+
+def autocast_of(config: RunConfig) -> Autocast:
+    """Entered around the passes of a model in generation and training: parameters of bfloat16 need none.
+
+    Raises:
+        ValueError: if the device does not compute in bfloat16.
+    """
+    return bfloat16_autocast(device_of(config.device)) if config.is_autocast else nullcontext
 
 
 def log_probs_of(config: RunConfig) -> LogProbs:
     """How a model is run over completions in training: each prompt once, unless that would cost memory."""
     # With partitioned parameters whole layers would be held between two passes.
     is_partitioned = config.engine == "deepspeed" and config.zero_stage == 3
-    return full_sequence_log_probs if config.activation_checkpointing or is_partitioned else completion_log_probs
+    is_full = config.activation_checkpointing or is_partitioned
+    return autocast_log_probs(full_sequence_log_probs if is_full else completion_log_probs, autocast_of(config))
 
 
 def check_engines(config: RunConfig) -> None:
@@ -138,6 +156,7 @@ def check_engines(config: RunConfig) -> None:
     """
     zero_of(config)  # refuses by itself
     device_of(config.device)
+    autocast_of(config)
     if config.engine == "torch" and launched_ranks() > 1:
         raise ValueError(f"{launched_ranks()} processes need --engine deepspeed, got {config.engine!r}")
 
@@ -202,13 +221,14 @@ def build_policy(
     )
     if config.rollouts != "transformers":
         policy.engine = _checked_vllm(config, source, policy, probes)
-    elif config.engine == "deepspeed":
+    else:
         policy.engine = TransformersEngine(
             model,
             pad_id=policy.pad_id,
             end_ids=policy.end_ids,
             decode=partial(text_of, prompts.tokenizer),
-            whole=trainer.gathered,
+            whole=trainer.gathered if config.engine == "deepspeed" else nullcontext,
+            autocast=autocast_of(config),
         )
     return policy, trainer
 
@@ -248,12 +268,17 @@ def _trained(config: RunConfig, model: PreTrainedModel) -> tuple[torch.nn.Module
 
 
 def _trainer(config: RunConfig, model: torch.nn.Module, weights_of: WeightsOf) -> tuple[Any, Parameters]:
+    lr, betas = config.lr, (config.adam_beta1, config.adam_beta2)
+    decay, norm = config.weight_decay, config.max_grad_norm
     if config.engine == "torch":
         model.to(device_of(config.device))  # DeepSpeed finds its own
-        return TorchTrainEngine(model, lr=config.lr), ModelParameters(model, weights_of)
+        engine = TorchTrainEngine(model, lr=lr, betas=betas, weight_decay=decay, max_grad_norm=norm)
+        return engine, ModelParameters(model, weights_of)
     from mtgrpo_env.agents.llm.train_deepspeed import DeepSpeedTrainEngine
 
-    engine = DeepSpeedTrainEngine(model, zero_of(config), lr=config.lr, weights_of=weights_of)
+    engine = DeepSpeedTrainEngine(
+        model, zero_of(config), lr=lr, betas=betas, weight_decay=decay, max_grad_norm=norm, weights_of=weights_of
+    )
     return engine, engine
 
 

@@ -11,7 +11,8 @@ import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.config import RunConfig
-from mtgrpo_env.agents.llm.policy import context_of, load_config, load_tokenizer
+from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
+from mtgrpo_env.agents.llm.policy import load_config, load_tokenizer
 from mtgrpo_env.agents.llm.prompts import PromptFormat, prompt_format
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.log_once import log_once
@@ -48,42 +49,43 @@ def run_prompts(config: RunConfig, suite: TaskSuite) -> RunPrompts:
     """The prompts of a run; from now on its suite leaves out what finds no room, and what is shown as an example.
 
     Raises:
-        ValueError: if no problem of a task finds room in the context of the model, or the prompt options do not fit.
+        ValueError: if the model is of a type that cannot be run, no problem of a task finds room in its context, or the
+            prompt options do not fit.
         OSError: if the model's files cannot be read.
     """
     tokenizer = tiny_tokenizer() if config.model is None else load_tokenizer(config.model)
-    model_config = config_of(config)
+    context = context_of(config_of(config))
+    if config.max_new_tokens >= context:
+        model = config.model or _TINY
+        raise ValueError(f"max_new_tokens must be below {context}, the context of {model}, got {config.max_new_tokens}")
     examples = worked_examples(suite, config.examples)
     written = prompt_format(config, tokenizer, examples.turns)
-    context = context_of(model_config)
-    model = config.model or "the tiny model"
-    if config.max_new_tokens >= context:
-        raise ValueError(f"max_new_tokens must be below {context}, the context of {model}, got {config.max_new_tokens}")
-    room = _Room(suite, written, model, context=context, response=config.max_new_tokens, examples=examples)
+    room = _Room(suite, written, config.model, context=context, response=config.max_new_tokens, examples=examples)
     problems = suite.glimpse(_PROMPTS)
     lengths = room.lengths(problems)
     room.check(problems, lengths)
     suite.leave_out(room.is_left_out)
-    longest = [0] * suite.num_tasks
+    longest, left_out = [0] * suite.num_tasks, list[str]()
     for problem, length in zip(problems, lengths, strict=True):
         if room.holds(length):
             longest[problem.task_id] = max(longest[problem.task_id], length)
-    opening = suite.opening(suite.held_out(1)[0])
-    assert opening is not None, "language models are trained on text tasks"
-    sample = str(tokenizer.decode(list(written.encode([opening.prompt], [0])[0])))
-    too_long = zip(problems, lengths, strict=True)
-    left_out = tuple(room.place(problem, length) for problem, length in too_long if not room.holds(length))
-    return RunPrompts(tokenizer, written, tuple(longest), sample, left_out)
+        else:
+            left_out.append(room.place(problem, length))
+    (shown,) = written.encode([_opening(suite, suite.held_out(1)[0]).prompt], [0])
+    return RunPrompts(tokenizer, written, tuple(longest), str(tokenizer.decode(list(shown))), tuple(left_out))
 
 
 def config_of(config: RunConfig) -> PretrainedConfig:
     """The config of a run's model, or of the tiny one if it names none.
 
     Raises:
+        ValueError: naming the type of model, if it cannot be run.
         OSError: if it cannot be read.
     """
     if config.model is not None:
-        return load_config(config.model)
+        model_config = load_config(config.model)
+        check_architecture(model_config)
+        return model_config
     with torch.device("meta"):
         return tiny_model(tiny_tokenizer(), TinyModelConfig(), seed=0).config
 

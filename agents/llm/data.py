@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -45,6 +46,11 @@ class Completion:
         """Whether it was cut off."""
         return self.finish_reason == "length"
 
+    @property
+    def log_prob(self) -> float:
+        """Σ log p of the tokens, by the engine that drew them."""
+        return math.fsum(self.log_probs)
+
 
 @dataclass(frozen=True, slots=True)
 class PackedGroups:
@@ -64,7 +70,7 @@ class PackedGroups:
     rollouts: torch.Tensor  # (R,) the rollout that a completion is a turn of, numbered from 0
     groups: torch.Tensor  # (R,) the group of that rollout, numbered from 0
     advantages: torch.Tensor  # (R,)
-    weights: torch.Tensor  # (R,) loss weight of the completion's group
+    weights: torch.Tensor  # (R,) loss weight of the completion's group; 0 where nothing may be learned from it
     task_ids: torch.Tensor  # (R,)
 
     @property
@@ -114,7 +120,8 @@ def pack(
     for i, (group, weight) in enumerate(zip(groups, weights, strict=True)):
         for rollout, advantage in zip(group.rollouts, advantages_of(group), strict=True):
             completions += [step.extras for step in rollout.steps]
-            rows += [(num_rollouts, i, float(advantage), float(weight), group.task_id)] * len(rollout.steps)
+            own_weight = float(weight) if rollout.is_learnable else 0.0
+            rows += [(num_rollouts, i, float(advantage), own_weight, group.task_id)] * len(rollout.steps)
             num_rollouts += 1
     rollouts, group_ids, advantages, group_weights, task_ids = zip(*rows, strict=True)
     prompts, prompt_index = fold([completion.prompt for completion in completions])

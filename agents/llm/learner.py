@@ -17,7 +17,7 @@ from mtgrpo_env.agents.llm.micro_batches import MicroBatch, micro_batches
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.prefix import completion_log_probs
 from mtgrpo_env.agents.minibatches import MinibatchLearner
-from mtgrpo_env.agents.neural.losses import Objective
+from mtgrpo_env.agents.neural.losses import Objective, divergence
 from mtgrpo_env.agents.ranks import Ranks
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray, Rollout
 
@@ -36,16 +36,20 @@ class LanguageModelLearner(MinibatchLearner):
         num_minibatches: optimiser steps for each batch.
         tokens_per_forward: tokens in one forward pass, padding included; bounds the memory, changes no result. The
             turns of a rollout stay together even where they are more.
+        max_step_kl: mean divergence over the tokens of a minibatch, in nats, of the policy that is trained from the one
+            that sampled: the first minibatch beyond it is the last of its batch. None for no limit.
         log_probs: runs a model over completions; by default each prompt once.
+        learning_rate: of each training step, counted from 0; by default the engine's own throughout.
         seed: of the minibatch shuffle.
 
     Raises:
         ValueError: if there is a reference without a weight, or a weight without a reference, or all rollouts of a
             prompt are the same, by the policy's temperature of 0, or its top-p or top-k leave tokens out, so that the
-            model trained is not the distribution drawn from.
+            model trained is not the distribution drawn from, or `max_step_kl` is not above 0.
     """
 
-    hyperparameter_names = ("num_minibatches", "objective")
+    hyperparameter_names = ("num_minibatches", "objective", "max_step_kl")
+    state_names = ("rng", "step")
 
     def __init__(
         self,
@@ -56,7 +60,9 @@ class LanguageModelLearner(MinibatchLearner):
         reference: PreTrainedModel | None = None,
         num_minibatches: int = 4,
         tokens_per_forward: int = 16_384,
+        max_step_kl: float | None = None,
         log_probs: LogProbs = completion_log_probs,
+        learning_rate: Callable[[int], float] | None = None,
         seed: int = 0,
     ) -> None:
         self.objective = objective or Objective()
@@ -72,8 +78,13 @@ class LanguageModelLearner(MinibatchLearner):
         if (reference is None) != (self.objective.kl_coef == 0):
             given = "none" if reference is None else "one"
             raise ValueError(f"a kl_coef of {self.objective.kl_coef} and a reference go together, got {given}")
+        if max_step_kl is not None and not max_step_kl > 0:
+            raise ValueError(f"max_step_kl must be above 0, got {max_step_kl}")
+        self.max_step_kl = max_step_kl
         self.tokens_per_forward = tokens_per_forward
         self.log_probs = log_probs
+        self.learning_rate = learning_rate
+        self.step = 0
 
     def use_clip(self, clip_high: float) -> None:
         """See `Learner.use_clip`; the clip is part of the objective."""
@@ -96,11 +107,14 @@ class LanguageModelLearner(MinibatchLearner):
 
     def update(self, batch: Batch, on_minibatch: OnMinibatch | None = None) -> Mapping[str, float]:
         """See `Learner.update`; afterwards the policy generates with the new parameters."""
+        if self.learning_rate is not None:
+            self.engine.lr = self.learning_rate(self.step)
+        self.step += 1
         if not batch.groups:
             return {}
         scalars = super().update(batch, on_minibatch)
         self.policy.publish()
-        return {**scalars, **self._engine_gap(batch)}
+        return {**scalars, "lr": self.engine.lr, **self._engine_gap(batch)}
 
     @torch.no_grad()
     def objectives(self, batch: Batch) -> FloatArray:
@@ -126,17 +140,44 @@ class LanguageModelLearner(MinibatchLearner):
 
     def _step(self, minibatch: Batch) -> tuple[Mapping[str, float], Objectives]:
         loss, sampled, current = 0.0, _TaskMeans(minibatch.num_tasks), _TaskMeans(minibatch.num_tasks)
+        divergences = _TokenMeans()
         parts = self._parts(minibatch.groups, minibatch.loss_weights)
         for n, (part, token_weights) in enumerate(parts, start=1):
-            surrogate = self._surrogate(part)
+            log_probs = self._log_probs_of(self.policy.model, part)
+            surrogate = self._surrogate_of(part, log_probs)
             part_loss = -(token_weights * part.weights[:, None] * surrogate).sum()
             self.engine.backward(part_loss, is_last=n == len(parts))
             loss += float(part_loss.detach())
             sampled.add(part, token_weights, self._surrogate_of(part, part.old_log_probs))
             current.add(part, token_weights, surrogate.detach())
+            divergences.add(self._divergences(part, log_probs.detach()), token_weights > 0)
         norm, ranks = self.engine.step(), self.policy.ranks
         objectives = Objectives(sampled.over(ranks), current.over(ranks))
-        return {"loss": sum(ranks.gather(loss)), "gradient_norm": norm}, objectives
+        scalars = {"loss": sum(ranks.gather(loss)), "gradient_norm": norm, **divergences.over(ranks)}
+        return scalars, objectives
+
+    def _went_too_far(self, scalars: Mapping[str, float]) -> bool:
+        return self.max_step_kl is not None and scalars["step_kl"] > self.max_step_kl
+
+    def _summary(self, batch: Batch, steps: Sequence[Mapping[str, float]], skipped: int) -> Mapping[str, float]:
+        """The means, what was skipped, and in `ratio_gap` how far generation and training are apart.
+
+        Before the first step on fresh rollouts the policy has the parameters that sampled them: its ratios should be 1.
+        """
+        found = dict(super()._summary(batch, steps, skipped))
+        if self.max_step_kl is not None:
+            found["skipped_minibatches"] = float(skipped)
+        if not batch.replayed:
+            found["ratio_gap"] = steps[0]["log_ratio"]
+        return found
+
+    def _divergences(self, part: PackedGroups, log_probs: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """(R, T) each: of the policy from the one that sampled the tokens, and from the reference, if there is one."""
+        found = {
+            "log_ratio": (log_probs - part.old_log_probs).abs(),
+            "step_kl": divergence(part.old_log_probs, log_probs),
+        }
+        return found if self.reference is None else {**found, "kl": divergence(log_probs, part.reference_log_probs)}
 
     def _surrogate(self, part: PackedGroups) -> torch.Tensor:
         return self._surrogate_of(part, self._log_probs_of(self.policy.model, part))
@@ -222,6 +263,26 @@ class _TaskMeans:
         """(K,) of what all ranks have counted; NaN for a task without tokens."""
         totals, masses = np.sum(ranks.gather((self._totals, self._masses)), axis=0)
         return np.where(masses > 0, totals / np.where(masses > 0, masses, 1), np.nan)
+
+
+class _TokenMeans:
+    """Means over tokens of numbers with names, gathered part by part."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, values: Mapping[str, torch.Tensor], is_counted: torch.Tensor) -> None:
+        """Count (R, T) `values` where `is_counted`, (R, T)."""
+        self._count += int(is_counted.sum())
+        for name, of_tokens in values.items():
+            self._totals[name] = self._totals.get(name, 0.0) + float(of_tokens[is_counted].double().sum())
+
+    def over(self, ranks: Ranks) -> Mapping[str, float]:
+        """Of what all ranks have counted, the same on each."""
+        shares = ranks.gather((self._totals, self._count))
+        count = max(sum(of_rank for _, of_rank in shares), 1)
+        return {name: sum(totals.get(name, 0.0) for totals, _ in shares) / count for name in self._totals}
 
 
 def _mapped(batch: Batch, change: Callable[[Completion], Completion]) -> Batch:

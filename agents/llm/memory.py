@@ -11,7 +11,8 @@ the adapters), W ranks, and b bytes for a number of the model's type:
 | ZeRO 3 | bP/W | 4Q/W | 12Q/W |
 
 ZeRO 2 and 3 exchange gradients in buckets, and ZeRO 3 gathers parameters that are in use; both are bounded by
-constants and counted as `buffers`. What is offloaded stands in `host` instead.
+constants and counted as `buffers`. What is offloaded stands in `host` instead. Under bfloat16 autocast torch
+keeps a copy of the parameters during a pass, counted as `buffers` and in generation, and b below is 2.
 
 A training pass runs R rows of t new tokens, which see s tokens before and among them, through L layers of width h,
 with a attention heads of width d and a feed-forward width f. For the backward pass a layer keeps
@@ -41,13 +42,16 @@ from typing import Literal, Self
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
+from mtgrpo_env.agents.llm.architectures import PromptSharing, sharing_of
+
 _BUCKET = 100_000_000  # numbers in a gradient bucket, as our ZeRO configuration has it
+_FEED_FORWARD = 4  # times the width, where a config does not say: GPT-2's, BLOOM's and MPT's
 _LIVE = 1_000_000_000  # parameters that ZeRO 3 keeps gathered at most: DeepSpeed's default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSize:
-    """What memory depends on of a dense decoder.
+    """What memory depends on of a decoder with attention in every layer.
 
     Attributes:
         parameters: P, tied ones counted once.
@@ -76,25 +80,30 @@ class ModelSize:
         """The size of the model that a config describes; parameters are counted on a model without memory.
 
         Raises:
-            ValueError: if the config does not have the numbers of a dense decoder.
+            ValueError: if the config does not have the numbers of a decoder with attention in every layer.
         """
+        text = config.get_text_config(decoder=True)
+        if sharing_of(config) == PromptSharing.UNPADDED:
+            raise ValueError(f"expected a decoder with attention in every layer, got {type(text).__name__}")
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
         own, adapters = sum(parameter.numel() for parameter in model.parameters()), _adapters(model, lora_rank)
+        given = text.to_dict()
         try:
+            hidden, heads = text.hidden_size, text.num_attention_heads
             return cls(
                 parameters=own + adapters,
                 trained=adapters or own,
-                layers=config.num_hidden_layers,
-                hidden=config.hidden_size,
-                feed_forward=config.intermediate_size,
-                heads=config.num_attention_heads,
-                key_heads=config.num_key_value_heads,
-                head_size=config.to_dict().get("head_dim") or config.hidden_size // config.num_attention_heads,
-                vocabulary=config.vocab_size,
+                layers=text.num_hidden_layers,
+                hidden=hidden,
+                feed_forward=given.get("intermediate_size") or _FEED_FORWARD * hidden,
+                heads=heads,
+                key_heads=given.get("num_key_value_heads") or heads,
+                head_size=given.get("head_dim") or hidden // heads,
+                vocabulary=text.vocab_size,
             )
         except AttributeError as error:
-            raise ValueError(f"expected the config of a dense decoder, got {type(config).__name__}: {error}") from error
+            raise ValueError(f"expected the config of a decoder, got {type(text).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +114,8 @@ class Setup:
         trainer: plain torch on one GPU, or DeepSpeed.
         ranks: W.
         zero_stage: of DeepSpeed.
-        dtype: of the model.
+        dtype: of the model's parameters.
+        autocast: passes compute in bfloat16.
         offload: what DeepSpeed keeps in the host's memory.
         recomputes: layers keep their input alone and are run twice.
         has_reference: the starting model is kept too.
@@ -124,6 +134,7 @@ class Setup:
     ranks: int = 1
     zero_stage: int = 2
     dtype: torch.dtype = torch.float32
+    autocast: bool = False
     offload: Literal["none", "optimizer", "all"] = "none"
     recomputes: bool = False
     has_reference: bool = False
@@ -207,7 +218,7 @@ def estimate_memory(size: ModelSize, setup: Setup) -> MemoryEstimate:
         optimizer=optimizer,
         buffers=buffers,
         activations=kept_bytes(size, setup) + recomputed_bytes(size, setup),
-        logits=2 * _bytes(setup) * rows * setup.response_tokens * size.vocabulary,
+        logits=2 * _pass_bytes(setup) * rows * setup.response_tokens * size.vocabulary,
         generation=_generation_bytes(size, setup),
         rollout_engine=0,
         engine_sleeps=setup.engine_sleeps,
@@ -222,7 +233,7 @@ def kept_bytes(size: ModelSize, setup: Setup) -> int:
     """Activations that the largest micro-batch keeps for its backward pass, logits apart."""
     prompts, rows = setup.micro_batch
     width = setup.prompt_tokens + setup.response_tokens
-    last_norm = (4 + 2 * _bytes(setup)) * size.hidden
+    last_norm = _norm_bytes(size, setup)
     if setup.recomputes:
         return rows * width * (size.layers * size.hidden * _bytes(setup) + last_norm)
     passes = (prompts, setup.prompt_tokens, setup.prompt_tokens), (rows, setup.response_tokens, width)
@@ -247,7 +258,7 @@ _States = tuple[int, int, int, int, int]
 
 def _torch_states(size: ModelSize, setup: Setup) -> _States:
     b = _bytes(setup)
-    return b * size.parameters, b * size.trained, 2 * b * size.trained, 0, 0
+    return b * size.parameters, b * size.trained, 2 * b * size.trained, _copy_bytes(size, setup), 0
 
 
 def _zero_states(size: ModelSize, setup: Setup) -> _States:
@@ -268,21 +279,35 @@ def _zero_states(size: ModelSize, setup: Setup) -> _States:
 
 
 def _layer_bytes(size: ModelSize, setup: Setup, rows: int, new: int, seen: int) -> int:
-    b, attention = _bytes(setup), size.heads * size.head_size
-    norms = 2 * (4 + 2 * b) * size.hidden
-    per_token = norms + 2 * b * attention + 4 * size.heads + 4 * b * size.feed_forward
+    b, attention = _pass_bytes(setup), size.heads * size.head_size
+    per_token = 2 * _norm_bytes(size, setup) + 2 * b * attention + 4 * size.heads + 4 * b * size.feed_forward
     return rows * (new * per_token + seen * 2 * b * attention + new * seen * b)
 
 
 def _generation_bytes(size: ModelSize, setup: Setup) -> int:
     rows = min(setup.rows_at_once, math.ceil(setup.round_rollouts / setup.ranks))
     tokens = rows * (setup.prompt_tokens + setup.response_tokens)
-    keys_and_values = 2 * _bytes(setup) * size.layers * size.key_heads * size.head_size
-    return tokens * keys_and_values + rows * size.vocabulary * (_bytes(setup) + 3 * 4)
+    keys_and_values = (_bytes(setup) + _pass_bytes(setup)) * size.layers * size.key_heads * size.head_size
+    return tokens * keys_and_values + rows * size.vocabulary * (_pass_bytes(setup) + 3 * 4) + _copy_bytes(size, setup)
+
+
+def _copy_bytes(size: ModelSize, setup: Setup) -> int:
+    """Of the parameters in bfloat16, while autocast runs."""
+    return torch.bfloat16.itemsize * size.parameters if setup.autocast else 0
+
+
+def _norm_bytes(size: ModelSize, setup: Setup) -> int:
+    """Of a token: the input in float32, the normalised input, and what the matrices read."""
+    return (4 + _bytes(setup) + _pass_bytes(setup)) * size.hidden
 
 
 def _bytes(setup: Setup) -> int:
     return setup.dtype.itemsize
+
+
+def _pass_bytes(setup: Setup) -> int:
+    """b, of what matrices are multiplied in."""
+    return torch.bfloat16.itemsize if setup.autocast else _bytes(setup)
 
 
 def _adapters(model: PreTrainedModel, rank: int) -> int:

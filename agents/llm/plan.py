@@ -25,6 +25,7 @@ from mtgrpo_env.suite import TaskSuite
 
 _RANKS = (1, 2, 8, 16)
 _NAMED = 5  # problems that are left out and named
+_TUNED = ("weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm", "dtype")
 _LABELS = {
     "parameters": "parameters",
     "reference": "reference model",
@@ -48,7 +49,7 @@ class Plan:
         make_method: the method, new each time: asking a sampler for a plan moves it.
         suite: the tasks.
         group_size: N.
-        size: of the model.
+        size: of the model; None where its memory cannot be estimated.
         setup: of the run on one rank.
         prompt_tokens: (K,) of the longest prompt looked at, task by task.
         max_ranks: more cannot train together.
@@ -62,7 +63,7 @@ class Plan:
     make_method: Callable[[], Method]
     suite: TaskSuite
     group_size: int
-    size: ModelSize
+    size: ModelSize | None
     setup: Setup
     prompt_tokens: tuple[int, ...]
     max_ranks: int
@@ -98,17 +99,24 @@ def print_plan(plan: Plan, console: Console) -> None:
     if plan.prompts is not None:
         console.print("\n".join(prompt_lines(plan.prompts)), soft_wrap=True)
     console.print("\n".join(_step_lines(plan, method)), soft_wrap=True)
-    setups = [replace(plan.setup, ranks=n) for n in _ranks(plan)]
-    prompts, rows = setups[0].micro_batch
-    console.print(
-        f"{plan.size.parameters:,} parameters, {plan.size.trained:,} of them trained; the largest pass holds {rows} "
-        f"responses of {plan.setup.response_tokens} tokens to {prompts} prompts of {plan.setup.prompt_tokens}",
-        soft_wrap=True,
-    )
-    console.print(memory_table(plan.size, setups))
+    if plan.size is None:
+        console.print("memory: not estimated, which takes a decoder with attention in every layer", soft_wrap=True)
+    else:
+        _print_memory(plan, plan.size, console)
     console.print(plan.checkpoints, soft_wrap=True)
     if plan.lacking:
         console.print(f"to run it here: {plan.lacking}", soft_wrap=True)
+
+
+def _print_memory(plan: Plan, size: ModelSize, console: Console) -> None:
+    setups = [replace(plan.setup, ranks=n) for n in _ranks(plan)]
+    prompts, rows = setups[0].micro_batch
+    console.print(
+        f"{size.parameters:,} parameters, {size.trained:,} of them trained; the largest pass holds {rows} "
+        f"responses of {plan.setup.response_tokens} tokens to {prompts} prompts of {plan.setup.prompt_tokens}",
+        soft_wrap=True,
+    )
+    console.print(memory_table(size, setups))
 
 
 def plan_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts) -> Plan:
@@ -118,19 +126,24 @@ def plan_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts) -> Plan:
         ValueError: if the config cannot work.
     """
     check_engines(config)
-    size = ModelSize.of(config_of(config), lora_rank=config.lora_rank)
+    try:
+        size = ModelSize.of(config_of(config), lora_rank=config.lora_rank)
+    except ValueError:
+        size = None
     return replace(plan_for(config, suite, size, prompts.longest), prompts=prompts)
 
 
 def plan_for(
-    config: RunConfig, suite: TaskSuite, size: ModelSize, lengths: tuple[int, ...], *, counted: str = "tokens"
+    config: RunConfig, suite: TaskSuite, size: ModelSize | None, lengths: tuple[int, ...], *, counted: str = "tokens"
 ) -> Plan:
-    """The plan of a run of a model of this size; (K,) `lengths` are those of its longest prompts."""
+    """The plan of a run of a model of this size, if it is known; (K,) `lengths` are those of its longest prompts."""
     folder = RunFolder(config.out)
     newest = folder.newest_checkpoint
+    each = f" of {_amount(checkpoint_bytes(size, zero_of(config).dtype))}" if size else ""
     model = config.model or "the tiny model, which is built and warm-started on first use"
     return Plan(
-        title=f"{config.method}, {config.steps} steps at {config.lr:g}, {config.loss}; {model}",
+        title=f"{config.method}, {config.steps} steps at {config.learning_rate}, {config.loss}{_tuned(config)}; "
+        f"{model}",
         make_method=lambda: build_method(config, suite),
         suite=suite,
         group_size=config.group_size,
@@ -138,12 +151,17 @@ def plan_for(
         setup=setup_of(config, build_method(config, suite), max(lengths), ranks=launched_ranks()),
         prompt_tokens=lengths,
         max_ranks=1 if config.engine == "torch" else config.batch_size * config.group_size,
-        checkpoints=f"checkpoints of {_amount(checkpoint_bytes(size, zero_of(config).dtype))} every "
+        checkpoints=f"checkpoints{each} every "
         f"{config.checkpoint_every} steps in {folder.checkpoints}, of which the {config.keep_checkpoints} "
         f"newest and the best are kept; {f'the run resumes from {newest.name}' if newest else 'there is none yet'}",
         counted=counted,
         lacking=_lacking(config),
     )
+
+
+def _tuned(config: RunConfig) -> str:
+    """The options of AdamW, and of precision, that are not the default."""
+    return "".join(f", {name} {config.changed[name]}" for name in _TUNED if name in config.changed)
 
 
 def _lacking(config: RunConfig) -> str:
@@ -178,6 +196,7 @@ def setup_of(config: RunConfig, method: Method, prompt_tokens: int, *, ranks: in
         ranks=ranks,
         zero_stage=config.zero_stage,
         dtype=zero_of(config).dtype,
+        autocast=config.is_autocast,
         offload=config.offload,
         recomputes=config.activation_checkpointing,
         has_reference=config.kl_coef > 0,

@@ -24,6 +24,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.data import Completion, fold
 from mtgrpo_env.agents.llm.devices import AUTO, device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
@@ -87,7 +88,8 @@ class LanguageModelPolicy(Stateful):
         seed: of the policy's own generator.
 
     Raises:
-        ValueError: if neither the model's configs nor the tokenizer name an end token.
+        ValueError: if the model is of a type that cannot be run, or neither its configs nor the tokenizer name an end
+            token.
     """
 
     hyperparameter_names = ("decoding", "prompts")
@@ -105,6 +107,7 @@ class LanguageModelPolicy(Stateful):
         ranks: Ranks | None = None,
         seed: int = 0,
     ) -> None:
+        check_architecture(model.config)
         self.end_ids = end_ids_of(model, tokenizer)
         if not self.end_ids:
             raise ValueError(
@@ -131,9 +134,10 @@ class LanguageModelPolicy(Stateful):
 
         Raises:
             FileNotFoundError: if `source` looks like a folder and is none.
-            ValueError: if there is no such device.
+            ValueError: if there is no such device, or the model is of a type that cannot be run.
         """
         found = device_of(device)  # before anything is loaded
+        check_architecture(load_config(source))
         model = load_model(source)
         torch.nn.Module.to(model, found)
         return cls(model, load_tokenizer(source), decoding=decoding, seed=seed)
@@ -253,11 +257,6 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 def load_config(source: str | Path) -> PretrainedConfig:
     """The config of a model; raises as `load_model` does."""
     return _loaded(AutoConfig.from_pretrained, source)
-
-
-def context_of(config: PretrainedConfig) -> int:
-    """Tokens of prompt and completion together, at most."""
-    return int(config.max_position_embeddings)
 
 
 def checked_source(source: str | Path) -> str | Path:

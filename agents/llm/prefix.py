@@ -1,9 +1,9 @@
-"""Log-probabilities of completions, the prompt computed once per group: in generation and in training alike."""
+"""Log-probabilities of completions: prompts once per group, and what they begin with in common once for them all."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,7 +11,9 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from mtgrpo_env.agents.llm.data import PackedGroups
+from mtgrpo_env.agents.llm.architectures import PromptSharing, sharing_of
+from mtgrpo_env.agents.llm.beginnings import split_prompts
+from mtgrpo_env.agents.llm.data import PackedGroups, left_padded
 from mtgrpo_env.agents.llm.log_probs import chosen_log_probs
 
 
@@ -35,17 +37,25 @@ class Prefix:
 
 
 def prefill(model: PreTrainedModel, prompts: torch.Tensor, mask: torch.Tensor) -> Prefix:
-    """Run the model over left-padded prompts, (U, T_p)."""
+    """Run the model over left-padded distinct prompts, (U, T_p); the prefix may have padding between their tokens."""
     cache = DynamicCache(config=model.config)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    output = model(
-        prompts, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
-    )
-    return Prefix(cache, mask, output.logits[:, -1])
+    split = None
+    if len(prompts) > 1 and sharing_of(model.config) >= PromptSharing.JOINED:
+        split = split_prompts(_tokens(prompts, mask))
+    if split is None:
+        return _read(model, cache, prompts, mask)
+    beginnings, beginnings_mask = _padded(split.beginnings, prompts.device)
+    _read(model, cache, beginnings, beginnings_mask)
+    which = torch.as_tensor(split.which, device=prompts.device)
+    cache.batch_select_indices(which)
+    rests, rests_mask = _padded(split.rests, prompts.device)
+    return _read(model, cache, rests, torch.cat([beginnings_mask[which], rests_mask], dim=1))
 
 
 def completion_log_probs(model: PreTrainedModel, packed: PackedGroups, temperature: float) -> torch.Tensor:
     """(R, T) log-probability of every token of every completion; gradients flow through the shared prompts."""
+    if sharing_of(model.config) == PromptSharing.UNPADDED:
+        return row_log_probs(model, packed, temperature)
     prefix = prefill(model, packed.prompts, packed.prompt_mask).select(packed.prompt_index)
     log_probs = chosen_log_probs(prefix.next_logits[:, None], packed.tokens[:, :1], temperature)
     seen = packed.tokens[:, :-1]  # the last token is predicted, never read
@@ -62,6 +72,8 @@ def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temper
 
     That is what activation checkpointing asks for, and ZeRO-3 to let go of parameters during the backward pass.
     """
+    if sharing_of(model.config) == PromptSharing.UNPADDED:
+        return row_log_probs(model, packed, temperature)
     tokens = torch.cat([packed.prompts[packed.prompt_index], packed.tokens], dim=1)  # (R, T_p + T)
     mask = torch.cat([packed.prompt_mask[packed.prompt_index], packed.mask.to(packed.prompt_mask.dtype)], dim=1)
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
@@ -71,11 +83,49 @@ def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temper
     return chosen_log_probs(output.logits, packed.tokens, temperature)
 
 
+def row_log_probs(model: PreTrainedModel, packed: PackedGroups, temperature: float) -> torch.Tensor:
+    """What `completion_log_probs` computes, for any causal model: each row whole, with padding behind it alone.
+
+    A row's tokens do not depend on what stands behind them. Rows predict at places of their own, so logits are made
+    of all places from the end of the shortest prompt on.
+    """
+    prompt_lengths, padding = packed.prompt_lengths, packed.prompts.shape[1] - packed.prompt_lengths  # (R,)
+    padded = torch.cat([packed.prompts[packed.prompt_index], packed.tokens], dim=1)  # (R, T_p + T)
+    places = torch.arange(int((prompt_lengths + packed.lengths).max()), device=padded.device)
+    tokens = padded.gather(1, (padding[:, None] + places).clamp(max=padded.shape[1] - 1))
+    first = int(prompt_lengths.min()) - 1
+    with _recomputing(model):
+        output = model(tokens, use_cache=False, logits_to_keep=places[first:-1])
+    behind = torch.arange(packed.tokens.shape[1], device=padded.device)
+    predicting = (prompt_lengths[:, None] - 1 - first + behind).clamp(max=output.logits.shape[1] - 1)  # (R, T)
+    logits = output.logits[torch.arange(len(tokens), device=padded.device)[:, None], predicting]
+    return chosen_log_probs(logits, packed.tokens, temperature)
+
+
 def checkpoint_activations(model: PreTrainedModel) -> None:
     """Keep only the inputs of layers in `full_sequence_log_probs`, and compute the rest again when going backward."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # the new name is not in the transformers that vLLM wants
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def _read(model: PreTrainedModel, cache: DynamicCache, tokens: torch.Tensor, mask: torch.Tensor) -> Prefix:
+    """Run the model over (R, t) tokens behind what the cache holds; (R, T) mask of both."""
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+    output = model(
+        tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
+    )
+    return Prefix(cache, mask, output.logits[:, -1])
+
+
+def _tokens(prompts: torch.Tensor, mask: torch.Tensor) -> list[tuple[int, ...]]:
+    """Left-padded prompts without their padding."""
+    return [tuple(ids[-length:]) for ids, length in zip(prompts.tolist(), mask.sum(dim=1).tolist(), strict=True)]
+
+
+def _padded(rows: Sequence[tuple[int, ...]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    ids, mask = left_padded(rows, pad_id=0)
+    return torch.as_tensor(ids, device=device), torch.as_tensor(mask, device=device)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from transformers import PreTrainedModel
 from mtgrpo_env.agents.llm.data import Completion, left_padded
 from mtgrpo_env.agents.llm.decoding import decoder_of
 from mtgrpo_env.agents.llm.engines import Decoding, Weights
-from mtgrpo_env.agents.llm.prefix import prefill
 from mtgrpo_env.agents.llm.stopping import Decode, StopStrings
 
 _WORTH_DROPPING = 0.9  # rows held that still run; dropping the others copies what these have cached
@@ -31,6 +30,7 @@ class TransformersEngine:
         decode: the text of token ids, in which stop strings are looked for; not needed without them.
         rows_at_once: completions generated in one batch; bounds the memory.
         whole: entered while the model generates, where its parameters are elsewhere partitioned.
+        autocast: entered around its passes, where they compute in another type than its parameters have.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class TransformersEngine:
         decode: Decode | None = None,
         rows_at_once: int = 1024,
         whole: Callable[[], AbstractContextManager[object]] = nullcontext,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.model = model
         self.pad_id = pad_id
@@ -49,6 +50,7 @@ class TransformersEngine:
         self.decode = decode
         self.rows_at_once = rows_at_once
         self.whole = whole
+        self.autocast = autocast
 
     def generate(
         self, prompts: Sequence[tuple[int, ...]], counts: Sequence[int], decoding: Decoding, seeds: Sequence[int]
@@ -69,7 +71,9 @@ class TransformersEngine:
             first, last = int(part[0]), int(part[-1])
             offset = start - int(np.sum(counts[:first]))
             draws = np.concatenate(uniforms[first : last + 1])[offset : offset + len(part)]
-            yield from enumerate(self._generate(prompts, part, decoding, draws), start)
+            with self.autocast():
+                completions = self._generate(prompts, part, decoding, draws)
+            yield from enumerate(completions, start)
 
     def load_weights(self, weights: Weights) -> None:
         """Nothing: the model that generates is the one that is trained."""
@@ -77,18 +81,18 @@ class TransformersEngine:
     def generating(self) -> AbstractContextManager[object]:
         return self.whole()
 
-    @torch.inference_mode()
+    @torch.no_grad()  # in inference mode autocast would cast every weight for every token
     def _generate(
         self, prompts: Sequence[tuple[int, ...]], places: np.ndarray, decoding: Decoding, draws: np.ndarray
     ) -> list[Completion]:
         """A completion of the prompt at each of (R,) `places`, in order; (R, T) `draws` in [0, 1) decide its tokens."""
         device, first, limit = self.model.device, int(places[0]), decoding.max_new_tokens
         padded = left_padded(prompts[first : int(places[-1]) + 1], self.pad_id)
-        prefix = prefill(self.model, *(torch.as_tensor(array, device=device) for array in padded))
+        ids, mask = (torch.as_tensor(array, device=device) for array in padded)
         rows, chances = torch.as_tensor(places - first, device=device), torch.as_tensor(draws, device=device)
-        logits = prefix.next_logits[rows]
         growing = _Growing(len(rows), limit, self.end_ids, self._stop_strings(decoding), device)
-        with decoder_of(self.model, prefix, rows, max_tokens=limit) as decoder:
+        with decoder_of(self.model, ids, mask, rows, max_tokens=limit) as decoder:
+            logits = decoder.first_logits
             for t in range(limit):
                 chosen, log_probs = draw(logits, decoding, chances[growing.held, t])
                 _check_finite(log_probs, places, growing)

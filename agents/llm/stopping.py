@@ -21,11 +21,9 @@ def end_ids_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tu
     A chat model has several, such as the end of a turn and that of the text.
     """
     configs = (model.generation_config, model.config, model.config.get_text_config())
-    named = [config.to_dict().get("eos_token_id") for config in configs if config is not None]
-    ids: list[int] = []
-    for value in (*named, tokenizer.eos_token_id):
-        ids += value if isinstance(value, list | tuple) else [value] if value is not None else []
-    return tuple(dict.fromkeys(map(int, ids)))
+    named = [*(config.to_dict().get("eos_token_id") for config in configs), tokenizer.eos_token_id]
+    ids = (token for value in named for token in (value if isinstance(value, list | tuple) else [value]))
+    return tuple(dict.fromkeys(int(token) for token in ids if token is not None))
 
 
 def check_open(ids: Sequence[int], end_ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> None:

@@ -20,6 +20,7 @@ from mtgrpo_env.agents.llm.zero.config import ZeroConfig, deepspeed_config
 from mtgrpo_env.agents.llm.zero.process_group import join_process_group
 from mtgrpo_env.agents.llm.zero.states import FlatStates, PartitionedStates, WholeStates
 from mtgrpo_env.agents.neural.optimizer_state import StateReader, StateWriter
+from mtgrpo_env.agents.neural.train_torch import BETAS, adamw
 
 _TESTED = "0.19.8"
 
@@ -33,7 +34,8 @@ class DeepSpeedTrainEngine:
     Args:
         model: trained in place; those of its parameters that require gradients.
         config: what is shared out, and the precision.
-        lr: learning rate.
+        lr: learning rate; may be set anew before any step, on every rank alike.
+        betas: of the means of gradients and of their squares.
         weight_decay: decoupled.
         max_grad_norm: larger gradients are scaled down to this.
         weights_of: how the model's parameters make up the weights of its checkpoint.
@@ -45,6 +47,7 @@ class DeepSpeedTrainEngine:
         config: ZeroConfig,
         *,
         lr: float,
+        betas: tuple[float, float] = BETAS,
         weight_decay: float = 0.0,
         max_grad_norm: float = 1.0,
         weights_of: WeightsOf = plain_weights,
@@ -54,12 +57,21 @@ class DeepSpeedTrainEngine:
         self.config = config
         self._weights_of = weights_of
         self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        adamw = torch.optim.AdamW(self._trained.values(), lr=lr, weight_decay=weight_decay, fused=True)
+        self._adamw = adamw(self._trained.values(), lr=lr, betas=betas, weight_decay=weight_decay)
         self._engine, *_ = deepspeed.initialize(
-            model=_Passage(model), optimizer=adamw, config=deepspeed_config(config, max_grad_norm=max_grad_norm)
+            model=_Passage(model), optimizer=self._adamw, config=deepspeed_config(config, max_grad_norm=max_grad_norm)
         )
         states = {0: WholeStates, 2: FlatStates, 3: PartitionedStates}[config.stage]
-        self._states = states(self._engine, adamw, list(self._trained.values()))
+        self._states = states(self._engine, self._adamw, list(self._trained.values()))
+
+    @property
+    def lr(self) -> float:
+        return self._adamw.param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        for group in self._adamw.param_groups:  # DeepSpeed steps with this optimiser, whatever it puts around it
+            group["lr"] = lr
 
     def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         """See `TrainEngine`; every rank must call it equally often before a step."""

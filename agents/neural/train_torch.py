@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 
 from mtgrpo_env.agents.neural.optimizer_state import ParameterState, StateReader, StateWriter
+
+BETAS = (0.9, 0.999)
+"""AdamW's own: how much of their past the mean gradient and the mean square keep."""
+
+_FUSED = frozenset({"cpu", "cuda"})  # devices on which torch takes a whole step of AdamW in one kernel
+
+
+def adamw(
+    parameters: Iterable[torch.nn.Parameter], *, lr: float, betas: tuple[float, float], weight_decay: float
+) -> torch.optim.AdamW:
+    """AdamW, fused where torch has that: a sixth of the time of the default, the same but for rounding."""
+    parameters = list(parameters)
+    is_fused = all(parameter.device.type in _FUSED for parameter in parameters)
+    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=is_fused)
 
 
 class TorchTrainEngine:
@@ -15,17 +29,33 @@ class TorchTrainEngine:
 
     Args:
         module: the module trained.
-        lr: learning rate.
-        weight_decay: decoupled.
+        lr: learning rate; may be set anew before any step.
+        betas: of the means of gradients and of their squares.
+        weight_decay: decoupled; a step shrinks every trained parameter by `lr` times this.
         max_grad_norm: larger gradients are scaled down to this.
     """
 
     def __init__(
-        self, module: torch.nn.Module, *, lr: float, weight_decay: float = 0.0, max_grad_norm: float = 1.0
+        self,
+        module: torch.nn.Module,
+        *,
+        lr: float,
+        betas: tuple[float, float] = BETAS,
+        weight_decay: float = 0.0,
+        max_grad_norm: float = 1.0,
     ) -> None:
         self.module = module
         self.max_grad_norm = max_grad_norm
-        self.optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=weight_decay)
+        self.optimizer = adamw(module.parameters(), lr=lr, betas=betas, weight_decay=weight_decay)
+
+    @property
+    def lr(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
 
     def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         loss.backward()
@@ -57,7 +87,7 @@ class TorchTrainEngine:
             with torch.no_grad():
                 parameter.copy_(saved.weight)
             self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(saved.steps)),
+                "step": torch.tensor(float(saved.steps), device=parameter.device),
                 "exp_avg": saved.exp_avg.to(parameter),
                 "exp_avg_sq": saved.exp_avg_sq.to(parameter),
             }

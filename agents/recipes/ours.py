@@ -21,24 +21,30 @@ WEIGHT_OPTIMIZERS: Mapping[WeightOptimizer, Callable[[float], LogitOptimizer]] =
 """Optimisers of the logits by name, given β. Only with plain gradient descent does λ set how far the weights go."""
 
 
-def quota_mt_grpo(facts: RunFacts, *, tolerance: float = 0.0) -> Method:
+def quota_mt_grpo(facts: RunFacts, *, tolerance: float = 0.0, max_replayed: float = 1.0) -> Method:
     """The default: no task more than ε below the average accuracy; quotas, replayed groups where they fall short."""
-    return _by_quotas(facts, DisparityWeights(facts.num_tasks, tolerance=tolerance))
+    return _by_quotas(facts, DisparityWeights(facts.num_tasks, tolerance=tolerance), max_replayed)
 
 
 def quota_iwu(
-    facts: RunFacts, *, reward_coef: float = 0.2, weight_lr: float = 0.025, weight_optimizer: WeightOptimizer = "adam"
+    facts: RunFacts,
+    *,
+    reward_coef: float = 0.2,
+    weight_lr: float = 0.025,
+    weight_optimizer: WeightOptimizer = "adam",
+    max_replayed: float = 1.0,
 ) -> Method:
     """The weights of Subroutine 1 with our quotas."""
     if weight_optimizer not in WEIGHT_OPTIMIZERS:
         raise ValueError(f"weight_optimizer must be one of {list(WEIGHT_OPTIMIZERS)}, got {weight_optimizer!r}")
     optimizer = WEIGHT_OPTIMIZERS[weight_optimizer](weight_lr)
-    return _by_quotas(facts, ImprovementAwareWeights(facts.num_tasks, reward_coef=reward_coef, optimizer=optimizer))
+    weights = ImprovementAwareWeights(facts.num_tasks, reward_coef=reward_coef, optimizer=optimizer)
+    return _by_quotas(facts, weights, max_replayed)
 
 
-def quota_only(facts: RunFacts) -> Method:
+def quota_only(facts: RunFacts, *, max_replayed: float = 1.0) -> Method:
     """Uniform weights with our quotas: ratio preservation alone."""
-    return _by_quotas(facts, UniformWeights(facts.num_tasks))
+    return _by_quotas(facts, UniformWeights(facts.num_tasks), max_replayed)
 
 
 def one_round(facts: RunFacts, *, tolerance: float = 0.0) -> Method:
@@ -47,6 +53,7 @@ def one_round(facts: RunFacts, *, tolerance: float = 0.0) -> Method:
     return Method(sampler, DisparityWeights(facts.num_tasks, tolerance=tolerance))
 
 
-def _by_quotas(facts: RunFacts, weights: TaskWeights) -> Method:
-    sampler = QuotaSampler(*facts.sizes, seed=facts.seed, max_generated=BUDGET_WITH_REPLAY)
+def _by_quotas(facts: RunFacts, weights: TaskWeights, max_replayed: float) -> Method:
+    limits = {"max_generated": BUDGET_WITH_REPLAY, "max_replayed": max_replayed}
+    sampler = QuotaSampler(*facts.sizes, seed=facts.seed, **limits)
     return Method(sampler, weights, replay=ReplayBuffer())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC
 from mtgrpo_env.agents.recipes.method import Method, RunFacts
 from mtgrpo_env.agents.recipes.scale import scale_of, sequential_weights
-from mtgrpo_env.filters import lenient
+from mtgrpo_env.filters import rewards_differ
 from mtgrpo_env.logit_optimizers import AdamW
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, UniformWeights
@@ -83,7 +83,7 @@ def _subroutine_1(facts: RunFacts, reward_coef: float, weight_lr: float) -> Impr
 def _multinomial(facts: RunFacts, weights: TaskWeights, *, clip_high: float = CLIP_HIGHER) -> Method:
     """Nothing is filtered: that only groups with a gradient are informative is for reports, and for a bandit's pay."""
     sampler = MultinomialSampler(*facts.sizes, seed=facts.seed)
-    return Method(sampler, weights, clip_high, group_filter=lenient)
+    return Method(sampler, weights, clip_high, group_filter=rewards_differ)
 
 
 def _dynamic(facts: RunFacts, weights: TaskWeights) -> Method:

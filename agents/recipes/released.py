@@ -12,7 +12,7 @@ from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC
 from mtgrpo_env.agents.improvement import MinibatchImprovement, summed_change
 from mtgrpo_env.agents.recipes.method import Method, RunFacts
 from mtgrpo_env.agents.recipes.scale import scale_of, sequential_weights
-from mtgrpo_env.filters import lenient
+from mtgrpo_env.filters import rewards_differ
 from mtgrpo_env.logit_optimizers import Adam
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.reward_estimates import AverageAccuracy
@@ -97,7 +97,7 @@ def _subroutine_1(facts: RunFacts, reward_coef: float, weight_lr: float) -> Impr
 
 def _multinomial(facts: RunFacts, weights: TaskWeights, *, clip_high: float = CLIP_HIGHER) -> Method:
     sampler = MultinomialSampler(*facts.sizes, seed=facts.seed)
-    return _method(facts, sampler, weights, group_filter=lenient, clip_high=clip_high)
+    return _method(facts, sampler, weights, group_filter=rewards_differ, clip_high=clip_high)
 
 
 def _dynamic(facts: RunFacts, weights: TaskWeights) -> Method:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mtgrpo_env.agents.recipes.method import RunFacts
-from mtgrpo_env.filters import lenient, released_lenient, strict
+from mtgrpo_env.filters import released_rewards_differ, rewards_differ, success_differs
 from mtgrpo_env.task_weights_baselines import SequentialWeights
 from mtgrpo_env.types import GroupFilter
 
@@ -23,8 +23,8 @@ class Scale:
     released_ratio_from_step: int
 
 
-_THREE_TASKS = Scale(1e-5, 0.1, 10, strict, strict, 1.0, 1)
-_NINE_TASKS = Scale(1e-4, 0.2, 2, lenient, released_lenient, 5.0, 10)
+_THREE_TASKS = Scale(1e-5, 0.1, 10, success_differs, success_differs, 1.0, 1)
+_NINE_TASKS = Scale(1e-4, 0.2, 2, rewards_differ, released_rewards_differ, 5.0, 10)
 
 
 def scale_of(facts: RunFacts) -> Scale:

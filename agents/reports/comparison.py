@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -69,7 +69,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: E evaluations of K tasks, what each had cost, and the records of its training steps."""
+    """One run: E evaluations of K tasks, what each had cost, and the records of its training steps.
+
+    `responses` holds what the evaluations recorded of the responses, by name.
+    """
 
     method: str
     lr: float
@@ -77,6 +80,7 @@ class Run:
     costs: Mapping[Cost, FloatArray]  # (E,) each
     accuracies: FloatArray  # (E, K)
     records: Sequence[Record]
+    responses: Mapping[str, FloatArray] = field(default_factory=dict)  # (E, K) each
 
     @property
     def worst(self) -> FloatArray:
@@ -106,7 +110,13 @@ def run_of_history(records: Iterable[Record], *, method: str, lr: float, seed: i
         "seconds": spent[after],  # training only: evaluating is no part of any method
     }
     accuracies = np.array([record["accuracies"] for record in evaluations], dtype=np.float64)
-    return Run(method, lr, seed, costs, accuracies, steps)
+    recorded = (name for name in HELD_OUT_RESPONSES if all(name in record for record in evaluations))
+    responses = {name: np.array([record[name] for record in evaluations], dtype=np.float64) for name in recorded}
+    return Run(method, lr, seed, costs, accuracies, steps, responses)
+
+
+HELD_OUT_RESPONSES = ("mean_lengths", "truncated_shares")
+"""(K,) each, what an evaluation records of the responses."""
 
 
 class Comparison:

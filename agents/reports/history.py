@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +47,8 @@ class RunHistory:
     def add_evaluation(self, step: int, rollouts: int, evaluation: Evaluation) -> None:
         """Record an evaluation made after `step` steps and `rollouts` training rollouts."""
         values = {"step": step, "rollouts": rollouts, "accuracies": evaluation.accuracies, "counts": evaluation.counts}
-        self._add("evaluation", values)
+        known = {"mean_lengths": evaluation.mean_lengths, "truncated_shares": evaluation.truncated_shares}
+        self._add("evaluation", values | {name: value for name, value in known.items() if value is not None})
 
     def add_chance(self, chance: Chance) -> None:
         """Record what the held-out problems come to without thinking."""
@@ -59,7 +60,12 @@ class RunHistory:
         return [record for record in self.records if record["kind"] == kind]
 
     def best_evaluation(self) -> Record | None:
-        """The evaluation after training with the best worst task, the earliest of equals; None if there is none."""
+        """The evaluation after training with the best worst task, the earliest of equals; None if there is none.
+
+        Nor is there one where nothing was learned (see `nothing_learned`).
+        """
+        if nothing_learned(self.records):
+            return None
         worst = [(worst_task(record["accuracies"]), record) for record in self.of("evaluation") if record["step"] > 0]
         known = [(accuracy, record) for accuracy, record in worst if not math.isnan(accuracy)]
         return max(known, key=lambda pair: pair[0], default=(math.nan, None))[1]
@@ -78,6 +84,20 @@ def chance_of(records: Iterable[Record]) -> Chance | None:
         if record["kind"] == "chance":
             guess, constant = (np.array(record[name], dtype=np.float64) for name in ("guess", "constant"))
             return Chance(guess, constant, tuple(record["constant_names"]))
+    return None
+
+
+def nothing_learned(records: Sequence[Record]) -> str | None:
+    """Why the run can have learned nothing so far, in words; None if it may have, or has not begun.
+
+    Records of earlier versions do not say which groups were informative; then some were.
+    """
+    steps = [record for record in records if record["kind"] == "step"]
+    evaluations = [record for record in records if record["kind"] == "evaluation"]
+    if steps and not any(record.get("replayed", 0) or sum(record.get("accepted", [1])) for record in steps):
+        return f"no group of {len(steps)} steps was informative"
+    if steps and evaluations and not any(any(record["accuracies"]) for record in evaluations):
+        return f"no response was correct in any of {len(evaluations)} evaluations"
     return None
 
 

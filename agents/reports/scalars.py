@@ -18,6 +18,10 @@ _LAYOUT = {
     "task weight against share": ("task_weight", *SHARES),
     "filter rate": ("filter_rate",),
     "reward": ("reward", "improvement"),
+    "response length": ("response_length", "held_out_length"),
+    "truncated responses": ("truncated_share", "held_out_truncated"),
+    "entropy": ("entropy",),
+    "unanimous groups": ("unanimous_share",),
 }
 """Categories of custom scalars, and the quantities in the chart of a task."""
 _EVENTS = "events.out.tfevents.*"
@@ -47,9 +51,16 @@ class ScalarWriter:
         self._add({**task_scalars(self._names, metrics), **of_step}, metrics.step)
 
     def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
-        """Held-out accuracy of every task, the worst and the average."""
-        per_task = zip(self._names, evaluation.accuracies, strict=True)
-        known = {f"accuracy/{name}": float(accuracy) for name, accuracy in per_task if not math.isnan(accuracy)}
+        """Held-out accuracy of every task, the worst and the average; lengths and truncation of the responses."""
+        numbers = {"accuracy": evaluation.accuracies}
+        if evaluation.mean_lengths is not None and evaluation.truncated_shares is not None:
+            numbers |= {"held_out_length": evaluation.mean_lengths, "held_out_truncated": evaluation.truncated_shares}
+        known = {
+            f"{number}/{name}": float(value)
+            for number, values in numbers.items()
+            for name, value in zip(self._names, values, strict=True)
+            if not math.isnan(value)
+        }
         self._add({**known, "accuracy/worst_task": evaluation.worst, "accuracy/average": evaluation.average}, step)
 
     def close(self) -> None:

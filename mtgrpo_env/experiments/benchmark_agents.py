@@ -264,7 +264,7 @@ class _Endpoint(Agent):
         _evaluate(_Counted(policy, on_response), problem_set, self._options.rollouts, on_group)
 
     def usage(self, extras: Any) -> TokenUsage:
-        return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_cut, extras.is_refused)
+        return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_truncated, extras.is_refused)
 
 
 _KINDS: Mapping[str, Callable[[str, AgentOptions], Agent]] = {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mtgrpo_env import prompt_options, row_options
 from mtgrpo_env.agents import config as options
 from mtgrpo_env.agents.config import GROUPS, TrainConfig
+from mtgrpo_env.agents.neural.schedules import SCHEDULES
 
 TEXTS = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1)
 NUMBERS = st.floats(1e-12, 1e6, allow_subnormal=False)
@@ -34,6 +35,7 @@ def configs() -> st.SearchStrategy[TrainConfig]:
             "seed": st.integers(0),
             "group_size": st.integers(2, 10**9),
             "activation_checkpointing": st.booleans(),
+            "stop": st.lists(TEXTS, max_size=2).map(tuple),
         },
     )
     engines = st.sampled_from(
@@ -139,12 +141,19 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"rollouts": "vllm", "vllm_memory": 0}, "vllm_memory must be above 0, got 0.0"),
         ({"rollouts": "vllm", "vllm_memory": 1.5}, "vllm_memory must be at most 1, the whole GPU, got 1.5"),
         ({"keep_checkpoints": 0}, "keep_checkpoints must be at least 1, got 0"),
+        ({"stop": ("a", "")}, "stop must be strings, none of them empty, got ('a', '')"),
         ({"steps": -1}, "steps must be at least 0, got -1"),
         ({"kl_coef": -1}, "kl_coef must be at least 0, got -1.0"),
         ({"lora_rank": -1}, "lora_rank must be at least 0, got -1"),
         ({"engine": "other"}, "engine must be one of ['torch', 'deepspeed'], got 'other'"),
         ({"rollouts": "sglang"}, "rollouts must be transformers, vllm or http:// URLs, got 'sglang'"),
-        ({"dtype": "bfloat16"}, "dtype bfloat16 needs engine deepspeed"),
+        ({"lr_floor": 0.1}, "lr_floor needs lr_schedule linear or cosine, which is not chosen: got lr_floor=0.1"),
+        ({"lr_schedule": "linear", "lr_floor": 2}, "lr_floor must be a share of the learning rate, 0 to 1, got 2.0"),
+        ({"steps": 9, "warmup_steps": 9}, "warmup_steps must be from 0 to below the run's steps, 9, got 9"),
+        ({"weight_decay": -1}, "weight_decay must be at least 0, got -1.0"),
+        ({"adam_beta1": 1}, "adam_beta1 must be below 1, got 1.0"),
+        ({"adam_beta2": -0.5}, "adam_beta2 must be at least 0, got -0.5"),
+        ({"max_grad_norm": 0}, "max_grad_norm must be above 0, got 0.0"),
         ({"zero_stage": 3}, "zero_stage needs engine deepspeed, which is not chosen: got zero_stage=3"),
         ({"offload": "all"}, "offload needs engine deepspeed"),
         ({"vllm_memory": 0.5}, "vllm_memory needs rollouts vllm"),
@@ -156,7 +165,14 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"method": "ppo"}, "method must be one of ['quota-mt-grpo', 'mt-grpo', 'grpo', 'dapo'"),
         ({"method": "dapo", "tolerance": 0.1}, "tolerance is no option of the method 'dapo', which takes []"),
         ({"method": "mt-grpo-0.9", "reward_coef": 0.1}, "reward_coef is no option of the method 'mt-grpo-0.9'"),
-        ({"weight_lr": 0.1}, "weight_lr is no option of the method 'quota-mt-grpo', which takes ['tolerance']"),
+        ({"max_step_kl": 0}, "max_step_kl must be above 0, got 0.0"),
+        ({"truncated": "drop"}, "truncated must be one of ['keep', 'mask', 'penalty'], got 'drop'"),
+        ({"filter": "strict"}, "filter must be one of ['success', 'reward'], got 'strict'"),
+        ({"method": "dapo", "max_replayed": 0.5}, "max_replayed is no option of the method 'dapo', which takes []"),
+        (
+            {"weight_lr": 0.1},
+            "weight_lr is no option of the method 'quota-mt-grpo', which takes ['max_",
+        ),
         (
             {"columns": "question"},
             "columns must be like 'prompt=problem', with one of ['prompt', 'answer', 'task', 'level'",
@@ -181,6 +197,7 @@ def test_choices_stand_in_one_place_with_what_they_name() -> None:
     hints = options._hints()
     for name, known in {
         "loss": losses.LOSSES,
+        "lr_schedule": SCHEDULES,
         "importance": losses.IMPORTANCE,
         "share_by": build.SHARED_BY,
         "start": warm_start.STARTS,

@@ -18,7 +18,7 @@ from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.curriculum import Curriculum, GenerateGroups, StarvedTaskWarning
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
-from mtgrpo_env.filters import every_group, strict
+from mtgrpo_env.filters import every_group, success_differs
 from mtgrpo_env.logit_optimizers import AdamW
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
@@ -502,7 +502,7 @@ def test_one_informative_group_starts_the_patience_anew() -> None:
     agent.train(9)
     agent.curriculum.group_filter = every_group
     agent.train(1)
-    agent.curriculum.group_filter = strict
+    agent.curriculum.group_filter = success_differs
     agent.train(9)  # a warning would be an error
     with pytest.warns(StarvedTaskWarning, match="'hopeless'"):
         agent.train(1)

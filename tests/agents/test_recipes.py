@@ -23,7 +23,7 @@ from mtgrpo_env.agents.recipes import (
 from mtgrpo_env.agents.tabular import TabularLearner, TabularPolicy
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.toy import toy_suite
-from mtgrpo_env.filters import lenient, released_lenient, strict
+from mtgrpo_env.filters import released_rewards_differ, rewards_differ, success_differs
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
@@ -196,8 +196,11 @@ def test_one_round_generates_no_more_than_a_batch() -> None:
 
 
 def test_the_numbers_of_the_papers_two_experiments() -> None:
-    """Three tasks: clip .1, decay 1e-5, 10 resamples, strict. Nine: .2, 1e-4, 2 resamples, lenient."""
-    for num_tasks, clip, decay, resamples, group_filter in ((3, 0.1, 1e-5, 10, strict), (9, 0.2, 1e-4, 2, lenient)):
+    """Three tasks: clip .1, decay 1e-5, 10 resamples, success_differs. Nine: .2, 1e-4, 2 resamples, rewards_differ."""
+    for num_tasks, clip, decay, resamples, group_filter in (
+        (3, 0.1, 1e-5, 10, success_differs),
+        (9, 0.2, 1e-4, 2, rewards_differ),
+    ):
         method: Any = made("mt-grpo", num_tasks=num_tasks)
         assert method.task_weights.improvement_clip == clip
         assert method.task_weights.optimizer.l2 == decay
@@ -214,7 +217,7 @@ def test_the_numbers_of_the_released_scripts() -> None:
     three: Any = made("mt-grpo@released", policy_lr=2e-6)
     assert three.task_weights.improvement_clip == pytest.approx(0.2)
     assert (three.sampler.max_inflation, three.sampler.budget.max_rounds) == (1, 10)
-    assert three.group_filter is strict
+    assert three.group_filter is success_differs
     nine: Any = made("mt-grpo@released", num_tasks=9)
     assert nine.task_weights.improvement_clip == pytest.approx(0.2)
     assert isinstance(nine.sampler, DelayedSampler)
@@ -222,8 +225,8 @@ def test_the_numbers_of_the_released_scripts() -> None:
     late: Any = nine.sampler.late
     assert (late.max_inflation, late.budget.max_rounds) == (5, 2)
     assert isinstance(nine.sampler.early, ReleasedDynamicSampler)
-    assert nine.group_filter is released_lenient
-    assert made("dapo@released", num_tasks=9).group_filter is released_lenient
+    assert nine.group_filter is released_rewards_differ
+    assert made("dapo@released", num_tasks=9).group_filter is released_rewards_differ
 
 
 @pytest.mark.parametrize("source", ["", "@released"])
@@ -297,7 +300,13 @@ def test_the_optimiser_of_our_logits_is_an_option(name: str, optimizer: type[Log
     assert type(made_optimizer) is optimizer
 
 
-EVERY_OPTION = {"tolerance": 0.1, "reward_coef": 0.5, "weight_lr": 0.1, "weight_optimizer": "adamw"}
+EVERY_OPTION = {
+    "tolerance": 0.1,
+    "reward_coef": 0.5,
+    "weight_lr": 0.1,
+    "weight_optimizer": "adamw",
+    "max_replayed": 0.5,
+}
 
 
 @EVERY_METHOD

@@ -147,3 +147,18 @@ def test_a_folder_with_steps_but_no_checkpoint_is_a_run_too(tmp_path: Path) -> N
     folder.history.write_text('{"kind": "step", "step": 1}\n')
     with pytest.raises(ValueError, match="seed was 1, is 2"):
         folder.refuse_another_run(TrainConfig(seed=2))
+
+
+def test_the_steps_of_a_run_may_change_unless_its_learning_rate_falls_over_them(tmp_path: Path) -> None:
+    for schedule in ("constant", "linear"):
+        folder = RunFolder(tmp_path / schedule)
+        config = TrainConfig(steps=10, lr_schedule=schedule, warmup_steps=2)
+        config.write(folder.config)
+        folder.checkpoint(10).mkdir(parents=True)
+        folder.refuse_another_run(config)
+        longer = replace(config, steps=20)
+        if schedule == "constant":
+            folder.refuse_another_run(longer)
+            continue
+        with pytest.raises(ValueError, match=r"\(steps was 10, is 20, over which the learning rate falls\)"):
+            folder.refuse_another_run(longer)

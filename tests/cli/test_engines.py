@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training_runs import history_of, state_of, train
+from training_runs import assert_same_run, history_of, state_of, train
 from transformers import AutoModelForCausalLM
 
+from mtgrpo_env.agents.llm.precision import has_bfloat16
 from mtgrpo_env.agents.neural.losses import IMPORTANCE
 from mtgrpo_env.agents.run_folder import RunFolder
 
@@ -81,6 +83,23 @@ def test_a_run_may_go_on_with_other_engine_options_but_not_with_another_precisio
     assert "holds another run (lora_rank was 0, is 2)" in message
 
 
+def test_a_run_in_bfloat16_with_a_falling_rate_keeps_its_parameters_in_float32_and_goes_on_bit_for_bit(
+    trained: Callable[..., Path], command: RunCommand, refused: Callable[..., str], model_folder: Path
+) -> None:
+    if not has_bfloat16(torch.device("cpu")):
+        pytest.skip("this CPU has no bfloat16")
+    options = ("--dtype", "bfloat16", "--lr-schedule", "linear", "--warmup-steps", 1, "--weight-decay", 0.01)
+    whole, part = trained("whole", *options), trained("part", *options)
+    shutil.rmtree(RunFolder(part).newest_checkpoint or "")
+    assert command(*train(part, model_folder, *FEW, *options)).code == 0
+    assert_same_run(part, whole)
+    assert {weight.dtype for weight in state_of(whole)[0].values()} == {torch.float32}
+    rates = {r["step"]: r["learner"].get("lr") for r in history_of(whole) if r["kind"] == "step"}
+    assert rates in ({1: 5e-4, 2: 1e-3}, {1: None, 2: 1e-3}, {1: 5e-4, 2: None})  # none without an informative group
+    message = refused(*train(part, model_folder, *FEW, *options, "--steps", 3))
+    assert "steps was 2, is 3, over which the learning rate falls" in message
+
+
 @pytest.mark.parametrize("importance", sorted(set(IMPORTANCE) - {"none"}))
 def test_the_gap_between_the_engines_is_reported_where_it_is_corrected(
     trained: Callable[..., Path], importance: str
@@ -108,7 +127,8 @@ def test_a_killed_runs_divergence_is_from_the_model_it_began_with(
         (("--engine", "tpu"), "invalid choice 'tpu' for argument '--engine'"),
         (("--engine", "deepspeed", "--zero-stage", 1), "invalid choice '1' for argument '--zero-stage'"),
         (("--dtype", "float16"), "invalid choice 'float16' for argument '--dtype'"),
-        (("--dtype", "bfloat16"), "dtype bfloat16 needs engine deepspeed"),
+        (("--lr-schedule", "step"), "invalid choice 'step' for argument '--lr-schedule'"),
+        (("--lr-floor", 0.1), "lr_floor needs lr_schedule linear or cosine, which is not chosen: got lr_floor=0.1"),
         (("--offload", "optimizer"), "offload needs engine deepspeed, which is not chosen: got offload='optimizer'"),
         (("--engine", "deepspeed", "--offload", "all"), "offload_parameters needs stage 3 or above, got stage 2"),
         (("--lora-rank", -1), "lora_rank must be at least 0, got -1"),

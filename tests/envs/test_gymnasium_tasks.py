@@ -15,7 +15,7 @@ from mtgrpo_env.checker import check_task
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.gymnasium_tasks import SUCCESS_THRESHOLDS, control_suite, control_tasks, gymnasium_tasks
 from mtgrpo_env.evaluation import evaluate_policy
-from mtgrpo_env.filters import lenient
+from mtgrpo_env.filters import rewards_differ
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.suite import Task, TaskSuite
@@ -62,7 +62,7 @@ def test_a_batch_holds_tasks_of_different_spaces_in_the_ratio_asked_for() -> Non
     suite = TaskSuite(gymnasium_tasks(MIXED))
     sampler = RatioPreservingSampler(suite.num_tasks, batch_size=12)
     z = np.array([0.5, 0.25, 0.0, 0.25])
-    batch = sample_batch(suite, RandomPolicy(suite), sampler, z, group_size=4, group_filter=lenient)
+    batch = sample_batch(suite, RandomPolicy(suite), sampler, z, group_size=4, group_filter=rewards_differ)
     assert batch.kept.sum() == 12
     np.testing.assert_allclose(batch.kept / 12, z, atol=0.17)
 
@@ -103,7 +103,7 @@ def test_a_random_policy_solves_no_control_task_and_most_groups_are_informative_
     suite = control_suite()
     sampler = MultinomialSampler(suite.num_tasks, batch_size=24)
     uniform = np.full(suite.num_tasks, 1 / suite.num_tasks)
-    batch = sample_batch(suite, RandomPolicy(suite), sampler, uniform, group_size=4, group_filter=lenient)
+    batch = sample_batch(suite, RandomPolicy(suite), sampler, uniform, group_size=4, group_filter=rewards_differ)
     assert np.nanmax(batch.accuracies) < 0.2
     assert batch.accepted.sum() > 12
 

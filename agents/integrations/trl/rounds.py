@@ -7,7 +7,7 @@ checkpoints as plain data.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from typing import Any
@@ -44,6 +44,7 @@ def groups_of(
     rewards: torch.Tensor,
     reward_weights: torch.Tensor,
     is_correct: CorrectFrom,
+    end_ids: Collection[int],
 ) -> list[Group]:
     """The groups of a round, in the order of its problems; R completions, F reward functions.
 
@@ -53,10 +54,11 @@ def groups_of(
         rewards: (R, F); NaN where a function said None. A completion of which none said anything is not valid.
         reward_weights: (F,).
         is_correct: decides for each completion.
+        end_ids: tokens of which one ends a completion that was not cut off.
     """
     sums = (rewards * reward_weights.to(rewards.device)).nansum(dim=1).tolist()
     rollouts = [
-        _rollout(row, total, values, is_correct)
+        _rollout(row, total, values, is_correct, end_ids)
         for row, total, values in zip(_rows(output), sums, rewards.tolist(), strict=True)
     ]
     size = len(rollouts) // len(problems)
@@ -136,10 +138,19 @@ def _token_counts(batch: Batch) -> IntArray:
     return np.bincount(task_ids, weights=tokens, minlength=batch.num_tasks).astype(np.int64)
 
 
-def _rollout(row: Row, reward: float, rewards: Sequence[float], is_correct: CorrectFrom) -> Rollout:
-    valid = not all(map(math.isnan, rewards))
-    step = Step(observation=None, action=None, reward=reward, extras=row)
-    return Rollout((step,), reward, is_success=valid and bool(is_correct(rewards)), valid=valid)
+def _rollout(
+    row: Row, reward: float, rewards: Sequence[float], is_correct: CorrectFrom, end_ids: Collection[int]
+) -> Rollout:
+    valid, ids = not all(map(math.isnan, rewards)), row["completion_ids"]
+    return Rollout(
+        (Step(observation=None, action=None, reward=reward, extras=row),),
+        reward,
+        is_success=valid and bool(is_correct(rewards)),
+        valid=valid,
+        length=len(ids),
+        is_truncated=bool(len(ids)) and int(ids[-1]) not in end_ids,
+        is_masked=not row["completion_mask"].any(),  # by mask_truncated_completions
+    )
 
 
 def _with_log_probs(rollout: Rollout, log_probs: Any) -> Rollout:

@@ -42,7 +42,7 @@ from mtgrpo_env.agents.integrations.trl.settings import (
 )
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.files import atomic_folder
-from mtgrpo_env.filters import every_group, lenient
+from mtgrpo_env.filters import every_group, rewards_differ
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.problem_lists import SOLVED_FLOOR
 from mtgrpo_env.replay import ReplayBuffer
@@ -92,7 +92,7 @@ class MTGRPOTrainer(GRPOTrainer):
         task_weights: TaskWeights | None = None,
         reward_estimate: RewardEstimate | None = None,
         replay: ReplayBuffer | None = None,
-        group_filter: GroupFilter = lenient,
+        group_filter: GroupFilter = rewards_differ,
         solved_floor: float = SOLVED_FLOOR,
         is_correct: CorrectFrom | None = None,
         **trl_options: Any,
@@ -179,7 +179,8 @@ class MTGRPOTrainer(GRPOTrainer):
             part = problems[start : start + self.curriculum.batch_size]
             inputs = [dict(self._rows[problem.seed]) for problem in part for _ in range(self.num_generations)]
             output = super()._generate_and_score_completions(inputs)
-            round_groups = groups_of(part, output, self._rewards, self.reward_weights, self.is_correct)
+            scored = (self._rewards, self.reward_weights, self.is_correct)
+            round_groups = groups_of(part, output, *scored, end_ids=self._end_ids)
             groups += self._with_log_probs(round_groups, self.curriculum.group_filter)
         self._generated += groups
         return groups
@@ -196,6 +197,11 @@ class MTGRPOTrainer(GRPOTrainer):
         inputs = stacked(rows_of(lacking), **self._layout)
         known = dict(zip(map(id, lacking), with_log_probs(lacking, self._log_probs_of(inputs)), strict=True))
         return [known.get(id(group), group) for group in groups]
+
+    @property
+    def _end_ids(self) -> set[int]:
+        """After which TRL takes a completion to be finished."""
+        return {*self.eos_token_ids, self._tokenizer.pad_token_id}
 
     @property
     def _layout(self) -> dict[str, Any]:

@@ -113,6 +113,30 @@ def filters(content: PageContent) -> Html:
     return section("What is generated", note, _legend(_task_styles(content)), _grid(charts))
 
 
+def responses(content: PageContent) -> Html:
+    """Lengths, truncation and certainty of what was generated, and groups whose rollouts all earn the same."""
+    numbers = [task_curves(series) for series in content.series]
+    recorded = {name: title for name, title in _OF_RESPONSES.items() if any(name in one for one in numbers)}
+    if not recorded:
+        return Html("")
+    note = (
+        "Of all rollouts generated for training. Length is in tokens, or in time steps where there are none; the "
+        "entropy is estimated by the mean of -log p over the tokens drawn, in nats. Lengths that drift and an entropy "
+        f"that falls to 0 come before a collapse. Means of {SMOOTHING} steps."
+    )
+    if len(content.series) == 1:
+        charts = [_of_tasks(content, title, numbers[0].get(name), form) for name, (title, form) in recorded.items()]
+        charts += _held_out_responses(content)
+        return section("Responses", note, _legend(_task_styles(content)), _grid(charts))
+    styles = _series_styles(content)
+    charts = [
+        _lines(f"{title}: {task}", [(one.get(name), k) for one in numbers], styles, form)
+        for name, (title, form) in recorded.items()
+        for k, task in enumerate(content.tasks)
+    ]
+    return section("Responses", note, _legend(styles), _grid(charts))
+
+
 def steps(content: PageContent) -> Html:
     """What a step costs, and what the learner reports of it."""
     scalars = [learner_scalars(series) for series in content.series]
@@ -132,11 +156,35 @@ def steps(content: PageContent) -> Html:
     return section("Steps: what they cost, and what the learner says", note, legend, _grid(charts))
 
 
+_OF_RESPONSES: dict[str, tuple[str, Form]] = {
+    "response_length": ("Length", "number"),
+    "truncated_share": ("Cut off", "percent"),
+    "entropy": ("Entropy", "number"),
+    "unanimous_share": ("Groups of equal rewards", "percent"),
+}
+_OF_HELD_OUT: dict[str, tuple[str, Form]] = {
+    "mean_lengths": ("length", "number"),
+    "truncated_shares": ("cut off", "percent"),
+}
 _OF_A_STEP = {
     "Rollouts generated": "rollouts",
     "Generation rounds": "rounds",
     "Groups from the replay buffer": "replayed",
 }
+
+
+def _held_out_responses(content: PageContent) -> list[Chart]:
+    """Of a single series, means over its seeds where they were evaluated after the same steps."""
+    runs, charts = content.series[0].runs, list[Chart]()
+    steps = runs[0].costs["steps"]
+    if not all(np.array_equal(run.costs["steps"], steps) for run in runs):
+        return []
+    for name, (title, form) in _OF_HELD_OUT.items():
+        if all(name in run.responses for run in runs):
+            values = np.mean([run.responses[name] for run in runs], axis=0)  # (E, K)
+            lines = (Line(task, style_of(k), steps, values[:, k]) for k, task in enumerate(content.tasks))
+            charts.append(Chart(f"Held out: {title}", _LABELS["steps"], tuple(lines), form))
+    return charts
 
 
 def _all_tasks(content: PageContent, cost: Cost) -> Chart:

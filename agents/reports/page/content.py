@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.agents.reports.comparison import COSTS, Budget, Comparison, Run, run_of_history
-from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.agents.reports.history import Record, nothing_learned, read_history
 from mtgrpo_env.agents.reports.markdown import number_range
 from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
 from mtgrpo_env.agents.run_folder import RunFolder
@@ -232,6 +232,8 @@ def _notes(folders: Sequence[StoredRun]) -> Iterable[str]:
         planned, done = one.config.get("steps", 0), max(record["step"] for record in one.records)
         if done < planned:
             yield f"{one.folder} is not finished: step {done} of {planned}."
+        if reason := nothing_learned(one.records):
+            yield f"{one.folder}: nothing was learned, for {reason}; no model is the best."
     if unplayed := np.isnan(np.array(_evaluations(folders[0])[-1]["accuracies"], dtype=np.float64)).sum():
         yield f"{unplayed} of the tasks have no held-out problems; worst task and average are over the others."
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from mtgrpo_env.agents.reports.page.charts import accuracy, every_task, filters, steps, weights
+from mtgrpo_env.agents.reports.page.charts import accuracy, every_task, filters, responses, steps, weights
 from mtgrpo_env.agents.reports.page.content import PageContent
 from mtgrpo_env.agents.reports.page.markup import Html, cell, element, safe, section, table
 from mtgrpo_env.agents.reports.page.numbers import equal_budgets, glance, tasks, thresholds
@@ -53,6 +53,7 @@ def _body(content: PageContent) -> Html:
         every_task(content),
         weights(content),
         filters(content),
+        responses(content),
         steps(content),
         tasks(content),
         samples(content),

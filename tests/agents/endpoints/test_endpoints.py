@@ -37,7 +37,7 @@ def said(prompt: str) -> dict[str, Any]:
 def test_a_chat_request_holds_the_prompt_as_a_users_message_and_the_fields_that_are_given() -> None:
     with faulty_server(str.upper) as served:
         reply = asked(server_at(served, temperature=0.7, max_tokens=3, top_p=None, top_k=5), "hello")
-    assert reply == Reply("HEL", prompt_tokens=5, completion_tokens=3, is_cut=True)
+    assert reply == Reply("HEL", prompt_tokens=5, completion_tokens=3, is_truncated=True)
     (request,) = served.requests
     assert served.paths == ["/v1/chat/completions"]
     assert request.pop("seed") >= 0

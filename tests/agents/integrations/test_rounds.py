@@ -34,7 +34,7 @@ OUTPUT = {
 def groups(**columns: torch.Tensor) -> list[Group]:
     rewards = torch.tensor([[1.0], [0.0], [1.0], [0.0]])
     problems = [Problem(0, 0), Problem(1, 1)]
-    return groups_of(problems, OUTPUT | columns, rewards, torch.ones(1), first_reward_at_least(1.0))
+    return groups_of(problems, OUTPUT | columns, rewards, torch.ones(1), first_reward_at_least(1.0), end_ids={6, PAD})
 
 
 def test_rows_are_plain_arrays_without_padding_and_give_trls_tables_again() -> None:
@@ -77,3 +77,12 @@ def test_rows_with_other_columns_are_named() -> None:
     mixed = [made[0], *with_log_probs(made[1:], torch.zeros(2, 3))]
     with pytest.raises(ValueError, match=f"expected replayed rows as TRL is set up.* got rows with .*{LOG_PROBS}"):
         tensors_of(mixed, np.ones(2), pad_token_id=PAD, device=DEVICE)
+
+
+def test_a_completion_is_cut_off_without_an_end_and_masked_where_trl_masks_it() -> None:
+    rollouts = [rollout for group in groups() for rollout in group.rollouts]
+    assert [one.length for one in rollouts] == [3, 1, 2, 1]
+    assert [one.is_truncated for one in rollouts] == [False, True, False, True]
+    assert not any(one.is_masked for one in rollouts)
+    masked = groups(completion_mask=torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 0, 0]]))
+    assert [one.is_masked for one in masked[0].rollouts] == [True, False]

@@ -31,7 +31,7 @@ from trl_runs import (
 from mtgrpo_env.agents.integrations.trl import MTGRPOTrainer, first_reward_at_least
 from mtgrpo_env.agents.llm.tiny import tiny_tokenizer
 from mtgrpo_env.agents.neural.losses import clipped_surrogate
-from mtgrpo_env.filters import strict
+from mtgrpo_env.filters import success_differs
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.task_weights import ImprovementAwareWeights, UniformWeights
@@ -79,7 +79,7 @@ def test_without_refilling_the_rare_task_has_next_to_no_share(tmp_path: Path) ->
     assert np.mean([step["advantage_share/rare"] for step in history_of(trainer)]) < 0.6
 
 
-@pytest.mark.parametrize("group_filter", [None, strict])
+@pytest.mark.parametrize("group_filter", [None, success_differs])
 def test_every_minibatch_knows_the_tasks_of_its_rows(tmp_path: Path, group_filter: Any) -> None:
     options = {} if group_filter is None else {"group_filter": group_filter}
     settings = {"max_steps": 2, "per_device_train_batch_size": 8, "steps_per_generation": 4}
@@ -296,3 +296,14 @@ def test_completions_that_no_reward_function_judges_are_left_out(tmp_path: Path)
     assert trainer.batch is not None
     assert trainer.batch.accuracies == pytest.approx([2 / 3] * 3)
     assert all(group.valid.tolist() == [False, True, True, True] for group in trainer.batch.groups)
+
+
+def test_groups_that_trl_masks_as_truncated_are_not_informative_and_train_nothing(tmp_path: Path) -> None:
+    never = {"suppress_tokens": [tiny_tokenizer().eos_token_id]}  # every completion is cut off
+    settings = {"mask_truncated_completions": True, "generation_kwargs": never}
+    trainer = make_trainer(tmp_path, data=rows(TWO_TASKS), settings=settings)
+    trainer.train()
+    for step in history_of(trainer):
+        assert step["completions/clipped_ratio"] == step["truncated_share"] == 1
+        assert step["generated_groups"] > 0
+        assert step["informative_groups"] == step["kept_groups"] == step["grad_norm"] == 0

@@ -12,7 +12,7 @@ from datasets import Dataset
 from trl_runs import NUM_GROUPS, TASKS, make_trainer, rows, tokenizer_with_template
 
 from mtgrpo_env.agents.integrations.trl import check_version
-from mtgrpo_env.filters import strict
+from mtgrpo_env.filters import success_differs
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.task_weights import DisparityWeights, UniformWeights
 
@@ -61,7 +61,7 @@ def test_a_checkpoint_of_another_trainer_or_of_other_hyperparameters_is_refused(
         (r"task_weights\.type was 'DisparityWeights', is 'UniformWeights'", {"task_weights": UniformWeights(3)}),
         (r"task_weights\.tolerance was 0\.0, is 0\.1", {"task_weights": DisparityWeights(3, tolerance=0.1)}),
         (r"sampler\.max_generated was 1\.5, is 3\.0.*replay", {"sampler": QuotaSampler(3, NUM_GROUPS)}),
-        (r"group_filter was 'lenient', is 'strict'", {"group_filter": strict}),
+        (r"group_filter was 'rewards_differ', is 'success_differs'", {"group_filter": success_differs}),
         (r"num_generations was 4, is 2", {"settings": {"num_generations": 2, "per_device_train_batch_size": 16}}),
         (r"rows with num_rows", {"data": rows(of_each=21)}),
     ]

@@ -33,7 +33,9 @@ from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 STEPS = ((0, 1, 2, 3), (4, 5), (6, 7, 8, 9, 10, 11))
 """Micro-batches of each step; rank r of W takes every W-th of them from the r-th."""
 
-SETTINGS = {"lr": 1e-2, "weight_decay": 0.1, "max_grad_norm": 1.0}
+LEARNING_RATES = dict(zip(STEPS, (1e-2, 7e-3, 9e-3), strict=True))
+SETTINGS: dict[str, Any] = {"lr": 1.0, "betas": (0.8, 0.95), "weight_decay": 0.1, "max_grad_norm": 1.0}
+ADAMW = {name: SETTINGS[name] for name in ("lr", "betas", "weight_decay")}
 STAGES: tuple[Stage, ...] = (0, 2, 3)
 LogProbs = Callable[..., torch.Tensor]
 Parameters = dict[str, torch.Tensor]
@@ -82,11 +84,12 @@ def reference(make: Callable[[], Any] = make_model, steps: Sequence[Sequence[int
     """Plain torch, one process: the trained model, and the norms of the gradients before clipping."""
     model, norms = make(), []
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    adamw = torch.optim.AdamW(trained, lr=SETTINGS["lr"], weight_decay=SETTINGS["weight_decay"])
+    adamw = torch.optim.AdamW(trained, **ADAMW)
     for step in steps:
         for seed in step:
             loss_of(model, seed).backward()
         norms.append(float(torch.nn.utils.clip_grad_norm_(trained, SETTINGS["max_grad_norm"])))
+        adamw.param_groups[0]["lr"] = LEARNING_RATES[tuple(step)]
         adamw.step()
         adamw.zero_grad()
     return model, norms
@@ -96,7 +99,7 @@ def mixed_reference() -> tuple[Parameters, list[float]]:
     """The same for a bf16 model: gradients are summed and steps taken in fp32."""
     model = make_model().bfloat16()
     masters = [parameter.detach().float() for parameter in model.parameters()]
-    adamw = torch.optim.AdamW(masters, lr=SETTINGS["lr"], weight_decay=SETTINGS["weight_decay"])
+    adamw = torch.optim.AdamW(masters, **ADAMW)
     norms = []
     for step in STEPS:
         for seed in step:
@@ -104,6 +107,7 @@ def mixed_reference() -> tuple[Parameters, list[float]]:
             for master, gradient in zip(masters, gradients, strict=True):
                 master.grad = gradient.float() + (0 if master.grad is None else master.grad)
         norms.append(float(torch.nn.utils.clip_grad_norm_(masters, SETTINGS["max_grad_norm"])))
+        adamw.param_groups[0]["lr"] = LEARNING_RATES[tuple(step)]
         adamw.step()
         adamw.zero_grad()
         for parameter, master in zip(model.parameters(), masters, strict=True):
@@ -125,6 +129,7 @@ def take(
         own = step[distributed.get_rank() :: distributed.get_world_size()]
         for i, seed in enumerate(own):
             engine.backward(loss_of(engine.model, seed, log_probs), is_last=i == len(own) - 1)
+        engine.lr = LEARNING_RATES[tuple(step)]
         norms.append(engine.step())
         with torch.no_grad():  # as a learner does that measures what it gained
             loss_of(engine.model, 99, log_probs)
@@ -300,6 +305,7 @@ def restore(folder: Path) -> dict[str, Any]:
     found["torch-to-2"] = difference(whole(resumed(2, own)), expected)
     for seed in STEPS[2]:
         loss_of(model, seed).backward()
+    torch_engine.lr = LEARNING_RATES[STEPS[2]]
     torch_engine.step()
     found["3-to-torch"] = difference(parameters_of(model), expected)
     return found

@@ -1,4 +1,4 @@
-"""Both decoders continue rows as a plain forward pass over each row does, whatever the prompts and whoever leaves."""
+"""All decoders continue rows as a plain forward pass over each row does, whatever the prompts and whoever leaves."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    AutoModelForCausalLM,
     Cache,
     GPT2Config,
     GPT2LMHeadModel,
+    Lfm2Config,
     LlamaConfig,
     LlamaForCausalLM,
+    Mamba2Config,
     MistralConfig,
     MistralForCausalLM,
     PreTrainedModel,
@@ -24,8 +27,9 @@ from transformers import (
 from transformers.cache_utils import DynamicLayer
 
 from mtgrpo_env.agents.llm.data import left_padded
-from mtgrpo_env.agents.llm.decoding import RepeatedPrefix, SharedPrefix, decoder_of
+from mtgrpo_env.agents.llm.decoding import RepeatedPrefix, RowsByLength, decoder_of
 from mtgrpo_env.agents.llm.prefix import prefill
+from mtgrpo_env.agents.llm.shared_prefix import SharedPrefix, shared_attention
 
 SIZES: dict[str, Any] = {
     "vocab_size": 50,
@@ -46,6 +50,14 @@ REPEATING: dict[str, Callable[[], PreTrainedModel]] = {
     "mistral": lambda: MistralForCausalLM(MistralConfig(**SIZES, sliding_window=5)),
     "qwen2-sliding": lambda: Qwen2ForCausalLM(
         Qwen2Config(**SIZES, use_sliding_window=True, sliding_window=5, max_window_layers=0)
+    ),
+}
+UNPADDED: dict[str, Callable[[], PreTrainedModel]] = {
+    "lfm2": lambda: AutoModelForCausalLM.from_config(Lfm2Config(**SIZES, layer_types=["conv", "full_attention"])),
+    "mamba2": lambda: AutoModelForCausalLM.from_config(
+        Mamba2Config(
+            vocab_size=50, hidden_size=32, num_hidden_layers=2, state_size=4, num_heads=4, head_dim=16, n_groups=1
+        )
     ),
 }
 PROMPTS = {
@@ -78,7 +90,8 @@ def largest_error(model: PreTrainedModel, lengths: Sequence[int], rows: Sequence
     sequences, which = [prompts[row] for row in rows], torch.tensor(rows)
     results: list[tuple[list[int], torch.Tensor]] = []
     with torch.inference_mode():
-        with decoder_of(model, prefill(model, ids, mask), which, max_tokens=STEPS) as decoder:
+        with decoder_of(model, ids, mask, which, max_tokens=STEPS) as decoder:
+            results += zip(sequences, decoder.first_logits, strict=True)
             for step in range(STEPS):
                 if step in leave:
                     decoder.keep(torch.arange(1, len(sequences)))
@@ -105,21 +118,21 @@ def test_rows_that_stay_do_not_notice_who_leaves(name: str, leave: Sequence[int]
     assert largest_error(model, [7, 2, 4], [0, 0, 1, 1, 2, 2], leave=leave) < 1e-5
 
 
-@pytest.mark.parametrize("leave", [(), (0, 2)])
-@pytest.mark.parametrize("name", REPEATING)
+@pytest.mark.parametrize("leave", [(), (0, 2), (0, 1, 2, 3)])
+@pytest.mark.parametrize("name", [*REPEATING, *UNPADDED])
 def test_other_architectures_continue_alike(name: str, leave: Sequence[int]) -> None:
-    model = made(REPEATING[name])
+    model = made({**REPEATING, **UNPADDED}[name])
     assert largest_error(model, [7, 2, 4], [0, 0, 0, 1, 2, 2], leave=leave) < 1e-5
 
 
-@pytest.mark.parametrize("name", [*SHARING, *REPEATING])
+@pytest.mark.parametrize("name", [*SHARING, *REPEATING, *UNPADDED])
 def test_prompts_are_shared_only_where_attention_is_plain_and_nothing_is_forgotten(name: str) -> None:
-    model = made({**SHARING, **REPEATING}[name])
+    model = made({**SHARING, **REPEATING, **UNPADDED}[name])
     ids = torch.tensor([[5, 6, 7]])
-    with torch.inference_mode():
-        prefix = prefill(model, ids, torch.ones_like(ids))
-        with decoder_of(model, prefix, torch.tensor([0, 0]), max_tokens=2) as decoder:
-            assert isinstance(decoder, SharedPrefix if name in SHARING else RepeatedPrefix)
+    kinds = {RepeatedPrefix: REPEATING, RowsByLength: UNPADDED, SharedPrefix: SHARING}
+    rows = torch.tensor([0, 0])
+    with torch.inference_mode(), decoder_of(model, ids, torch.ones_like(ids), rows, max_tokens=2) as decoder:
+        assert name in kinds[type(decoder)]
 
 
 def test_the_model_has_its_own_attention_again_afterwards_even_after_an_error() -> None:
@@ -127,8 +140,8 @@ def test_the_model_has_its_own_attention_again_afterwards_even_after_an_error() 
     before = model.config._attn_implementation
     ids = torch.tensor([[5, 6, 7]])
     with torch.inference_mode():
-        prefix = prefill(model, ids, torch.ones_like(ids))
-        with pytest.raises(KeyError), decoder_of(model, prefix, torch.tensor([0, 0]), max_tokens=2):
+        rows = torch.tensor([0, 0])
+        with pytest.raises(KeyError), decoder_of(model, ids, torch.ones_like(ids), rows, max_tokens=2):
             raise KeyError
     assert model.config._attn_implementation == before
 
@@ -144,8 +157,8 @@ def test_a_prompts_keys_are_held_once_and_new_tokens_are_written_in_place() -> N
     places = set[int]()
     with torch.inference_mode():
         prefix = prefill(model, ids, torch.ones_like(ids))
-        with decoder_of(model, prefix, torch.tensor([0] * 20 + [1] * 20), max_tokens=4) as decoder:
-            assert isinstance(decoder, SharedPrefix)
+        with shared_attention(model):
+            decoder = SharedPrefix(model, prefix, torch.tensor([0] * 20 + [1] * 20), max_tokens=4)
             for _ in range(4):
                 decoder.step(torch.full((40,), 7))
                 places |= {keys.data_ptr() for keys in keys_of(decoder.cache)}

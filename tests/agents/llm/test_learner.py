@@ -57,6 +57,8 @@ Sample = Callable[[LanguageModelPolicy], Batch]
 class GradientRecorder:
     """A train engine that keeps the gradient of each step, and takes none."""
 
+    lr = 0.0
+
     def __init__(self, module: torch.nn.Module) -> None:
         self.module = module
         self.gradients: list[torch.Tensor] = []
@@ -125,6 +127,10 @@ def _changed(completion: Completion, change: Callable[[tuple[float, ...]], tuple
     return replace(completion, log_probs=change(completion.log_probs))
 
 
+def completions_of(batch: Batch) -> list[Completion]:
+    return [step.extras for group in batch.groups for rollout in group.rollouts for step in rollout.steps]
+
+
 def shifted(batch: Batch) -> Batch:
     """Old log-probabilities off by up to 0.6: ratios on both sides of both clips."""
     rng = np.random.default_rng(0)
@@ -134,7 +140,7 @@ def shifted(batch: Batch) -> Batch:
 def test_an_update_moves_the_parameters_and_reports_finite_scalars(policy: LanguageModelPolicy, sample: Sample) -> None:
     before = parameters_of(policy)
     scalars = learner_of(policy).update(sample(policy))
-    assert set(scalars) == {"loss", "gradient_norm"}
+    assert set(scalars) == {"loss", "gradient_norm", "lr", "log_ratio", "step_kl", "ratio_gap"}
     assert all(math.isfinite(value) for value in scalars.values())
     assert scalars["gradient_norm"] > 0
     assert not torch.equal(parameters_of(policy), before)
@@ -343,6 +349,53 @@ def test_a_step_is_taken_for_each_minibatch_and_no_minibatch_is_empty(
     assert len(gradients_of(policy, sample(policy), num_minibatches=num_minibatches)) == steps
 
 
+def test_the_divergence_of_a_step_is_0_before_it_and_counts_every_token_alike(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    """k3 of the policy that is trained from the one that sampled, in a slow loop over tokens."""
+    batch = sample(policy)
+    assert learner_of(policy, lr=0.0, num_minibatches=1).update(batch)["step_kl"] == pytest.approx(0, abs=1e-6)
+    moved = shifted(batch)
+    pairs = zip(completions_of(batch), completions_of(moved), strict=True)
+    log_ratios = [a - b for now, old in pairs for a, b in zip(now.log_probs, old.log_probs, strict=True)]
+    expected = np.mean([math.exp(value) - 1 - value for value in log_ratios])
+    for tokens_per_forward in (16_384, 40):
+        learner = learner_of(policy, lr=0.0, num_minibatches=1, tokens_per_forward=tokens_per_forward)
+        assert learner.update(moved)["step_kl"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_step_too_far_is_the_last_on_its_batch(policy: LanguageModelPolicy, sample: Sample) -> None:
+    batch = shifted(sample(policy))
+    for limit, skipped in ((1e-6, 3), (1e6, 0)):
+        recorder = GradientRecorder(policy.model)
+        learner = LanguageModelLearner(policy, recorder, num_minibatches=4, max_step_kl=limit)
+        assert learner.update(batch)["skipped_minibatches"] == skipped
+        assert len(recorder.gradients) == 4 - skipped
+    with pytest.raises(ValueError, match="max_step_kl must be above 0, got 0"):
+        learner_of(policy, max_step_kl=0.0)
+
+
+def test_the_divergence_from_the_reference_is_reported(policy: LanguageModelPolicy, sample: Sample) -> None:
+    reference = deepcopy(policy.model)
+    learner = learner_of(policy, lr=1e-2, objective=Objective(kl_coef=0.1), reference=reference, num_minibatches=1)
+    batch = learner.prepare(sample(policy))
+    assert learner.update(batch)["kl"] == pytest.approx(0, abs=1e-6)
+    assert learner.update(batch)["kl"] > 1e-4
+
+
+def test_nothing_is_learned_from_masked_rollouts_not_even_to_stay_near_the_reference(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    reference = deepcopy(policy.model)
+    move_along(policy, 0.05 * torch.randn(parameters_of(policy).shape, generator=torch.Generator().manual_seed(0)))
+    options = {"objective": Objective(kl_coef=0.5), "reference": reference, "num_minibatches": 1}
+    batch = learner_of(policy, **options).prepare(sample(policy))
+    for masks in (True, False):
+        groups = [replace(g, rollouts=tuple(replace(r, is_masked=masks) for r in g.rollouts)) for g in batch.groups]
+        (gradient,) = gradients_of(policy, replace(batch, groups=tuple(groups)), **options)
+        assert bool(gradient.any()) != masks
+
+
 def test_minibatches_hold_every_group_once_in_an_order_that_the_seed_names(
     policy: LanguageModelPolicy, sample: Sample
 ) -> None:
@@ -493,7 +546,7 @@ def test_training_makes_the_first_character_right(make_policy: MakePolicy, parit
 
 def test_a_policy_that_always_takes_the_likeliest_token_cannot_learn(make_policy: MakePolicy) -> None:
     policy = make_policy(temperature=0)
-    with pytest.raises(ValueError, match=r"must sample at a temperature above 0, got Decoding\(.*temperature=0,"):
+    with pytest.raises(ValueError, match=r"must sample at a temperature above 0, got Decoding\(.*temperature=0, .*\)"):
         LanguageModelLearner(policy, TorchTrainEngine(policy.model, lr=1e-3))
 
 

@@ -120,6 +120,17 @@ def test_activations_are_what_autograd_keeps_within_fifteen_per_cent(
     assert kept_bytes(ModelSize.of(SMALL), setup) == pytest.approx(kept, rel=0.15)
 
 
+def test_activations_of_autocast_are_what_autograd_keeps_within_fifteen_per_cent() -> None:
+    """Beside them there is a copy of the matrices in bfloat16, which autograd keeps too."""
+    model = Qwen2ForCausalLM(SMALL).eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        kept = really_kept(model, packed_groups(2, 8, 40, 20), recomputes=False)
+    matrices = [m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    logits = 16 * 20 * SMALL.vocab_size
+    kept -= 2 * (sum(matrices) + logits)
+    assert kept_bytes(ModelSize.of(SMALL), replace(PLAN, autocast=True)) == pytest.approx(kept, rel=0.15)
+
+
 def test_recomputing_adds_what_one_layer_would_have_kept() -> None:
     size, setup = ModelSize.of(SMALL), replace(PLAN, prompt_tokens=1, group_size=1)
     layer = replace(size, layers=1)

@@ -150,3 +150,27 @@ def test_checkpointing_computes_layers_again_and_leaves_the_model_ready_to_gener
     assert len(runs) == 2
     assert not any(module.training for module in model.modules())
     assert prefill(model, torch.ones(1, 4).long(), torch.ones(1, 4).long()).cache.get_seq_length() == 4
+
+
+def test_what_prompts_begin_with_in_common_is_computed_once_and_changes_nothing(
+    model: PreTrainedModel, random_completions: RandomCompletions, plain_log_probs: PlainLogProbs
+) -> None:
+    """Two tasks whose prompts share 9 and 7 tokens, and a prompt that shares none."""
+    generator = np.random.default_rng(0)
+    beginnings = [tuple(generator.integers(4, 90, size).tolist()) for size in (9, 7, 0)]
+    own = random_completions((2, 1, 4, 3, 5, 6), (0, 1, 2, 3, 4, 5, 2), (3, 1, 4, 2, 3, 5, 1))
+    tasks = (0, 0, 0, 1, 1, 2, 0)
+    completions = [replace(c, prompt=beginnings[task] + c.prompt) for c, task in zip(own, tasks, strict=True)]
+    packed = packed_of(completions)
+    widths: list[int] = []
+    watch = model.get_input_embeddings().register_forward_hook(lambda _, inputs, __: widths.append(inputs[0].numel()))
+    ours = completion_log_probs(model, packed, 0.7)
+    watch.remove()
+    assert sum(widths[:2]) < packed.prompts.numel()
+    plain = torch.cat([plain_log_probs(model, completion, 0.7) for completion in completions])
+    torch.testing.assert_close(ours[packed.mask == 1].double(), plain.double(), atol=1e-5, rtol=1e-5)
+    coefficients = torch.linspace(-1, 1, len(plain)).double()
+    gradients = torch.autograd.grad(ours[packed.mask == 1].double() @ coefficients, list(model.parameters()))
+    expected = torch.autograd.grad(plain.double() @ coefficients, list(model.parameters()))
+    for (name, _), own_, plain_ in zip(model.named_parameters(), gradients, expected, strict=True):
+        assert (own_ - plain_).abs().max() < 1e-5 * max(1.0, float(plain_.abs().max())), name

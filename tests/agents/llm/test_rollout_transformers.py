@@ -207,7 +207,7 @@ def test_tokens_are_drawn_from_the_restricted_distribution_and_have_its_log_prob
     chances = (torch.arange(num_draws) + 0.5) / num_draws
     tokens, log_probs = draw(logits.expand(num_draws, -1), decoding, chances)
     warped = logits / decoding.temperature
-    ids = torch.zeros(1, 1, dtype=torch.long)
+    ids = torch.LongTensor([[0]])
     if decoding.top_k:
         warped = TopKLogitsWarper(decoding.top_k)(ids, warped)
     if decoding.top_p < 1:

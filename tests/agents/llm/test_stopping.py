@@ -21,11 +21,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.llm.build import build_policy
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, model_without_weights
 from mtgrpo_env.agents.llm.stopping import StopStrings, check_open, end_ids_of, response_text, text_of
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
+from mtgrpo_env.agents.ranks import OneRank
 
 END_OF_TURN = "<end_of_turn>"
 
@@ -34,7 +37,7 @@ END_OF_TURN = "<end_of_turn>"
 def chat_tokenizer() -> PreTrainedTokenizerBase:
     """With a second end token, as chat models have one for the end of a turn."""
     tokenizer = tiny_tokenizer()
-    tokenizer.add_special_tokens({"additional_special_tokens": [AddedToken(END_OF_TURN, special=True)]})
+    tokenizer.add_tokens([AddedToken(END_OF_TURN, special=True)], special_tokens=True)
     return tokenizer
 
 
@@ -47,7 +50,7 @@ def chat_model(chat_tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
 
 
 def id_of(tokenizer: PreTrainedTokenizerBase) -> int:
-    return int(tokenizer.convert_tokens_to_ids(END_OF_TURN))
+    return tokenizer.get_vocab()[END_OF_TURN]
 
 
 def without_end_token(tokenizer: PreTrainedTokenizerBase, folder: Path) -> PreTrainedTokenizerBase:
@@ -71,7 +74,7 @@ def test_the_end_token_of_a_nested_text_config_counts(
     chat_model: PreTrainedModel, chat_tokenizer: PreTrainedTokenizerBase
 ) -> None:
     chat_model.config = Gemma3Config(text_config={"eos_token_id": [5, 6]})
-    chat_model.generation_config = None
+    chat_model.generation_config = GenerationConfig()
     assert end_ids_of(chat_model, chat_tokenizer) == (5, 6, chat_tokenizer.eos_token_id)
 
 
@@ -137,6 +140,20 @@ def test_a_response_is_the_text_before_the_end_token_and_the_first_stop_string(
     assert response_text(tokenizer, completion, [1], stop) == text
 
 
+def test_the_stop_strings_of_a_run_end_what_is_scored_and_what_is_trained_on(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    config = TrainConfig(model=str(tmp_path), max_new_tokens=12, stop=("a", "b"))
+    policy, _ = build_policy(config, str(tmp_path), ranks=OneRank(), probes=[])
+    texts, completions = policy.act(["1+1="] * 100, [0] * 100)
+    assert not any("a" in text or "b" in text for text in texts)
+    for text, completion in zip(texts, completions, strict=True):
+        assert text.startswith(text_of(tokenizer, completion.tokens[:-1])), "a stop string lies in the last token"
+    assert any(set("ab") & set(text_of(tokenizer, completion.tokens)) for completion in completions)
+
+
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 PIECES = [("▁",), ("a",), ("▁b",), ("b",), ("ab",), ("▁ba",), ("<s>",), ("<0x61>",)]
 PIECES += [("<0xC3>", "<0xA9>"), ("<0xE7>", "<0x94>", "<0xA8>")]
@@ -164,7 +181,8 @@ def test_a_stop_string_is_found_at_the_token_that_completes_it(
     sentencepiece: PreTrainedTokenizerBase, pieces: list[tuple[str, ...]], stop: list[str]
 ) -> None:
     """The last tokens of a row say what all of it would."""
-    ids = [int(sentencepiece.convert_tokens_to_ids(name)) for piece in pieces for name in piece]
+    vocabulary = sentencepiece.get_vocab()
+    ids = [vocabulary[name] for piece in pieces for name in piece]
     found = StopStrings(stop, lambda tail: text_of(sentencepiece, tail))
     holds = [any(s in text_of(sentencepiece, ids[:n]) for s in stop) for n in range(1, len(ids) + 1)]
     first = holds.index(True) if any(holds) else len(holds)
@@ -188,8 +206,10 @@ def closing_tokenizer() -> PreTrainedTokenizerBase:
 
 def test_a_tokenizer_that_closes_its_prompts_is_refused_by_the_name_of_its_setting() -> None:
     tokenizer = closing_tokenizer()
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **sizes))
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+    )
+    model = LlamaForCausalLM(config)
     policy = LanguageModelPolicy(model.eval(), tokenizer, decoding=Decoding(4))
     with pytest.raises(ValueError, match=r"last token is '</s>' \(id 1\).*set add_eos_token to false"):
         policy.act(["1+2="], [0])

@@ -23,7 +23,7 @@ from mtgrpo_env.agents.recipes import RECIPES, RunFacts, make_method
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.gymnasium_tasks import control_tasks
 from mtgrpo_env.envs.toy import LockEnv
-from mtgrpo_env.filters import lenient
+from mtgrpo_env.filters import rewards_differ
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.task_weights import UniformWeights
@@ -55,7 +55,7 @@ def mixed_suite() -> TaskSuite:
 
 def some_batch(policy: MLPPolicy, probabilities: FloatArray | None = None) -> Batch:
     z = np.array([0.5, 0.5]) if probabilities is None else probabilities
-    return drawn_batch(mixed_suite(), policy, MultinomialSampler(2, 12), z, group_size=6, group_filter=lenient)
+    return drawn_batch(mixed_suite(), policy, MultinomialSampler(2, 12), z, group_size=6, group_filter=rewards_differ)
 
 
 def trained_a_little(seed: int = 0) -> tuple[MLPPolicy, MLPLearner, Batch]:
@@ -243,7 +243,7 @@ def returns_while_training(suite: TaskSuite, num_steps: int, *, lr: float) -> li
     policy = MLPPolicy.for_suite(suite)
     sampler = MultinomialSampler(1, batch_size=8)
     learner = MLPLearner(policy, lr=lr)
-    curriculum = Curriculum(suite, sampler=sampler, task_weights=UniformWeights(1), group_filter=lenient)
+    curriculum = Curriculum(suite, sampler=sampler, task_weights=UniformWeights(1), group_filter=rewards_differ)
     agent = MTGRPOAgent(suite, policy, learner, curriculum=curriculum, group_size=8)
     return [float(agent.train_step().rewards[0]) for _ in range(num_steps)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,6 +53,30 @@ def test_weight_decay_is_decoupled_from_the_gradient() -> None:
     backward(engine, 0.0, 0.0)
     engine.step()
     torch.testing.assert_close(engine.module.state_dict()["weight"], torch.full((1, 2), 0.95))
+
+
+def test_steps_are_adamws_with_the_betas_decay_clip_and_rate_that_were_given() -> None:
+    """By its authors' formulas, in float64."""
+    betas, decay, clip, eps = (0.7, 0.9), 0.1, 0.5, 1e-8
+    module = linear().double()
+    engine = TorchTrainEngine(module, lr=1.0, betas=betas, weight_decay=decay, max_grad_norm=clip)
+    weight, mean, square = np.ones(2), np.zeros(2), np.zeros(2)
+    for t, (lr, gradient) in enumerate([(0.1, [3.0, 4.0]), (0.02, [0.1, -0.2]), (0.3, [-2.0, 0.0])], start=1):
+        engine.lr = lr
+        engine.backward((module.weight * torch.tensor([gradient], dtype=torch.float64)).sum(), is_last=True)
+        norm = engine.step()
+        assert norm == pytest.approx(np.linalg.norm(gradient))
+        clipped = np.array(gradient) * min(1.0, clip / (norm + 1e-6))
+        mean = betas[0] * mean + (1 - betas[0]) * clipped
+        square = betas[1] * square + (1 - betas[1]) * clipped**2
+        direction = (mean / (1 - betas[0] ** t)) / (np.sqrt(square / (1 - betas[1] ** t)) + eps)
+        weight = weight * (1 - lr * decay) - lr * direction
+        assert engine.lr == lr
+        np.testing.assert_allclose(module.weight.detach().numpy()[0], weight, rtol=1e-12)
+
+
+def test_a_step_is_one_fused_kernel() -> None:
+    assert TorchTrainEngine(linear(), lr=0.1).optimizer.defaults["fused"]
 
 
 def test_a_restored_engine_goes_on_as_the_saved_one_does(tmp_path: Path) -> None:

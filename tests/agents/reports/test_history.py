@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mtgrpo_env.agents.reports.history import RunHistory, read_history
+from mtgrpo_env.agents.reports.history import RunHistory, nothing_learned, read_history
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 
@@ -158,3 +159,44 @@ def test_the_best_evaluation_is_the_earliest_with_the_best_worst_task_after_trai
         best = history.best_evaluation()
         assert best is not None
         assert best["step"] == expected[step]
+
+
+@pytest.mark.parametrize(("accepted", "replayed", "is_learned"), [(0, 0, False), (1, 0, True), (0, 1, True)])
+def test_where_no_group_was_informative_nothing_was_learned_and_no_evaluation_is_the_best(
+    file: Path, make_report: MakeReport, make_evaluation: MakeEvaluation, accepted: int, replayed: int, is_learned: bool
+) -> None:
+    history = RunHistory(file, last_step=-1)
+    history.add_evaluation(0, 0, make_evaluation(0.5, 0.5, 0.5))
+    assert nothing_learned(history.records) is None, "nothing has begun"
+    for step in (1, 2):
+        history.add_step(make_report(step, accepted=np.array([0, 0, accepted]), replayed=replayed))
+        history.add_evaluation(step, 96 * step, make_evaluation(0.5, 0.5, 0.5))
+    assert (nothing_learned(history.records) is None) == is_learned
+    assert (history.best_evaluation() is not None) == is_learned
+
+
+def test_where_no_response_was_ever_correct_no_evaluation_is_the_best(
+    file: Path, make_report: MakeReport, make_evaluation: MakeEvaluation
+) -> None:
+    history = RunHistory(file, last_step=-1)
+    history.add_evaluation(0, 0, make_evaluation(0.0, math.nan))
+    history.add_step(make_report(1, 2))
+    history.add_evaluation(1, 96, make_evaluation(0.0, math.nan))
+    assert nothing_learned(history.records) == "no response was correct in any of 2 evaluations"
+    assert history.best_evaluation() is None
+    history.add_evaluation(2, 192, make_evaluation(0.0, 0.1))
+    assert history.best_evaluation() is not None
+
+
+def test_lengths_and_truncation_of_an_evaluation_are_recorded_where_they_are_known(
+    file: Path, make_evaluation: MakeEvaluation
+) -> None:
+    history = RunHistory(file, last_step=-1)
+    evaluation = make_evaluation(0.5, 0.5)
+    history.add_evaluation(0, 0, evaluation)
+    history.add_evaluation(
+        1, 0, replace(evaluation, mean_lengths=np.array([3.5, math.nan]), truncated_shares=np.ones(2))
+    )
+    first, second = read_history(file)
+    assert not first.keys() & {"mean_lengths", "truncated_shares"}
+    assert (second["mean_lengths"], second["truncated_shares"]) == ([3.5, None], [1.0, 1.0])

@@ -39,6 +39,7 @@ def test_a_run_s_page_answers_every_question(tmp_path: Path) -> None:
         "Held-out accuracy, and what it costs",
         "Task weights against realised shares",
         "What is generated",
+        "Responses",
         "Steps: what they cost, and what the learner says",
         "Tasks",
         "Sample rollouts",
@@ -104,6 +105,24 @@ def test_what_old_histories_lack_is_said_to_be_not_recorded(tmp_path: Path) -> N
     assert "share of prompts" in names
     assert "share of tokens" not in names
     assert "not recorded" in shown.text("figure")
+
+
+RESPONSES = ("Length", "Cut off", "Entropy", "Groups of equal rewards", "Held out: length", "Held out: cut off")
+
+
+def test_the_responses_of_a_run_have_a_chart_each_and_those_of_old_histories_none(tmp_path: Path) -> None:
+    new, old = (page_of(write_run(tmp_path / str(recorded), recorded=recorded)) for recorded in (True, False))
+    for title in RESPONSES:
+        assert title in new.text("figcaption")
+        assert title not in old.text("figcaption")
+
+
+def test_a_run_that_learned_nothing_says_so(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    records = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    lines = [json.dumps({**record, "accepted": [0] * len(TASKS), "replayed": 0}) for record in records]
+    (folder / "history.jsonl").write_text("\n".join(lines) + "\n")
+    assert "nothing was learned, for no group of 20 steps was informative" in page_of(folder).text("p")
 
 
 def test_what_old_histories_have_under_another_name_is_shown_under_today_s(tmp_path: Path) -> None:

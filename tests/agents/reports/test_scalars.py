@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout  # pyright: igno
 from mtgrpo_env.agents.reports.scalars import ScalarWriter, layout
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.types import ResponseCounts
 
 NAMES = ("countdown-mini", "zebra-mini")
 PER_TASK = (
@@ -36,7 +38,9 @@ PER_STEP = (
     "rounds",
     "rollouts",
     "replayed",
+    "replayed_share",
     "generated_groups",
+    "informative_groups",
     "kept_groups",
 )
 
@@ -160,11 +164,15 @@ def test_tensorboard_has_a_category_for_each_question_and_a_chart_for_each_task(
     tmp_path: Path, make_report: MakeReport, make_evaluation: MakeEvaluation
 ) -> None:
     writer = ScalarWriter(tmp_path, NAMES, first_step=1)
-    writer.add_evaluation(0, make_evaluation(0.5, 0.25))
-    writer.add_step(make_report(1, num_tasks=2))
+    evaluation = replace(make_evaluation(0.5, 0.25), mean_lengths=np.ones(2), truncated_shares=np.zeros(2))
+    writer.add_evaluation(0, evaluation)
+    responses = ResponseCounts(*np.ones((6, 2), dtype=np.int64))
+    writer.add_step(make_report(1, num_tasks=2, responses=responses))
     writer.close()
     (written_layout,) = layouts_in(tmp_path)
-    assert list(written_layout) == ["accuracy", "task weight against share", "filter rate", "reward"]
+    expected = ["accuracy", "task weight against share", "filter rate", "reward"]
+    expected += ["response length", "truncated responses", "entropy", "unanimous groups"]
+    assert list(written_layout) == expected
     assert list(written_layout["accuracy"]) == ["worst task and average", *NAMES]
     assert list(written_layout["filter rate"]) == list(NAMES)
     written = scalars_in(tmp_path)
