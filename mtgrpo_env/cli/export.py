@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,9 @@ from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.text_env import Opening
 from mtgrpo_env.types import Problem, Split
+from mtgrpo_env.worked_examples import WorkedExamples, worked_examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,10 @@ class Config(RowOptions):
     """Of the problem streams."""
     prompt: PromptForm = "chat"
     """Form of the prompts: messages as a chat has them, or one message in the paper's frame for base models."""
+    system: str = ""
+    """System message before every prompt that brings none of its own."""
+    examples: int = 0
+    """Solved problems of the same task before every prompt, as earlier turns; they are not among the rows."""
     rows: tuple[str, ...] = ()
     """Files of rows to write again in this form instead, all of them, in their own order."""
 
@@ -45,10 +51,15 @@ def run(config: Config) -> int:
     """Write the file and print what is in it; progress goes to standard error."""
     if config.out.resolve() in (Path(source).resolve() for source in (*config.rows, *config.suite)):
         raise ValueError(f"out must be another file than the rows, got {config.out}")
+    if config.examples < 0:
+        raise ValueError(f"examples must be at least 0, got {config.examples}")
     suite, problems, total = _problems(config)
+    examples = worked_examples(suite, config.examples)
+    problems = _others(suite, problems, examples)
     console = Console(stderr=True)
     watched = track(problems, "writing", total=total, console=console, transient=True, disable=not console.is_terminal)
-    rows = export_rows(suite, watched, PROMPTS[config.prompt](ChatFrame()))
+    frame = ChatFrame(config.system, examples.turns)
+    rows = export_rows(suite, watched, PROMPTS[config.prompt](frame))
     with atomic_file(config.out) as unfinished:
         exported = write_rows(rows, unfinished)
     print(f"{config.out}: {exported.rows} rows of {suite.num_tasks} tasks, content hash {exported.content_hash}")
@@ -65,3 +76,16 @@ def _problems(config: Config) -> tuple[TaskSuite, Iterable[Problem], int]:
     suite = read_tasks(config.suite, split=config.split, seed=config.seed, row_options=config)
     config.check_used(suite.names)
     return suite, fresh_problems(suite, config.problems), config.problems * suite.num_tasks
+
+
+def _others(suite: TaskSuite, problems: Iterable[Problem], examples: WorkedExamples) -> Iterator[Problem]:
+    """The problems but for the examples, without which the streams of the suite start anew."""
+
+    def is_shown(task_id: int, opening: Opening) -> bool:
+        return examples.shows(task_id, opening.provenance.hash)
+
+    suite.leave_out(is_shown)
+    for problem in problems:
+        opening = suite.opening(problem)
+        if opening is None or not is_shown(problem.task_id, opening):
+            yield problem

@@ -8,6 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, is_saved_agent
 from mtgrpo_env.agents.reports.scores import TokenUsage
 from mtgrpo_env.agents.run_folder import RunFolder
-from mtgrpo_env.chat import ChatFrame
 from mtgrpo_env.evaluation import GroupCallback, RandomActions, evaluate_answers, evaluate_policy, guess, oracle
 from mtgrpo_env.experiments.agent_options import AgentOptions
 from mtgrpo_env.extras import imports_for, require_package
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
+from mtgrpo_env.prompt_options import PromptName
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _BASELINES = ("oracle", "random")
-_NO_FRAME = ChatFrame()
+_FORMS: Mapping[str, tuple[PromptName, ...]] = {"openai": ("chat",), "completions": ("plain", "paper")}  # default first
 _OF_THE_PROMPT = frozenset({"model", "messages", "prompt"})
 
 ResponseCallback = Callable[[], None]
@@ -229,32 +230,38 @@ class _VLLMCheckpoint(_Checkpoint):
 class _Endpoint(Agent):
     """A model behind an endpoint."""
 
-    def __init__(self, api: str, name: str, options: AgentOptions, frame: ChatFrame = _NO_FRAME) -> None:
+    def __init__(self, api: str, name: str, options: AgentOptions) -> None:
         with imports_for("a model behind an endpoint"):
             from mtgrpo_env.agents.endpoints.openai_server import Chat, Completions, OpenAIServer
-            from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
             from mtgrpo_env.agents.endpoints.prompts import WRITERS
             from mtgrpo_env.agents.endpoints.replies import CachedServer
 
         parts = re.fullmatch(r"(.+?)@(https?://.+)", name, flags=re.IGNORECASE)
         if parts is None:
             raise ValueError(f"expected '{api}:<model>@<base url>', got {f'{api}:{name}'!r}")
+        forms = _FORMS[api]
+        form = options.prompt or forms[0]
+        if form not in forms:
+            raise ValueError(f"agents {api}: take prompt {' or '.join(forms)}, got {form}")
         server = OpenAIServer(
             parts[1],
             parts[2],
             api=Chat() if api == "openai" else Completions(),
-            fields={**_decoding_fields(options), **_fields(options)},
+            fields={**_decoding_fields(options), **_template_fields(options, form), **_fields(options)},
             seed=options.seed,
             retries=options.retries,
             patience=options.patience,
         )
-        prompts = WRITERS["chat" if api == "openai" else "plain"](frame)
-        self._policy = EndpointPolicy(CachedServer(server, options.cache), prompts, concurrency=options.concurrency)
-        self._rollouts = options.rollouts
+        self._server = CachedServer(server, options.cache)
+        self._writer, self._options = WRITERS[form], options
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
+        from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
+
         _check_text(problem_set)
-        _evaluate(_Counted(self._policy, on_response), problem_set, self._rollouts, on_group)
+        prompts = self._writer(replace(self._options.frame, examples=problem_set.examples.turns))
+        policy = EndpointPolicy(self._server, prompts, concurrency=self._options.concurrency)
+        _evaluate(_Counted(policy, on_response), problem_set, self._options.rollouts, on_group)
 
     def usage(self, extras: Any) -> TokenUsage:
         return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_truncated, extras.is_refused)
@@ -328,6 +335,19 @@ def _decoding_fields(options: AgentOptions) -> dict[str, Any]:
     if options.stop:
         fields["stop"] = list(options.stop)
     return fields
+
+
+def _template_fields(options: AgentOptions, form: PromptName) -> dict[str, Any]:
+    """The arguments for the chat template, as vLLM and SGLang take them.
+
+    Raises:
+        ValueError: if there are some and the prompts are no chats.
+    """
+    if not options.template_fields:
+        return {}
+    if form != "chat":
+        raise ValueError(f"template_options need prompt chat, got {form}")
+    return {"chat_template_kwargs": options.template_fields}
 
 
 def _fields(options: AgentOptions) -> dict[str, Any]:

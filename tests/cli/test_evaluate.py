@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from faulty_server import faulty_server
 
+from mtgrpo_env.chat import Message
 from mtgrpo_env.named_tasks import SUITES
+from mtgrpo_env.paper_frame import framed
 
 RunCommand = Callable[..., Any]
 
@@ -346,6 +348,41 @@ def test_an_endpoint_is_sent_what_is_not_at_its_default(command: RunCommand, tmp
     plain, restricted = served.requests
     assert not {"top_p", "top_k", "stop"} & plain.keys()
     assert {"top_p": 0.9, "top_k": 5, "stop": ["User:", "\n\n"]}.items() <= restricted.items()
+
+
+def test_an_endpoint_is_sent_what_stands_around_the_prompts(command: RunCommand, tmp_path: Path) -> None:
+    cache = ("--cache", tmp_path / "replies.sqlite", "--concurrency", 1)
+    suite = ("--suite", "zebra-mini,countdown-mini", "--problems", 1, *cache)
+    frame = ("--system", "Be brief.", "--examples", 1, "--prefill", "So")
+    with faulty_server(str.upper) as served:
+        command("evaluate", "--agent", f"openai:tiny@{served.url}", *suite, *frame, "--template-options", '{"a": 1}')
+        command("evaluate", "--agent", f"completions:tiny@{served.url}", *suite, *frame, "--prompt", "paper")
+    chats, texts = served.requests[:2], served.requests[2:]
+    for chat, text in zip(chats, texts, strict=True):
+        messages = [Message(**message) for message in chat["messages"]]
+        roles = ["system", "user", "assistant", "user", "assistant"]
+        assert [message.role for message in messages] == roles
+        assert (messages[0].content, messages[-1].content) == ("Be brief.", "So")
+        assert chat["chat_template_kwargs"] == {"a": 1}
+        assert text["prompt"] == f"{framed(messages[:-1])}So"
+    assert len({chat["messages"][1]["content"] for chat in chats}) == 2, "each task has its own examples"
+
+
+@pytest.mark.parametrize(
+    ("agent", "options", "complaint"),
+    [
+        ("openai", ("--prompt", "paper"), "agents openai: take prompt chat, got paper"),
+        ("completions", ("--prompt", "chat"), "agents completions: take prompt plain or paper, got chat"),
+        ("completions", ("--system", "Be brief."), "need prompt chat or paper, got plain"),
+        ("completions", ("--template-options", '{"a": 1}'), "template_options need prompt chat, got plain"),
+    ],
+)
+def test_an_endpoint_refuses_prompts_that_it_cannot_be_sent(
+    refused: Callable[..., str], agent: str, options: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    cache = ("--cache", tmp_path / "replies.sqlite")
+    line = ("--agent", f"{agent}:tiny@http://127.0.0.1:1/v1", "--suite", "zebra-mini", "--problems", 1, *cache)
+    assert complaint in refused("evaluate", *line, *options)
 
 
 def test_a_run_that_an_endpoint_cut_off_goes_on_where_it_was(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from mtgrpo_env.chat import messages_of
 from mtgrpo_env.envs.export import content_hash
 from mtgrpo_env.envs.reward import trl_reward
 from mtgrpo_env.envs.rows import read_rows, shared_problems
+from mtgrpo_env.paper_frame import PREAMBLE
 
 RunCommand = Callable[..., Any]
 
@@ -55,6 +58,38 @@ def test_rows_are_written_again_in_their_order(command: RunCommand, tmp_path: Pa
     assert len({line.rsplit(" ", 1)[-1] for line in said}) == 1
 
 
+@pytest.mark.parametrize("prompt", ["chat", "paper"])
+def test_prompts_have_the_system_message_and_worked_examples_which_are_no_rows(
+    prompt: str, command: RunCommand, tmp_path: Path
+) -> None:
+    out = tmp_path / "train.jsonl"
+    frame = ("--system", "Be brief.", "--examples", 2, "--prompt", prompt)
+    assert command("export", "--suite", "zebra-mini,math-easy", "--problems", 20, "--out", out, *frame).code == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    rows = read_rows(out)
+    assert [row.task for row in rows] == ["zebra", "math"] * 20
+    if prompt == "paper":
+        assert {len(line["prompt"]) for line in lines} == {1}
+        assert all(line["prompt"][0]["content"].startswith(f"Be brief.\n{PREAMBLE}") for line in lines)
+        return
+    for row in rows:
+        messages = messages_of(row.prompt)
+        assert [message.role for message in messages] == ["system", *["user", "assistant"] * 2, "user"]
+        assert messages[-1].content == row.question not in {message.content for message in messages[:-1]}
+    assert {messages_of(row.prompt)[:5] for row in rows} == {messages_of(row.prompt)[:5] for row in rows[:2]}
+    assert command("check", "--rows", out).code == 0
+
+
+def test_rows_that_are_shown_as_examples_are_not_written_again(command: RunCommand, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    command("export", "--suite", "zebra-mini", "--problems", 16, "--out", first)
+    assert command("export", "--rows", first, "--examples", 1, "--out", second).code == 0
+    (example,) = {messages_of(row.prompt)[0].content for row in read_rows(second)}
+    questions = [row.question for row in read_rows(first)]
+    assert [row.question for row in read_rows(second)] == [asked for asked in questions if asked != example]
+    assert example in questions
+
+
 def test_an_error_on_the_way_leaves_the_file_as_it_was(refused: Callable[..., str], tmp_path: Path) -> None:
     out = tmp_path / "train.jsonl"
     out.write_text("mine", "utf-8")
@@ -70,6 +105,7 @@ def test_an_error_on_the_way_leaves_the_file_as_it_was(refused: Callable[..., st
         (("--out", "train.csv"), "expected a file name that ends in .parquet or .jsonl, got '.csv'"),
         (("--out", "nowhere/train.jsonl"), "expected a folder for train.jsonl, got 'nowhere', which is none"),
         (("--out", "train.jsonl", "--problems", "0"), "problems must be at least 1, got 0"),
+        (("--out", "train.jsonl", "--examples", "-1"), "examples must be at least 0, got -1"),
         (("--out", "train.jsonl", "--suite", "chess"), "or a suite, one of"),
     ],
 )

@@ -24,7 +24,8 @@ from mtgrpo_env.text_env import Verdict
 from mtgrpo_env.types import Split
 
 ALL_TASKS = [f"{name}-{level}" for name, task in REASON_TASKS.items() for level in task.LEVELS]
-ONE_LEVEL = tuple(f"{name}-easy" for name in REASON_TASKS)
+EASY = [name for name, task in REASON_TASKS.items() if "easy" in task.LEVELS]
+ONE_LEVEL = tuple(f"{name}-easy" for name in EASY)
 FORMATS = (".jsonl", ".parquet")
 # Nothing reads clues back from their wording, so the key of such a row is its question as it is written.
 KEYED_BY_WORDING = ("zebra", "math-easy", "math-medium", "math-hard", "math-very_hard")
@@ -117,11 +118,12 @@ def test_a_row_read_back_asks_the_same_and_is_judged_alike(name: str, tmp_path: 
         assert shown is not None
         assert made.prompt == shown.prompt
         right = task.oracle(made.puzzle)
-        answers = [right, f"{right}.", f"{right}\nDone.", right.replace("{", "{1"), task.guess(made.puzzle, rng), ""]
+        spoiled = right.replace("{", "{1") if "{" in right else f"x{right}"
+        answers = [right, f"{right}.", f"{right}\nDone.", spoiled, task.guess(made.puzzle, rng), ""]
         for answer in answers:
             assert env.reply(shown.puzzle, [answer]) == task.reply(made.puzzle, [answer]), answer
         assert env.verify(shown.puzzle, right).outcome == "correct"
-        assert not env.verify(shown.puzzle, right.replace("{", "{1")).is_success
+        assert not env.verify(shown.puzzle, spoiled).is_success
         if not name.startswith(KEYED_BY_WORDING):
             assert env.key(shown.puzzle) == task.key(made.puzzle)
 
@@ -130,7 +132,7 @@ def test_a_row_read_back_asks_the_same_and_is_judged_alike(name: str, tmp_path: 
 @pytest.mark.usefixtures("need_pyarrow")
 def test_tasks_of_every_kind_share_a_file_in_turn(suffix: str, tmp_path: Path) -> None:
     rows = read_rows(exported(tmp_path / f"rows{suffix}", suite_of(*ONE_LEVEL), 3))
-    assert [row.task for row in rows] == list(REASON_TASKS) * 3
+    assert [row.task for row in rows] == EASY * 3
     assert {(row.level, row.split) for row in rows} == {("easy", "train")}
 
 
