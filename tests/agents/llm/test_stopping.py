@@ -5,12 +5,14 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
+    AddedToken,
     AutoTokenizer,
     Gemma3Config,
     GenerationConfig,
@@ -29,6 +31,8 @@ from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, model_without_weig
 from mtgrpo_env.agents.llm.stopping import StopStrings, check_open, end_ids_of, response_text, text_of
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.agents.ranks import OneRank
+from mtgrpo_env.envs.mtreason import reason_suite
+from mtgrpo_env.envs.reward import verdict
 
 END_OF_TURN = "<end_of_turn>"
 
@@ -152,6 +156,17 @@ def test_the_stop_strings_of_a_run_end_what_is_scored_and_what_is_trained_on(
     for text, completion in zip(texts, completions, strict=True):
         assert text.startswith(text_of(tokenizer, completion.tokens[:-1])), "a stop string lies in the last token"
     assert any(set("ab") & set(text_of(tokenizer, completion.tokens)) for completion in completions)
+
+
+def test_a_question_that_a_model_makes_up_behind_its_answer_is_not_scored(tokenizer: PreTrainedTokenizerBase) -> None:
+    env: Any = reason_suite(["math-easy"]).envs(0, 1)[0].unwrapped
+    prompt, _ = env.reset(seed=3)
+    truth = {"task": "math-easy", **env.ground_truth(env.puzzle)}
+    written = f" {env.oracle(env.puzzle)}\nUser: What is 5 + 6?\nAssistant: \\boxed{{11}}"
+    ids = tuple(tokenizer(written)["input_ids"])
+    completion = Completion((3,), ids, (0.0,) * len(ids))
+    outcomes = [verdict(prompt, response_text(tokenizer, completion, [1], stop), truth) for stop in ((), ("User:",))]
+    assert [outcome.outcome for outcome in outcomes] == ["wrong", "correct"]
 
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]

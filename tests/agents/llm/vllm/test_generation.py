@@ -12,6 +12,7 @@ from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngine, RolloutEngineError
 from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
 from mtgrpo_env.agents.llm.rollout_vllm_server import VLLMServerEngine
+from mtgrpo_env.agents.llm.stopping import text_of
 
 PROMPTS = [(5, 6, 7), (9, 10, 11, 12, 13), tuple(range(5, 75))]  # the last fills blocks of the prefix cache
 SEEDS = [3, 4, 5]
@@ -76,6 +77,30 @@ def test_a_completion_ends_with_the_end_of_text_or_at_the_most_tokens(
         assert len(completion.tokens) == len(completion.log_probs)
         assert eos not in completion.tokens[:-1]
         assert has_ended or len(completion.tokens) == 12
+        assert completion.finish_reason == ("stop" if has_ended else "length")
+
+
+def test_a_stop_string_ends_a_completion_with_the_token_that_completes_it(
+    engine: RolloutEngine, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Stop strings change nothing but the length."""
+    whole = completions(engine, counts=[20, 20, 20])
+    texts = [[text_of(tokenizer, c.tokens[:n]) for n in range(1, len(c.tokens) + 1)] for c in whole]
+    stop = (texts[0][-1][-2:], texts[30][-1][:2])
+    stopped = completions(engine, counts=[20, 20, 20], decoding=Decoding(12, stop=stop))
+    for before, of_length, after in zip(whole, texts, stopped, strict=True):
+        found = [n for n, text in enumerate(of_length, start=1) if any(string in text for string in stop)]
+        assert after.tokens == before.tokens[: found[0] if found else None]
+        assert after.finish_reason == ("stop" if found else before.finish_reason)
+    assert [c.tokens for c in stopped] != [c.tokens for c in whole]
+
+
+def test_log_probs_are_those_of_the_distribution_after_top_k_and_top_p(engine: RolloutEngine) -> None:
+    likeliest = completions(engine, decoding=Decoding(12, top_k=1))
+    assert [c.tokens for c in likeliest] == [c.tokens for c in completions(engine, decoding=Decoding(12, 0.0))]
+    for completion in likeliest:
+        assert completion.log_probs == pytest.approx([0.0] * len(completion.tokens), abs=1e-4)
+    assert [c.tokens for c in completions(engine, decoding=Decoding(12, top_p=1e-6))] == [c.tokens for c in likeliest]
 
 
 def test_temperature_zero_is_greedy_decoding_as_transformers_does_it(
