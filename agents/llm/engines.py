@@ -95,13 +95,15 @@ class Parameters(Protocol):
 
 
 class TrainEngine(Protocol):
-    """Accumulates gradients and takes optimiser steps, together with its peers on other ranks.
+    """Accumulates gradients and takes optimiser steps, together with its peers on other ranks."""
 
-    Attributes:
-        lr: learning rate of the next steps, which may be set; no part of what is saved.
-    """
+    @property
+    def lr(self) -> float:
+        """Learning rate of the next steps, which may be set; no part of what is saved."""
+        ...
 
-    lr: float
+    @lr.setter
+    def lr(self, lr: float) -> None: ...
 
     def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         """Add the gradient of this rank's `loss` to the sum over all ranks; `is_last` before the step."""

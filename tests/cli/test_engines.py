@@ -95,7 +95,8 @@ def test_a_run_in_bfloat16_with_a_falling_rate_keeps_its_parameters_in_float32_a
     assert_same_run(part, whole)
     assert {weight.dtype for weight in state_of(whole)[0].values()} == {torch.float32}
     rates = {r["step"]: r["learner"].get("lr") for r in history_of(whole) if r["kind"] == "step"}
-    assert rates in ({1: 5e-4, 2: 1e-3}, {1: None, 2: 1e-3}, {1: 5e-4, 2: None})  # none without an informative group
+    assert any(rates.values())
+    assert all(rate in (None, 5e-4 * step) for step, rate in rates.items())  # a batch without groups has none
     message = refused(*train(part, model_folder, *FEW, *options, "--steps", 3))
     assert "steps was 2, is 3, over which the learning rate falls" in message
 

@@ -33,7 +33,7 @@ from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 STEPS = ((0, 1, 2, 3), (4, 5), (6, 7, 8, 9, 10, 11))
 """Micro-batches of each step; rank r of W takes every W-th of them from the r-th."""
 
-LEARNING_RATES = dict(zip(STEPS, (1e-2, 7e-3, 9e-3), strict=True))
+LEARNING_RATES: dict[tuple[int, ...], float] = dict(zip(STEPS, (1e-2, 7e-3, 9e-3), strict=True))
 SETTINGS: dict[str, Any] = {"lr": 1.0, "betas": (0.8, 0.95), "weight_decay": 0.1, "max_grad_norm": 1.0}
 ADAMW = {name: SETTINGS[name] for name in ("lr", "betas", "weight_decay")}
 STAGES: tuple[Stage, ...] = (0, 2, 3)

@@ -60,16 +60,17 @@ def test_all_minibatches_of_a_batch_share_its_rate_and_an_empty_batch_has_one_to
 def test_a_run_that_is_saved_at_five_and_restored_is_the_uninterrupted_one_to_the_bit(
     make_policy: MakePolicy, parity_suite: TaskSuite, tmp_path: Path
 ) -> None:
-    whole = agent_of(parity_suite, make_policy())
+    policy, other_policy = make_policy(), make_policy(seed=9)
+    whole = agent_of(parity_suite, policy)
     whole.train(5)
     whole.save(tmp_path / "step")
     reported: list[float] = []
     whole.train(5, [lambda _, metrics: reported.append(metrics.learner["lr"])])
 
-    restored = agent_of(TaskSuite(parity_suite.tasks, seed=9), make_policy(seed=9), seed=9)
+    restored = agent_of(TaskSuite(parity_suite.tasks, seed=9), other_policy, seed=9)
     restored.train(1)
     restored.restore(tmp_path / "step")
     restored.train(5)
-    assert torch.equal(*(parameters_of(agent.policy) for agent in (whole, restored)))
+    assert torch.equal(parameters_of(policy), parameters_of(other_policy))
     assert reported == [RATE(step) for step in range(5, 10)]
     assert reported[-1] == pytest.approx(1e-3)

@@ -120,7 +120,9 @@ def test_in_float32_the_gap_is_rounding_and_replayed_groups_have_none(
 
 
 def test_a_weight_is_cast_once_in_a_generation(mixed_policy: LanguageModelPolicy) -> None:
-    with CastCounter(mixed_policy.model.get_output_embeddings().weight) as counter:
+    head = mixed_policy.model.get_output_embeddings()
+    assert head is not None
+    with CastCounter(head.weight) as counter:
         mixed_policy.act(["e12:"] * 4, [0] * 4)
     assert counter.count == 1
 
