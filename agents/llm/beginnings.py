@@ -15,7 +15,9 @@ import numpy as np
 Tokens = tuple[int, ...]
 
 _WORTH_A_PASS = 0.8
-"""Of the tokens computed in one pass, padding included, two may have as many: the second costs time of its own."""
+"""Of the tokens computed in one pass, padding included, two may have as many: the second launches all kernels again."""
+_WIDEST = 1.25
+"""Of the width of whole prompts, a beginning and a rest may have as much: keys and values are held of padding too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,6 @@ class SplitPrompts:
     which: tuple[int, ...]
     rests: tuple[Tokens, ...]
 
-    @property
-    def area(self) -> int:
-        """Tokens that two passes compute, padding included."""
-        return _area(self.beginnings) + _area(self.rests)
-
 
 def split_prompts(prompts: Sequence[Tokens]) -> SplitPrompts | None:
     """Distinct prompts by their common beginnings; None where one pass over whole prompts costs about as little.
@@ -47,24 +44,39 @@ def split_prompts(prompts: Sequence[Tokens]) -> SplitPrompts | None:
     True
     """
     clusters = common_beginnings(prompts)
-    widest = max((length for members, length in clusters if len(members) > 1), default=0)
-    # A prompt alone is cut where the longest common beginning ends, so that it widens neither pass.
-    lengths = [min(length, widest) for _, length in clusters]
     cluster_of = {row: cluster for cluster, (members, _) in enumerate(clusters) for row in members}
-    which = tuple(cluster_of[row] for row in range(len(prompts)))
-    split = SplitPrompts(
-        beginnings=tuple(prompts[members[0]][:length] for (members, _), length in zip(clusters, lengths, strict=True)),
-        which=which,
-        rests=tuple(prompt[lengths[cluster] :] for prompt, cluster in zip(prompts, which, strict=True)),
-    )
-    return split if split.area <= _WORTH_A_PASS * _area(prompts) else None
+    which = [cluster_of[row] for row in range(len(prompts))]
+    lengths = _cut_lengths(clusters, which, [len(prompt) for prompt in prompts])
+    if lengths is None:
+        return None
+    beginnings = tuple(prompts[members[0]][:length] for (members, _), length in zip(clusters, lengths, strict=True))
+    rests = tuple(prompt[lengths[cluster] :] for prompt, cluster in zip(prompts, which, strict=True))
+    return SplitPrompts(beginnings, tuple(which), rests)
+
+
+def _cut_lengths(
+    clusters: Sequence[tuple[tuple[int, ...], int]], which: Sequence[int], sizes: Sequence[int]
+) -> list[int] | None:
+    """(C,) tokens of each beginning, none above the limit with which two padded passes compute the fewest; or None.
+
+    The limit also cuts prompts that are alone in their cluster, so that they widen neither pass.
+    """
+    common, whole = np.array([length for _, length in clusters]), max(sizes)
+    smallest, best = _WORTH_A_PASS * len(sizes) * whole, None
+    for limit in {length for members, length in clusters if len(members) > 1}:
+        lengths = np.minimum(common, limit)
+        of_beginnings, of_rests = int(lengths.max()), int((np.array(sizes) - lengths[which]).max())
+        area = len(clusters) * of_beginnings + len(sizes) * of_rests
+        if area <= smallest and of_beginnings + of_rests <= _WIDEST * whole:
+            smallest, best = area, lengths.tolist()
+    return best
 
 
 def common_beginnings(prompts: Sequence[Tokens]) -> list[tuple[tuple[int, ...], int]]:
     """Clusters of distinct prompts, with the tokens that each computes once: all together compute the fewest.
 
     Every prompt keeps a token of its own. A cluster is a run of neighbours in lexicographic order, so the tokens it
-    has in common are the fewest that two neighbours have. O(U^2) operations on arrays, and O(U) memory.
+    has in common are the fewest that two neighbours have. Time grows with U^2, memory with U.
 
     >>> common_beginnings([(1, 2, 3, 4), (7, 8), (1, 2, 3, 5)])
     [((0, 2), 3), ((1,), 1)]
@@ -96,8 +108,3 @@ def _num_common(first: np.ndarray, second: np.ndarray) -> int:
     length = min(len(first), len(second))
     differing = np.flatnonzero(first[:length] != second[:length])
     return int(differing[0]) if differing.size else length
-
-
-def _area(rows: Sequence[Tokens]) -> int:
-    """Tokens of rows that are padded to one length."""
-    return len(rows) * max(map(len, rows))

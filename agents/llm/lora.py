@@ -36,7 +36,8 @@ def with_lora(
         seed: of the adapters' first parameters, which must be the same on every rank.
 
     Raises:
-        ValueError: if the rank is below 1, or the weight of a target is tied to another.
+        ValueError: if the rank is below 1, the weight of a target is tied to another, it is a part of a mixture of
+            experts, or peft has no adapters for a target's kind of layer.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -51,7 +52,7 @@ def with_lora(
         warnings.simplefilter("ignore", FutureWarning)  # peft calls transformers by deprecated names
         warnings.simplefilter("ignore", UserWarning)  # it warns of tied weights, which are refused below
         adapted = get_peft_model(model, config, autocast_adapter_dtype=False)
-    _check_untied(model)
+    _check_mergeable(model)
     return adapted.eval()
 
 
@@ -91,8 +92,12 @@ def _adapted_layers(base: torch.nn.Module) -> Iterator[tuple[str, Any]]:
     return ((path, module) for path, module in base.named_modules() if isinstance(module, LoraLayer))
 
 
-def _check_untied(base: PreTrainedModel) -> None:
+def _check_mergeable(base: PreTrainedModel) -> None:
+    from peft.tuners.lora.layer import ParamWrapper
+
     tied = {name.rpartition(".")[0] for pair in base.all_tied_weights_keys.items() for name in pair}
-    for path, _ in _adapted_layers(base):
+    for path, layer in _adapted_layers(base):
         if path in tied:
             raise ValueError(f"expected adapters beside layers with weights of their own, got {path}, which is tied")
+        if isinstance(layer, ParamWrapper):
+            raise ValueError(f"expected adapters beside linear layers, got {path}, a part of a mixture of experts")

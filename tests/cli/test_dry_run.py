@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from training_runs import STEPS, history_of, train
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.build import build_method
 from mtgrpo_env.agents.llm.plan import sampled
+from mtgrpo_env.agents.llm.tiny import tiny_tokenizer
 from mtgrpo_env.named_tasks import read_tasks
 
 RunCommand = Callable[..., Any]
@@ -56,6 +58,49 @@ def test_ranks_share_the_memory_that_deepspeed_shares_out(
         sizes[stage] = [cell.strip() for cell in row.split("│")[2:-1]]
     assert len(set(sizes[0])) == 1, "stage 0 shares out nothing"
     assert len(set(sizes[2])) == len(sizes[2]) == 4
+
+
+def hybrid_model(folder: Path) -> Path:
+    """A checkpoint with a layer of convolution and one of attention."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.save_pretrained(folder)
+    config = AutoConfig.for_model(
+        "lfm2",
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=64,
+        layer_types=["conv", "full_attention"],
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def test_a_hybrid_model_is_planned_without_its_memory_and_trains(command: RunCommand, tmp_path: Path) -> None:
+    model = hybrid_model(tmp_path / "model")
+    planned = command(*train(tmp_path / "run", model, "--dry-run"))
+    assert (planned.code, planned.err) == (0, "")
+    assert "memory: not estimated" in planned.out
+    result = command(*train(tmp_path / "run", model, "--steps", 1))
+    assert result.code == 0, result.err
+    assert "memory: not estimated, expected a decoder with attention in every layer, got Lfm2Config" in result.out
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_an_encoder_is_refused_by_name_before_anything_starts(
+    command: RunCommand, tmp_path: Path, options: tuple[object, ...]
+) -> None:
+    AutoConfig.for_model("bert", vocab_size=100).save_pretrained(tmp_path / "model")
+    result = command(*train(tmp_path / "run", tmp_path / "model", *options))
+    assert (result.code, result.out) == (2, "")
+    assert "got 'bert': it is an encoder" in result.err
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("options", [("--method", "ppo"), ("--engine", "other"), ("--batch-size", 1)])

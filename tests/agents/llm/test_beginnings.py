@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.agents.llm.beginnings import Tokens, common_beginnings, split_prompts
+from mtgrpo_env.agents.llm.beginnings import SplitPrompts, Tokens, common_beginnings, split_prompts
 
 PROMPTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple), min_size=1, max_size=7, unique=True)
 
 
 def num_computed(clusters: Sequence[tuple[Sequence[int], int]], prompts: Sequence[Tokens]) -> int:
     return sum(length + sum(len(prompts[row]) - length for row in members) for members, length in clusters)
+
+
+def area(split: SplitPrompts) -> int:
+    """Tokens that two passes compute, padding included."""
+    return sum(len(rows) * max(map(len, rows)) for rows in (split.beginnings, split.rests))
 
 
 def num_common(prompts: Sequence[Tokens]) -> int:
@@ -60,7 +65,9 @@ def test_split_prompts_are_the_prompts_and_take_less_room_than_them(prompts: lis
         whole = [split.beginnings[which] + rest for which, rest in zip(split.which, split.rests, strict=True)]
         assert whole == prompts
         assert all(split.rests)
-        assert split.area < len(prompts) * max(map(len, prompts))
+        widest, longest = max(map(len, split.beginnings)), max(map(len, prompts))
+        assert area(split) < len(prompts) * longest
+        assert widest + max(map(len, split.rests)) <= 1.25 * longest
 
 
 def test_tasks_with_worked_examples_are_computed_once_each() -> None:
@@ -72,7 +79,7 @@ def test_tasks_with_worked_examples_are_computed_once_each() -> None:
     split = split_prompts(prompts)
     assert split is not None
     assert [len(beginning) for beginning in split.beginnings] == [90] * 4
-    assert split.area == 4 * 90 + 32 * 29
+    assert area(split) == 4 * 90 + 32 * 29
 
 
 def test_a_prompt_alone_is_cut_where_it_widens_neither_pass() -> None:
@@ -81,6 +88,15 @@ def test_a_prompt_alone_is_cut_where_it_widens_neither_pass() -> None:
     assert split is not None
     assert max(map(len, split.beginnings)) == 90
     assert max(map(len, split.rests)) == 10
+
+
+def test_tasks_of_unequal_beginnings_do_not_make_the_cache_much_wider() -> None:
+    """One task shares 100 of 102 tokens, the other 40 of 100: cut at 100, prompts would be 160 wide."""
+    first = [(*range(100), row, row) for row in range(1000, 1020)]
+    second = [(*range(200, 240), *range(1000 * row, 1000 * row + 60)) for row in range(2, 10)]
+    split = split_prompts([*first, *second])
+    assert split is not None
+    assert [len(beginning) for beginning in split.beginnings] == [40, 40]
 
 
 @pytest.mark.parametrize("prompts", [[(1,)], [(1,), (2,)], [(1, 2, 3), (1, 5, 6)], [(1, 2), (1, 2, 3)]])

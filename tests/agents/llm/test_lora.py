@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM, PreTrainedModel
 
 from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
 from mtgrpo_env.agents.llm.weights import folder_weights, plain_weights
@@ -112,3 +112,18 @@ def test_a_tied_weight_gets_no_adapter(make_model: MakeModel) -> None:
 def test_a_model_without_adapters_has_none_to_merge(model: PreTrainedModel) -> None:
     with pytest.raises(ValueError, match="expected a model with adapters, got a Qwen2ForCausalLM"):
         next(merged_weights(model))
+
+
+@pytest.mark.filterwarnings("ignore:The following .* keys did not match:RuntimeWarning")  # of what peft asks itself
+def test_a_mixture_of_experts_is_refused_since_its_adapters_could_not_be_merged() -> None:
+    config = MixtralConfig(
+        vocab_size=10,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        num_local_experts=2,
+    )
+    with pytest.raises(ValueError, match=r"got model\.layers\.0\.mlp\..*, a part of a mixture of experts"):
+        with_lora(MixtralForCausalLM(config), rank=2)

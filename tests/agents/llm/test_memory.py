@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, GPT2Config, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from mtgrpo_env.agents.llm.data import Completion, PackedGroups, pack
 from mtgrpo_env.agents.llm.lora import with_lora
@@ -192,6 +192,21 @@ def test_a_gpu_of_the_total_has_room_for_the_engine_s_share_and_all_that_is_ther
     assert estimate.states + estimate.training + (0 if sleeps else estimate.rollout_engine) <= estimate.total
 
 
-def test_a_model_of_another_kind_is_refused_by_what_its_config_lacks() -> None:
-    with pytest.raises(ValueError, match=r"a dense decoder, got GPT2Config: .*intermediate_size"):
-        ModelSize.of(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=10))
+def test_names_and_defaults_of_other_decoders_are_understood() -> None:
+    size = ModelSize.of(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=10))
+    assert (size.layers, size.hidden, size.feed_forward, size.key_heads, size.head_size) == (1, 8, 32, 2, 4)
+    assert ModelSize.of(AutoConfig.for_model("bloom", n_layer=2, hidden_size=8, n_head=2)).layers == 2
+
+
+def test_of_a_config_with_several_parts_the_size_is_that_of_the_text_s() -> None:
+    text = SMALL.to_dict() | {"head_dim": 16, "sliding_window": 4}
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = AutoConfig.for_model("gemma3", text_config=text, vision_config=vision)
+    size = ModelSize.of(config)
+    assert (size.layers, size.hidden, size.head_size) == (SMALL.num_hidden_layers, SMALL.hidden_size, 16)
+
+
+@pytest.mark.parametrize("name", ["mamba", "qwen3_5_text", "qwen3_next"])
+def test_a_model_with_other_layers_than_attention_is_not_estimated(name: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a decoder with attention in every layer, got \w+Config"):
+        ModelSize.of(AutoConfig.for_model(name))
