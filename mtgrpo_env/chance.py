@@ -246,5 +246,7 @@ def _at(place: Place, form: AnswerForm, question: str) -> str | None:
 
 
 def _shortened(response: str) -> str:
-    text = " ".join(response.split())
+    """One short line that every file and terminal takes."""
+    text = "".join(character if character.isprintable() else " " for character in response[:1000])
+    text = " ".join(text.split())
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"

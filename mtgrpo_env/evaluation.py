@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from mtgrpo_env.rollout import Policy, RollOut, rollout_groups
 from mtgrpo_env.suite import TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import FloatArray, Group, IntArray, Problem, Rollout, Step, per_task_mean
+
+if TYPE_CHECKING:
+    from mtgrpo_env.chance import Chance
 
 _EPISODES_AT_ONCE = 512
 
@@ -59,15 +62,24 @@ class Evaluation:
         return average(self.accuracies)
 
     def __str__(self) -> str:
-        """A table, the worst task first."""
+        return self.table()
+
+    def table(self, chance: Chance | None = None) -> str:
+        """A table, the worst task first; with what no thinking comes to, where that is given."""
         width = max(map(len, (*self.names, "worst task")))
-        lines = [f"{'task':{width}}  accuracy  problems  episodes  invalid"]
+        beside = "  guess  constant" if chance else ""
+        lines = [f"{'task':{width}}  accuracy{beside}  problems  episodes  invalid"]
         for k in np.argsort(self.accuracies, kind="stable"):  # NaN comes last
             accuracy = f"{self.accuracies[k]:.1%}" if self.counts[k] else "-"
             numbers = f"{self.problems[k]:8,}  {self.counts[k]:8,}  {self.invalid[k]:7,}"
-            lines.append(f"{self.names[k]:{width}}  {accuracy:>8}  {numbers}")
+            shares = f"  {_percent(chance.guess[k]):>5}  {_percent(chance.constant[k]):>8}" if chance else ""
+            lines.append(f"{self.names[k]:{width}}  {accuracy:>8}{shares}  {numbers}")
         lines += [f"{'worst task':{width}}  {self.worst:8.1%}", f"{'average':{width}}  {self.average:8.1%}"]
         return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{share:.1%}"
 
 
 def evaluate_policy(

@@ -16,6 +16,7 @@ from mtgrpo_env.answer_places import answer_forms, places_of, tokens_of
 from mtgrpo_env.chance import Chance, measure_chance
 from mtgrpo_env.chat import ChatText, Message
 from mtgrpo_env.envs.short_answers import KINDS
+from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.text_env import CORRECT, SCORER_ERROR, WRONG, TextEnv, Verdict
 
@@ -196,3 +197,15 @@ def test_no_place_and_no_constant_beats_a_guess_at_short_answers(kind: str) -> N
     found = measure_chance(suite, problems)
     allowed = max(0.0625, float(found.guess[0]))  # one product in sixteen is 12
     assert found.constant[0] <= allowed + 4 * math.sqrt(allowed * (1 - allowed) / len(problems))
+
+
+def test_an_evaluation_shows_chance_beside_accuracy() -> None:
+    counts = np.array([10, 10])
+    evaluation = Evaluation(("a", "b"), np.array([0.5, 0.4]), counts, 0 * counts, counts)
+    chance = Chance(np.array([0.25, np.nan]), np.array([0.2, 0.1]), ("always 1", "always 2"))
+    header, first, second, *_ = evaluation.table(chance).splitlines()
+    assert header.split() == ["task", "accuracy", "guess", "constant", "problems", "episodes", "invalid"]
+    assert first.split()[:4] == ["b", "40.0%", "-", "10.0%"]
+    assert second.split()[:4] == ["a", "50.0%", "25.0%", "20.0%"]
+    assert len(header) == len(first) == len(second)
+    assert "guess" not in str(evaluation)

@@ -29,8 +29,8 @@ class Config(RowOptions, AgentOptions):
     (its key is read from OPENAI_API_KEY), or completions:<model>@<base url> for a prompt that is continued as it
     stands; package.module:function, which makes a policy for a suite."""
     suite: Annotated[tuple[str, ...], arg(aliases=("--tasks",))] = ()
-    """One or more of: a named suite (mini, mini-nine, easy, medium, hard, very_hard, nine); tasks like
-    "countdown-easy,arc-hard"; control, six tasks of classic control; gym:<ids>, such as gym:CartPole-v1,Taxi-v4;
+    """One or more of: a named suite (mini, mini-nine, short, easy, medium, hard, very_hard, nine); tasks
+    like "countdown-easy,arc-hard"; control, six tasks of classic control; gym:<ids>, such as gym:CartPole-v1,Taxi-v4;
     reasoning-gym:<data sets>; package.module:function, which makes a suite; a file, folder or hub data set of rows, of
     which the held-out ones are played. By default mini, if there are no --rows."""
     rows: tuple[Path, ...] = ()

@@ -79,17 +79,8 @@ def tasks(content: PageContent) -> Html:
         f"{' and seeds' if content.num_seeds > 1 else ''}: mean task weight, the task's share of what was trained on "
         f"counted in three ways, and the share of generated groups without gradient. {_said_of_chance(content)}"
     )
-    header = [
-        "task",
-        *(["run"] if several else []),
-        "start",
-        "end",
-        "change",
-        "best",
-        *chance_columns.COLUMNS,
-        "weight",
-    ]
-    header += [*(f"share of {what}" for what in SHARES.values()), "without gradient"]
+    header = ["task", *(["run"] if several else []), "start", "end", "change", "best", *chance_columns.COLUMNS]
+    header += ["weight", *(f"share of {what}" for what in SHARES.values()), "without gradient"]
     found = [overall_numbers(series.even) for series in content.series]
     rows = (_task_row(content, k, i, numbers) for k in range(len(content.tasks)) for i, numbers in enumerate(found))
     return section("Tasks", note, table([safe(name) for name in header], rows))
