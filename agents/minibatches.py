@@ -68,7 +68,7 @@ class MinibatchLearner(Stateful, ABC):
             if self._went_too_far(scalars):
                 break
         means = {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
-        return means | self._skipped(len(parts) - len(steps))
+        return {**means, **self._skipped(len(parts) - len(steps))}
 
     def save(self, folder: Path) -> None:
         """Write the generator's state into `folder`."""
