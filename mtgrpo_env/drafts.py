@@ -98,7 +98,8 @@ def count_responses(groups: Sequence[Group], num_tasks: int) -> ResponseCounts:
     scored = [(k, rollout.log_prob, rollout.length) for k, rollout in rollouts if rollout.log_prob is not None]
 
     def counted(task_ids: Sequence[int], amounts: Sequence[float]) -> FloatArray:
-        return np.bincount(np.asarray(task_ids, dtype=np.int64), np.asarray(amounts, np.float64), num_tasks)
+        weights = np.asarray(amounts, dtype=np.float64)
+        return np.bincount(np.asarray(task_ids, dtype=np.int64), weights, num_tasks).astype(np.float64)
 
     def of_all(amount: Callable[[Rollout], int]) -> IntArray:
         amounts = [amount(rollout) for _, rollout in rollouts]

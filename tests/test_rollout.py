@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.toy import LockEnv
+from mtgrpo_env.evaluation import evaluate_policy
 from mtgrpo_env.filters import every_group, rewards_differ, success_differs
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.rollout import PolicyError, rollout_groups, success_of
@@ -428,3 +430,52 @@ def test_verifiers_begin_on_what_a_streaming_policy_has_while_it_still_generates
         ("answer 0", "extra 0"),
         ("answer 1", "extra 1"),
     ]
+
+
+# What a rollout knows of its length
+
+
+class Texts:
+    """Answers every prompt alike, with extras that know how the text was generated."""
+
+    def __init__(self, *, is_truncated: bool = False, log_prob: float | None = -1.5) -> None:
+        self.extras = GeneratedResponse(3, is_truncated, log_prob)
+
+    def act(
+        self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
+    ) -> tuple[list[str], list[GeneratedResponse]]:
+        return ["7"] * len(observations), [self.extras] * len(observations)
+
+
+@dataclass(frozen=True)
+class GeneratedResponse:
+    num_tokens: int
+    is_truncated: bool
+    log_prob: float | None
+
+
+@pytest.mark.parametrize(("is_truncated", "log_prob"), [(False, -1.5), (True, None)])
+def test_a_response_is_as_long_as_the_extras_say_and_cut_off_where_they_say_so(
+    is_truncated: bool, log_prob: float | None
+) -> None:
+    suite = TaskSuite([Task.from_text("sum", Sum)])
+    policy = Texts(is_truncated=is_truncated, log_prob=log_prob)
+    (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 2)
+    for rollout in group.rollouts:
+        assert (rollout.length, rollout.is_truncated, rollout.log_prob) == (3, is_truncated, log_prob)
+    evaluation = evaluate_policy(suite, policy, suite.held_out(4))
+    assert evaluation.mean_lengths is not None
+    assert evaluation.truncated_shares is not None
+    assert (evaluation.mean_lengths.tolist(), evaluation.truncated_shares.tolist()) == ([3.0], [float(is_truncated)])
+
+
+def test_without_such_extras_a_rollout_is_as_long_as_its_episode_and_a_time_limit_cuts_it_off() -> None:
+    suite = TaskSuite([Task.from_id("CartPole-v1", success_threshold=475.0)])
+    pushing = ScriptedPolicy(lambda observation, task_id, place: 0)
+    balancing = ScriptedPolicy(lambda observation, task_id, place: int(observation[2] + 0.5 * observation[3] > 0))
+    for policy, is_truncated in ((pushing, False), (balancing, True)):
+        (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 1)
+        (rollout,) = group.rollouts
+        assert rollout.length == len(rollout.steps) == rollout.reward
+        assert rollout.is_truncated == is_truncated
+        assert rollout.log_prob is None

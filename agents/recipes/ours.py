@@ -54,6 +54,5 @@ def one_round(facts: RunFacts, *, tolerance: float = 0.0) -> Method:
 
 
 def _by_quotas(facts: RunFacts, weights: TaskWeights, max_replayed: float) -> Method:
-    limits = {"max_generated": BUDGET_WITH_REPLAY, "max_replayed": max_replayed}
-    sampler = QuotaSampler(*facts.sizes, seed=facts.seed, **limits)
+    sampler = QuotaSampler(*facts.sizes, seed=facts.seed, max_generated=BUDGET_WITH_REPLAY, max_replayed=max_replayed)
     return Method(sampler, weights, replay=ReplayBuffer())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,10 +73,10 @@ def test_a_run_warns_at_its_first_evaluation_and_says_that_it_learned_nothing(
     model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A fresh model answers nothing that counts, least of all in two tokens."""
-    sizes = {"steps": 2, "batch_size": 2, "group_size": 2, "eval_problems": 4, "eval_every": 1, "minibatches": 1}
-    config = TrainConfig(
-        **sizes, max_new_tokens=2, tasks=("countdown-mini", "zebra-mini"), out=tmp_path / "run", device="cpu"
-    )
+    sizes: dict[str, Any] = {"steps": 2, "batch_size": 2, "group_size": 2, "minibatches": 1, "max_new_tokens": 2}
+    evaluations: dict[str, Any] = {"eval_problems": 4, "eval_every": 1}
+    tasks = ("countdown-mini", "zebra-mini")
+    config = TrainConfig(**sizes, **evaluations, tasks=tasks, out=tmp_path / "run", device="cpu")
     with caplog.at_level(logging.WARNING, "mtgrpo_env"):
         result = Trainer(model_folder, config=config).train()
     warnings = [record.getMessage() for record in caplog.records]

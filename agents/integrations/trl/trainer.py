@@ -199,9 +199,9 @@ class MTGRPOTrainer(GRPOTrainer):
         return [known.get(id(group), group) for group in groups]
 
     @property
-    def _end_ids(self) -> set[int]:
+    def _end_ids(self) -> list[Any]:
         """After which TRL takes a completion to be finished."""
-        return {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        return [*self.eos_token_ids, self._tokenizer.pad_token_id]
 
     @property
     def _layout(self) -> dict[str, Any]:

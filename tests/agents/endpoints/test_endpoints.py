@@ -18,6 +18,7 @@ from mtgrpo_env.agents.endpoints.replies import CachedServer, Reply
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.evaluation import evaluate_policy
 from mtgrpo_env.rollout import StreamingPolicy
+from mtgrpo_env.types import GeneratedText
 
 PASSING: list[Fault] = [fault for fault in get_args(Fault) if fault != "refuse"]
 
@@ -156,6 +157,23 @@ def test_what_was_asked_before_comes_from_the_file_even_for_another_process(tmp_
         assert asked(CachedServer(server_at(served, temperature=0.5), file), "hello") == replies[0]
     assert (first.hits, again.hits, len(served.requests)) == (1, 2, 3)
     assert all("sample" not in request for request in served.requests)
+
+
+def test_replies_that_earlier_versions_kept_are_read_by_today_s_names(tmp_path: Path) -> None:
+    file = tmp_path / "replies.sqlite"
+    with faulty_server(str.upper) as served:
+        reply = asked(CachedServer(server_at(served), file), "hello")
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE replies SET reply = replace(reply, 'is_truncated', 'is_cut')")
+        connection.close()
+        assert asked(CachedServer(server_at(served), file), "hello") == reply
+    assert len(served.requests) == 1
+
+
+def test_a_reply_knows_what_a_rollout_records_of_it() -> None:
+    reply = Reply("HEL", prompt_tokens=5, completion_tokens=3, is_truncated=True)
+    assert isinstance(reply, GeneratedText)
+    assert (reply.num_tokens, reply.is_truncated, reply.log_prob) == (3, True, None)
 
 
 def test_samples_are_asked_for_one_by_one_although_no_seed_is_sent(tmp_path: Path) -> None:

@@ -388,7 +388,7 @@ def test_nothing_is_learned_from_masked_rollouts_not_even_to_stay_near_the_refer
 ) -> None:
     reference = deepcopy(policy.model)
     move_along(policy, 0.05 * torch.randn(parameters_of(policy).shape, generator=torch.Generator().manual_seed(0)))
-    options = {"objective": Objective(kl_coef=0.5), "reference": reference, "num_minibatches": 1}
+    options: dict[str, Any] = {"objective": Objective(kl_coef=0.5), "reference": reference, "num_minibatches": 1}
     batch = learner_of(policy, **options).prepare(sample(policy))
     for masks in (True, False):
         groups = [replace(g, rollouts=tuple(replace(r, is_masked=masks) for r in g.rollouts)) for g in batch.groups]
@@ -556,3 +556,12 @@ def test_a_policy_that_leaves_tokens_out_cannot_learn(make_policy: MakePolicy, r
     policy.decoding = Decoding(6, **restriction)
     with pytest.raises(ValueError, match=r"must sample with top_p 1 and top_k 0, got Decoding\("):
         LanguageModelLearner(policy, TorchTrainEngine(policy.model, lr=1e-3))
+
+
+def test_a_batch_counts_what_the_model_generated(policy: LanguageModelPolicy, sample: Sample) -> None:
+    batch = sample(policy)
+    counts, completions = batch.responses, completions_of(batch)
+    assert counts is not None
+    assert counts.lengths.sum() == counts.scored_tokens.sum() == sum(len(one.tokens) for one in completions)
+    assert counts.surprisals.sum() == pytest.approx(-sum(sum(one.log_probs) for one in completions))
+    assert counts.truncated.sum() == sum(one.finish_reason == "length" for one in completions)

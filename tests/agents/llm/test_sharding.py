@@ -114,6 +114,19 @@ def test_ranks_have_the_plan_the_loss_the_gradient_and_the_weights_of_one(
     assert gradients_of(alone).abs().max() > 1e-3
 
 
+@SIZES
+def test_all_ranks_end_a_batch_at_the_same_step_too_far(make_agent: Callable[..., MTGRPOAgent], size: int) -> None:
+    """The first of five minibatches is at no distance, the second is too far."""
+
+    def work(ranks: Ranks) -> tuple[float, int]:
+        agent = make_agent(ranks)
+        assert isinstance(agent.learner, LanguageModelLearner)
+        agent.learner.num_minibatches, agent.learner.max_step_kl = 5, 1e-5
+        return agent.train_step().learner["skipped_minibatches"], len(gradients_of(agent))
+
+    assert results_of(size, work) == [(3.0, 2)] * size
+
+
 def gradients_of(agent: MTGRPOAgent) -> torch.Tensor:
     learner = agent.learner
     assert isinstance(learner, LanguageModelLearner)
