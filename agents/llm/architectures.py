@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from enum import IntEnum
+from typing import Any
 
 from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
@@ -91,7 +92,7 @@ def takes(model: PreTrainedModel, argument: str) -> bool:
 
 
 def _takes(config: PretrainedConfig, argument: str) -> bool:
-    kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     return argument in inspect.signature(kind.forward).parameters
 
 
