@@ -69,10 +69,13 @@ class Evaluation:
         width = max(map(len, (*self.names, "worst task")))
         beside = "  guess  constant" if chance else ""
         lines = [f"{'task':{width}}  accuracy{beside}  problems  episodes  invalid"]
-        for k in np.argsort(self.accuracies, kind="stable"):  # NaN comes last
+        for k in np.argsort(self.accuracies, kind="stable").tolist():  # NaN comes last
             accuracy = f"{self.accuracies[k]:.1%}" if self.counts[k] else "-"
             numbers = f"{self.problems[k]:8,}  {self.counts[k]:8,}  {self.invalid[k]:7,}"
-            shares = f"  {_percent(chance.guess[k]):>5}  {_percent(chance.constant[k]):>8}" if chance else ""
+            shares = ""
+            if chance is not None:
+                guess, constant, _ = chance.of_task(k)
+                shares = f"  {_percent(guess):>5}  {_percent(constant):>8}"
             lines.append(f"{self.names[k]:{width}}  {accuracy:>8}{shares}  {numbers}")
         lines += [f"{'worst task':{width}}  {self.worst:8.1%}", f"{'average':{width}}  {self.average:8.1%}"]
         return "\n".join(lines)
