@@ -44,6 +44,7 @@ class GradientOnly:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
+        self.lr = 0.0
 
     def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         loss.backward()

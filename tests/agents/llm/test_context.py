@@ -81,7 +81,7 @@ def test_worked_examples_stand_before_every_prompt_and_take_no_part(model_folder
     first = suite.opening(suite.held_out(1, split="train")[0])
     assert first is not None
     config = TrainConfig(tasks=("countdown-mini",), examples=1, prompt="paper", max_new_tokens=1).for_run()
-    with pytest.raises(ValueError, match="exceeds the context of the tiny model, 128: choose another model"):
+    with pytest.raises(ValueError, match="exceeds the context of the tiny model, 128: choose the mini suite"):
         run_prompts(config, suite)  # the paper's frame alone is longer
     with pytest.raises(ValueError, match="examples need prompt chat or paper, got plain"):
         run_prompts(replace(config, prompt="plain"), suite)

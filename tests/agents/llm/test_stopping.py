@@ -25,6 +25,7 @@ from transformers import (
 
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.build import build_policy
+from mtgrpo_env.agents.llm.context import run_prompts
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, model_without_weights
@@ -33,6 +34,7 @@ from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokeniz
 from mtgrpo_env.agents.ranks import OneRank
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.envs.reward import verdict
+from mtgrpo_env.named_tasks import read_tasks
 
 END_OF_TURN = "<end_of_turn>"
 
@@ -149,8 +151,9 @@ def test_the_stop_strings_of_a_run_end_what_is_scored_and_what_is_trained_on(
 ) -> None:
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    config = TrainConfig(model=str(tmp_path), max_new_tokens=12, stop=("a", "b"))
-    policy, _ = build_policy(config, str(tmp_path), ranks=OneRank(), probes=[])
+    config = TrainConfig(model=str(tmp_path), tasks=("countdown-mini",), max_new_tokens=12, stop=("a", "b")).for_run()
+    prompts = run_prompts(config, read_tasks(config.tasks))
+    policy, _ = build_policy(config, str(tmp_path), prompts, ranks=OneRank(), probes=[])
     texts, completions = policy.act(["1+1="] * 100, [0] * 100)
     assert not any("a" in text or "b" in text for text in texts)
     for text, completion in zip(texts, completions, strict=True):
