@@ -157,8 +157,9 @@ def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
     light = [name for name in SOURCES if name.startswith(("mtgrpo_env.envs", "mtgrpo_env.agents"))]
     light = [name for name in light if not name.endswith("worker")]  # these run in processes of their own
     light.remove("mtgrpo_env.envs.verifiers_env")
-    reports = ("reports.figure", "reports.comparison_report", "reports.scalars", "trainer", "callbacks", "display")
-    heavy = ("llm", "neural", "integrations.trl", "endpoints.openai_server", *reports)
+    reports = ("reports.figure", "reports.comparison_report", "reports.scalars", "trainer", "callbacks")
+    callbacks = ("display", "response_watch")
+    heavy = ("llm", "neural", "integrations.trl", "endpoints.openai_server", *reports, *callbacks)
     prefixes = tuple(f"mtgrpo_env.agents.{name}" for name in heavy)
     imports = ", ".join(name for name in light if not name.startswith(prefixes))
     code = f"import {imports}, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"

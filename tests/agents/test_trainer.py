@@ -19,9 +19,11 @@ from mtgrpo_env.agents.reports.samples import read_samples
 from mtgrpo_env.agents.trainer import Trainer, TrainingError
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.filters import rewards_differ
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.suite import Task, TaskError
 from mtgrpo_env.text_env import CORRECT, WRONG, TextEnv, Verdict
+from mtgrpo_env.truncation import mask_truncated
 from mtgrpo_env.types import Group
 
 CONFIG = TrainConfig(
@@ -185,3 +187,17 @@ def test_options_that_are_no_config_are_named() -> None:
 def test_one_task_may_be_a_plain_string(tmp_path: Path) -> None:
     assert Trainer(tasks="arc-mini", out=tmp_path / "run").suite.names == ("arc-mini",)
     assert TrainConfig(tasks="arc-mini").tasks == ("arc-mini",)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_brakes_of_a_config_reach_the_parts_of_its_run(model_folder: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"truncated": "mask", "filter": "reward", "max_replayed": 0.5, "max_step_kl": 1e-6}
+    config = replace(CONFIG, **options, tasks=TASKS, out=tmp_path / "run", minibatches=4)
+    trainer = Trainer(model_folder, config=config, callbacks=[])
+    trainer.train()
+    curriculum: Any = trainer.agent.curriculum
+    assert curriculum.group_filter is rewards_differ
+    assert curriculum.sampler.max_replayed == 0.5
+    assert trainer.agent.change is mask_truncated
+    for record in trainer.history.of("step"):
+        assert record["replayed"] <= 0.5 * CONFIG.batch_size
+        assert record["learner"].keys() >= {"step_kl", "skipped_minibatches"} or not sum(record["kept"])
