@@ -57,12 +57,14 @@ class DeepSpeedTrainEngine:
         self.config = config
         self._weights_of = weights_of
         self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self._adamw = adamw(self._trained.values(), lr=lr, betas=betas, weight_decay=weight_decay)
+        # Without a rate until then: in bf16 at stage 0 DeepSpeed takes a step to begin with, which would decay weights.
+        self._adamw = adamw(self._trained.values(), lr=0.0, betas=betas, weight_decay=weight_decay)
         self._engine, *_ = deepspeed.initialize(
             model=_Passage(model), optimizer=self._adamw, config=deepspeed_config(config, max_grad_norm=max_grad_norm)
         )
         states = {0: WholeStates, 2: FlatStates, 3: PartitionedStates}[config.stage]
         self._states = states(self._engine, self._adamw, list(self._trained.values()))
+        self.lr = lr
 
     @property
     def lr(self) -> float:

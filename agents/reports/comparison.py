@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -291,4 +291,5 @@ def _run_of_lines(lines: Sequence[Record], steps: Sequence[Record], settings: Se
     accuracies = np.array([[line["accuracies"][task] for task in settings.tasks] for line in lines], dtype=np.float64)
     problems = tuple(first["problems"][task] for task in settings.tasks) if "problems" in first else ()
     chance = _chance_of_line(first, settings.tasks)
-    return Run(first["method"], first["lr"], first["seed"], costs, accuracies, steps, problems, chance)
+    run = Run(first["method"], first["lr"], first["seed"], costs, accuracies, steps)
+    return replace(run, problems=problems, chance=chance)
