@@ -91,7 +91,7 @@ class PackedGroups:
     def rows(self, rows: torch.Tensor) -> PackedGroups:
         """These completions, with the prompts they continue, and no more padding than they need."""
         used, index = torch.unique(self.prompt_index[rows], return_inverse=True)
-        width, length = int(self.prompt_lengths[rows].max()), int(self.lengths[rows].max())
+        width, length = int(self.prompt_lengths[rows].max()), max(1, int(self.lengths[rows].max()))
         tables = (self.tokens, self.mask, self.drawn_log_probs, self.old_log_probs, self.reference_log_probs)
         columns = (self.rollouts, self.groups, self.advantages, self.weights, self.task_ids)
         return PackedGroups(
@@ -177,7 +177,7 @@ def left_padded(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[np.ndarr
 def right_padded(rows: Sequence[Sequence[float]], dtype: type, padding: float = 0) -> tuple[np.ndarray, np.ndarray]:
     """(R, T) values, padding on the right, and where they are not padding."""
     lengths = np.array([len(row) for row in rows])
-    mask = np.arange(lengths.max()) < lengths[:, None]
+    mask = np.arange(max(1, lengths.max())) < lengths[:, None]  # a column at least, if all rows are empty
     values = np.full(mask.shape, padding, dtype=dtype)
     values[mask] = np.concatenate([np.asarray(row, dtype=dtype) for row in rows])
     return values, mask

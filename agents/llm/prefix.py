@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from mtgrpo_env.agents.llm.architectures import PromptSharing, sharing_of
 from mtgrpo_env.agents.llm.beginnings import split_prompts
 from mtgrpo_env.agents.llm.data import PackedGroups, left_padded
+from mtgrpo_env.agents.llm.length_classes import length_classes
 from mtgrpo_env.agents.llm.log_probs import chosen_log_probs
 
 
@@ -31,9 +34,11 @@ class Prefix:
         return self.mask.sum(dim=1)
 
     def select(self, rows: torch.Tensor) -> Prefix:
-        """The prefix of each of `rows`, repeats allowed; consumes this one's cache."""
-        self.cache.batch_select_indices(rows)
-        return Prefix(self.cache, self.mask[rows], self.next_logits[rows])
+        """The prefix of each of `rows`, repeats allowed."""
+        cache = copy.copy(self.cache)
+        cache.layers = [copy.copy(layer) for layer in self.cache.layers]
+        cache.batch_select_indices(rows)
+        return Prefix(cache, self.mask[rows], self.next_logits[rows])
 
 
 def prefill(model: PreTrainedModel, prompts: torch.Tensor, mask: torch.Tensor) -> Prefix:
@@ -56,15 +61,28 @@ def completion_log_probs(model: PreTrainedModel, packed: PackedGroups, temperatu
     """(R, T) log-probability of every token of every completion; gradients flow through the shared prompts."""
     if sharing_of(model.config) == PromptSharing.UNPADDED:
         return row_log_probs(model, packed, temperature)
-    prefix = prefill(model, packed.prompts, packed.prompt_mask).select(packed.prompt_index)
-    log_probs = chosen_log_probs(prefix.next_logits[:, None], packed.tokens[:, :1], temperature)
-    seen = packed.tokens[:, :-1]  # the last token is predicted, never read
+    prefix, width = prefill(model, packed.prompts, packed.prompt_mask), packed.tokens.shape[1]
+    classes = [torch.as_tensor(rows, device=packed.tokens.device) for rows in length_classes(packed.lengths.tolist())]
+    found = [_continuation_log_probs(model, prefix, packed, rows, temperature) for rows in classes]
+    padded = torch.cat([pad(log_probs, (0, width - log_probs.shape[1])) for log_probs in found])
+    return padded[torch.cat(classes).argsort()]
+
+
+def _continuation_log_probs(
+    model: PreTrainedModel, prefix: Prefix, packed: PackedGroups, rows: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Of some rows, (r,), the log-probabilities up to the longest of them."""
+    length = max(1, int(packed.lengths[rows].max()))  # a response may be empty, where its prompt left no room
+    tokens, mask = packed.tokens[rows, :length], packed.mask[rows, :length]
+    prefix = prefix.select(packed.prompt_index[rows])
+    log_probs = chosen_log_probs(prefix.next_logits[:, None], tokens[:, :1], temperature)
+    seen = tokens[:, :-1]  # the last token is predicted, never read
     if not seen.shape[1]:
         return log_probs
     positions = prefix.lengths[:, None] + torch.arange(seen.shape[1], device=seen.device)
-    attention = torch.cat([prefix.mask, packed.mask[:, :-1].to(prefix.mask.dtype)], dim=1)
+    attention = torch.cat([prefix.mask, mask[:, :-1].to(prefix.mask.dtype)], dim=1)
     output = model(seen, attention_mask=attention, position_ids=positions, past_key_values=prefix.cache)
-    return torch.cat([log_probs, chosen_log_probs(output.logits, packed.tokens[:, 1:], temperature)], dim=1)
+    return torch.cat([log_probs, chosen_log_probs(output.logits, tokens[:, 1:], temperature)], dim=1)
 
 
 def full_sequence_log_probs(model: PreTrainedModel, packed: PackedGroups, temperature: float) -> torch.Tensor:
