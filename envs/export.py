@@ -25,7 +25,7 @@ from mtgrpo_env.envs.row_schema import parsed_truth, prompt
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.row_writers import EXPORTED, WRITERS
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
-from mtgrpo_env.paper_frame import framed
+from mtgrpo_env.paper_frame import paper_text
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem
 
@@ -95,7 +95,7 @@ def export_rows(
 
 def paper_messages(frame: ChatFrame) -> MessagesOf:
     """Prompts as the paper's rows have them: one message of a user, which is a dialogue to go on with."""
-    return lambda observation, task_id: [Message("user", framed(frame.messages(observation, task_id)))]
+    return lambda observation, task_id: [Message("user", paper_text(frame, observation, task_id))]
 
 
 PROMPTS: Mapping[PromptForm, Callable[[ChatFrame], MessagesOf]] = {

@@ -64,9 +64,11 @@ def messages_of(observation: str) -> tuple[Message, ...]:
 
 
 def continued(observation: str, response: str, reply: str) -> ChatText:
-    """The conversation after one more response and the user's reply to it."""
-    turns = (Message("assistant", response), Message("user", reply))
-    return ChatText(f"{observation}{response}\n{reply}", (*messages_of(observation), *turns))
+    """The conversation after one more response, which goes on with an answer that was begun, and the user's reply."""
+    *earlier, last = messages_of(observation)
+    begun, asked = (last.content, earlier) if last.role == "assistant" else ("", [*earlier, last])
+    turns = (Message("assistant", begun + response), Message("user", reply))
+    return ChatText(f"{observation}{response}\n{reply}", (*asked, *turns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,23 @@ class ChatFrame:
     examples: tuple[tuple[Message, ...], ...] = ()
     prefill: str = ""
 
+    def own_messages(self, observation: str) -> tuple[Message, ...]:
+        """The messages of an observation, with a system message before them if there is any."""
+        own = messages_of(observation)
+        needs_system = bool(self.system) and own[0].role != "system"
+        return (Message("system", self.system), *own) if needs_system else own
+
+    def examples_of(self, task_id: int) -> tuple[Message, ...]:
+        """The turns of a task's examples."""
+        return self.examples[task_id] if self.examples else ()
+
     def messages(self, observation: str, task_id: int) -> tuple[Message, ...]:
-        """All of a conversation but the begun answer.
+        """All of a conversation but the begun answer: a system message, examples, and the observation's own.
 
         >>> frame = ChatFrame("Be brief.", examples=((Message("user", "1+2?"), Message("assistant", "3")),))
         >>> [message.content for message in frame.messages("1+1?", 0)]
         ['Be brief.', '1+2?', '3', '1+1?']
         """
-        own = messages_of(observation)
-        first = own[:1] if own[0].role == "system" else ()
-        system = first or ((Message("system", self.system),) if self.system else ())
-        examples = self.examples[task_id] if self.examples else ()
-        return (*system, *examples, *own[len(first) :])
+        own = self.own_messages(observation)
+        first = 1 if own[0].role == "system" else 0
+        return (*own[:first], *self.examples_of(task_id), *own[first:])

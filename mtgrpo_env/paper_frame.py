@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtgrpo_env.chat import Message
+from mtgrpo_env.chat import ChatFrame, Message
 
 PREAMBLE = (
     "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. "
     "The assistant first thinks about the reasoning process in the mind and then provides the user with the answer.\n"
 )
-_USER, _ASSISTANT = "User: ", "\nAssistant:"
+NEXT_TURN = "\nUser:"
+"""What a base model goes on with after its answer, to ask the next question itself."""
+
+_BREAK, _USER, _ASSISTANT = "\n", "User: ", "\nAssistant:"
 _FIRST_WORDS = " Let me solve this step by step."
 _BEFORE, _AFTER = PREAMBLE + _USER, _ASSISTANT + _FIRST_WORDS
 
 
-def framed(messages: Sequence[Message]) -> str:
+def framed(messages: Sequence[Message], examples: Sequence[Message] = ()) -> str:
     r"""Messages as the paper writes them; a response follows at once.
 
-    The answer to the first question has its first words given, and a begun answer comes after them. A system message,
-    of which the paper has none, is a line before the rest.
+    The answer to the first question has its first words given, and a begun answer comes after them; so has that of each
+    example, which stand between the preamble and the question. A system message, of which the paper has none, is a line
+    before the rest.
 
     >>> framed([Message("user", "1+1?")]).removeprefix(PREAMBLE)
     'User: 1+1?\nAssistant: Let me solve this step by step.'
@@ -27,15 +31,25 @@ def framed(messages: Sequence[Message]) -> str:
     '1+1?\nAssistant: Let me solve this step by step. 3\nUser: No.\nAssistant:'
     """
     system = "".join(f"{message.content}\n" for message in messages if message.role == "system")
-    turns, first_words = "", _FIRST_WORDS
-    for message in messages:
-        if message.role == "user":
-            line_break = "\n" if turns else ""
-            turns += f"{line_break}{_USER}{message.content}{_ASSISTANT}{first_words}"
-            first_words = ""
-        elif message.role == "assistant":
-            turns += message.content if turns else f"{_ASSISTANT.lstrip()}{message.content}"
-    return f"{system}{PREAMBLE}{turns}"
+    turns = "".join(_turn(message, _FIRST_WORDS) for message in examples)
+    told = [message for message in messages if message.role != "system"]
+    if told[0].role == "assistant":
+        turns += _ASSISTANT
+    first = next((i for i, message in enumerate(told) if message.role == "user"), None)
+    turns += "".join(_turn(message, _FIRST_WORDS if i == first else "") for i, message in enumerate(told))
+    return f"{system}{PREAMBLE}{turns.lstrip(_BREAK)}"
+
+
+def _turn(message: Message, first_words: str) -> str:
+    """A line of the user with the beginning of the next, or what the assistant goes on with there."""
+    if message.role == "user":
+        return f"{_BREAK}{_USER}{message.content}{_ASSISTANT}{first_words}"
+    return message.content
+
+
+def paper_text(frame: ChatFrame, observation: str, task_id: int) -> str:
+    """An observation of a task in the paper's frame, with what stands around it, but for the begun answer."""
+    return framed(frame.own_messages(observation), frame.examples_of(task_id))
 
 
 def question_of(prompt: str) -> str:

@@ -37,6 +37,16 @@ def paper_tasks() -> Path:
 
 
 @pytest.fixture(scope="session")
+def instruct_model() -> Path:
+    """The folder of a real instruct model: MTGRPO_INSTRUCT_MODEL, else where `make real-model` keeps it."""
+    beside = Path(__file__).resolve().parents[1] / "runs" / "smollm2-135m-instruct"
+    folder = Path(os.environ.get("MTGRPO_INSTRUCT_MODEL", beside))
+    if not (folder / "config.json").is_file():
+        pytest.skip("the real model is not here: run `make real-model`, or set MTGRPO_INSTRUCT_MODEL to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that knows the form of an answer to the tasks and no more, so that some of its guesses are right."""
     from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mtgrpo_env.chat import ChatFrame, messages_of
+from mtgrpo_env.chat import ChatFrame, Message
 from mtgrpo_env.chat_columns import plain_messages
-from mtgrpo_env.paper_frame import framed
+from mtgrpo_env.paper_frame import paper_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class WrittenPrompt:
 
     Attributes:
         fields: of the request.
-        begun: the beginning of the response that they give; a server sends what comes after it.
+        begun: the beginning of every response, by option; a server sends what comes after it. An answer that an
+            observation itself begins is part of the prompt.
     """
 
     fields: Mapping[str, Any]
@@ -44,16 +45,15 @@ class ChatMessages:
     frame: ChatFrame = field(default_factory=ChatFrame)
 
     def __call__(self, observation: str, task_id: int) -> WrittenPrompt:
-        messages = plain_messages(self.frame.messages(observation, task_id))
-        begun = _begun(observation, self.frame)
+        *asked, last = self.frame.messages(observation, task_id)
+        begun = last.content if last.role == "assistant" else ""
+        asked = asked if last.role == "assistant" else [*asked, last]
+        begun += self.frame.prefill
         if not begun:
-            return WrittenPrompt({"messages": messages})
-        if messages[-1]["role"] == "assistant":
-            messages.pop()
-        messages.append({"role": "assistant", "content": begun})
-        return WrittenPrompt(
-            {"messages": messages, "continue_final_message": True, "add_generation_prompt": False}, begun
-        )
+            return WrittenPrompt({"messages": plain_messages(asked)})
+        messages = plain_messages([*asked, Message("assistant", begun)])
+        fields = {"messages": messages, "continue_final_message": True, "add_generation_prompt": False}
+        return WrittenPrompt(fields, self.frame.prefill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class PaperText:
     frame: ChatFrame = field(default_factory=ChatFrame)
 
     def __call__(self, observation: str, task_id: int) -> WrittenPrompt:
-        text = framed(self.frame.messages(observation, task_id)) + self.frame.prefill
-        return WrittenPrompt({"prompt": text}, _begun(observation, self.frame))
+        text = paper_text(self.frame, observation, task_id) + self.frame.prefill
+        return WrittenPrompt({"prompt": text}, self.frame.prefill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class PlainText:
             raise ValueError("a system message and examples need prompt chat or paper, got plain")
 
     def __call__(self, observation: str, task_id: int) -> WrittenPrompt:
-        return WrittenPrompt({"prompt": f"{observation}{self.frame.prefill}"}, _begun(observation, self.frame))
+        return WrittenPrompt({"prompt": f"{observation}{self.frame.prefill}"}, self.frame.prefill)
 
 
 WRITERS: Mapping[str, Callable[[ChatFrame], PromptWriter]] = {
@@ -98,9 +98,3 @@ WRITERS: Mapping[str, Callable[[ChatFrame], PromptWriter]] = {
     "plain": PlainText,
 }
 """Writers by the names of the prompts' forms."""
-
-
-def _begun(observation: str, frame: ChatFrame) -> str:
-    """How the response begins: as a conversation does that ends with the assistant, then as the frame's."""
-    last = messages_of(observation)[-1]
-    return (last.content if last.role == "assistant" else "") + frame.prefill

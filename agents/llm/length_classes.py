@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 _PRICE = 1 / 8  # of a pass, as a share of what one pass of all rows would compute; each has to save that much
 _MOST_ENDS = 32  # lengths at which a class may end
@@ -27,4 +28,4 @@ def length_classes(lengths: Sequence[int]) -> list[list[int]]:
         cost, cuts = min(ways, key=lambda way: way[0])
         best[end] = cost, [*cuts, end]
     cuts = best[len(order)][1]
-    return [order[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [order[start:end] for start, end in pairwise(cuts)]

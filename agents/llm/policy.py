@@ -172,7 +172,7 @@ class LanguageModelPolicy(Stateful):
             if room == 0:
                 yield from ((place, "", Completion(prompts[place], (), (), "length")) for place in places)
                 continue
-            within = replace(decoding, max_new_tokens=room)
+            within = replace(decoding, max_new_tokens=room, stop=self._stop)
             for row, completion in self._generate([prompts[place] for place in places], within, key):
                 yield places[row], self._text(completion), completion
 
@@ -217,9 +217,13 @@ class LanguageModelPolicy(Stateful):
         for row, completion in self.engine.generate(distinct, counts, decoding, [_seed(key, p) for p in distinct]):
             yield places[row], completion
 
+    @property
+    def _stop(self) -> tuple[str, ...]:
+        return (*self.decoding.stop, *self.prompts.stop)
+
     def _text(self, completion: Completion) -> str:
         """The response: how it was begun, and what was generated."""
-        generated = response_text(self.tokenizer, completion, self.end_ids, self.decoding.stop)
+        generated = response_text(self.tokenizer, completion, self.end_ids, self._stop)
         return f"{self.prompts.frame.prefill}{generated}"
 
 

@@ -11,7 +11,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from mtgrpo_env.chat import ChatFrame, Message
-from mtgrpo_env.paper_frame import framed
+from mtgrpo_env.paper_frame import NEXT_TURN, paper_text
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.stateful import Stateful
 
@@ -27,10 +27,12 @@ class PromptFormat(Protocol):
     Attributes:
         name: as it is chosen by.
         frame: what stands around every observation.
+        stop: strings that end a response, since the next turn begins with them.
     """
 
     name: str
     frame: ChatFrame
+    stop: tuple[str, ...]
 
     def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
         """The token ids of every prompt."""
@@ -52,6 +54,7 @@ class ChatPrompts(Stateful):
     """
 
     name = "chat"
+    stop = ()
     hyperparameter_names = ("frame", "template_options")
 
     def __init__(
@@ -104,6 +107,7 @@ class PaperPrompts(Stateful):
     """
 
     name = "paper"
+    stop = (NEXT_TURN,)
     hyperparameter_names = ("frame",)
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:
@@ -113,7 +117,7 @@ class PaperPrompts(Stateful):
     def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
         """See `PromptFormat`; a text that spells a control token is split into ordinary ones."""
         pairs = zip(observations, task_ids, strict=True)
-        texts = [framed(self.frame.messages(observation, k)) + self.frame.prefill for observation, k in pairs]
+        texts = [paper_text(self.frame, observation, k) + self.frame.prefill for observation, k in pairs]
         return _ids(self._tokenizer(texts, split_special_tokens=True))
 
 
@@ -129,6 +133,7 @@ class PlainPrompts(Stateful):
     """
 
     name = "plain"
+    stop = ()
     hyperparameter_names = ("frame",)
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:

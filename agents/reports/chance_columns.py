@@ -12,7 +12,7 @@ from mtgrpo_env.chance import Chance, TaskChance
 
 COLUMNS = ("guess", "best constant")
 """Headers, in the order of `cells`."""
-MARK = "≈ chance"
+MARK = "≈"
 """Beside an accuracy that is not above chance by more than its interval."""
 
 

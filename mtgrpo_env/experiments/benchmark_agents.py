@@ -21,6 +21,7 @@ from mtgrpo_env.experiments.agent_options import AgentOptions
 from mtgrpo_env.extras import imports_for, require_package
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.named_tasks import named_object
+from mtgrpo_env.paper_frame import NEXT_TURN
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.prompt_options import PromptName
 from mtgrpo_env.rollout import Policy, StreamingPolicy
@@ -243,6 +244,8 @@ class _Endpoint(Agent):
         form = options.prompt or forms[0]
         if form not in forms:
             raise ValueError(f"agents {api}: take prompt {' or '.join(forms)}, got {form}")
+        if form == "paper":
+            options = replace(options, stop=(*options.stop, NEXT_TURN))
         server = OpenAIServer(
             parts[1],
             parts[2],

@@ -374,7 +374,8 @@ def test_an_endpoint_is_sent_what_stands_around_the_prompts(command: RunCommand,
         assert [message.role for message in messages] == roles
         assert (messages[0].content, messages[-1].content) == ("Be brief.", "So")
         assert chat["chat_template_kwargs"] == {"a": 1}
-        assert text["prompt"] == f"{framed(messages[:-1])}So"
+        assert text["prompt"] == f"{framed([messages[0], messages[3]], messages[1:3])}So"
+        assert text["stop"] == ["\nUser:"], "the next turn of the frame"
     assert len({chat["messages"][1]["content"] for chat in chats}) == 2, "each task has its own examples"
 
 

@@ -54,13 +54,13 @@ def test_an_episode_of_several_turns_is_sent_as_messages() -> None:
 
 
 @pytest.mark.parametrize("asked", ["1+1?", ChatText("…", [Message("user", "1+1?"), Message("assistant", "I say")])])
-def test_a_begun_answer_is_gone_on_with_and_is_part_of_the_response(asked: str) -> None:
+def test_a_begun_answer_is_gone_on_with_and_is_part_of_the_response_if_an_option_began_it(asked: str) -> None:
     own = "I say" if isinstance(asked, ChatText) else ""
     with faulty_server(lambda begun: f" two, after {begun!r}") as served:
         policy = EndpointPolicy(server_at(served.url), ChatMessages(ChatFrame(prefill=" it is")))
         (text,), (reply,) = policy.act([asked], [0])
     begun = f"{own} it is"
-    assert (text, reply.text) == (f"{begun} two, after {begun!r}", f" two, after {begun!r}")
+    assert (text, reply.text) == (f" it is two, after {begun!r}", f" two, after {begun!r}")
     (request,) = served.requests
     assert roles_and_contents(request) == [("user", "1+1?"), ("assistant", begun)]
     assert (request["continue_final_message"], request["add_generation_prompt"]) == (True, False)

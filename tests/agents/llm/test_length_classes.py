@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ def test_every_row_is_in_one_class_and_classes_go_from_short_to_long(lengths: li
     assert sorted(row for rows in classes for row in rows) == list(range(len(lengths)))
     assert all(
         max(lengths[row] for row in shorter) <= min(lengths[row] for row in longer)
-        for shorter, longer in zip(classes, classes[1:], strict=False)
+        for shorter, longer in pairwise(classes)
     )
 
 

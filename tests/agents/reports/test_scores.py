@@ -167,7 +167,7 @@ def test_chance_stands_beside_accuracy() -> None:
     assert (tasks["task1-easy"]["guess"], tasks["task1-easy"]["constant"]) == (None, 0.5)
     assert tasks["task0-easy"]["constant_name"] == "always 7"
     text = benchmark_markdown([cell], command="")
-    assert "| `a` | task1-easy | 0.0 [0.0, 97.5] ≈ chance | - | 50.0 |" in text
+    assert "| `a` | task1-easy | 0.0 [0.0, 97.5] ≈ | - | 50.0 |" in text
     assert "best constant: task0-easy always 7; task1-easy always number 2." in text
 
 
