@@ -47,6 +47,12 @@ _PRODUCTS = (
     "Calculate {} times {}.",
     "{} x {} = ?",
 )
+_SPELLINGS = (
+    'What is the {place} letter of the word "{word}"?',
+    'Which letter is the {place} one of "{word}"?',
+    'Name the {place} letter of "{word}".',
+    'Spell "{word}": what is its {place} letter?',
+)
 _NUMBER, _WORD = re.compile("0|[1-9][0-9]*"), re.compile("[A-Za-z]+")
 _NUMBERS = re.compile(rf"(?:{_NUMBER.pattern})(?:(?:, ?| )(?:{_NUMBER.pattern}))+")
 _LETTER = re.compile("[A-Za-z]")
@@ -125,7 +131,7 @@ def _nth_word(dice: Dice) -> Asked:
 def _letter(dice: Dice) -> Asked:
     letter = dice.pick(tuple(_LETTERS))
     word, place = dice.pick(_LETTERS[letter])
-    return Asked(f'What is the {place} letter of the word "{word}"?', letter, tuple(_LETTERS))
+    return Asked(dice.pick(_SPELLINGS).format(place=place, word=word), letter, tuple(_LETTERS))
 
 
 def _count(dice: Dice) -> Asked:

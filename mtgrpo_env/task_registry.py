@@ -43,7 +43,7 @@ SUITES: Mapping[str, tuple[str, ...]] = {
     **{level: tuple(f"{name}-{level}" for name in _PAPER) for level in _LEVELS},
     "nine": tuple(f"{name}-{level}" for name in _PAPER for level in ("easy", "medium", "hard")),
     "mini-nine": tuple(f"{name}-{level}" for name in _PAPER for level in ("mini", "mini_medium", "mini_hard")),
-    "short": tuple(f"short-{kind}" for kind in ("larger", "sort", "biggest", "product")),
+    "short": tuple(f"short-{kind}" for kind in ("larger", "biggest", "letter", "product")),
     "control": ("mtgrpo_env.envs.gymnasium_tasks:control_suite",),
 }
 """Named suites: the paper's three tasks at one level, its nine tasks in full and in mini size, four of short answers,

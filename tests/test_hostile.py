@@ -55,7 +55,7 @@ def test_released_extraction_survives_hostile_responses_too(name: str) -> None:
     judge_all(lambda response: task.verify(puzzle, f"Assistant: {response}"))
 
 
-@pytest.mark.parametrize("name", REASON_TASKS)
+@pytest.mark.parametrize("name", [name for name in REASON_TASKS if name != "short"])  # there a response is the answer
 def test_a_hostile_response_cannot_undo_a_right_answer_after_it_nor_be_paid_before_it(name: str) -> None:
     task, puzzle = _drawn(name, next(iter(REASON_TASKS[name].LEVELS)))
     for hostile in HOSTILE:

@@ -36,7 +36,8 @@ def compare_options(out: Path, model: Path, *options: object) -> list[object]:
     """Two methods and two seeds, four small steps each, evaluated before and after."""
     runs = ["--methods", "quota-mt-grpo", "grpo", "--seeds", 0, 1, "--lrs", 1e-3, "--parallel", 2, "--steps", STEPS]
     sizes = ["--batch-size", 4, "--group-size", 4, "--minibatches", 2, "--eval-problems", 8, "--eval-every", STEPS]
-    rest = ["--suite", "zebra-mini,countdown-mini", "--device", "cpu", "--checkpoint-every", 2, "--thresholds", 0.2]
+    often = ["--checkpoint-every", 2, "--thresholds", 0.2]
+    rest = ["--suite", "zebra-mini,countdown-mini", "--device", "cpu", "--max-new-tokens", 16, *often]
     return ["compare", "--out", out, "--model", model, *runs, *sizes, *rest, *options]
 
 

@@ -55,12 +55,16 @@ def folder(tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch) 
     return tmp_path
 
 
+MINI = ("--model", "model", "--suite", "mini", "--max-new-tokens", 8)
 TRAINING = [
     (("--group-size", 1), "group_size must be at least 2, got 1"),
     (("--temperature", 0), "temperature must be above 0, got 0.0"),
     (("--minibatches", 9), "minibatches must be at most batch_size, 4 groups, got 9"),
     (("--max-new-tokens", 64), "max_new_tokens must be below 64, the context of model, got 64"),
-    (("--max-new-tokens", 60), r"task 'zebra-mini' has a prompt of \d+ tokens, .* of model, 64: lower max_new_tokens"),
+    (
+        ("--max-new-tokens", 60),
+        r"'zebra-mini': the shortest of .* \d+ tokens, .* of model, 64: lower max_new_tokens",
+    ),
     (("--device", "cuda:99"), r"device must be auto or one that torch finds on this machine, .* got 'cuda:99'"),
     (("--seed", -1), "seed must be at least 0, got -1"),
     (("--method", "mt-gpro"), "got 'mt-gpro'; did you mean 'mt-grpo'?"),
@@ -133,7 +137,10 @@ def test_an_evaluation_refuses_what_cannot_be_played(
             "batch_size must be at least the number",
         ),
         (("compare", "--model", "model", "--max-new-tokens", 64), "max_new_tokens must be below 64"),
-        (("compare", "--model", "model", "--out", "file"), "expected a folder, got the file 'file'"),
+        (
+            ("compare", *MINI, "--out", "file"),
+            "expected a folder, got the file 'file'",
+        ),
     ],
 )
 @pytest.mark.usefixtures("folder")

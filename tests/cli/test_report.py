@@ -197,7 +197,7 @@ def test_names_of_code_in_a_folder_are_not_imported(
     monkeypatch.syspath_prepend(tmp_path)
     run = tmp_path / "run"
     run.mkdir()
-    TrainConfig().write(run / "config.yaml")
+    TrainConfig().for_run().write(run / "config.yaml")
     with (run / "config.yaml").open("a") as file:
         file.write("tasks: ['trap_of_a_report:tasks', 'gym:trap_of_a_report:X-v0']\n")
     record = {"kind": "evaluation", "step": 0, "rollouts": 0, "accuracies": [0.5, 0.25], "counts": [4, 4]}

@@ -102,7 +102,7 @@ def test_the_order_of_what_is_listed_makes_no_other_puzzle() -> None:
 
 def test_the_suite_has_four_tasks_and_enough_that_is_held_out() -> None:
     suite = TaskSuite("short")
-    assert suite.names == ("short-larger", "short-sort", "short-biggest", "short-product")
+    assert suite.names == ("short-larger", "short-biggest", "short-letter", "short-product")
     counts = np.bincount([problem.task_id for problem in suite.held_out(100)])
     assert counts[:3].tolist() == [100] * 3
     assert 50 <= counts[3] <= 100  # there are 512 products in eight wordings

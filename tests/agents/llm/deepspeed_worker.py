@@ -75,6 +75,7 @@ def loss_of(model: Any, seed: int, log_probs: LogProbs = completion_log_probs) -
         prompt_index=torch.tensor([0, 0, 1, 1]),
         tokens=tokens,
         mask=torch.ones(tokens.shape),
+        lengths=torch.full((4,), length),
     )
     advantages = torch.randn(4, 1, generator=generator)
     return -(advantages * log_probs(model, packed, 1.0)).mean()
