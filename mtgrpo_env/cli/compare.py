@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Suppress
 
-from mtgrpo_env.agents.config import GROUPS, METHOD_OPTIONS, TrainConfig
+from mtgrpo_env.agents.config import METHOD_OPTIONS, TrainConfig
+from mtgrpo_env.agents.options import GROUPS
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD
 from mtgrpo_env.agents.reports.comparison_report import REPORT
 from mtgrpo_env.cli import options

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from tyro.conf import OmitArgPrefixes, arg
 
-from mtgrpo_env.agents import config as options
+from mtgrpo_env.agents import options
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.recipes import RECIPES
 from mtgrpo_env.prompt_options import PromptOptions

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env import prompt_options, row_options
-from mtgrpo_env.agents import config as options
-from mtgrpo_env.agents.config import GROUPS, TrainConfig
+from mtgrpo_env.agents import config as config_module
+from mtgrpo_env.agents import options
+from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.neural.schedules import SCHEDULES
+from mtgrpo_env.agents.options import GROUPS
 
 TEXTS = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1)
 NUMBERS = st.floats(1e-12, 1e6, allow_subnormal=False)
@@ -194,7 +196,7 @@ def test_choices_stand_in_one_place_with_what_they_name() -> None:
     losses = pytest.importorskip("mtgrpo_env.agents.neural.losses")
     build = pytest.importorskip("mtgrpo_env.agents.llm.build")
     warm_start = pytest.importorskip("mtgrpo_env.agents.llm.warm_start")
-    hints = options._hints()
+    hints = config_module._hints()
     for name, known in {
         "loss": losses.LOSSES,
         "lr_schedule": SCHEDULES,
