@@ -29,10 +29,9 @@ class Message(NamedTuple):
 
 
 class ChatText(str):
-    """A conversation as the text of an observation.
+    """A conversation as the text of an observation: made of what is shown where no messages are understood, and those.
 
-    Args:
-        text: what is shown of it where no messages are understood.
+    Attributes:
         messages: at least one.
 
     >>> asked = ChatText("Hi. 1+1?", [Message("system", "Hi."), Message("user", "1+1?")])
