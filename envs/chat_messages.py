@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtgrpo_env.chat import Message, messages_of
+from mtgrpo_env.chat import Message
 from mtgrpo_env.paper_frame import question_of
 
 ROLES: Mapping[str, str] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -52,12 +52,6 @@ def response_of(message: Mapping[str, Any]) -> str:
     """
     says_nothing = isinstance(message, Mapping) and not message.get("content")
     return "" if says_nothing else content_of(message)
-
-
-def last_question(prompt: str) -> str:
-    """What the user asks last: without a system's message, solved examples, or earlier turns."""
-    asked = (message.content for message in reversed(messages_of(prompt)) if message.role == "user")
-    return next(asked, prompt)
 
 
 def _error(expected: str, given: Any) -> ValueError:

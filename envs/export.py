@@ -16,9 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from mtgrpo_env.chat import ChatFrame, Message, messages_of
+from mtgrpo_env.chat import ChatFrame, Message, last_question, messages_of
 from mtgrpo_env.chat_columns import plain_messages
-from mtgrpo_env.envs.chat_messages import last_question
 from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_schema import parsed_truth, prompt

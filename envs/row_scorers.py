@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.chat import last_question
 from mtgrpo_env.envs.answers import BoxedTask
-from mtgrpo_env.envs.chat_messages import last_question
 from mtgrpo_env.envs.final_answers import without_reasoning
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.text_env import Verdict

@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from mtgrpo_env.chat import messages_of
-
 _TOKEN = re.compile(r"(\\[A-Za-z]+)|([0-9]+(?:\.[0-9]+)?)|[^\W\d_]+")
 _LONGEST = 16_000  # characters that are read of a text, the last ones
 _MOST = 64  # tokens of an answer
@@ -91,12 +89,6 @@ class Place(NamedTuple):
         ends = (count, count + (1 - form.size if self.start < 0 else form.size - 1))
         first, last = reversed(ends) if self.is_reversed else ends
         return f"{kind}s {first} to {last}{from_end}"
-
-
-def question_of(prompt: str) -> str:
-    """What the user says last in a conversation; a prompt that is none is the question itself."""
-    asked = [message.content for message in messages_of(prompt) if message.role == "user"]
-    return (asked or [str(prompt)])[-1]
 
 
 def tokens_of(text: str) -> list[Token]:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtgrpo_env.answer_places import AnswerForm, Place, answer_forms, places_of, question_of, texts_of, tokens_of
+from mtgrpo_env.answer_places import AnswerForm, Place, answer_forms, places_of, texts_of, tokens_of
+from mtgrpo_env.chat import last_question
 from mtgrpo_env.metrics import average
 from mtgrpo_env.suite import TaskError, TaskSuite
 from mtgrpo_env.text_env import SCORER_ERROR, TextEnv, Verdict
@@ -141,7 +142,7 @@ def _shown(suite: TaskSuite, problems: Iterable[Problem]) -> list[_Shown]:
     except TaskError as error:
         _LOG.info("no chance is known: %s", error)
         return []
-    return [_Shown(opening.puzzle, question_of(opening.prompt)) for opening in openings if opening is not None]
+    return [_Shown(opening.puzzle, last_question(opening.prompt)) for opening in openings if opening is not None]
 
 
 class _Judge:

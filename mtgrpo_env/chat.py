@@ -62,6 +62,16 @@ def messages_of(observation: str) -> tuple[Message, ...]:
     return observation.messages if isinstance(observation, ChatText) else (Message("user", observation),)
 
 
+def last_question(observation: str) -> str:
+    """What the user asks last: without a system message, solved examples, or earlier turns.
+
+    >>> last_question(ChatText("Hi. 1+1?", [Message("system", "Hi."), Message("user", "1+1?")]))
+    '1+1?'
+    """
+    asked = (message.content for message in reversed(messages_of(observation)) if message.role == "user")
+    return next(asked, str(observation))
+
+
 def continued(observation: str, response: str, reply: str) -> ChatText:
     """The conversation after one more response, which goes on with an answer that was begun, and the user's reply."""
     *earlier, last = messages_of(observation)

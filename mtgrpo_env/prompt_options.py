@@ -40,13 +40,7 @@ class PromptOptions:
         Raises:
             ValueError: if they are no JSON object.
         """
-        try:
-            fields = json.loads(self.template_options)
-        except ValueError as error:
-            raise ValueError(f"template_options must be a JSON object, got {self.template_options!r:.80}") from error
-        if not isinstance(fields, dict):
-            raise ValueError(f"template_options must be a JSON object, got {self.template_options!r:.80}")
-        return fields
+        return json_object("template_options", self.template_options)
 
     def check_prompts(self) -> None:
         """Refuse what cannot work.
@@ -57,3 +51,18 @@ class PromptOptions:
         if self.examples < 0:
             raise ValueError(f"examples must be at least 0, got {self.examples}")
         _ = self.template_fields
+
+
+def json_object(option: str, text: str) -> dict[str, Any]:
+    """The JSON object that an option is given as.
+
+    Raises:
+        ValueError: naming the option, if it is none.
+    """
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{option} must be a JSON object, got {text!r:.80}: {error}") from error
+    if not isinstance(fields, dict):
+        raise ValueError(f"{option} must be a JSON object, got {text!r:.80}")
+    return fields

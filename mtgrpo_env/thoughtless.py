@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from mtgrpo_env.answer_places import AnswerForm, answer_forms, question_of, texts_of, tokens_of
+from mtgrpo_env.answer_places import AnswerForm, answer_forms, texts_of, tokens_of
+from mtgrpo_env.chat import last_question
 
 _LABEL = re.compile(r"(?:^|[\s(])([A-Z])[.):](?=\s|$)", re.MULTILINE)
 _SEPARATORS = (", ", " ", " or ")
@@ -37,7 +38,7 @@ def thoughtless_responses(prompt: str, oracle: str) -> Iterator[Thoughtless]:
     ['Which is larger, 3 or 5?', '3, 5']
     """
     forms = list(answer_forms(oracle))
-    question = question_of(prompt)
+    question = last_question(prompt)
     if not _shows_answer(question, oracle, forms):
         yield Thoughtless("the prompt repeated", question)
     answers = {tuple(answer) for _, answer in forms}
@@ -57,7 +58,7 @@ def single_answers(prompt: str, oracle: str) -> list[str]:
     ['\\boxed{3}', '\\boxed{5}']
     """
     for form, _ in answer_forms(oracle):
-        texts = dict.fromkeys(texts_of(tokens_of(question_of(prompt)), are_numbers=form.are_numbers))
+        texts = dict.fromkeys(texts_of(tokens_of(last_question(prompt)), are_numbers=form.are_numbers))
         return [form.filled([text]) for text in list(texts)[-_MOST:]]
     return []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from abc import ABC, abstractmethod
@@ -23,7 +22,7 @@ from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.paper_frame import NEXT_TURN
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
-from mtgrpo_env.prompt_options import PromptName
+from mtgrpo_env.prompt_options import PromptName, json_object
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
 
@@ -354,12 +353,7 @@ def _template_fields(options: AgentOptions, form: PromptName) -> dict[str, Any]:
 
 
 def _fields(options: AgentOptions) -> dict[str, Any]:
-    try:
-        fields = json.loads(options.request)
-    except ValueError as error:
-        raise ValueError(f"request must be a JSON object, got {options.request!r:.80}: {error}") from error
-    if not isinstance(fields, dict):
-        raise ValueError(f"request must be a JSON object, got {options.request!r:.80}")
+    fields = json_object("request", options.request)
     if fixed := _OF_THE_PROMPT.intersection(fields):
         raise ValueError(f"request must leave model and prompt alone, got {sorted(fixed)}")
     return fields
