@@ -26,6 +26,7 @@ from mtgrpo_env.metrics import average
 if TYPE_CHECKING:
     from mtgrpo_env.agents.trainer import Trainer
 
+_SECONDS_OF_SILENCE = 20  # after which a log is told of a step between evaluations
 _RESPONSES = {
     "response_length": ("length", ".1f"),
     "truncated_share": ("cut off", ".0%"),
@@ -91,7 +92,7 @@ class Display(TrainerCallback):
         if folder.newest_checkpoint:
             lines.append(f"model  {folder.newest_checkpoint}")
         if reason := nothing_learned(history.records):
-            lines.append(f"Nothing was learned: {reason}. No model is the best; see the samples in {folder.samples}")
+            lines.append(f"No model is the best: {reason}; see the samples in {folder.samples}")
         best, checkpoint = history.best_evaluation(), folder.checkpoint(trainer.best_step)
         if best and checkpoint.is_dir():
             evaluation = trainer.evaluation_of(best)
@@ -151,6 +152,7 @@ class _RunPanel:
         self._latest: Evaluation | None = None
         self._report: TrainMetrics | None = None
         self._rate = _Rate()
+        self._said_at = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
         if console.is_terminal:
             self._live.start()
@@ -164,17 +166,22 @@ class _RunPanel:
         self._report = report
         self._rate.add(report.rollouts)
         self._progress.update(self._bar, completed=report.step)
+        if not self.console.is_terminal and time.monotonic() > self._said_at + _SECONDS_OF_SILENCE:
+            self._say(f"step {report.step:4d}{response_text(report, None)}")
 
     def show_evaluation(self, step: int, start: Evaluation, latest: Evaluation) -> None:
         """The policy was evaluated."""
         self._start, self._latest = start, latest
         if not self.console.is_terminal:
             accuracies = "  ".join(f"{n} {a:.3f}" for n, a in zip(self.names, latest.accuracies, strict=True))
-            self.console.print(
+            self._say(
                 f"step {step:4d}  worst {latest.worst:.3f}  average {latest.average:.3f}  {accuracies}"
-                f"  {self._rate.per_second:.0f} rollouts/s{response_text(self._report, latest)}",
-                soft_wrap=True,
+                f"  {self._rate.per_second:.0f} rollouts/s{response_text(self._report, latest)}"
             )
+
+    def _say(self, line: str) -> None:
+        self._said_at = time.monotonic()
+        self.console.print(line, soft_wrap=True)
 
     def _panel(self) -> RenderableType:
         parts: list[RenderableType] = [self._progress]
@@ -234,11 +241,11 @@ def _known(value: float, form: str) -> str:
     return "-" if np.isnan(value) else f"{value:{form}}"
 
 
-def response_text(metrics: TrainMetrics | None, evaluation: Evaluation) -> str:
+def response_text(metrics: TrainMetrics | None, evaluation: Evaluation | None) -> str:
     """What is known of the responses of the latest step, or of an evaluation before any; "" if nothing is."""
     if metrics is not None:
         numbers = {**response_numbers(metrics), "replayed": metrics.replayed_share}
-    elif evaluation.mean_lengths is not None and evaluation.truncated_shares is not None:
+    elif evaluation and evaluation.mean_lengths is not None and evaluation.truncated_shares is not None:
         means = (average(evaluation.mean_lengths), average(evaluation.truncated_shares))
         numbers = dict(zip(("response_length", "truncated_share"), means, strict=True))
     else:

@@ -156,7 +156,7 @@ class GenerationOptions:
     """Of sampling in training; above 0, or all rollouts of a problem would be the same."""
     stop: tuple[str, ...] = ()
     """Strings that end a response, which is scored as it stands before them, such as "User:" for a base model; what
-    was drawn of them is trained on. A line break is $'\n' in most shells."""
+    was drawn of them is trained on. A line break is $'\\n' in most shells."""
     eval_temperature: float | None = None
     """Of sampling in evaluation; 0 takes the likeliest token. By default as in training."""
     eval_top_p: float = 1.0

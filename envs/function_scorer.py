@@ -167,7 +167,7 @@ def answer_forms(row: Row) -> Iterator[str]:
     """Responses that say the row's answer, in the forms that rewards usually ask for."""
     yield from filter(None, (_text(row.columns.get(column)) for column in _OWN_ANSWERS))
     for answer in filter(None, (bare_answer(row), _whole_truth(row))):
-        yield from (boxed(answer), answer, f"#### {answer}", f"<answer>{answer}</answer>", f"Answer: {answer}")
+        yield from (answer, boxed(answer), f"#### {answer}", f"<answer>{answer}</answer>", f"Answer: {answer}")
 
 
 def bare_answer(row: Row) -> str:

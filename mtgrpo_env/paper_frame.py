@@ -31,7 +31,7 @@ def framed(messages: Sequence[Message], examples: Sequence[Message] = ()) -> str
     '1+1?\nAssistant: Let me solve this step by step. 3\nUser: No.\nAssistant:'
     """
     system = "".join(f"{message.content}\n" for message in messages if message.role == "system")
-    turns = "".join(_turn(message, _FIRST_WORDS) for message in examples)
+    turns = "".join(_turn(message, f"{_FIRST_WORDS} ") for message in examples)
     told = [message for message in messages if message.role != "system"]
     if told[0].role == "assistant":
         turns += _ASSISTANT

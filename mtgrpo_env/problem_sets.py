@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtgrpo_env.named_objects import named_object
@@ -14,7 +15,9 @@ from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Problem
-from mtgrpo_env.worked_examples import WorkedExamples, worked_examples
+from mtgrpo_env.worked_examples import worked_examples
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +29,26 @@ class ProblemSet:
         suite: the tasks.
         problems: in the order in which they are played.
         judged_by: what else decides how a response is judged, such as the way an answer is found in it.
-        examples: of each task, solved problems that agents may be shown; none of them is among the problems.
     """
 
     name: str
     suite: TaskSuite
     problems: tuple[Problem, ...]
     judged_by: str = ""
-    examples: WorkedExamples = field(default_factory=WorkedExamples)
 
-    def with_examples(self, count: int) -> ProblemSet:
-        """The problem set with `count` worked examples of each task, without the problems that these are.
+    def without_examples(self, count: int) -> ProblemSet:
+        """The problem set without the first `count` worked examples of each task, which agents are shown.
 
         Raises:
             ValueError: as in `worked_examples`.
         """
         examples = worked_examples(self.suite, count)
         openings = ((problem, self.suite.opening(problem)) for problem in self.problems)
-        kept = (p for p, o in openings if o is None or not examples.shows(p.task_id, o.provenance.hash))
-        return replace(self, problems=tuple(kept), examples=examples)
+        kept = tuple(p for p, o in openings if o is None or not examples.shows(p.task_id, o.provenance.hash))
+        if len(kept) < len(self.problems):
+            few = f"{len(self.problems) - len(kept)} of {len(self.problems)} problems"
+            _LOG.warning("%s: %s are shown as examples and not played: name other rows to train on", self.name, few)
+        return replace(self, problems=kept)
 
     def fingerprint(self) -> str:
         """12 hexadecimal digits that are equal for equal problems, judged alike.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mtgrpo_env.chat import ChatFrame
 
@@ -48,6 +48,8 @@ class PromptOptions:
         Raises:
             ValueError: naming the option.
         """
+        if self.prompt not in (None, *get_args(PromptName)):
+            raise ValueError(f"prompt must be one of {list(get_args(PromptName))}, got {self.prompt!r}")
         if self.examples < 0:
             raise ValueError(f"examples must be at least 0, got {self.examples}")
         _ = self.template_fields

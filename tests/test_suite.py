@@ -93,12 +93,12 @@ def test_held_out_puzzles_are_distinct_and_more_of_them_begin_with_the_same() ->
 def test_a_task_that_runs_out_of_puzzles_gives_each_once_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
     suite = TaskSuite([Task.from_text("few-puzzles", FewPuzzles), Task.from_text("sum", Sum)])
     with caplog.at_level(logging.INFO):
-        problems = suite.held_out(40, split="train")
+        problems = suite.held_out(40)
     few = puzzles_of(suite, [problem for problem in problems if problem.task_id == 0])
-    assert len(set(few)) == len(few) == len([key for key in WHOLE if split_of(key) == "train"])
+    assert len(set(few)) == len(few) == len([key for key in WHOLE if split_of(key) == "test"])
     assert len(problems) - len(few) == 40
     assert caplog.messages == [
-        f"task 'few-puzzles': {len(few)} distinct train problems, fewer than the 40 asked for: each is played once"
+        f"task 'few-puzzles': {len(few)} distinct test problems, fewer than the 40 asked for: each is played once"
     ]
 
 

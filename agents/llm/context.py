@@ -123,6 +123,7 @@ class _Room:
         self._suite, self._format, self._is_tiny = suite, written, model is None
         self._model = model or _TINY
         self._context, self._response, self._examples = context, response, examples
+        self._named: set[int] = set()  # tasks of which problems without room were named one by one
 
     def lengths(self, problems: Sequence[Problem]) -> list[int]:
         """Tokens of the prompts of problems."""
@@ -141,6 +142,8 @@ class _Room:
         if self.holds(length):
             return False
         name = self._suite.names[task_id]
+        if task_id in self._named:
+            return True
         log_once(_LOG, logging.WARNING, f"task {name!r}: problems without room for a response are left out")
         return True
 
@@ -165,6 +168,7 @@ class _Room:
 
     def place(self, problem: Problem, length: int) -> str:
         """Where a problem stands, and how long it is."""
+        self._named.add(problem.task_id)
         env = self._suite.envs(problem.task_id, 1)[0].unwrapped
         assert isinstance(env, TextEnv), "language models are trained on text tasks"
         return f"{env.source(_opening(self._suite, problem).puzzle)} ({length:,} tokens)"

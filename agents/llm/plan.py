@@ -31,7 +31,7 @@ _LABELS = {
     "reference": "reference model",
     "gradients": "gradients",
     "optimizer": "optimizer",
-    "buffers": "buffers of ZeRO",
+    "buffers": "buffers and copies",
     "activations": "activations",
     "logits": "logits and their gradient",
     "generation": "generation",

@@ -170,6 +170,7 @@ def prompt_format(
     Raises:
         ValueError: if the format does not go with the tokenizer or the other options.
     """
+    options.check_prompts()
     name = options.prompt or ("chat" if tokenizer.chat_template else "plain")
     frame = replace(options.frame, examples=examples)
     if name == "chat":

@@ -28,6 +28,11 @@ def cells(chance: TaskChance, *, unit: str = "") -> tuple[str, str]:
     return guess, constant
 
 
+def mark(low: float, chance: TaskChance) -> str:
+    """The mark of an accuracy whose interval begins at `low`, where it does not lie above chance; else nothing."""
+    return f" {MARK}" if low <= chance.best else ""
+
+
 def is_near_chance(accuracy: float, problems: float, chance: float) -> bool:
     """Whether an accuracy on so many problems may be chance's: its interval does not lie above it.
 

@@ -87,6 +87,15 @@ def chance_of(records: Iterable[Record]) -> Chance | None:
     return None
 
 
+def _unequal(steps: Sequence[Record]) -> str:
+    """What a filter by rewards would find in steps without an informative group; "" if nothing, or it is not known."""
+    groups = [sum(record["generated"]) for record in steps if "unanimous" in record]
+    unequal = sum(groups) - sum(sum(record["unanimous"]) for record in steps if "unanimous" in record)
+    return (
+        f", but the rewards of {unequal} of {sum(groups)} differ: --filter reward learns from those" if unequal else ""
+    )
+
+
 def nothing_learned(records: Sequence[Record]) -> str | None:
     """Why the run can have learned nothing so far, in words; None if it may have, or has not begun.
 
@@ -95,7 +104,7 @@ def nothing_learned(records: Sequence[Record]) -> str | None:
     steps = [record for record in records if record["kind"] == "step"]
     evaluations = [record for record in records if record["kind"] == "evaluation"]
     if steps and not any(record.get("replayed", 0) or sum(record.get("accepted", [1])) for record in steps):
-        return f"no group of {len(steps)} steps was informative"
+        return f"no group of {len(steps)} steps was informative{_unequal(steps)}"
     if steps and evaluations and not any(any(record["accuracies"]) for record in evaluations):
         return f"no response was correct in any of {len(evaluations)} evaluations"
     return None

@@ -121,7 +121,7 @@ def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
     reward = f"{task.reward:.3g}" if math.isfinite(task.reward) else "-"
     counts = [f"{task.problems:,}", f"{task.rollouts:,}", f"{task.invalid:,}"]
     chance = cell.chance.get(task.task, UNKNOWN)
-    mark = f" {chance_columns.MARK}" if task.accuracy.low <= chance.best else ""
+    mark = chance_columns.mark(task.accuracy.low, chance)
     accuracy = f"{percent(task.accuracy)}{mark}"
     return [f"`{cell.agent}`", task.task, accuracy, *chance_columns.cells(chance), *pass_at, reward, *counts]
 

@@ -41,6 +41,7 @@ def run(config: Config) -> int:
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     trainer = Trainer(config=train_config)
     if config.dry_run:
+        trainer.folder.refuse_another_run(trainer.config)
         print_plan(plan_of(trainer.config, trainer.suite, trainer.prompts), Console(markup=False))
         return 0
     try:

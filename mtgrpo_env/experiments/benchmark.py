@@ -13,6 +13,7 @@ from typing import IO, Any, TypeVar
 
 from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage
 from mtgrpo_env.agents.reports.scores_table import Cell
+from mtgrpo_env.agents.response_warnings import response_warnings
 from mtgrpo_env.chance import TaskChance, measure_chance
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import response_rows
@@ -38,6 +39,7 @@ from mtgrpo_env.types import Group
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 60
+_LOOKED_AT = 2000  # problems whose responses are looked through for what may be wrong with most
 
 HELD_OUT = 300
 """Problems of each task that are played where nobody says how many."""
@@ -155,8 +157,8 @@ def benchmark(
         _problem_set(name, spec, count=problems, seed=seed, extraction=extraction, row_options=row_options)
         for name, spec in suite_specs.items()
     ]
-    if options.examples:
-        problem_sets = [problem_set.with_examples(options.examples) for problem_set in problem_sets]
+    if most := max(player.options.examples if player.options else 0 for player in players.values()):
+        problem_sets = [problem_set.without_examples(most) for problem_set in problem_sets]
     if row_options is not None:
         row_options.check_used(name for problem_set in problem_sets for name in problem_set.suite.names)
     sizes = f"problems={problems or HELD_OUT}, rollouts={rollouts}, seed={seed}"
@@ -230,6 +232,7 @@ class _Player:
         self._callback = callback
         self._generates = False
         self._rollouts_differ = False
+        self._looked_at: list[Group] = []  # by a model that generates
 
     def play(self, rollouts: int) -> Cell:
         started = time.perf_counter()
@@ -242,6 +245,9 @@ class _Player:
                 self._name,
                 rollouts,
             )
+        if self._agent.options is not None:
+            for warning in response_warnings(self._agent.options, self._problem_set.suite.names, self._looked_at):
+                _LOG.warning("%s: %s", self._name, warning)
         problem_set, scores = self._problem_set, self._scorer.scores()
         fingerprint, levels = problem_set.fingerprint(), problem_set.levels()
         return Cell(self._name, problem_set.name, fingerprint, rollouts, seconds, scores, levels)
@@ -252,6 +258,8 @@ class _Player:
         self._scorer.add(group, usage)
         if usage:
             self._generates = True
+            if len(self._looked_at) < _LOOKED_AT:
+                self._looked_at.append(group)
             self._rollouts_differ |= len({tuple(step.action for step in one.steps) for one in group.rollouts}) > 1
         if self._saved is not None:
             self._save(group, self._saved)

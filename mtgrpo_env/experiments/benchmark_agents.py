@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -22,9 +22,10 @@ from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.paper_frame import NEXT_TURN
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
-from mtgrpo_env.prompt_options import PromptName, json_object
+from mtgrpo_env.prompt_options import PromptName, PromptOptions, json_object
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.worked_examples import worked_examples
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
@@ -46,7 +47,13 @@ class Unplayable(ValueError):
 
 
 class Agent(ABC):
-    """Plays problem sets."""
+    """Plays problem sets.
+
+    Attributes:
+        options: how it responds; None of one that has none.
+    """
+
+    options: AgentOptions | None = None
 
     @abstractmethod
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
@@ -112,11 +119,26 @@ def named_agent(name: str, options: AgentOptions) -> Agent:
     if colon:
         return _OwnPolicy(named_object(name), options.rollouts, name)
     folder = RunFolder(name).newest_checkpoint or Path(name)
+    options = _as_in_training(folder, options)
     if is_saved_agent(folder):
         return _OwnPolicy(lambda suite: MTGRPOAgent.load(folder, suite).policy, options.rollouts, name)
     if not folder.is_dir() and (near := did_you_mean(name, _BASELINES)):
         raise ValueError(f"there is no agent {name!r}{near}")
     return _Checkpoint(str(folder) if folder.is_dir() else name, options)
+
+
+def _as_in_training(checkpoint: Path, options: AgentOptions) -> AgentOptions:
+    """The options, with prompts written as in the run that a checkpoint is of, where nothing else is asked for."""
+    run = RunFolder(checkpoint.parent.parent)
+    if not run.is_run:
+        return options
+    names, saved, default = [field.name for field in fields(PromptOptions)], run.read_options(), PromptOptions()
+    open_names = [name for name in names if name in saved and getattr(options, name) == getattr(default, name)]
+    taken = {name: saved[name] for name in open_names if saved[name] != getattr(default, name)}
+    if taken:
+        shown = ", ".join(f"{name}={value!r:.40}" for name, value in taken.items())
+        _LOG.info("%s: prompts are written as in its run, %s", checkpoint, shown)
+    return replace(options, **taken)
 
 
 class _Oracle(Agent):
@@ -165,7 +187,7 @@ class _Checkpoint(Agent):
             from mtgrpo_env.agents.llm.devices import device_of
             from mtgrpo_env.agents.llm.policy import checked_source
 
-        self._source, self._options = str(checked_source(source)), options
+        self._source, self.options, self._options = str(checked_source(source)), options, options
         self._device = device_of(options.device)
 
     @cached_property
@@ -181,7 +203,8 @@ class _Checkpoint(Agent):
         policy.decoding = Decoding(
             options.max_new_tokens, options.temperature, options.top_p, options.top_k, options.stop
         )
-        policy.prompts = prompt_format(options, policy.tokenizer, problem_set.examples.turns)
+        examples = worked_examples(problem_set.suite, options.examples)
+        policy.prompts = prompt_format(options, policy.tokenizer, examples.turns)
         _check_room(policy, problem_set)
         _evaluate(_Counted(policy, on_response), problem_set, options.rollouts, on_group)
 
@@ -255,13 +278,14 @@ class _Endpoint(Agent):
             patience=options.patience,
         )
         self._server = CachedServer(server, options.cache)
-        self._writer, self._options = WRITERS[form], options
+        self._writer, self.options, self._options = WRITERS[form], options, options
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
         from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
 
         _check_text(problem_set)
-        prompts = self._writer(replace(self._options.frame, examples=problem_set.examples.turns))
+        examples = worked_examples(problem_set.suite, self._options.examples)
+        prompts = self._writer(replace(self._options.frame, examples=examples.turns))
         policy = EndpointPolicy(self._server, prompts, concurrency=self._options.concurrency)
         _evaluate(_Counted(policy, on_response), problem_set, self._options.rollouts, on_group)
 
@@ -318,6 +342,9 @@ def _check_room(policy: LanguageModelPolicy, problem_set: ProblemSet) -> None:
     openings = [(problem.task_id, opening) for problem in problems if (opening := suite.opening(problem))]
     prompts = policy.prompts.encode([opening.prompt for _, opening in openings], [task_id for task_id, _ in openings])
     rooms = [policy.room(prompt) for prompt in prompts]
+    if prompts:
+        sample = policy.tokenizer.decode(list(prompts[0]))
+        _LOG.info("%s: prompts are written as %s, for example %r", problem_set.name, policy.prompts.name, sample)
     if not any(rooms):
         raise Unplayable(
             f"no prompt of {problem_set.name} leaves room for a response in the context of {policy.context} tokens"

@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.markdown import percent
 from mtgrpo_env.agents.reports.scores_table import Cell, cell_json
+from mtgrpo_env.chance import UNKNOWN
 from mtgrpo_env.experiments.benchmark import BenchmarkCallback
 from mtgrpo_env.experiments.benchmark_result import Skipped
 from mtgrpo_env.problem_sets import ProblemSet
@@ -81,12 +83,15 @@ def cell_table(cell: Cell) -> Table:
     ks = sorted({k for task in cell.scores.tasks for k in task.pass_at})
     table = Table(title=f"{cell.agent} on {cell.suite} ({cell.fingerprint})", caption=_caption(cell))
     table.add_column("task")
-    for column in ("accuracy %", *(f"pass@{k} %" for k in ks), "return", "rollouts"):
+    for column in ("accuracy %", *chance_columns.COLUMNS, *(f"pass@{k} %" for k in ks), "return", "rollouts"):
         table.add_column(column, justify="right")
     for task in cell.scores.tasks:
         pass_at = (f"{100 * task.pass_at[k].mean:.1f}" if k in task.pass_at else "-" for k in ks)
         reward = "-" if math.isnan(task.reward) else f"{task.reward:.3g}"
-        table.add_row(task.task, percent(task.accuracy), *pass_at, reward, f"{task.rollouts:,}")
+        chance = cell.chance.get(task.task, UNKNOWN)
+        accuracy = f"{percent(task.accuracy)}{chance_columns.mark(task.accuracy.low, chance)}"
+        cells = chance_columns.cells(chance)
+        table.add_row(task.task, accuracy, *cells, *pass_at, reward, f"{task.rollouts:,}")
     table.add_section()
     table.add_row("worst task", percent(cell.scores.worst))
     table.add_row("average", percent(cell.scores.average))
@@ -101,4 +106,5 @@ def _caption(cell: Cell) -> str | None:
         parts += [f"{count:,} {what}" for count, what in ((usage.cut, "cut off"), (usage.refused, "refused")) if count]
     if invalid:
         parts.append(f"{invalid:,} rollouts left out: their scorer failed")
-    return "; ".join(parts) or None
+    counted = "; ".join(parts)
+    return "\n".join(filter(None, (counted, chance_columns.footnote(cell.chance)))) or None

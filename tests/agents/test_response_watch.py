@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from mtgrpo_env.agents.config import TrainConfig
-from mtgrpo_env.agents.response_watch import response_warnings, shown
+from mtgrpo_env.agents.response_warnings import response_warnings, shown
 from mtgrpo_env.agents.trainer import Trainer
 from mtgrpo_env.types import Group, Problem, Rollout, Step
 
@@ -83,6 +83,6 @@ def test_a_run_warns_at_its_first_evaluation_and_says_that_it_learned_nothing(
     assert sum(warning.startswith("responses are ") for warning in warnings) == 1
     text = capsys.readouterr().out
     assert result.exit_code == 0
-    assert "Nothing was learned: no group of 2 steps was informative." in text
+    assert "No model is the best: no group of 2 steps was informative" in text
     assert "\nbest " not in text
     assert re.search(r"step    2 .* length \d\.\d  cut off \d+%  entropy \d\.\d\d  unanimous \d+%", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -512,3 +513,47 @@ def test_an_interrupt_ends_at_once_although_a_server_is_silent(tmp_path: Path, e
         _, said = process.communicate(timeout=15)
     assert process.returncode == 130
     assert "interrupted" in said
+
+
+def test_a_run_is_asked_as_it_was_trained_unless_options_say_otherwise(
+    command: RunCommand, model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run, sizes = tmp_path / "run", ("--batch-size", 2, "--group-size", 2, "--minibatches", 1, "--eval-problems", 2)
+    tasks = ("--suite", "zebra-mini,countdown-mini", "--max-new-tokens", 4)
+    trained = command("train", "--model", model_folder, "--out", run, *tasks, *sizes, "--steps", 1, "--prefill", "A")
+    assert trained.code == 0, trained.err
+    for agent, options, begins in ((run, (), "A"), (run, ("--prefill", "B"), "B"), (model_folder, (), "")):
+        saved = tmp_path / f"{begins}.jsonl"
+        line = ("evaluate", "--agent", agent, *tasks, "--problems", 3, *options, "--save", saved)
+        assert command(*line).code == 0
+        responses = [json.loads(row)["response"] for row in saved.read_text().splitlines()]
+        assert all(response.startswith(begins) for response in responses)
+        assert begins or not all(response.startswith("A") for response in responses)
+    assert "prompts are written as in its run, prefill='A'" in caplog.text
+
+
+def test_rows_that_are_shown_as_examples_are_not_played_and_that_is_said(
+    command: RunCommand, model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "chat"
+    shutil.copytree(model_folder, folder)
+    file = folder / "tokenizer_config.json"
+    template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "chat_template": template}))
+    rows = write_rows(tmp_path, *({"question": f"{n}+1=", "answer": n + 1} for n in range(20)))
+    line = ("evaluate", "--rows", rows, "--reward", "exact", "--json", "--max-new-tokens", 4)
+    both = command(*line, "--agent", folder, "random", "--examples", 2)
+    assert [report["tasks"]["rows"]["problems"] for report in lines_of(both.out)] == [18, 18]
+    assert "2 of 20 problems are shown as examples and not played" in caplog.text
+
+
+def test_responses_that_say_nothing_are_shown_with_what_to_change(
+    command: RunCommand, model_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = command(
+        "evaluate", "--agent", model_folder, "--suite", "zebra-mini", "--problems", 8, "--max-new-tokens", 1
+    )
+    assert result.code == 0
+    assert "in zebra-mini), such as" in caplog.text
+    assert "raise --max-new-tokens (1)" in caplog.text

@@ -339,11 +339,12 @@ def test_a_verifier_is_named_with_or_without_its_level() -> None:
 @pytest.mark.parametrize(
     ("reward", "truth", "oracle"),
     [
-        ("number", "30 and 42.\n#### 72", r"\boxed{72}"),
+        ("number", "30 and 42.\n#### 72", "72"),
         ("exact", {"target": "}"}, "}"),
-        ("choice", {"target": "B", "choices": ["gold", "iron"]}, r"\boxed{B}"),
+        ("choice", {"target": "B", "choices": ["gold", "iron"]}, "B"),
         ("own_rewards:city", None, "Rome"),
-        ("own_rewards:contains", {"target": "x", "more": 1}, r"\boxed{x}"),
+        ("own_rewards:contains", {"target": "x", "more": 1}, "x"),
+        (lambda completion: float("boxed" in completion), None, r"\boxed{Rome}"),
         (lambda completion: float(completion == "<answer>Rome</answer>"), None, "<answer>Rome</answer>"),
         (lambda completion: float("#### Rome" in completion), None, "#### Rome"),
         (lambda completion: float(completion == "Answer: Rome"), None, "Answer: Rome"),

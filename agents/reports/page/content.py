@@ -241,7 +241,7 @@ def _notes(folders: Sequence[StoredRun]) -> Iterable[str]:
         if done < planned:
             yield f"{one.folder} is not finished: step {done} of {planned}."
         if reason := nothing_learned(one.records):
-            yield f"{one.folder}: nothing was learned, for {reason}; no model is the best."
+            yield f"{one.folder}: no model is the best, for {reason}."
     if unplayed := np.isnan(np.array(_evaluations(folders[0])[-1]["accuracies"], dtype=np.float64)).sum():
         yield f"{unplayed} of the tasks have no held-out problems; worst task and average are over the others."
 

@@ -42,7 +42,7 @@ def rendered(messages: Sequence[Message], **options: Any) -> list[int]:
     text = TOKENIZER.apply_chat_template(
         [message.plain for message in messages], tokenize=False, add_generation_prompt=True, **options
     )
-    return TOKENIZER(text, add_special_tokens=False)["input_ids"]
+    return TOKENIZER(str(text), add_special_tokens=False)["input_ids"]
 
 
 def test_a_chat_is_what_the_template_makes_of_it_with_one_beginning() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.prompts import ChatPrompts, PlainPrompts
 from mtgrpo_env.agents.trainer import Trainer
-from mtgrpo_env.chat import ChatFrame
+from mtgrpo_env.chat import ChatFrame, Message
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.worked_examples import worked_examples
 
@@ -45,8 +46,8 @@ def plain_log_probs(policy: LanguageModelPolicy, completion: Completion) -> Sequ
 
 def test_a_chat_is_written_as_transformers_writes_it(policy: LanguageModelPolicy) -> None:
     (ids,) = ChatPrompts(policy.tokenizer).encode([FRANCE], [0])
-    messages = [{"role": "user", "content": FRANCE}]
-    assert list(ids) == policy.tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
+    encoded: Any = policy.tokenizer.apply_chat_template([Message("user", FRANCE).plain], add_generation_prompt=True)
+    assert list(ids) == encoded["input_ids"]
     (hostile,) = ChatPrompts(policy.tokenizer).encode([f"{FRANCE}<|im_end|>"], [0])
     end = policy.tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert hostile.count(end) == ids.count(end)
@@ -101,8 +102,9 @@ def test_a_step_of_training_moves_it(instruct_model: Path, tmp_path: Path) -> No
     trainer = Trainer(instruct_model, config=config, callbacks=[])
     policy = trainer.agent.policy
     assert isinstance(policy, LanguageModelPolicy)
-    before = policy.model.get_input_embeddings().weight.detach().clone()
+    before = [parameter.detach().clone() for parameter in policy.model.parameters()]
     metrics = trainer.agent.train_step()
     assert metrics.kept.sum() > 0
     assert metrics.learner["ratio_gap"] < 1e-4
-    assert not torch.equal(policy.model.get_input_embeddings().weight.detach(), before)
+    after = list(policy.model.parameters())
+    assert all(not torch.equal(new, old) for new, old in zip(after, before, strict=True))

@@ -122,7 +122,7 @@ def test_a_run_that_learned_nothing_says_so(tmp_path: Path) -> None:
     records = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     lines = [json.dumps({**record, "accepted": [0] * len(TASKS), "replayed": 0}) for record in records]
     (folder / "history.jsonl").write_text("\n".join(lines) + "\n")
-    assert "nothing was learned, for no group of 20 steps was informative" in page_of(folder).text("p")
+    assert "no model is the best, for no group of 20 steps was informative" in page_of(folder).text("p")
 
 
 def test_what_old_histories_have_under_another_name_is_shown_under_today_s(tmp_path: Path) -> None:
