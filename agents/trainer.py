@@ -7,6 +7,7 @@ print(trainer.evaluate())      # a table, worst task first
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
-from mtgrpo_env.agents.config import RunConfig, TrainConfig
+from mtgrpo_env.agents.config import TINY_DEFAULTS, RunConfig, TrainConfig
 from mtgrpo_env.agents.display import Display
 from mtgrpo_env.agents.llm.build import (
     build_agent,
@@ -45,6 +46,9 @@ from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Group, Problem
 
 _FAILURES = (TaskError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class TrainingError(RuntimeError):
@@ -110,6 +114,8 @@ class Trainer:
             given["tasks"] = _names_of(tasks)
         given = {name: value for name, value in given.items() if value is not None}
         self.config: RunConfig = replace(config, **given).for_run()
+        if self.config.model and self.config.lr == TINY_DEFAULTS["lr"]:
+            _LOG.warning("lr is %g, which suits the tiny model; most others take 1e-6 to 1e-5", self.config.lr)
         check_engines(self.config)
         self.suite = read_tasks(
             self.config.tasks if tasks is None else tasks,

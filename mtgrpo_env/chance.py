@@ -169,9 +169,17 @@ class _Judge:
     def oracle(self, puzzle: Any) -> str:
         """The right response, "" where none is known."""
         try:
-            return self.env.oracle(puzzle)
+            return str(self.env.oracle(puzzle))
         except Exception as error:  # whatever a task of one's own may raise; rows may have no answer
             _LOG.debug("no oracle: %r", error)
+            return ""
+
+    def guess(self, one: _Shown, rng: np.random.Generator) -> str:
+        """A guess, "" where there is none."""
+        try:
+            return str(self.env.guess(one.puzzle, rng) or "")
+        except Exception as error:
+            _LOG.debug("no guess: %r", error)
             return ""
 
     def share(self, shown: Iterable[_Shown], respond: Callable[[_Shown], str | None]) -> float:
@@ -198,16 +206,10 @@ class _Judge:
 
 
 def _guess(judge: _Judge, shown: Sequence[_Shown], draws: int, rng: np.random.Generator) -> float:
-    said: set[str] = set()
-
-    def respond(one: _Shown) -> str:
-        response = judge.env.guess(one.puzzle, rng)
-        said.add(response)
-        return response
-
+    if not judge.guess(shown[0], rng):  # the default: the task has none, and its verifier may be dear
+        return math.nan
     # Draw after draw: what is reached in time is spread over the problems.
-    share = judge.share((one for _ in range(draws) for one in shown), respond)
-    return share if said - {""} else math.nan
+    return judge.share((one for _ in range(draws) for one in shown), lambda one: judge.guess(one, rng))
 
 
 def _constant(judge: _Judge, shown: Sequence[_Shown], known: Sequence[_Shown]) -> tuple[float, str]:

@@ -6,7 +6,7 @@ An observation of a text task is what a person would be asked, a `str`. Where it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -74,10 +74,19 @@ def last_question(observation: str) -> str:
 
 def continued(observation: str, response: str, reply: str) -> ChatText:
     """The conversation after one more response, which goes on with an answer that was begun, and the user's reply."""
-    *earlier, last = messages_of(observation)
+    messages = (*answered(messages_of(observation), response), Message("user", reply))
+    return ChatText(f"{observation}{response}\n{reply}", messages)
+
+
+def answered(messages: Sequence[Message], response: str) -> tuple[Message, ...]:
+    """Messages and a response to them, which goes on with an answer that was begun.
+
+    >>> answered([Message("user", "1+1?"), Message("assistant", "It is")], " 2.")[1]
+    Message(role='assistant', content='It is 2.')
+    """
+    *earlier, last = messages
     begun, asked = (last.content, earlier) if last.role == "assistant" else ("", [*earlier, last])
-    turns = (Message("assistant", begun + response), Message("user", reply))
-    return ChatText(f"{observation}{response}\n{reply}", (*asked, *turns))
+    return (*asked, Message("assistant", begun + response))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ class PromptOptions:
         """
         if self.prompt not in (None, *get_args(PromptName)):
             raise ValueError(f"prompt must be one of {list(get_args(PromptName))}, got {self.prompt!r}")
+        for name in ("system", "prefill"):
+            try:
+                getattr(self, name).encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(f"{name} must be text that can be encoded as UTF-8: {error}") from error
         if self.examples < 0:
             raise ValueError(f"examples must be at least 0, got {self.examples}")
         _ = self.template_fields

@@ -78,7 +78,7 @@ class TaskSuite:
         self.solved_floor = solved_floor
         self._pools: dict[int, list[AnyEnv]] = {}
         self._latest: tuple[Problem, Opening] | None = None  # who draws a problem is about to open it
-        self._is_left_out: LeftOut = _nothing
+        self._is_left_out: LeftOut = no_problem
         self.reseed(seed)
 
     @property
@@ -302,7 +302,7 @@ class TaskSuite:
         self._shown = [_unpacked(shown) for shown in state["shown"]]
 
 
-def _nothing(task_id: int, opening: Opening) -> bool:
+def no_problem(task_id: int, opening: Opening) -> bool:
     """Leave no problem out."""
     return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mtgrpo_env.chat import Message, messages_of
+from mtgrpo_env.chat import Message, answered, messages_of
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
 
@@ -62,4 +62,4 @@ def _solved(env: TextEnv, name: str, puzzle: object) -> Sequence[Message]:
     except Exception as error:  # whatever a task of one's own may raise
         raise ValueError(f"examples need answers, and task {name!r} has none: {error}") from error
     asked = [message for message in messages_of(env.prompt(puzzle)) if message.role != "system"]
-    return [*asked, Message("assistant", response)]
+    return answered(asked, response)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mtgrpo_env.chat import ChatText, Message
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.suite import Task, TaskSuite
 from mtgrpo_env.text_env import CORRECT, TextEnv, Verdict
@@ -70,3 +71,19 @@ def test_a_suite_that_leaves_all_out_says_so() -> None:
     suite.leave_out(lambda task_id, opening: True)
     with pytest.raises(ValueError, match="task 'short-larger': 1000 train problems in a row are left out"):
         suite.next_problem(0)
+
+
+class Begun(Unsolved):
+    """A task whose prompts begin the answer."""
+
+    def prompt(self, puzzle: int) -> str:
+        return ChatText(f"{puzzle}? It is", [Message("user", f"{puzzle}?"), Message("assistant", "It is")])
+
+    def oracle(self, puzzle: int) -> str:
+        return f" {puzzle}."
+
+
+def test_an_answer_that_a_prompt_begins_is_one_turn_with_the_oracles() -> None:
+    ((asked, said),) = worked_examples(TaskSuite([Task("begun", Begun)]), 1).turns
+    assert (asked.role, said.role) == ("user", "assistant")
+    assert said.content == f"It is {asked.content.removesuffix('?')}."

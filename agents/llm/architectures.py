@@ -82,7 +82,11 @@ def check_architecture(config: PretrainedConfig) -> None:
 def context_of(config: PretrainedConfig) -> int:
     """Tokens of prompt and completion together, at most; `UNBOUNDED` where the config names no limit."""
     fields = config.get_text_config(decoder=True)
-    limits = [int(getattr(fields, name)) for name in _CONTEXTS if hasattr(fields, name)]
+    named = fields.to_dict()
+    limits = [int(named[name]) for name in _CONTEXTS if named.get(name) is not None]
+    rope = named.get("rope_parameters") or {}
+    if rope.get("rope_type") == "longrope":  # beyond, the positions of a row depend on the longest beside it
+        limits.insert(0, int(rope.get("original_max_position_embeddings") or min(limits)))
     return limits[0] if limits else UNBOUNDED
 
 
@@ -106,4 +110,6 @@ def _unusable(config: PretrainedConfig) -> str:
         _takes(config, "past_key_values") or _takes(config, "cache_params")
     ):
         return "it cannot go on from a cache"
+    if config.get_text_config(decoder=True).to_dict().get("use_bidirectional_attention"):
+        return "its tokens attend to those behind them"
     return _OWN_STATES.get(config.model_type, "")

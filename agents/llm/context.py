@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -16,9 +17,9 @@ from mtgrpo_env.agents.llm.policy import load_config, load_tokenizer
 from mtgrpo_env.agents.llm.prompts import PromptFormat, prompt_format
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.log_once import log_once
-from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.suite import TaskSuite, no_problem
 from mtgrpo_env.text_env import Opening, TextEnv
-from mtgrpo_env.types import Problem
+from mtgrpo_env.types import SPLITS, Problem
 from mtgrpo_env.worked_examples import WorkedExamples, worked_examples
 
 _LOG = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def run_prompts(config: RunConfig, suite: TaskSuite) -> RunPrompts:
     if config.max_new_tokens >= context:
         model = config.model or _TINY
         raise ValueError(f"max_new_tokens must be below {context}, the context of {model}, got {config.max_new_tokens}")
+    suite.leave_out(no_problem)  # what an earlier run left out
     examples = worked_examples(suite, config.examples)
     written = prompt_format(config, tokenizer, examples.turns)
     room = _Room(suite, written, config.model, context=context, response=config.max_new_tokens, examples=examples)
@@ -65,6 +67,8 @@ def run_prompts(config: RunConfig, suite: TaskSuite) -> RunPrompts:
     lengths = room.lengths(problems)
     room.check(problems, lengths)
     suite.leave_out(room.is_left_out)
+    for task_id, split in product(range(suite.num_tasks), SPLITS):
+        suite.num_problems(task_id, split)  # refuses a list of which nothing is left
     longest, left_out = [0] * suite.num_tasks, list[str]()
     for problem, length in zip(problems, lengths, strict=True):
         if room.holds(length):
@@ -160,6 +164,8 @@ class _Room:
                 continue
             shortest = min(own)
             another = "choose the mini suite, or another model" if self._is_tiny else "choose another model"
+            if self._examples.turns:
+                another = f"show fewer --examples, or {another}"
             advice = f"lower max_new_tokens, or {another}" if shortest < self._context else another
             raise ValueError(
                 f"task {name!r}: the shortest of {len(own)} prompts has {shortest} tokens, which with max_new_tokens "

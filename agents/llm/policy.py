@@ -30,7 +30,7 @@ from mtgrpo_env.agents.llm.devices import AUTO, device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
 from mtgrpo_env.agents.llm.prompts import PromptFormat, TokenIds, prompt_format
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
-from mtgrpo_env.agents.llm.stopping import check_open, end_ids_of, response_text, text_of
+from mtgrpo_env.agents.llm.stopping import check_open, check_stop, end_ids_of, response_text, text_of
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.prompt_options import PromptOptions
@@ -163,9 +163,11 @@ class LanguageModelPolicy(Stateful):
         What is drawn for a prompt depends on the generator's state and the prompt, not on the other prompts.
         """
         decoding = replace(self.decoding, temperature=0.0) if deterministic else self.decoding
+        check_stop(decoding.stop, self.tokenizer)
         prompts, key = self.prompts.encode(observations, task_ids), self.rng.bytes(8)
         for prompt in prompts:
             check_open(prompt, self.end_ids, self.tokenizer)
+            self._check_known(prompt)
         rooms = np.array([self.room(prompt) for prompt in prompts])
         for room in sorted(set(rooms.tolist()), reverse=True):
             places = np.flatnonzero(rooms == room).tolist()
@@ -216,6 +218,14 @@ class LanguageModelPolicy(Stateful):
         places = np.argsort(np.asarray(index), kind="stable").tolist()  # row j answers prompt places[j]
         for row, completion in self.engine.generate(distinct, counts, decoding, [_seed(key, p) for p in distinct]):
             yield places[row], completion
+
+    def _check_known(self, prompt: Sequence[int]) -> None:
+        size = self.model.get_input_embeddings().num_embeddings
+        if prompt and max(prompt) >= size:
+            raise ValueError(
+                f"the tokenizer writes the token id {max(prompt)}, the model has embeddings of {size} tokens: are they "
+                "of one checkpoint?"
+            )
 
     @property
     def _stop(self) -> tuple[str, ...]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from hashlib import blake2b
+from threading import Thread
 from typing import Any, Protocol
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from mtgrpo_env.agents.llm.control_tokens import ControlTokens, TokenIds
 from mtgrpo_env.chat import ChatFrame, Message
 from mtgrpo_env.paper_frame import NEXT_TURN, paper_text
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.stateful import Stateful
 
-TokenIds = tuple[int, ...]
-
-_MARK = "\ufdd0"  # a code point that Unicode keeps free of characters
-_MARKED = re.compile(f"{_MARK}([0-9]+){_MARK}")
+_LOG = logging.getLogger(__name__)
+_SECONDS = 10.0  # that a chat template may take over a message
 
 
 class PromptFormat(Protocol):
@@ -50,12 +51,12 @@ class ChatPrompts(Stateful):
         template_options: given to the template, as in {"enable_thinking": False}.
 
     Raises:
-        ValueError: if the tokenizer has no chat template.
+        ValueError: if the tokenizer has no chat template, or one that takes too long.
     """
 
     name = "chat"
     stop = ()
-    hyperparameter_names = ("frame", "template_options")
+    hyperparameter_names = ("frame", "template", "template_options")
 
     def __init__(
         self,
@@ -70,9 +71,11 @@ class ChatPrompts(Stateful):
                 "paper or plain"
             )
         self._tokenizer = tokenizer
-        self._controls = _ControlTokens(tokenizer)
+        self._controls = ControlTokens(tokenizer)
         self.template_options = dict(template_options or {})
+        self.template = blake2b(str(tokenizer.chat_template).encode(), digest_size=8).hexdigest()
         self.frame = frame or ChatFrame()
+        self._check_template()
 
     def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
         """See `PromptFormat`; no token is put before or after what the template writes.
@@ -91,11 +94,31 @@ class ChatPrompts(Stateful):
             text = self._tokenizer.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=True, **self.template_options
             )
-        except (TemplateError, ValueError, TypeError) as error:
+        except Exception as error:  # a template is a program of the checkpoint's
             roles = ", ".join(message["role"] for message in messages)
             name = self._tokenizer.name_or_path
             raise ValueError(f"the chat template of {name!r} refuses messages of {roles}: {error}") from error
-        return f"{text}{begun}{self.frame.prefill}"
+        return f"{text}{begun}{self._controls.unforged(self.frame.prefill)}"
+
+    def _check_template(self) -> None:
+        """Try the template once, in a thread that can be given up.
+
+        Raises:
+            ValueError: if it does not come to an end.
+        """
+        if "strftime_now" in str(self._tokenizer.chat_template):
+            _LOG.warning("the chat template writes the current date: prompts, and so a run, differ from day to day")
+
+        def try_out() -> None:
+            with suppress(ValueError):  # which conversations it takes is seen where they are written
+                self._rendered("1+1?", 0)
+
+        thread = Thread(target=try_out, daemon=True)
+        thread.start()
+        thread.join(_SECONDS)
+        if thread.is_alive():
+            name = self._tokenizer.name_or_path
+            raise ValueError(f"the chat template of {name!r} takes more than {_SECONDS:g} s for a short message")
 
 
 class PaperPrompts(Stateful):
@@ -111,14 +134,16 @@ class PaperPrompts(Stateful):
     hyperparameter_names = ("frame",)
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:
-        self._tokenizer = tokenizer
+        self._controls = ControlTokens(tokenizer)
         self.frame = frame or ChatFrame()
 
     def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
         """See `PromptFormat`; a text that spells a control token is split into ordinary ones."""
+        begun = self._controls.unforged(self.frame.prefill)
         pairs = zip(observations, task_ids, strict=True)
-        texts = [paper_text(self.frame, observation, k) + self.frame.prefill for observation, k in pairs]
-        return _ids(self._tokenizer(texts, split_special_tokens=True))
+        asked = (Message("user", paper_text(self.frame, observation, k)) for observation, k in pairs)
+        texts = [f"{self._controls.marked(message).content}{begun}" for message in asked]
+        return self._controls.encode(texts, add_special_tokens=True)
 
 
 class PlainPrompts(Stateful):
@@ -178,40 +203,6 @@ def prompt_format(
     if options.template_fields:
         raise ValueError(f"template_options need prompt chat, got {name}")
     return FORMATS[name](tokenizer, frame)
-
-
-class _ControlTokens:
-    """The control tokens of a tokenizer, and how a text that spells one is kept from being read as one.
-
-    A mark stands in its place while the template is rendered, and is resolved when the result is tokenised.
-    """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._tokenizer = tokenizer
-        added = tokenizer.added_tokens_decoder.values()
-        self._spelled = sorted({token.content for token in added if token.special and token.content}, key=len)[::-1]
-        self._spelled.append(_MARK)
-        self._pattern = re.compile("|".join(map(re.escape, self._spelled)))
-
-    def marked(self, message: Message) -> Message:
-        """The message with a mark for each control token that it spells."""
-        content = self._pattern.sub(lambda m: f"{_MARK}{self._spelled.index(m[0])}{_MARK}", message.content)
-        return message._replace(content=content)
-
-    def encode(self, texts: Sequence[str]) -> list[TokenIds]:
-        """The token ids of texts, without tokens that the tokenizer would add at their ends."""
-        plain = [text for text in texts if _MARK not in text]
-        encoded = iter(_ids(self._tokenizer(plain, add_special_tokens=False)) if plain else [])
-        return [self._resolved(text) if _MARK in text else next(encoded) for text in texts]
-
-    def _resolved(self, text: str) -> TokenIds:
-        pieces = _MARKED.split(text)  # texts and the numbers of marks, in turn
-        ids: list[int] = []
-        for i, piece in enumerate(pieces):
-            spelled = i % 2 == 1
-            part = self._spelled[int(piece)] if spelled else piece
-            ids += self._tokenizer(part, add_special_tokens=False, split_special_tokens=spelled)["input_ids"]
-        return tuple(ids)
 
 
 def _ids(encoded: Any) -> list[TokenIds]:

@@ -42,6 +42,21 @@ def check_open(ids: Sequence[int], end_ids: Sequence[int], tokenizer: PreTrained
         )
 
 
+def check_stop(stop: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a stop string that no text can hold.
+
+    Raises:
+        ValueError: if it spells a control token, which texts leave out.
+    """
+    for string in stop:
+        ids = tokenizer(string, add_special_tokens=False)["input_ids"]
+        if ids and set(ids) <= set(tokenizer.all_special_ids):
+            raise ValueError(
+                f"stop strings are looked for in the text of a response, which leaves control tokens out: {string!r} "
+                f'never comes. Name the token in the model\'s generation_config.json: "eos_token_id": {ids}'
+            )
+
+
 def text_of(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     """The text of token ids, special tokens left out."""
     return str(tokenizer.decode(list(ids), skip_special_tokens=True))

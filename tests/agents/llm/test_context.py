@@ -10,6 +10,7 @@ import pytest
 
 from mtgrpo_env.agents.config import RunConfig, TrainConfig
 from mtgrpo_env.agents.llm.context import run_prompts
+from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.agents.trainer import Trainer
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.row_options import RowOptions
@@ -81,7 +82,31 @@ def test_worked_examples_stand_before_every_prompt_and_take_no_part(model_folder
     first = suite.opening(suite.held_out(1, split="train")[0])
     assert first is not None
     config = TrainConfig(tasks=("countdown-mini",), examples=1, prompt="paper", max_new_tokens=1).for_run()
-    with pytest.raises(ValueError, match="exceeds the context of the tiny model, 128: choose the mini suite"):
+    with pytest.raises(ValueError, match="exceeds the context of the tiny model, 128: show fewer --examples"):
         run_prompts(config, suite)  # the paper's frame alone is longer
     with pytest.raises(ValueError, match="examples need prompt chat or paper, got plain"):
         run_prompts(replace(config, prompt="plain"), suite)
+
+
+def test_rows_of_which_none_is_left_to_train_on_are_refused_before_a_run(model_folder: Path, tmp_path: Path) -> None:
+    lines = [
+        {"prompt": "1" * 70, "answer": "1", "split": "train"},
+        {"prompt": "2" * 71, "answer": "1", "split": "train"},
+    ]
+    lines += [{"prompt": f"{n}=", "answer": str(n), "split": "test"} for n in range(4)]
+    file = tmp_path / "long.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    suite = read_tasks(str(file), row_options=RowOptions(reward=("number",)))
+    config = TrainConfig(model=str(model_folder), tasks=(str(file),), max_new_tokens=8).for_run()
+    with pytest.raises(ValueError, match="task 'long': all of its 2 train problems are left out"):
+        run_prompts(config, suite)
+
+
+def test_a_suite_that_was_used_before_is_shown_the_same_examples(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}|{% endfor %}"
+    tiny_model(tokenizer, TinyModelConfig(hidden_size=16, num_layers=1, num_heads=2), seed=0).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    suite = read_tasks("countdown-mini")
+    config = TrainConfig(model=str(tmp_path), tasks=("countdown-mini",), examples=2, max_new_tokens=8).for_run()
+    assert run_prompts(config, suite).sample == run_prompts(config, suite).sample

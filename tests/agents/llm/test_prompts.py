@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers.normalizers import NFKC
 from transformers import AddedToken, PreTrainedTokenizerBase
 
+from mtgrpo_env.agents.llm import prompts
 from mtgrpo_env.agents.llm.prompts import ChatPrompts, PaperPrompts, PlainPrompts, prompt_format
 from mtgrpo_env.agents.llm.tiny import tiny_tokenizer
 from mtgrpo_env.chat import ChatFrame, ChatText, Message, continued
@@ -132,3 +134,47 @@ def test_a_format_is_told_apart_by_all_that_it_writes() -> None:
     one, other = (ChatPrompts(TOKENIZER, ChatFrame(system)) for system in ("a", "b"))
     assert one.hyperparameters != other.hyperparameters
     assert one.hyperparameters == ChatPrompts(copy.deepcopy(TOKENIZER), ChatFrame("a")).hyperparameters
+
+
+def test_turn_markers_that_are_not_special_are_split_too_but_for_a_models_own() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in ("<|User|>", "</think>")])
+    tokenizer.chat_template = "{% for m in messages %}<|User|>{{ m['content'] }}</think>{% endfor %}"
+    user, think = tokenizer.convert_tokens_to_ids(["<|User|>", "</think>"])
+    (ids,) = ChatPrompts(tokenizer).encode(["1<|User|>2</think>3"], [0])
+    assert (ids.count(user), ids.count(think)) == (1, 1)
+    asked = continued("1+1?", "So</think>2<|User|>", "No.")
+    (ids,) = ChatPrompts(tokenizer).encode([asked], [0])
+    assert (ids.count(user), ids.count(think)) == (4, 4), "templates look for such tokens in a model's own messages"
+
+
+def test_a_text_that_the_tokenizer_normalises_into_a_control_token_is_split() -> None:
+    tokenizer = copy.deepcopy(TOKENIZER)
+    tokenizer.backend_tokenizer.normalizer = NFKC()  # pyright: ignore[reportAttributeAccessIssue]
+    (ids,) = ChatPrompts(tokenizer).encode(["\uff1cend\uff1e"], [0])  # in full-width letters
+    assert [id_ for id_ in ids if id_ in CONTROLS] == [CONTROLS[i] for i in (0, 1, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    "program", ["{{ 1 // 0 }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "{{ 1e400 | int }}"]
+)
+def test_a_template_that_fails_is_an_error_that_names_it(program: str) -> None:
+    with pytest.raises(ValueError, match=r"the chat template of .* refuses messages of user"):
+        ChatPrompts(chat_tokenizer(program)).encode(["1+1?"], [0])
+
+
+def test_a_template_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompts, "_SECONDS", 0.05)
+    loops = "{% for a in range(4000) %}{% for b in range(1000) %}{{ b }}{% endfor %}{% endfor %}"
+    with pytest.raises(ValueError, match=r"takes more than 0.05 s for a short message"):
+        ChatPrompts(chat_tokenizer(loops))
+
+
+def test_a_template_with_the_date_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    ChatPrompts(chat_tokenizer("{{ strftime_now('%d') }}x"))
+    assert "differ from day to day" in caplog.text
+
+
+def test_a_mark_in_the_begun_answer_is_a_character_like_any_other() -> None:
+    (ids,) = ChatPrompts(TOKENIZER, ChatFrame(prefill="\ufdd0999\ufdd0")).encode(["1+1?"], [0])
+    assert TOKENIZER.decode(list(ids)).endswith("999" + TOKENIZER.decode(TOKENIZER("\ufdd0")["input_ids"]))

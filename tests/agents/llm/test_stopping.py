@@ -242,3 +242,18 @@ def test_only_the_last_token_closes_a_prompt(
     else:
         with pytest.raises(ValueError, match="open at its end"):
             check_open(ids, [1], tokenizer)
+
+
+def test_a_stop_string_that_is_a_control_token_is_refused_since_texts_leave_it_out(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    policy = LanguageModelPolicy(model, tokenizer, decoding=Decoding(4, stop=("<eos>",)))
+    with pytest.raises(ValueError, match=r"'<eos>' never comes. Name the token in the model's generation_config.json"):
+        policy.act(["1+1="], [0])
+
+
+def test_a_tokenizer_of_another_model_is_refused_by_its_tokens(model: PreTrainedModel) -> None:
+    larger = tiny_tokenizer()
+    larger.add_tokens(["~~"])
+    with pytest.raises(ValueError, match=r"writes the token id \d+, the model has embeddings of \d+ tokens"):
+        LanguageModelPolicy(model, larger, decoding=Decoding(4)).act(["1~~1="], [0])
