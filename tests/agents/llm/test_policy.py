@@ -214,3 +214,16 @@ def test_a_tokenizer_without_a_padding_token_pads_with_the_end_token(
     policy = LanguageModelPolicy(model, unpadded, decoding=Decoding(4))
     assert policy.pad_id == policy.end_ids[0]
     assert len(policy.act(["ab", "c"], [0, 0])[0]) == 2
+
+
+def test_a_reseeded_policy_keeps_what_a_subclass_adds_and_draws_as_evaluations_do(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    class Polite(LanguageModelPolicy):
+        thanks = "none"
+
+    policy = Polite(model, tokenizer, decoding=Decoding(6), evaluation_decoding=Decoding(6, 0.0))
+    policy.thanks = "many"
+    other = policy.reseeded(1)
+    assert (type(other), other.thanks) == (Polite, "many")
+    assert (policy.decoding.temperature, other.decoding.temperature) == (1.0, 0.0)
