@@ -140,7 +140,7 @@ def test_turn_markers_that_are_not_special_are_split_too_but_for_a_models_own() 
     tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in ("<|User|>", "</think>")])
     tokenizer.chat_template = "{% for m in messages %}<|User|>{{ m['content'] }}</think>{% endfor %}"
-    user, think = tokenizer.convert_tokens_to_ids(["<|User|>", "</think>"])
+    user, think = (tokenizer.convert_tokens_to_ids(token) for token in ("<|User|>", "</think>"))
     (ids,) = ChatPrompts(tokenizer).encode(["1<|User|>2</think>3"], [0])
     assert (ids.count(user), ids.count(think)) == (1, 1)
     asked = continued("1+1?", "So</think>2<|User|>", "No.")
@@ -149,8 +149,8 @@ def test_turn_markers_that_are_not_special_are_split_too_but_for_a_models_own() 
 
 
 def test_a_text_that_the_tokenizer_normalises_into_a_control_token_is_split() -> None:
-    tokenizer = copy.deepcopy(TOKENIZER)
-    tokenizer.backend_tokenizer.normalizer = NFKC()  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer: Any = copy.deepcopy(TOKENIZER)
+    tokenizer.backend_tokenizer.normalizer = NFKC()
     (ids,) = ChatPrompts(tokenizer).encode(["\uff1cend\uff1e"], [0])  # in full-width letters
     assert [id_ for id_ in ids if id_ in CONTROLS] == [CONTROLS[i] for i in (0, 1, 2, 1)]
 
@@ -177,4 +177,5 @@ def test_a_template_with_the_date_is_warned_of(caplog: pytest.LogCaptureFixture)
 
 def test_a_mark_in_the_begun_answer_is_a_character_like_any_other() -> None:
     (ids,) = ChatPrompts(TOKENIZER, ChatFrame(prefill="\ufdd0999\ufdd0")).encode(["1+1?"], [0])
-    assert TOKENIZER.decode(list(ids)).endswith("999" + TOKENIZER.decode(TOKENIZER("\ufdd0")["input_ids"]))
+    mark = str(TOKENIZER.decode(TOKENIZER("\ufdd0")["input_ids"]))
+    assert str(TOKENIZER.decode(list(ids))).endswith(f"999{mark}")
