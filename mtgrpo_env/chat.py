@@ -84,9 +84,18 @@ def answered(messages: Sequence[Message], response: str) -> tuple[Message, ...]:
     >>> answered([Message("user", "1+1?"), Message("assistant", "It is")], " 2.")[1]
     Message(role='assistant', content='It is 2.')
     """
-    *earlier, last = messages
-    begun, asked = (last.content, earlier) if last.role == "assistant" else ("", [*earlier, last])
+    asked, begun = without_begun(messages)
     return (*asked, Message("assistant", begun + response))
+
+
+def without_begun(messages: Sequence[Message]) -> tuple[tuple[Message, ...], str]:
+    """The messages but for an answer that they begin, and its text; "" if they begin none.
+
+    >>> without_begun([Message("user", "1+1?"), Message("assistant", "It is")])
+    ((Message(role='user', content='1+1?'),), 'It is')
+    """
+    *earlier, last = messages
+    return (tuple(earlier), last.content) if last.role == "assistant" else ((*earlier, last), "")
 
 
 @dataclass(frozen=True, slots=True)

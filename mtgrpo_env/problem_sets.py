@@ -44,7 +44,7 @@ class ProblemSet:
         """
         examples = worked_examples(self.suite, count)
         openings = ((problem, self.suite.opening(problem)) for problem in self.problems)
-        kept = tuple(p for p, o in openings if o is None or not examples.shows(p.task_id, o.provenance.hash))
+        kept = tuple(p for p, o in openings if o is None or not examples.shows(p.task_id, o))
         if len(kept) < len(self.problems):
             few = f"{len(self.problems) - len(kept)} of {len(self.problems)} problems"
             _LOG.warning("%s: %s are shown as examples and not played: name other rows to train on", self.name, few)

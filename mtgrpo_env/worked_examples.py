@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mtgrpo_env.chat import Message, answered, messages_of
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.text_env import Opening, TextEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class WorkedExamples:
     turns: tuple[tuple[Message, ...], ...] = ()
     puzzles: tuple[frozenset[str], ...] = ()
 
-    def shows(self, task_id: int, puzzle: str) -> bool:
-        """Whether the puzzle with this hash is one of a task's examples."""
-        return bool(self.puzzles) and puzzle in self.puzzles[task_id]
+    def shows(self, task_id: int, opening: Opening) -> bool:
+        """Whether what starts like this is one of a task's examples; a `LeftOut` of suites."""
+        return bool(self.puzzles) and opening.provenance.hash in self.puzzles[task_id]
 
 
 def worked_examples(suite: TaskSuite, count: int) -> WorkedExamples:

@@ -44,13 +44,16 @@ def test_each_task_is_shown_its_own_problems_with_right_answers() -> None:
 
 def test_none_are_made_of_nothing_and_show_nothing() -> None:
     assert worked_examples(read_tasks("short-larger"), 0) == WorkedExamples()
-    assert not WorkedExamples().shows(0, "anything")
+    suite = read_tasks("short-larger")
+    opening = suite.opening(suite.held_out(1)[0])
+    assert opening is not None
+    assert not WorkedExamples().shows(0, opening)
 
 
 def test_a_suite_may_leave_its_examples_out_of_training_and_evaluation() -> None:
     suite = read_tasks("short-product")
     examples = worked_examples(suite, 2)
-    suite.leave_out(lambda task_id, opening: examples.shows(task_id, opening.provenance.hash))
+    suite.leave_out(examples.shows)
     seen = [suite.next_problem(0) for _ in range(300)] + suite.held_out(50)
     hashes = {opening.provenance.hash for problem in seen if (opening := suite.opening(problem))}
     assert not hashes & examples.puzzles[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mtgrpo_env.chat import ChatFrame, Message
+from mtgrpo_env.chat import ChatFrame, Message, without_begun
 from mtgrpo_env.chat_columns import plain_messages
 from mtgrpo_env.paper_frame import paper_text
 
@@ -45,9 +45,7 @@ class ChatMessages:
     frame: ChatFrame = field(default_factory=ChatFrame)
 
     def __call__(self, observation: str, task_id: int) -> WrittenPrompt:
-        *asked, last = self.frame.messages(observation, task_id)
-        begun = last.content if last.role == "assistant" else ""
-        asked = asked if last.role == "assistant" else [*asked, last]
+        asked, begun = without_begun(self.frame.messages(observation, task_id))
         begun += self.frame.prefill
         if not begun:
             return WrittenPrompt({"messages": plain_messages(asked)})

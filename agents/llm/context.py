@@ -16,6 +16,7 @@ from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.policy import load_config, load_tokenizer
 from mtgrpo_env.agents.llm.prompts import PromptFormat, prompt_format
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
+from mtgrpo_env.chat import Message, messages_of
 from mtgrpo_env.log_once import log_once
 from mtgrpo_env.suite import TaskSuite, no_problem
 from mtgrpo_env.text_env import Opening, TextEnv
@@ -127,12 +128,15 @@ class _Room:
         self._suite, self._format, self._is_tiny = suite, written, model is None
         self._model = model or _TINY
         self._context, self._response, self._examples = context, response, examples
+        self._measured: dict[tuple[int, tuple[Message, ...]], int] = {}
         self._named: set[int] = set()  # tasks of which problems without room were named one by one
 
     def lengths(self, problems: Sequence[Problem]) -> list[int]:
-        """Tokens of the prompts of problems."""
+        """Tokens of the prompts of problems, which are remembered: every row of a file is among them."""
         task_ids, prompts = [p.task_id for p in problems], [_opening(self._suite, p).prompt for p in problems]
-        return [len(ids) for ids in self._format.encode(prompts, task_ids)]
+        lengths = [len(ids) for ids in self._format.encode(prompts, task_ids)]
+        self._measured.update(zip(zip(task_ids, map(messages_of, prompts), strict=True), lengths, strict=True))
+        return lengths
 
     def holds(self, length: int) -> bool:
         """Whether a prompt of so many tokens leaves room for a response; one without tokens never does."""
@@ -140,7 +144,7 @@ class _Room:
 
     def is_left_out(self, task_id: int, opening: Opening) -> bool:
         """See `LeftOut`; the first of each task that finds no room is logged."""
-        if self._examples.shows(task_id, opening.provenance.hash):
+        if self._examples.shows(task_id, opening):
             return True
         length = self._length(task_id, opening)
         if self.holds(length):
@@ -180,7 +184,8 @@ class _Room:
         return f"{env.source(_opening(self._suite, problem).puzzle)} ({length:,} tokens)"
 
     def _length(self, task_id: int, opening: Opening) -> int:
-        return len(self._format.encode([opening.prompt], [task_id])[0])
+        known = self._measured.get((task_id, messages_of(opening.prompt)))
+        return len(self._format.encode([opening.prompt], [task_id])[0]) if known is None else known
 
 
 def _opening(suite: TaskSuite, problem: Problem) -> Opening:

@@ -60,7 +60,7 @@ class ControlTokens:
             ValueError: if a character that a text spells is a control token by itself.
         """
         plain = [text for text in texts if _MARK not in text]
-        found = iter(_ids(self._tokenizer(plain, add_special_tokens=add_special_tokens)) if plain else [])
+        found = iter(ids_of(self._tokenizer(plain, add_special_tokens=add_special_tokens)) if plain else [])
         before: TokenIds = tuple(self._tokenizer("")["input_ids"]) if add_special_tokens else ()
         return [(*before, *self._resolved(text)) if _MARK in text else next(found) for text in texts]
 
@@ -98,5 +98,6 @@ def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, texts)))
 
 
-def _ids(encoded: Any) -> list[TokenIds]:
+def ids_of(encoded: Any) -> list[TokenIds]:
+    """The token ids of the texts that a tokenizer has encoded."""
     return [tuple(ids) for ids in encoded["input_ids"]]

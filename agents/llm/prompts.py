@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from transformers import PreTrainedTokenizerBase
 
-from mtgrpo_env.agents.llm.control_tokens import ControlTokens, TokenIds
-from mtgrpo_env.chat import ChatFrame, Message
+from mtgrpo_env.agents.llm.control_tokens import ControlTokens, TokenIds, ids_of
+from mtgrpo_env.chat import ChatFrame, Message, without_begun
+from mtgrpo_env.chat_columns import plain_messages
 from mtgrpo_env.paper_frame import NEXT_TURN, paper_text
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.stateful import Stateful
@@ -88,8 +89,9 @@ class ChatPrompts(Stateful):
 
     def _rendered(self, observation: str, task_id: int) -> str:
         """A conversation in the template, with marks where its contents spell control tokens."""
-        messages = [self._controls.marked(message).plain for message in self.frame.messages(observation, task_id)]
-        begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" else ""
+        marked = [self._controls.marked(message) for message in self.frame.messages(observation, task_id)]
+        asked, begun = without_begun(marked)
+        messages = plain_messages(asked)
         try:
             text = self._tokenizer.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=True, **self.template_options
@@ -169,7 +171,7 @@ class PlainPrompts(Stateful):
 
     def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
         """See `PromptFormat`."""
-        return _ids(self._tokenizer([f"{observation}{self.frame.prefill}" for observation in observations]))
+        return ids_of(self._tokenizer([f"{observation}{self.frame.prefill}" for observation in observations]))
 
 
 FORMATS: Mapping[str, Callable[[PreTrainedTokenizerBase, ChatFrame], PromptFormat]] = {
@@ -203,7 +205,3 @@ def prompt_format(
     if options.template_fields:
         raise ValueError(f"template_options need prompt chat, got {name}")
     return FORMATS[name](tokenizer, frame)
-
-
-def _ids(encoded: Any) -> list[TokenIds]:
-    return [tuple(ids) for ids in encoded["input_ids"]]

@@ -18,7 +18,6 @@ from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.text_env import Opening
 from mtgrpo_env.types import Problem, Split
 from mtgrpo_env.worked_examples import WorkedExamples, worked_examples
 
@@ -80,12 +79,8 @@ def _problems(config: Config) -> tuple[TaskSuite, Iterable[Problem], int]:
 
 def _others(suite: TaskSuite, problems: Iterable[Problem], examples: WorkedExamples) -> Iterator[Problem]:
     """The problems but for the examples, without which the streams of the suite start anew."""
-
-    def is_shown(task_id: int, opening: Opening) -> bool:
-        return examples.shows(task_id, opening.provenance.hash)
-
-    suite.leave_out(is_shown)
+    suite.leave_out(examples.shows)
     for problem in problems:
         opening = suite.opening(problem)
-        if opening is None or not is_shown(problem.task_id, opening):
+        if opening is None or not examples.shows(problem.task_id, opening):
             yield problem
