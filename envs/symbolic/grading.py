@@ -19,7 +19,6 @@ from mtgrpo_env.extras import require_package
 
 _JUDGE = "mtgrpo_env.envs.symbolic.worker:equal"
 _DIGIT = re.compile(r"[0-9]")
-_MATRICES = tuple(f"{kind}matrix}}" for kind in ("p", "b", "B", "v", "V", ""))
 _TYPESETTING = re.compile(
     r"\\(?:left|right|displaystyle|text|textbf|textit|textrm|mathrm|mbox|mathbf)(?![A-Za-z])|\\[,;:! ]|[\s${}~]"
 )
@@ -43,8 +42,8 @@ def grade(truth: str, answer: str, *, worked_out: bool = False) -> bool:
         ScorerFailure: if the workers have no result.
         ImportError: if it takes a worker and sympy is not installed.
     """
-    pairs = _entries(truth, answer)
-    return bool(pairs) and all(_grade_entry(*pair, worked_out) for pair in pairs)
+    verdict = _here(truth, answer, worked_out)
+    return bool(shared_pool(_JUDGE).call(_request(truth, answer))) if verdict is None else verdict
 
 
 def submit(truth: str, answer: str, *, worked_out: bool = False) -> None:
@@ -53,40 +52,8 @@ def submit(truth: str, answer: str, *, worked_out: bool = False) -> None:
     Raises:
         ImportError: as in `grade`.
     """
-    for pair in _entries(truth, answer):
-        if _here(*pair, worked_out) is None:
-            shared_pool(_JUDGE).submit(_request(*pair))
-
-
-def _grade_entry(truth: str, answer: str, worked_out: bool) -> bool:
-    verdict = _here(truth, answer, worked_out)
-    return bool(shared_pool(_JUDGE).call(_request(truth, answer))) if verdict is None else verdict
-
-
-def _entries(truth: str, answer: str) -> list[tuple[str, str]]:
-    """What has to be the same: the entries of two matrices, else the whole answers; nothing for another shape."""
-    rows = _matrix(truth)
-    if rows is None:
-        return [(truth, answer)]
-    given = _matrix(answer)
-    if given is None or [len(row) for row in rows] != [len(row) for row in given]:
-        return []
-    return [pair for left, right in zip(rows, given, strict=True) for pair in zip(left, right, strict=True)]
-
-
-def _matrix(text: str) -> list[list[str]] | None:
-    r"""The entries of a LaTeX matrix, row by row; None for anything else.
-
-    >>> _matrix(r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}")
-    [['1', '2'], ['3', '4']]
-    """
-    text = text.strip(" \n$")
-    for kind in _MATRICES:
-        start, end = "\\begin{" + kind, "\\end{" + kind
-        if text.startswith(start) and text.endswith(end):
-            rows = text[len(start) : -len(end)].strip().removesuffix("\\\\").split("\\\\")
-            return [[entry.strip() for entry in row.split("&")] for row in rows]
-    return None
+    if _here(truth, answer, worked_out) is None:
+        shared_pool(_JUDGE).submit(_request(truth, answer))
 
 
 def same_as_written(truth: str, answer: str) -> bool:
@@ -113,11 +80,14 @@ def _here(truth: str, answer: str, worked_out: bool) -> bool | None:
     if len(answer) > MAX_LENGTH:
         return answer == truth
     wanted = _truth_readings(truth)
-    if not wanted:
-        return _bare(truth) == _bare(answer)
+    if not wanted or any(tree.head == "words" for tree in wanted):
+        if _bare(truth) == _bare(answer):
+            return True
+        if not wanted:
+            return False
     try:
-        given = readings(answer)
-        if worked_out and is_worked_out(wanted[0]) and not is_worked_out(given[0]):
+        given = readings(answer, truth=wanted)
+        if worked_out and is_worked_out(wanted[0]) and not any(map(is_worked_out, given)):
             return False
         return same_answer(wanted, given, same_rational)
     except MathSyntaxError:
