@@ -206,16 +206,17 @@ class AtomParser(TermParser):
         return Node("set", items) if opening == "\\{" or inside.head == "list" else inside
 
     def _built_set(self) -> Node:
-        """`{x in S | x > 3}` says no more than what it says of x."""
+        """`{x in R | x > 3}` says no more than what it says of x."""
         self.advance()
-        said = REALS
+        domain = REALS
         if self.take("in"):
             self._bars += 1
-            said = self._sum()
+            domain = self._sum()
             self._bars -= 1
-        if self.take("|", ":"):
-            said = self._inside()
+        said = self._inside() if self.take("|", ":") else domain
         self.expect("\\}")
+        if said is not domain and (domain != REALS or said.head not in ("relation", "list", "union")):
+            raise MathSyntaxError("expected what real numbers are in the set")
         return said
 
     def _environment(self, name: str) -> Node:

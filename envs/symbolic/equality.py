@@ -10,11 +10,21 @@ answer: the truth must have the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 
 from mtgrpo_env.envs.symbolic.exact import exact_value
-from mtgrpo_env.envs.symbolic.meaning import RealSet, are_numbered, ascending, assignments, chain, in_order, real_sets
+from mtgrpo_env.envs.symbolic.meaning import (
+    RealSet,
+    are_numbered,
+    ascending,
+    assignments,
+    chain,
+    in_order,
+    is_label,
+    is_name,
+    real_sets,
+)
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
 from mtgrpo_env.envs.symbolic.tree import Node
@@ -24,8 +34,14 @@ SameValue = Callable[[Node, Node], bool]
 
 _COLLECTIONS = frozenset({"list", "set"})
 _STRUCTURES = frozenset({"brackets", "union", "difference", "matrix"})
+_PARTS = _COLLECTIONS | _STRUCTURES | {"percent", "scaled", "quantity", "ratio", "row", "words"}
+_SOLUTIONS = _COLLECTIONS | {"relation"}
+_SAID = _SOLUTIONS | {"words", "percent", "quantity", "ratio"}  # of more than values in brackets
 _HUNDREDTH = Node("reciprocal", (Node("number", text="100"),))
+_PLAIN = Notation()
+_ONE_WAY = re.compile(r"[^,A-Za-z]*")
 _POWER_OF_TEN = re.compile(r"[0-9.][eE][-+]?[0-9]")
+_MAX_SIGNS = 3
 _TWO_DIGITS = 2  # as minutes have
 
 
@@ -44,9 +60,10 @@ def readings(text: str, *, truth: Sequence[Node] = ()) -> list[Node]:
     Raises:
         MathSyntaxError: if there is no way.
     """
+    notations = [_PLAIN] if _ONE_WAY.fullmatch(text) else _notations(text, truth)
     found: list[Node] = []
     first: MathSyntaxError | None = None
-    for notation in _notations(text, beside_number=bool(truth) and all(map(_is_lone, truth))):
+    for notation in notations:
         try:
             tree = parse(text, notation)
         except MathSyntaxError as error:
@@ -58,9 +75,10 @@ def readings(text: str, *, truth: Sequence[Node] = ()) -> list[Node]:
     return found
 
 
-def _notations(text: str, *, beside_number: bool) -> list[Notation]:
+def _notations(text: str, truth: Sequence[Node]) -> list[Notation]:
     with_comma = "," in text
-    found = [Notation()]
+    beside_number = bool(truth) and all(map(_is_lone, truth))
+    found = [_PLAIN]
     if with_comma:
         found.append(Notation(comma="separates"))
     if with_comma and beside_number:
@@ -79,13 +97,20 @@ def _is_lone(tree: Node) -> bool:
     )
 
 
+def _has_names(tree: Node) -> bool:
+    return tree.head in ("symbol", "words") or any(map(_has_names, tree.args))
+
+
 def is_worked_out(tree: Node) -> bool:
     r"""Whether every value is a written number, such as a fraction of two or `3 \cdot 10^8`, or a lone variable."""
-    if tree.head in _COLLECTIONS | _STRUCTURES | {"percent", "scaled", "quantity", "ratio", "row", "words"}:
+    if tree.head in _PARTS:
         return all(map(is_worked_out, tree.args))
     match tree:
         case Node("relation"):
-            return any(map(is_worked_out, chain(tree) or ())) if chain(tree) else all(map(is_worked_out, tree.args))
+            values = chain(tree)
+            if values:
+                return any(map(is_worked_out, values)) and not any(map(_has_names, values))
+            return all(is_name(arg) or is_worked_out(arg) for arg in tree.args)
         case Node("number" | "based" | "symbol") | Node("constant", text="infinity"):
             return True
         case Node("negate", (inner,)) | Node("sign", (inner,)):
@@ -152,20 +177,15 @@ class _Comparison:
         heads = {truth.head, answer.head}
         if truth == answer:
             return True
+        if not heads & _SAID:
+            return (self._same_structure if heads & _STRUCTURES else self._same_value)(truth, answer)
+        if heads & _SOLUTIONS:
+            return self._same_solutions(truth, answer)
         if "words" in heads:
             return self._same_words(truth, answer)
-        for head, compare in (
-            ("percent", self._same_percent),
-            ("quantity", self._same_quantity),
-            ("ratio", self._same_ratio),
-        ):
-            if head in heads:
-                return compare(truth, answer)
-        if heads & {"relation", "list", "set"}:
-            return self._same_solutions(truth, answer)
-        if heads & _STRUCTURES:
-            return self._same_structure(truth, answer)
-        return self._same_value(truth, answer)
+        if "percent" in heads:
+            return self._same_percent(truth, answer)
+        return (self._same_quantity if "quantity" in heads else self._same_ratio)(truth, answer)
 
     def _all_same(self, truths: Sequence[Node], answers: Sequence[Node]) -> bool:
         return len(truths) == len(answers) and all(map(self.same, truths, answers))
@@ -185,7 +205,7 @@ class _Comparison:
     def _same_words(self, truth: Node, answer: Node) -> bool:
         """Words that the truth does not have make an answer wrong; those of the truth may be left out."""
         if truth.head != "words" or not truth.args:
-            return "relation" in (truth.head, answer.head) and self._same_solutions(truth, answer)
+            return False
         if answer.head == "words" and (answer.text != truth.text or not answer.args):
             return False
         return self.same(truth.args[0], answer.args[0] if answer.head == "words" else answer)
@@ -193,6 +213,8 @@ class _Comparison:
     def _same_percent(self, truth: Node, answer: Node) -> bool:
         if truth.head == answer.head:
             return self.same(truth.args[0], answer.args[0])
+        if "quantity" in (truth.head, answer.head):
+            return False
         return any(self.same(left, right) for left, right in product(_without_percent(truth), _without_percent(answer)))
 
     def _same_quantity(self, truth: Node, answer: Node) -> bool:
@@ -210,12 +232,10 @@ class _Comparison:
 
     def _same_ratio(self, truth: Node, answer: Node) -> bool:
         """Ratios are the same in any terms, unless both may be times of day; two terms are a fraction."""
-        if "relation" in (truth.head, answer.head):
-            return self._same_solutions(truth, answer)
         left, right = _terms(truth), _terms(answer)
         if len(left) != len(right) or self._all_same(left, right):
             return len(left) == len(right) > 0
-        if _may_be_time(left) and _may_be_time(right):
+        if (_may_be_time(left) and _may_be_time(right)) or 0 in map(exact_value, (*left, *right)):
             return False
         return all(
             self._same_value(Node("multiply", (left[0], b)), Node("multiply", (right[0], a)))
@@ -227,15 +247,16 @@ class _Comparison:
         ours, theirs = assignments(truth), assignments(answer)
         if ours is not None and theirs is not None:
             return self._same_assignments(ours, theirs)
-        if ours is not None and len(ours) > 1 and self._same_coordinates(ours, tuple(ours.values()), answer):
-            return True
-        if theirs is not None and len(theirs) > 1 and self._same_coordinates(theirs, in_order(theirs), truth):
-            return True
+        if ours is not None and len(ours) > 1:
+            return self._same_coordinates(ours, tuple(ours.values()), answer)
+        if theirs is not None and len(theirs) > 1:
+            return self._same_coordinates(theirs, in_order(theirs), truth)
         if truth.head == answer.head == "relation":
             return self._same_relation(truth, answer)
-        if {truth.head, answer.head} & {"relation"} and (values := chain(truth) or chain(answer)):
-            other = answer if truth.head == "relation" else truth
-            return all(self.same(*((v, other) if truth.head == "relation" else (other, v))) for v in values)
+        if values := chain(answer):
+            return all(self.same(truth, value) for value in values)
+        if values := chain(truth, is_label):
+            return all(self.same(value, answer) for value in values)
         return self._same_real_sets(real_sets(truth), real_sets(answer)) or self._same_collections(truth, answer)
 
     def _same_assignments(self, ours: Mapping[Node, Node], theirs: Mapping[Node, Node]) -> bool:
@@ -246,7 +267,7 @@ class _Comparison:
     def _same_coordinates(self, values: Mapping[Node, Node], in_order: Sequence[Node], other: Node) -> bool:
         """A system against values without names; `in_order` has the values as the other side would give them."""
         mine, others = Node("brackets", tuple(in_order), "()"), other
-        if other.head in _COLLECTIONS and (are_numbered(values) or other.head == "set"):
+        if other.head in _COLLECTIONS and are_numbered(values):
             mine, others = Node("list", mine.args), Node("list", other.args)
         elif other.head == "list":
             others = Node("brackets", other.args, "()")
@@ -273,6 +294,8 @@ class _Comparison:
     def _same_collections(self, truth: Node, answer: Node) -> bool:
         if {truth.head, answer.head} & (_STRUCTURES | {"relation"}):
             return False
+        if truth.text != answer.text and not all(map(_is_value, _members(truth))):
+            return False
         return self._same_members(_members(truth), _members(answer))
 
     def _same_structure(self, truth: Node, answer: Node) -> bool:
@@ -291,6 +314,8 @@ def _plain(tree: Node) -> Node:
     if _has_sign(tree):
         tree = _expanded(tree)
     match tree:
+        case Node("relation", (name, values), "in") if is_name(name) and values.head in _STRUCTURES | {"set"}:
+            return values
         case Node("relation"):
             return ascending(tree)
         case Node("negate", (Node("matrix") as matrix,)):
@@ -315,6 +340,11 @@ def _rows(tree: Node) -> list[tuple[Node, ...]]:
 
 def _members(tree: Node) -> tuple[Node, ...]:
     return tree.args if tree.head in _COLLECTIONS else (tree,)
+
+
+def _is_value(tree: Node) -> bool:
+    """Whether "and" and "or" say the same of a solution; of a bound they do not, nor of names or words."""
+    return bool(chain(tree)) if tree.head == "relation" else tree.head not in ("symbol", "words")
 
 
 def _without_percent(tree: Node) -> tuple[Node, ...]:
@@ -344,20 +374,35 @@ def _may_be_time(terms: Sequence[Node]) -> bool:
 
 
 def _expanded(tree: Node) -> Node:
+    r"""The values of a tree with signs: `\mp` is the other one than `\pm`, several `\pm` are any of both."""
     if tree.head in _COLLECTIONS:
         expanded = [
             item for member in tree.args for item in _members(_expanded(member) if _has_sign(member) else member)
         ]
         return Node("list", tuple(expanded), ",")
-    return Node("list", (_with_sign(tree, up=True), _with_sign(tree, up=False)), ",")
+    signs = list(_signs(tree))
+    if "-" in signs or len(signs) > _MAX_SIGNS:
+        choices = [("+",) * len(signs), ("-",) * len(signs)]
+    else:
+        choices = list(product("+-", repeat=len(signs)))
+    return Node("list", tuple(_with_signs(tree, iter(choice)) for choice in choices), ",")
 
 
 def _has_sign(tree: Node) -> bool:
     return tree.head == "sign" or any(map(_has_sign, tree.args))
 
 
-def _with_sign(tree: Node, *, up: bool) -> Node:
-    args = tuple(_with_sign(arg, up=up) for arg in tree.args)
+def _signs(tree: Node) -> Iterator[str]:
+    if tree.head == "sign":
+        yield tree.text
+    for arg in tree.args:
+        yield from _signs(arg)
+
+
+def _with_signs(tree: Node, chosen: Iterator[str]) -> Node:
+    """A tree with its signs in the order of `_signs`, each as chosen or, if it is the other one, the other way."""
+    up = tree.head != "sign" or next(chosen) == tree.text
+    args = tuple([_with_signs(arg, chosen) for arg in tree.args])
     if tree.head != "sign":
         return tree._replace(args=args)
-    return args[0] if up == (tree.text == "+") else Node("negate", args)
+    return args[0] if up else Node("negate", args)

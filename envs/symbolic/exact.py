@@ -72,8 +72,6 @@ def _combine(head: str, text: str, values: list[Fraction]) -> Fraction | None:
             return -first
         case "scaled":
             return first * int(text)
-        case "quantity":  # in a sum; what is compared as a whole, `equality` converts
-            return first
         case "floor":
             return Fraction(math.floor(first))
         case "ceiling":

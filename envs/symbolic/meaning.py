@@ -5,14 +5,15 @@ r"""What an answer says of its variables: their names, their values, and the set
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from string import ascii_uppercase
 from typing import NamedTuple
 
 from mtgrpo_env.envs.symbolic.atoms import REALS
 from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
 from mtgrpo_env.envs.symbolic.tree import Node
 
-_FUNCTIONS = frozenset("fghkuvFGHPQETSV")  # in `f(2) = 7`; another letter beside a number is a factor
+_FUNCTIONS = frozenset("fghpq" + ascii_uppercase)  # in `f(2) = 7`; another letter beside a number is a factor
 _CALLS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _LIMITS = {"<": "()", "<=": "[]"}
 _MIRRORED = {"=": "=", ">": "<", ">=": "<=", "!=": "!="}
@@ -22,23 +23,45 @@ _INVERSE = Node("negate", (Node("number", text="1"),))
 def is_name(tree: Node) -> bool:
     r"""Whether a tree names a value, and is none: `x`, `AB`, `f(x)`, `x + y`, `\sin A`, `NO/BO`, `V_1 : V_2`."""
     match tree:
+        case Node("multiply", (Node("symbol", text=function), Node("number" | "negate"))):
+            return function in _FUNCTIONS
+        case Node("multiply" | "add" | "ratio" | "union" | "brackets" | "reciprocal", args):
+            return all(map(is_name, args)) or is_label(tree)
+        case _:
+            return is_label(tree)
+
+
+def is_label(tree: Node) -> bool:
+    """Whether a tree is a name and could be nothing else: of `x + y = 7` and `xy = 7`, 7 is no whole solution."""
+    match tree:
         case Node("symbol") | Node("words", ()):
             return True
         case Node("call", (Node("symbol"),), name):
             return name in _CALLS
-        case Node("absolute", (Node("multiply", args),)):  # the length of a segment
-            return all(arg.head == "symbol" for arg in args)
-        case Node("multiply", (Node("symbol", text=function), Node("number" | "negate"))):
-            return function in _FUNCTIONS
-        case Node("power", (inner, exponent)):
-            return exponent == _INVERSE and is_name(inner)
-        case Node("multiply" | "add" | "ratio" | "union" | "brackets" | "reciprocal" | "negate", args):
-            return all(map(is_name, args))
+        case Node("absolute", (inner,)):  # the length of a segment
+            return inner.head == "multiply" and _are_points(inner)
+        case Node("multiply", (Node("symbol", text=function), _)) if function in _FUNCTIONS:
+            return True
+        case Node("multiply", (Node("power", (Node("symbol"), exponent)), Node("symbol"))):  # f^{-1}(x)
+            return exponent == _INVERSE
+        case Node("multiply", (Node("symbol"), Node("symbol", text=marked))) if " " in marked:  # m\angle A
+            return True
+        case Node("multiply" | "ratio", args):
+            return all(_are_points(arg.args[0] if arg.head == "reciprocal" else arg) for arg in args)
         case _:
             return False
 
 
-def chain(tree: Node) -> tuple[Node, ...]:
+def _are_points(tree: Node) -> bool:
+    """Whether capital letters name a segment, a figure or its measure: `A`, `BO`, `V_1`."""
+    return all(map(_are_points, tree.args)) if tree.head == "multiply" else _is_capital(tree)
+
+
+def _is_capital(tree: Node) -> bool:
+    return tree.head == "symbol" and tree.text[0].isupper()
+
+
+def chain(tree: Node, is_name: Callable[[Node], bool] = is_name) -> tuple[Node, ...]:
     r"""The values that a chain of equalities gives: without names, and without what is only about as large.
 
     `x = 3 \cdot 4 + 2 = 14` gives two, `x = 1/3 \approx 0.33` gives one; () for anything else.
@@ -113,7 +136,10 @@ def real_sets(tree: Node) -> list[RealSet]:
                 real_sets(part) if part.head in ("relation", "union", "difference", "brackets") else []
                 for part in parts
             ]
-            united = _united(said) if separator != "and" else []
+            if len({_subject(part) for part in parts}) > 1:
+                return []
+            holes = any(known.holes for sets in said for known in sets)
+            united = _united(said) if separator != "and" and not holes else []
             return united + (_intersected(said) if separator != "or" else [])
         case _:
             return []
@@ -121,6 +147,8 @@ def real_sets(tree: Node) -> list[RealSet]:
 
 def _of_relation(relation: Node) -> list[RealSet]:
     match relation.text.split(), relation.args:
+        case ["in"], (name, values) if is_name(name):
+            return real_sets(values)
         case ["!="], (value, name) if is_name(name):
             return [RealSet((REALS,), (value,))]
         case ["!="], (name, value) if is_name(name):
@@ -133,6 +161,10 @@ def _of_relation(relation: Node) -> list[RealSet]:
             return [RealSet((Node("brackets", (start, end), _LIMITS[low][0] + _LIMITS[high][1]),))]
         case _:
             return []
+
+
+def _subject(tree: Node) -> Node | None:
+    return next(filter(is_name, tree.args), None) if tree.head == "relation" else None
 
 
 def _united(parts: list[list[RealSet]]) -> list[RealSet]:

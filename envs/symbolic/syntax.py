@@ -5,23 +5,26 @@ deep recursion on any text. Nothing is evaluated here.
 
     answer    = solution {";" solution}                     several: any order
     solution  = relation {("," | "or" | "and") relation}
-    relation  = ratio {("=" | "!=" | "<" | ">" | "<=" | ">=" | \approx) ratio}
+    relation  = ratio {("=" | "!=" | "<" | ">" | "<=" | ">=" | \approx | \in) ratio}
     ratio     = union {":" union}
     union     = sum {(\cup | \setminus) sum}
     sum       = product {("+" | "-" | \pm | \mp) product}
-    product   = factor {["*" | "/"] factor}
-    factor    = ("+" | "-" | \pm | \mp | currency) factor | power {magnitude | unit | words}
+    product   = factor {["*" | "/"] factor} {magnitude | unit | words}
+    factor    = ("+" | "-" | \pm | \mp | currency) factor | power
     power     = atom {"!" | "%" | "°"} ["^" factor]
 """
 
 from __future__ import annotations
 
+import re
+
 from mtgrpo_env.envs.symbolic.atoms import AtomParser
-from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation, tokens
+from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError, Notation, tokens
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.symbolic.vocabulary import RELATIONS
 
 _PLAIN = Notation()
+_DIGITS = re.compile(rf"[0-9]{{1,{MAX_LENGTH}}}")
 
 
 def parse(text: str, notation: Notation = _PLAIN) -> Node:
@@ -37,6 +40,8 @@ def parse(text: str, notation: Notation = _PLAIN) -> Node:
     >>> parse(r"\frac12") == parse("1/2")
     True
     """
+    if _DIGITS.fullmatch(text):  # most answers
+        return Node("number", text=text)
     parser = _Parser(tokens(text, notation))
     tree = parser.answer()
     if parser.next.text:
@@ -72,14 +77,10 @@ class _Parser(AtomParser):
     def _relation(self) -> Node:
         self.take("=", "~")  # "= 7" goes on where the text stopped
         sides, signs = [self._ratio()], list[str]()
-        while True:
-            if not signs and self.take("in"):  # "x in (0, 1)" says no more than the interval
-                sides = [self._ratio()]
-            elif sign := self.take(*RELATIONS):
-                signs.append(sign)
-                sides.append(self._ratio())
-            else:
-                return Node("relation", tuple(sides), " ".join(signs)) if signs else sides[0]
+        while sign := self.take(*RELATIONS):
+            signs.append(sign)
+            sides.append(self._ratio())
+        return Node("relation", tuple(sides), " ".join(signs)) if signs else sides[0]
 
     def _ratio(self) -> Node:
         terms = [self._union()]

@@ -3,9 +3,12 @@ r"""Sums, products and powers of an answer, and the units and words behind a val
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from typing import Literal
 
 from mtgrpo_env.envs.symbolic.tokens import Cursor, MathSyntaxError, Token
 from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.vocabulary import CURRENCIES
 
 MAX_DEPTH = 32
 _SIGNS = {"+": "+", "-": "-", "pm": "+", "mp": "-"}
@@ -32,9 +35,10 @@ class TermParser(Cursor):
         terms = [self._product()]
         while operator := self.take(*_SIGNS):
             terms.append(_signed(operator, self._product()))
-        return terms[0] if len(terms) == 1 else Node("add", tuple(terms))
+        return _of_quantities("add", terms)
 
     def _product(self) -> Node:
+        """Factors, and behind them the magnitudes, units and words that say what they count."""
         factors = [self._factor()]
         while True:
             if operator := self.take("*", "/"):
@@ -42,8 +46,10 @@ class TermParser(Cursor):
                 factors.append(factor if operator == "*" else Node("reciprocal", (factor,)))
             elif self._starts_factor():
                 factors.append(self._factor())
+            elif self.next.kind in ("magnitude", "unit", "words"):
+                factors = [self._measured(_of_quantities("multiply", factors))]
             else:
-                return factors[0] if len(factors) == 1 else Node("multiply", tuple(factors))
+                return _of_quantities("multiply", factors)
 
     def _starts_factor(self) -> bool:
         """Whether what follows multiplies without an operator: anything but a number."""
@@ -56,11 +62,11 @@ class TermParser(Cursor):
         self._enter()
         if operator := self.take(*_SIGNS):
             tree = _signed(operator, self._factor())
-        elif self.next.kind == "unit" and self.second.text not in AFTER_WORDS:  # "$5"
+        elif self.next.kind == "unit" and self.next.text in CURRENCIES and self.second.text not in AFTER_WORDS:  # "$5"
             currency = self.advance().text
             tree = Node("quantity", (self._factor(),), currency)
         else:
-            tree = self._measured(self._power())
+            tree = self._power()
         self._depth -= 1
         return tree
 
@@ -69,13 +75,16 @@ class TermParser(Cursor):
         while self.next.kind in ("magnitude", "unit", "words"):
             kind, text = self.advance()
             if kind == "magnitude":
-                tree = Node("scaled", (tree,), text)
+                tree = _inside_quantity(tree, lambda value, factor=text: Node("scaled", (value,), factor))
             elif kind == "words":
                 tree = Node("words", (tree,), text)
             elif tree.head != "quantity":
                 tree = Node("quantity", (tree,), text + self._unit_power())
             elif tree.text != text:
                 tree = tree._replace(text=f"{tree.text} {text}{self._unit_power()}")
+            if self.next.text in ("*", "/") and self.second.kind == "unit" and tree.head == "quantity":
+                operator = self.advance().text
+                tree = tree._replace(text=f"{tree.text}{operator}{self.advance().text}{self._unit_power()}")
         return tree
 
     def _unit_power(self) -> str:
@@ -103,6 +112,8 @@ class TermParser(Cursor):
             self.expect("}")
         else:
             exponent = self._factor()
+        if exponent.head == "quantity":
+            raise MathSyntaxError(f"expected a power without a unit, got one of {exponent.text!r:.40}")
         return self._postfix(Node("power", (base, exponent)))
 
     def _postfix(self, tree: Node) -> Node:
@@ -144,4 +155,30 @@ _TEMPERATURES = (Token("letter", "C"), Token("letter", "F"), Token("unit", "C"),
 def _signed(operator: str, tree: Node) -> Node:
     if operator in ("pm", "mp"):
         return Node("sign", (tree,), _SIGNS[operator])
-    return tree if operator == "+" else Node("negate", (tree,))
+    return tree if operator == "+" else _inside_quantity(tree, lambda value: Node("negate", (value,)))
+
+
+def _inside_quantity(tree: Node, change: Callable[[Node], Node]) -> Node:
+    """A changed value, which keeps its unit."""
+    return tree._replace(args=(change(tree.args[0]),)) if tree.head == "quantity" else change(tree)
+
+
+def _of_quantities(head: Literal["add", "multiply"], args: list[Node]) -> Node:
+    """A sum whose last term alone has a unit, or all of them the same, has that unit; so has a product with one unit.
+
+    Raises:
+        MathSyntaxError: if there are several units.
+    """
+    if len(args) == 1:
+        return args[0]
+    measured = [arg for arg in args if arg.head == "quantity"]
+    if not measured:
+        return Node(head, tuple(args))
+    if head == "add":
+        fits = len({arg.text for arg in measured}) == 1 and (len(measured) == len(args) or measured == args[-1:])
+    else:
+        fits = len(measured) == 1
+    if not fits:
+        raise MathSyntaxError("expected one unit")
+    values = tuple(arg.args[0] if arg.head == "quantity" else arg for arg in args)
+    return Node("quantity", (Node(head, values),), measured[0].text)

@@ -62,9 +62,10 @@ _TOKEN = (
     r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{[lcr|@ ]{1,40}\})?)"
     r"|(?P<number>" + _NUMBER + r"%(power)s)"
     r"|\\text\s*\{(?P<text>[^{}]*)\}"
+    r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}\s*\{\s*\\text\{(?P<over>[^{}]*)\}\s*\}"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
-    r"|(?P<sign>\*\*|<=|>=|!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹])"
+    r"|(?P<sign>\{:\}|\*\*|<=|>=|!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹])"
 )
 _COMMAS = {"groups": "|,", "separates": "", "decimal": ""}
 _DECIMALS = r"|,(?:[0-9]{1,2}|[0-9]{4,}|(?<=\b0,)[0-9]{3})(?![0-9])"  # "1,000" has no decimals
@@ -80,13 +81,12 @@ _PATTERNS = {
     for comma in _COMMAS
     for e_is_ten in (True, False)
 }
-_CURRENCIES = {"\\$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee"}
 _EXPONENTS, _INDICES = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+"), re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _NOT_DIGITS = re.compile(r"[^0-9.]")
 _OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
 
 
-_END = Token("sign", "")
+_END, _ROW, _COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")
 
 
 def tokens(text: str, notation: Notation) -> list[Token]:
@@ -105,13 +105,15 @@ def tokens(text: str, notation: Notation) -> list[Token]:
     if len(text) > MAX_LENGTH:
         raise MathSyntaxError(f"expected at most {MAX_LENGTH} characters, got {len(text)}")
     found = _without_alignment(list(_scan(_plain(undressed(text)), notation)))
-    while found and found[-1] == ("sign", "\\\\"):
+    while found and found[-1] == _COMMA:
         found.pop()
     return _with_units(found) if notation.letters == "unit" else found
 
 
 def _plain(text: str) -> str:
     """Text with one spelling of each character."""
+    if text.isascii():
+        return text
     text = _EXPONENTS.sub(lambda match: f"^{{{match.group().translate(words_of.SUPERSCRIPTS)}}}", text)
     text = _INDICES.sub(lambda match: f"_{{{match.group().translate(words_of.SUBSCRIPTS)}}}", text)
     return text.translate(words_of.UNICODE)
@@ -119,19 +121,22 @@ def _plain(text: str) -> str:
 
 def _scan(text: str, notation: Notation) -> Iterator[Token]:
     position, depth = 0, 0  # depth of brackets, inside which a comma separates
+    rows = 0  # depth of matrices; outside, the end of a line separates
     outside = _PATTERNS[notation.comma, notation.e_is_ten]
     inside = _PATTERNS["separates", notation.e_is_ten]
     while position < len(text):
-        match = (inside if depth and notation.comma == "groups" else outside).match(text, position)
+        match = (inside if depth else outside).match(text, position)
         if match is None:
             raise MathSyntaxError(f"unexpected {text[position]!r} at {position} of {text!r:.80}")
         position = match.end()
-        for token in _read(str(match.lastgroup), str(match.group(str(match.lastgroup)))):
+        for token in _read(str(match.lastgroup), match):
             depth += (token.text in _OPENING) - (token.text in _CLOSING)
-            yield token
+            rows += (token.kind == "begin") - (token.kind == "end")
+            yield token if rows or token != _ROW else _COMMA
 
 
-def _read(group: str, text: str) -> list[Token]:
+def _read(group: str, found: re.Match[str]) -> list[Token]:
+    text = str(found[group])
     match group:
         case "blank":
             return []
@@ -140,19 +145,21 @@ def _read(group: str, text: str) -> list[Token]:
         case "number":
             return [Token("number", text.replace("{,}", ".").replace(",", ".").lower())]
         case "row":
-            return [] if text == "\\hline" else [Token("sign", "\\\\")]
+            return [] if text == "\\hline" else [_ROW]
         case "edge":
             return [
                 Token("begin" if text[1] == "b" else "end", text[text.index("{") + 1 : text.index("}")].rstrip("*"))
             ]
         case "sign":
-            if text in _CURRENCIES:
-                return [Token("unit", _CURRENCIES[text])]
+            if text in words_of.CURRENCIES:
+                return [Token("unit", text.lstrip("\\"))]
             return [Token("sign", words_of.SAME_SIGN.get(text, text))]
         case "command":
             return _read_command(text)
         case "text":
             return _read_text(text.strip())
+        case "over":
+            return _read_text(f"{found['top'].strip()}/{text.strip()}")
         case _:
             return _read_words(text.split())
 
@@ -187,6 +194,7 @@ def _read_text(text: str) -> list[Token]:
 
 def _read_words(words: list[str], *, in_text: bool = False) -> list[Token]:
     """Words that follow each other: units as long as they go, words that mean something, and others together."""
+    words = " ".join(words).replace("per cent", "percent").split()
     if " ".join(words).casefold() in words_of.REALS:
         return [Token("command", "mathbb"), Token("letter", "R")]
     found: list[Token] = []
@@ -220,7 +228,7 @@ def _read_word(word: str, *, in_text: bool) -> list[Token]:
         return [Token("sign", "%")]
     if (factor := magnitude(name)) is not None:
         return [Token("magnitude", str(factor))]
-    if len(name) > (1 if in_text else _MAX_UNKNOWN_WORD):
+    if len(name) > (1 if in_text else _MAX_UNKNOWN_WORD) or name.casefold() in words_of.NO_PRODUCTS:
         return [Token("words", name.casefold())]
     return [Token("constant", letter) if letter in words_of.CONSTANTS else Token("letter", letter) for letter in name]
 
@@ -248,35 +256,41 @@ def _with_units(found: list[Token]) -> list[Token]:
     return [*found[:letters], Token("unit", name)]
 
 
+_TAKEN = frozenset({"sign", "command"})
+
+
 class Cursor:
-    """A place in a list of tokens; behind the last come endless signs without text."""
+    """A place in a list of tokens; behind the last come endless signs without text.
+
+    Attributes:
+        next: the token at this place.
+    """
 
     def __init__(self, found: list[Token]) -> None:
-        self._tokens = [*found, _END]
+        self._tokens = [*found, _END, _END]
         self._position = 0
-
-    @property
-    def next(self) -> Token:
-        return self._tokens[self._position]
+        self.next = self._tokens[0]
 
     @property
     def second(self) -> Token:
         """The token after the next one."""
-        return self._tokens[min(self._position + 1, len(self._tokens) - 1)]
+        return self._tokens[self._position + 1]
 
     def advance(self) -> Token:
         """The next token, which is used up."""
         token = self.next
-        self._position = min(self._position + 1, len(self._tokens) - 1)
+        self._position = min(self._position + 1, len(self._tokens) - 2)
+        self.next = self._tokens[self._position]
         return token
 
     def replace(self, token: Token) -> None:
         """Put another token in the place of the next one."""
-        self._tokens[self._position] = token
+        self._tokens[self._position] = self.next = token
 
     def take(self, *texts: str) -> str:
         """The next token's text if it is a sign or command among these, and then it is used up; else ""."""
-        return self.advance().text if self.next.kind in ("sign", "command") and self.next.text in texts else ""
+        kind, text = self.next
+        return self.advance().text if text in texts and kind in _TAKEN else ""
 
     def expect(self, *texts: str) -> str:
         """Like `take`, for what must be there.

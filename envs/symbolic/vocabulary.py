@@ -64,8 +64,19 @@ SAME_COMMAND = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "bi
     "textdegree": "°",
     "prime": "'",
 }
-SAME_SIGN = {"**": "^", "\\|": "|", "\\%": "%", "==": "=", "≠": "!=", "≈": "~", "∨": "or", "∧": "and", "&&": "and"}
-RELATIONS = frozenset({"=", "!=", "<", ">", "<=", ">=", "~"})
+SAME_SIGN = {
+    "**": "^",
+    "\\|": "|",
+    "\\%": "%",
+    "==": "=",
+    "{:}": ":",
+    "≠": "!=",
+    "≈": "~",
+    "∨": "or",
+    "∧": "and",
+    "&&": "and",
+}
+RELATIONS = frozenset({"=", "!=", "<", ">", "<=", ">=", "~", "in"})
 MATRICES = _words("matrix pmatrix bmatrix Bmatrix smallmatrix array vmatrix")
 SYSTEMS = _words("cases aligned align gathered rcases")
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
@@ -110,6 +121,8 @@ UNICODE = str.maketrans(
         "λ": "\\lambda ",
     }
 )
+CURRENCIES = _words(r"\$ $ € £ ¥ ₹ USD EUR GBP US$")  # which stand before an amount
+NO_PRODUCTS = _words("not non nor the are was for but all any only one two six ten yes odd is of no if")
 SEPARATORS = {"or": "or", "and": "and", "&": "and"}
 PERCENT = _words("percent pct percentage")
 REALS = frozenset(

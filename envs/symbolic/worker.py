@@ -212,7 +212,6 @@ _OPERATIONS: dict[str, Callable[..., Number]] = {
     "negate": lambda value: -value,
     "reciprocal": lambda value: 1 / value,
     "absolute": abs,
-    "quantity": lambda value: value,
     "floor": mp.floor,
     "ceiling": mp.ceil,
     "percent": lambda value: value / 100,
