@@ -201,6 +201,13 @@ class AtomParser(TermParser):
         if opening == "\\{" and self.next.kind == "letter" and self.second.text in ("|", ":", "in"):
             return self._built_set()
         inside = self._inside()
+        if operator := self.take("over", "choose"):
+            below = self._inside()
+            inside = (
+                Node("multiply", (inside, Node("reciprocal", (below,))))
+                if operator == "over"
+                else Node("binomial", (inside, below))
+            )
         self.expect(closing)
         items = inside.args if inside.head == "list" else (inside,)
         return Node("set", items) if opening == "\\{" or inside.head == "list" else inside

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from mtgrpo_env.envs.dress import undressed
 from mtgrpo_env.envs.symbolic.equality import Undecided, is_worked_out, readings, same_answer, same_rational
 from mtgrpo_env.envs.symbolic.exact import NoValue
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
@@ -19,9 +20,8 @@ from mtgrpo_env.extras import require_package
 
 _JUDGE = "mtgrpo_env.envs.symbolic.worker:equal"
 _DIGIT = re.compile(r"[0-9]")
-_TYPESETTING = re.compile(
-    r"\\(?:left|right|displaystyle|text|textbf|textit|textrm|mathrm|mbox|mathbf)(?![A-Za-z])|\\[,;:! ]|[\s${}~]"
-)
+_TYPESETTING = re.compile(r"\\(?:left|right|text)(?![A-Za-z])|\\[,;:! ]|[\s{}~.]")
+_WORD = re.compile(r"[A-Za-z]{2}")
 
 
 def grade(truth: str, answer: str, *, worked_out: bool = False) -> bool:
@@ -63,7 +63,7 @@ def same_as_written(truth: str, answer: str) -> bool:
     try:
         given = readings(answer)
     except MathSyntaxError:
-        return _bare(truth) == _bare(answer)
+        return _same_words(truth, answer)
     return any(tree in _truth_readings(truth) for tree in given)
 
 
@@ -80,18 +80,17 @@ def _here(truth: str, answer: str, worked_out: bool) -> bool | None:
     if answer == truth or len(answer) > MAX_LENGTH:
         return answer == truth
     wanted = _truth_readings(truth)
-    if not wanted or any(tree.head == "words" for tree in wanted):
-        if _bare(truth) == _bare(answer):
-            return True
-        if not wanted:
-            return False
+    if not wanted:
+        return _same_words(truth, answer)
     try:
         given = readings(answer, truth=wanted)
+        if "words" in {tree.head for tree in (*wanted, *given)} and _same_words(truth, answer):
+            return True
         if worked_out and is_worked_out(wanted[0]) and not any(map(is_worked_out, given)):
             return False
         return same_answer(wanted, given, same_rational)
     except MathSyntaxError:
-        return _DIGIT.search(truth) is None and _bare(truth) == _bare(answer)
+        return _DIGIT.search(truth) is None and _same_words(truth, answer)
     except NoValue:
         return False
     except Undecided:
@@ -106,12 +105,18 @@ def _truth_readings(truth: str) -> Sequence[Node]:
         return ()
 
 
+def _same_words(truth: str, answer: str) -> bool:
+    """Whether two texts are the same but for typesetting, and for capitals in words; letters may be variables."""
+    truth, answer = _bare(truth), _bare(answer)
+    return truth == answer or (_WORD.search(truth) is not None and truth.casefold() == answer.casefold())
+
+
 def _bare(text: str) -> str:
-    """Text without typesetting and case, for truths that the grammar does not cover, such as words."""
-    text = _TYPESETTING.sub("", text).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").removesuffix(".")
+    """Text without typesetting, for what the grammar does not cover, such as words."""
+    text = _TYPESETTING.sub("", undressed(text)).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
     while text.startswith("(") and text.find(")") == len(text) - 1:
         text = text[1:-1]
-    return text.casefold()
+    return text
 
 
 def _request(truth: str, answer: str) -> dict[str, str]:

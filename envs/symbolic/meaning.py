@@ -64,14 +64,16 @@ def _is_capital(tree: Node) -> bool:
 def chain(tree: Node, is_name: Callable[[Node], bool] = is_name) -> tuple[Node, ...]:
     r"""The values that a chain of equalities gives: without names, and without what is only about as large.
 
-    `x = 3 \cdot 4 + 2 = 14` gives two, `x = 1/3 \approx 0.33` gives one; () for anything else.
+    `x = 3 \cdot 4 + 2 = 14` gives two, `x = 1/3 \approx 0.33` gives one, and so does
+    `k = ab`, whose value could be a name; () for anything else.
     """
     signs = tree.text.split()
     if tree.head != "relation" or not {*signs} <= {"=", "~"}:
         return ()
-    members = [(arg, sign) for arg, sign in zip(tree.args, ["=", *signs], strict=True) if not is_name(arg)]
-    exact = [arg for arg, sign in members if sign == "="]
-    return tuple(exact or [arg for arg, _ in members])
+    members = list(zip(tree.args, ["=", *signs], strict=True))
+    values = [(arg, sign) for arg, sign in members if not is_name(arg)] or members[-1:]
+    exact = [arg for arg, sign in values if sign == "="]
+    return tuple(exact or [arg for arg, _ in values])
 
 
 def assignments(tree: Node) -> Mapping[Node, Node] | None:

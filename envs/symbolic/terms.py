@@ -6,7 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Literal
 
-from mtgrpo_env.envs.symbolic.tokens import Cursor, MathSyntaxError, Token
+from mtgrpo_env.envs.symbolic.cursor import Cursor
+from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Token
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.symbolic.vocabulary import CURRENCIES
 
@@ -44,7 +45,7 @@ class TermParser(Cursor):
             if operator := self.take("*", "/"):
                 factor = self._factor()
                 factors.append(factor if operator == "*" else Node("reciprocal", (factor,)))
-            elif self._starts_factor():
+            elif self._starts_factor() or (self.next.kind == "number" and factors[-1].head == "factorial"):
                 factors.append(self._factor())
             elif self.next.kind in ("magnitude", "unit", "words"):
                 factors = [self._measured(_of_quantities("multiply", factors))]
@@ -102,10 +103,10 @@ class TermParser(Cursor):
         base = self._postfix(self._atom())
         if not self.take("^"):
             return base
-        if self.take("°"):
+        if self._take_degree(base):
             return self._degrees(base)
         if self.take("{"):
-            if self.take("°"):
+            if self._take_degree(base):
                 self.expect("}")
                 return self._degrees(base)
             exponent = self._sum()
@@ -115,6 +116,12 @@ class TermParser(Cursor):
         if exponent.head == "quantity":
             raise MathSyntaxError(f"expected a power without a unit, got one of {exponent.text!r:.40}")
         return self._postfix(Node("power", (base, exponent)))
+
+    def _take_degree(self, base: Node) -> str:
+        """The sign of degrees, or the letter that stands for it behind a number."""
+        if self.next == ("letter", "o") and base.head == "number":
+            return self.advance().text
+        return self.take("°")
 
     def _postfix(self, tree: Node) -> Node:
         if self.take("!"):
@@ -160,7 +167,7 @@ def _signed(operator: str, tree: Node) -> Node:
 
 def _inside_quantity(tree: Node, change: Callable[[Node], Node]) -> Node:
     """A changed value, which keeps its unit."""
-    return tree._replace(args=(change(tree.args[0]),)) if tree.head == "quantity" else change(tree)
+    return tree._replace(args=(change(tree.args[0]),)) if tree.head in ("quantity", "percent") else change(tree)
 
 
 def _of_quantities(head: Literal["add", "multiply"], args: list[Node]) -> Node:

@@ -57,15 +57,16 @@ _NUMBER = r"(?:[0-9]+(?:\.[0-9]+|\.(?=\s*\\overline)|\{,\}[0-9]+%(decimal)s)?|\.
 _TOKEN = (
     r"(?P<grouped>[0-9]{1,3}(?:(?:,\\!\s?|\{,\}|\\text\{,\}%(comma)s)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
     r"|[1-9][0-9]{0,2}(?:(?:(?:\\[,;:! ]|~)\s?|[ ])[0-9]{3})+(?![0-9]|\s*/)(?:\.[0-9]+)?)"
-    r"|(?P<blank>\s+|\\[,;:! ]|~|\\(?:left|right)\s*\.)"
+    r"|(?P<blank>\s+|\\[,;:! ]|~|\{\}|\\(?:left|right)\s*\.)"
+    r"|(?P<meridiem>(?<=[0-9])\s*[aApP]\.?[mM]\b\.?)"
     r"|(?P<row>\\\\(?:\[[0-9.a-z ]{0,12}\])?|\\cr(?![a-z])|\\hline)"
     r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{[lcr|@ ]{1,40}\})?)"
     r"|(?P<number>" + _NUMBER + r"%(power)s)"
-    r"|\\text\s*\{(?P<text>[^{}]*)\}"
+    r"|\\text\s*\{(?P<text>(?:[^{}\\]|\\.)*)\}"
     r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}\s*\{\s*\\text\{(?P<over>[^{}]*)\}\s*\}"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
-    r"|(?P<sign>\{:\}|\*\*|<=|>=|!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹])"
+    r"|(?P<sign>\{:\}|\*\*|<=|>=|(?<![0-9)])!=|\\not\s*=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹])"
 )
 _COMMAS = {"groups": "|,", "separates": "", "decimal": ""}
 _DECIMALS = r"|,(?:[0-9]{1,2}|[0-9]{4,}|(?<=\b0,)[0-9]{3})(?![0-9])"  # "1,000" has no decimals
@@ -82,11 +83,12 @@ _PATTERNS = {
     for e_is_ten in (True, False)
 }
 _EXPONENTS, _INDICES = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+"), re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_BEFORE_UNIT = re.compile(r"[0-9)}]\s*(?=[A-Za-z°µΩ$€£¥₹][^=<>+,;()|]{0,39}$)")
 _NOT_DIGITS = re.compile(r"[^0-9.]")
 _OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
 
 
-_END, _ROW, _COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")
+END, _ROW, _COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")
 
 
 def tokens(text: str, notation: Notation) -> list[Token]:
@@ -104,10 +106,15 @@ def tokens(text: str, notation: Notation) -> list[Token]:
     """
     if len(text) > MAX_LENGTH:
         raise MathSyntaxError(f"expected at most {MAX_LENGTH} characters, got {len(text)}")
-    found = _without_alignment(list(_scan(_plain(undressed(text)), notation)))
+    plain, unit = _plain(undressed(text)), ""
+    if notation.letters == "unit":
+        plain, unit = _parted(plain)
+        if not unit:
+            raise MathSyntaxError(f"expected a unit behind a number, got {text!r:.80}")
+    found = _without_alignment(list(_scan(plain, notation)))
     while found and found[-1] == _COMMA:
         found.pop()
-    return _with_units(found) if notation.letters == "unit" else found
+    return [*found, Token("unit", unit)] if unit else found
 
 
 def _plain(text: str) -> str:
@@ -117,6 +124,14 @@ def _plain(text: str) -> str:
     text = _EXPONENTS.sub(lambda match: f"^{{{match.group().translate(words_of.SUPERSCRIPTS)}}}", text)
     text = _INDICES.sub(lambda match: f"_{{{match.group().translate(words_of.SUBSCRIPTS)}}}", text)
     return text.translate(words_of.UNICODE)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Text before and in a unit that it ends with, directly behind a number; "" without one."""
+    for start in (match.end() for match in _BEFORE_UNIT.finditer(text)):
+        if units(text[start:]):
+            return text[:start], text[start:]
+    return text, ""
 
 
 def _scan(text: str, notation: Notation) -> Iterator[Token]:
@@ -129,13 +144,13 @@ def _scan(text: str, notation: Notation) -> Iterator[Token]:
         if match is None:
             raise MathSyntaxError(f"unexpected {text[position]!r} at {position} of {text!r:.80}")
         position = match.end()
-        for token in _read(str(match.lastgroup), match):
+        for token in _read(str(match.lastgroup), match, notation):
             depth += (token.text in _OPENING) - (token.text in _CLOSING)
             rows += (token.kind == "begin") - (token.kind == "end")
             yield token if rows or token != _ROW else _COMMA
 
 
-def _read(group: str, found: re.Match[str]) -> list[Token]:
+def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
     text = str(found[group])
     match group:
         case "blank":
@@ -153,13 +168,16 @@ def _read(group: str, found: re.Match[str]) -> list[Token]:
         case "sign":
             if text in words_of.CURRENCIES:
                 return [Token("unit", text.lstrip("\\"))]
+            text = text.replace(" ", "")
             return [Token("sign", words_of.SAME_SIGN.get(text, text))]
         case "command":
             return _read_command(text)
         case "text":
-            return _read_text(text.strip())
+            return _read_text(text.strip(), notation)
         case "over":
-            return _read_text(f"{found['top'].strip()}/{text.strip()}")
+            return _read_text(f"{found['top'].strip()}/{text.strip()}", notation)
+        case "meridiem":
+            return [Token("words", text.replace(".", "").strip().casefold())]
         case _:
             return _read_words(text.split())
 
@@ -183,13 +201,14 @@ def _read_command(name: str) -> list[Token]:
     raise MathSyntaxError(f"unknown command '\\{name:.40}'")
 
 
-def _read_text(text: str) -> list[Token]:
+def _read_text(text: str, notation: Notation) -> list[Token]:
     r"""What `\text{...}` holds: words and units, or else mathematics, as in `\text{128}`."""
     if units(text):
         return [Token("unit", text)]
     if all(word.replace(".", "").isalpha() for word in text.split()):
         return _read_words(text.split(), in_text=True)
-    return list(_scan(text.replace("\\text", ""), Notation(comma="separates")))
+    plain, unit = _parted(text)
+    return [*_scan(plain, notation), *([Token("unit", unit)] if unit else [])]
 
 
 def _read_words(words: list[str], *, in_text: bool = False) -> list[Token]:
@@ -229,7 +248,7 @@ def _read_word(word: str, *, in_text: bool) -> list[Token]:
     if (factor := magnitude(name)) is not None:
         return [Token("magnitude", str(factor))]
     if len(name) > (1 if in_text else _MAX_UNKNOWN_WORD) or name.casefold() in words_of.NO_PRODUCTS:
-        return [Token("words", name.casefold())]
+        return [Token("words", name.replace(".", "").casefold())]
     return [Token("constant", letter) if letter in words_of.CONSTANTS else Token("letter", letter) for letter in name]
 
 
@@ -237,82 +256,9 @@ def _without_alignment(found: list[Token]) -> list[Token]:
     """Tokens without the `&` that aligns the relations of a system."""
     if ("sign", "&") not in found:
         return found
-    around = zip(found, [_END, *found[:-1]], [*found[1:], _END], strict=True)
+    around = zip(found, [END, *found[:-1]], [*found[1:], END], strict=True)
     return [
         token
         for token, before, after in around
         if token != ("sign", "&") or not {before.text, after.text} & words_of.RELATIONS
     ]
-
-
-def _with_units(found: list[Token]) -> list[Token]:
-    """Tokens whose last letters, directly behind a number, are a unit."""
-    letters = len(found)
-    while letters and found[letters - 1].kind in ("letter", "constant"):
-        letters -= 1
-    name = "".join(token.text for token in found[letters:])
-    if not name or not letters or found[letters - 1].kind != "number" or not units(name):
-        raise MathSyntaxError("expected a unit behind a number")
-    return [*found[:letters], Token("unit", name)]
-
-
-_TAKEN = frozenset({"sign", "command"})
-
-
-class Cursor:
-    """A place in a list of tokens; behind the last come endless signs without text.
-
-    Attributes:
-        next: the token at this place.
-    """
-
-    def __init__(self, found: list[Token]) -> None:
-        self._tokens = [*found, _END, _END]
-        self._position = 0
-        self.next = self._tokens[0]
-
-    @property
-    def second(self) -> Token:
-        """The token after the next one."""
-        return self._tokens[self._position + 1]
-
-    def advance(self) -> Token:
-        """The next token, which is used up."""
-        token = self.next
-        self._position = min(self._position + 1, len(self._tokens) - 2)
-        self.next = self._tokens[self._position]
-        return token
-
-    def replace(self, token: Token) -> None:
-        """Put another token in the place of the next one."""
-        self._tokens[self._position] = self.next = token
-
-    def take(self, *texts: str) -> str:
-        """The next token's text if it is a sign or command among these, and then it is used up; else ""."""
-        kind, text = self.next
-        return self.advance().text if text in texts and kind in _TAKEN else ""
-
-    def expect(self, *texts: str) -> str:
-        """Like `take`, for what must be there.
-
-        Raises:
-            MathSyntaxError: if it is not.
-        """
-        taken = self.take(*texts)
-        if not taken:
-            raise MathSyntaxError(f"expected {' or '.join(texts)}, got {self.next.text or 'the end'!r}")
-        return taken
-
-    def digits(self) -> str:
-        """A whole number, which may stand in braces.
-
-        Raises:
-            MathSyntaxError: if something else is there.
-        """
-        braces = self.take("{")
-        kind, text = self.advance()
-        if kind != "number" or not text.isdecimal():
-            raise MathSyntaxError(f"expected digits, got {text!r}")
-        if braces:
-            self.expect("}")
-        return text

@@ -14,7 +14,9 @@ GREEK = _words(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
     "upsilon phi varphi chi psi omega ell Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
 )
-COMMANDS = _words("frac sqrt binom pm mp cup setminus in emptyset mathbb lfloor rfloor lceil rceil langle rangle")
+COMMANDS = _words(
+    "frac sqrt binom pm mp cup setminus in emptyset mathbb lfloor rfloor lceil rceil langle rangle over choose"
+)
 MARKS = _words("overline angle triangle vec hat bar overrightarrow widehat tilde dot")  # of a letter, part of its name
 TYPESETTING = _words(
     "left right big Big bigl bigr Bigl Bigr bigg Bigg biggl biggr Biggl Biggr quad qquad limits nolimits hfill "
@@ -70,6 +72,7 @@ SAME_SIGN = {
     "\\%": "%",
     "==": "=",
     "{:}": ":",
+    "\\not=": "!=",
     "≠": "!=",
     "≈": "~",
     "∨": "or",
@@ -121,9 +124,14 @@ UNICODE = str.maketrans(
         "λ": "\\lambda ",
     }
 )
+DIGITS = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9"} | {
+    "ten": "10",
+    "twelve": "12",
+    "sixteen": "16",
+}
 CURRENCIES = _words(r"\$ $ € £ ¥ ₹ USD EUR GBP US$")  # which stand before an amount
 NO_PRODUCTS = _words("not non nor the are was for but all any only one two six ten yes odd is of no if")
-SEPARATORS = {"or": "or", "and": "and", "&": "and"}
+SEPARATORS = {"or": "or", "and": "and", "to": ":"}
 PERCENT = _words("percent pct percentage")
 REALS = frozenset(
     {"all real numbers", "all reals", "real numbers", "the real numbers", "the reals", "all real values", "all real"}
