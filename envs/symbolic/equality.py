@@ -205,7 +205,10 @@ class _Comparison:
     def _same_collections(self, truth: Node, answer: Node) -> bool:
         if {truth.head, answer.head} & (STRUCTURES | {"relation"}):
             return False
-        if truth.text != answer.text and not all(map(_is_value, members(truth))):
+        separators = {truth.text, answer.text}
+        if any(map(_is_bound, members(truth))) and len(separators) > 1:
+            return False
+        if separators == {"and", "or"} and any(member.head in ("symbol", "words") for member in members(truth)):
             return False
         return self._same_members(members(truth), members(answer))
 
@@ -227,9 +230,9 @@ def _rows(tree: Node) -> list[tuple[Node, ...]]:
     return [(value,) for value in tree.args] if tree.head == "brackets" and tree.text == "()" else []
 
 
-def _is_value(tree: Node) -> bool:
-    """Whether "and" and "or" say the same of a solution; of a bound they do not, nor of names or words."""
-    return bool(chain(tree)) if tree.head == "relation" else tree.head not in ("symbol", "words")
+def _is_bound(tree: Node) -> bool:
+    """Whether "and" says something else of it than "or" does; of the solutions of an equation both say the same."""
+    return tree.head == "relation" and not chain(tree)
 
 
 def _without_percent(tree: Node) -> tuple[Node, ...]:

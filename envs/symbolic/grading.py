@@ -89,7 +89,7 @@ def _here(truth: str, answer: str, worked_out: bool, digits: int | None) -> bool
         given = readings(answer, truth=wanted)
         if "words" in {tree.head for tree in (*wanted, *given)} and _same_words(truth, answer):
             return True
-        if worked_out and is_worked_out(wanted[0]) and not any(map(is_worked_out, given)):
+        if worked_out and all(map(is_worked_out, wanted)) and not any(map(is_worked_out, given)):
             return False
         same_value = same_rational if digits is None else partial(same_rounded, digits=digits)
         return same_answer(wanted, given, same_value)
