@@ -174,12 +174,12 @@ NOUNS = """
     box bag basket packet pack package carton crate case bucket barrel container tray shelf/shelves drawer pile stack
     row column line bundle bunch pair set clip coin penny nickel dime note bill shirt hat sock shoe dress jacket
     glove scarf/scarves skirt coat blanket towel pillow rope string stick stone rock bar tile pole post nail screw
-    point score goal vote win game match round turn lap trip visit visitor step stair jump throw shot try
+    point score goal win match round turn lap trip visit step stair jump throw shot try
     way time possibility permutation combination arrangement outcome case subset pathway path route choice option
     solution root zero term factor multiple divisor prime integer number digit value pair element edge side
-    vertex/vertices face diagonal angle triangle square rectangle circle cube sphere polygon pentagon hexagon region segment
-    question problem answer test quiz exam mark grade lesson item object thing part product order
-    shift job task call message email post like view download photo follower subscriber
+    vertex/vertices face diagonal angle triangle square rectangle circle cube sphere polygon pentagon hexagon
+    region segment question problem answer test quiz exam mark grade lesson item object thing part product order
+    shift job task call message email view download follower subscriber
     molecule atom electron proton neutron cell bacterium/bacteria gene particle photon ion
 """
 # What may stand before a noun. The words of the first line say nothing of what is counted.
