@@ -158,7 +158,7 @@ MAGNITUDES = """
 """
 # Each a dimension of its own. "man/men" has a plural that no rule makes.
 NOUNS = """
-    person/people people man/men woman/women child/children kid boy girl baby adult student pupil teacher friend member
+    person/people man/men woman/women child/children kid boy girl baby adult student pupil teacher friend member
     player worker employee farmer customer guest visitor passenger soldier voter team family couple class group club
     school house home room floor door window wall building store shop farm garden park street city town country state
     animal dog cat puppy kitten cow pig sheep/sheep goat horse chicken hen duck goose/geese rabbit mouse/mice fish/fish
