@@ -152,9 +152,8 @@ def _described(number: Quantity, currency: str, behind: str, question: str) -> Q
     found = _unit(currency, behind)
     if not found and behind and (units(behind) or not _is_counted(behind, question)):
         return None
-    name = f"{currency} {behind}".strip()
-    words = frozenset({*map(_stem, _WORD.findall(name))} - _SMALL_WORDS)
-    return number._replace(units=found or units(currency), words=words or frozenset(filter(None, [name])))
+    names = (currency, *(_WORD.findall(behind) or [behind]))  # a sign, such as €, is a word
+    return number._replace(units=found or units(currency), words=frozenset(map(_stem, names)) - _SMALL_WORDS - {""})
 
 
 def _unit(currency: str, behind: str) -> tuple[Unit, ...]:

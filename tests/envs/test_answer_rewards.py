@@ -287,7 +287,8 @@ def test_a_word_that_no_table_has_counts_if_the_question_or_the_truth_has_it() -
     assert number("72 shiny gadgets", "72") == number("72 shiny gadgets", "72", "How many gadgets?") == 0.0
     assert number("72 widgets", "72 gadgets", "How many gadgets and widgets?") == 0.0
     assert number("72 shiny gadgets", "72 gadgets", "How many shiny gadgets?") == 1.0
-    for other in ("72 apples", "$72", "72 km/h", "72%"):
+    assert number("72 each", "72 gadgets") == number("72 in all", "72 gadgets") == 1.0
+    for other in ("72 apples", "$72", "72 km/h", "72%", "$72 left", "72 €", "72°"):
         assert number(other, "72 gadgets") == 0.0
 
 
