@@ -82,6 +82,7 @@ _NO_NOUNS = _words(  # they change a number, deny it, or offer another, so that 
     "is are was were be isn't aren't plus minus times divided multiplied mod modulo base squared cubed root power "
     "half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth "
     "eighths ninth ninths tenth tenths hundredth hundredths thousandth thousandths percent point negative "
+    "twice thrice double doubled triple tripled halved tens "
     "zero one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty "
     "seventy eighty ninety than below above under over before after ago short loss losses debt deficit to "
     "north south east west up down upwards downwards am pm noon midnight"

@@ -55,7 +55,7 @@ UNITS = """
     ; foot/feet ft; 12 in
     ; yard yd; 3 ft
     mi; mile; 1760 yd
-    nmi; nautical_mile; 1852 m
+    nmi NM; nautical_mile; 1852 m
     ly; light_year lightyear; 9460730472580800 m
     Å; angstrom; 1e-10 m
     ; micron; 1e-6 m
@@ -94,7 +94,7 @@ UNITS = """
     kph kmh kmph; ; 1 km/h
     mps; ; 1 m/s
     fps; ; 1 ft/s
-    kn kt; knot; 1 nmi/h
+    ; knot; 1 nmi/h
     Hz; hertz; 1 s^-1; all
     rpm; ; 1 rev/min
 
@@ -129,6 +129,7 @@ UNITS = """
     bit; bit; 1 bit; big
     b; ; 1 bit; big
     B; byte; 8 bit; big
+    KB; ; 8000 bit
     bps; ; 1 bit/s; big
 
     $ US$ usd; dollar buck us_dollar; 1 dollar

@@ -115,7 +115,7 @@ def test_only_equal_dimensions_convert(left: str, right: str) -> None:
         *[("N", "kg m s^{-2}", 1), ("N·m", "J", 1), ("J", r"\text{kg}\cdot\text{m}^2/\text{s}^2", 1)],
         *[("W", "J/s", 1), ("kWh", "MJ", Fraction("3.6")), ("kilowatt-hours", "kWh", 1), ("kcal", "calories", 1000)],
         *[("Pa", "N/m²", 1), ("bar", "kPa", 100), ("V", "W/A", 1), ("ohm", "V/A", 1), (r"k\Omega", "ohms", 1000)],
-        *[("bytes", "bits", 8), ("GB", "megabytes", 1000), ("Mbps", "kilobits per second", 1000)],
+        *[("bytes", "bits", 8), ("GB", "megabytes", 1000), ("KB", "bytes", 1000), ("Mbps", "kbit/s", 1000)],
         *[("dollars", "cents", 100), ("$", "USD", 1), (r"\$", "US$", 1), ("€", "euros", 1), ("£", "pence", 100)],
         *[("pounds", "pence", 100), ("€", "cents", 100), ("$/h", "dollars an hour", 1), ("₹", "Rs.", 1)],
         *[("revolutions", "degrees", 360), (r"^\circ", "degrees", 1), (r"^{\circ}C", "degrees Celsius", 1)],
@@ -137,7 +137,16 @@ def test_units_convert(many: str, few: str, expected: Fraction | int) -> None:
         *[("dollars", "euros"), ("dollars", "£"), ("yen", "rupees"), ("cm", "cm^2"), ("m/s", "m/s^2"), ("units", "cm")],
         *[("apples", "oranges"), ("red apples", "green apples"), ("red apples", "apples"), ("boys", "girls")],
         *[("times", "seconds"), ("eggs per day", "eggs"), ("km/h", "km"), ("square units", "units"), ("bits", "bars")],
-        *[("mW", "apples"), ("mb", "MB"), ("kg", "N"), ("N", "J"), ("W", "J"), ("moles", "grams"), ("lb", "£")],
+        *[
+            ("mW", "apples"),
+            ("mb", "MB"),
+            ("KN", "knots"),
+            ("kg", "N"),
+            ("N", "J"),
+            ("W", "J"),
+            ("moles", "grams"),
+            ("lb", "£"),
+        ],
     ],
 )
 def test_other_dimensions_do_not_convert(left: str, right: str) -> None:
