@@ -52,14 +52,13 @@ class Quantity(NamedTuple):
 
 _MAX_LENGTH = 1000
 _MAX_WORDS = 8
-_SCIENTIFIC = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?[eE][+-]?[0-9]{1,3}")
 _POWER_OF_TEN = re.compile(r"10(?:\^|\*\*)(?:\{(-?[0-9]{1,3})\}|(-?[0-9]{1,3}))")
 _NUMBER = re.compile(
     r"\s*(?:[A-Za-z]{1,10}(?:_\{?[A-Za-z0-9]{1,10}\}?)?\s*=(?!=))?"
     r"\s*(?:about|approximately|around|exactly|roughly|\\approx(?![A-Za-z])|[=≈~])?"
     r"\s*(?P<sign>[-+−–]?)\s*(?P<currency>(?:US(?=\\?\$)|USD|EUR|GBP|JPY|CNY|CHF|INR|Rs\.?)?\s?(?:\\?\$|[€£¥₹])?)\s*"
     r"(?P<digits>(?:[^A-Za-z\\^°µμΩÅℓ$€£¥₹¢]|\^(?!\{?\s*(?:\\circ|°))|(?<=[0-9.])[eE](?=[+-]?[0-9])"
-    r"|(?<=[0-9] )x(?= 10\^)|\\(?:[cdt]?frac|times|cdot|left|right)(?![A-Za-z])|\\[,;:! %{}])*)(?P<behind>.*)",
+    r"|(?<=[0-9 ])x(?= ?10\^)|\\(?:[cdt]?frac|times|cdot|left|right)(?![A-Za-z])|\\[,;:! %{}])*)(?P<behind>.*)",
     re.DOTALL,
 )
 _GLUED_THOUSAND = re.compile(r"[kK](?![A-Za-z])")
@@ -125,9 +124,7 @@ def quantity(text: str, question: str = "") -> Quantity | None:
 
 
 def _bare_number(text: str) -> Quantity | None:
-    text = text.strip().replace(" x ", " * ")
-    if _SCIENTIFIC.fullmatch(text):
-        return Quantity(Fraction(text))
+    text = text.strip().replace("x", "*")
     if power := _POWER_OF_TEN.fullmatch(text):
         return Quantity(Fraction(10) ** int(power[1] or power[2]))
     try:
