@@ -12,7 +12,16 @@ from typing import Any, Literal
 
 from local_server import Handler, local_server
 
-Fault = Literal["silence", "too many", "too many, wait", "broken", "cut", "hang up", "no JSON", "no choices", "refuse"]
+Fault = Literal["silence", "too many", "too many, wait", "broken", "cut", "hang up", "no JSON", "refuse"]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What is sent in place of a completion."""
+
+    content: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -20,7 +29,7 @@ class FaultyServer:
     """What was asked, and what is still to go wrong: the next requests meet `faults`, one each, then all goes well."""
 
     url: str
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Fault | Sent] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -55,9 +64,11 @@ def faulty_server(
             else:
                 self._fail(fault, request)
 
-        def _fail(self, fault: Fault, request: Mapping[str, Any]) -> None:
+        def _fail(self, fault: Fault | Sent, request: Mapping[str, Any]) -> None:
             whole = json.dumps(_completion(request, answer, usage))
-            if fault == "silence":
+            if isinstance(fault, Sent):
+                self._send(fault.status, json.dumps(fault.content), fault.headers)
+            elif fault == "silence":
                 time.sleep(1.0)
                 self.close_connection = True
             elif fault == "too many":
@@ -73,8 +84,6 @@ def faulty_server(
                 self.close_connection = True
             elif fault == "no JSON":
                 self._send(200, whole[: len(whole) // 2])
-            elif fault == "no choices":
-                self._send(200, json.dumps({"choices": []}))
             else:
                 self._send(400, json.dumps({"error": {"message": "this prompt is too long"}}))
 

@@ -71,11 +71,11 @@ def test_what_goes_wrong_is_asked_for_again(fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("silence", "did not answer in 2 tries"),
+        ("silence", "did not answer .* after 2 tries"),
         ("too many", "status 429"),
         ("broken", "status 500"),
-        ("hang up", "did not answer in 2 tries"),
-        ("no JSON", "2 answers that are no completions"),
+        ("hang up", "did not answer .* after 2 tries"),
+        ("no JSON", "sent an answer that is no completion: .* after 2 tries"),
     ],
 )
 def test_what_keeps_going_wrong_is_an_error_that_says_what_and_where(fault: Fault, said: str) -> None:
@@ -89,7 +89,7 @@ def test_what_keeps_going_wrong_is_an_error_that_says_what_and_where(fault: Faul
 def test_a_server_that_is_not_there_is_an_error() -> None:
     with faulty_server(str.upper) as served:
         pass
-    with pytest.raises(EndpointError, match="did not answer in 1 tries"):
+    with pytest.raises(EndpointError, match="did not answer"):
         asked(server_at(served, retries=0), "hello")
 
 
@@ -105,18 +105,6 @@ def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", " ")
     with faulty_server(str.upper) as served:
         assert asked(server_at(served), "hello").text == "HELLO"
-
-
-@pytest.mark.parametrize(
-    ("message", "text"),
-    [
-        ({"content": None}, ""),
-        ({"tool_calls": []}, ""),
-        ({"content": [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]}, "ab"),
-    ],
-)
-def test_a_message_may_have_no_text_or_several(message: dict[str, Any], text: str) -> None:
-    assert Chat().text({"message": message}) == text
 
 
 @pytest.mark.parametrize(
