@@ -265,7 +265,9 @@ class MTGRPOTrainer(GRPOTrainer):
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder / STATE_FOLDER) as unfinished:
             self.curriculum.save(unfinished)
-            (unfinished / _TRAINER_FILE).write_text(json.dumps({"hyperparameters": self._hyperparameters}))
+            (unfinished / _TRAINER_FILE).write_text(
+                json.dumps({"hyperparameters": self._hyperparameters}), encoding="utf-8"
+            )
         super()._save_checkpoint(model, trial)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -283,7 +285,7 @@ class MTGRPOTrainer(GRPOTrainer):
         file = folder / _TRAINER_FILE
         if not file.is_file():
             raise FileNotFoundError(f"expected a checkpoint of MTGRPOTrainer, but {folder.parent} has no {folder.name}")
-        saved = json.loads(file.read_text())["hyperparameters"]
+        saved = json.loads(file.read_text(encoding="utf-8"))["hyperparameters"]
         refuse_other_hyperparameters(f"{folder.parent} is a checkpoint", saved, self._hyperparameters)
         self.curriculum.load(folder)
 
