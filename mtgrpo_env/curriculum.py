@@ -369,8 +369,4 @@ def _checked_groups(problems: Sequence[Problem], generated: Iterable[Group]) -> 
     if [group.problem for group in groups] != list(problems):
         given = f"{len(groups)} groups" if len(groups) != len(problems) else "groups of others, or in another order"
         raise ValueError(f"expected a group of each of the {len(problems)} problems, in their order, got {given}")
-    for group in groups:
-        if not np.isfinite(group.rewards[group.valid]).all():
-            rewards = group.rewards.tolist()
-            raise ValueError(f"rewards must be finite, or the rollouts not valid, got {rewards} for {group.problem}")
     return groups
