@@ -396,5 +396,5 @@ def test_a_verifier_that_raises_on_the_prompt_is_named_with_it() -> None:
 @pytest.mark.parametrize("reward", [math.inf, math.nan, 1e308])
 def test_a_reward_that_is_no_finite_number_is_named_with_its_task(reward: float) -> None:
     task = Task("boundless", partial(Scripted, lambda action: (reward, {"is_success": True})))
-    with pytest.raises(TaskCheckError, match=r"task 'boundless': expected rewards .* finite number, got"):
+    with pytest.raises(TaskCheckError, match=r"task 'boundless'.*(finite number, got|reward is an? (NaN|inf))"):
         check_task(task)
