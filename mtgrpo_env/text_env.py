@@ -19,7 +19,7 @@ from gymnasium.utils import seeding
 
 from mtgrpo_env.chat import continued
 from mtgrpo_env.log_once import log_once
-from mtgrpo_env.spaces import TEXT
+from mtgrpo_env.spaces import TEXT, is_sendable
 from mtgrpo_env.types import LARGEST_REWARD, Split, checked_split
 
 _logger = logging.getLogger(__name__)
@@ -244,7 +244,10 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         # One integer names the puzzle, so the N envs of a group can share the work of drawing it.
         puzzle_seed = int(rng.integers(2**62))
         puzzle = self.draw(puzzle_seed, chosen)
-        return Opening(puzzle, self.prompt(puzzle), self._provenance(puzzle, puzzle_seed, chosen))
+        prompt = self.prompt(puzzle)
+        if not is_sendable(prompt):
+            raise ValueError(f"{type(self).__name__} must write prompts that UTF-8 can encode, got {prompt!r:.200}")
+        return Opening(puzzle, prompt, self._provenance(puzzle, puzzle_seed, chosen))
 
     def _provenance(self, puzzle: PuzzleT, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
         split = checked_split(options.get("split", self.split))

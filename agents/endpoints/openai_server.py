@@ -15,6 +15,7 @@ import openai
 from mtgrpo_env.agents.endpoints.answers import read_reply
 from mtgrpo_env.agents.endpoints.faults import LONGEST_WAIT, Fault, fault_within, status_fault
 from mtgrpo_env.agents.endpoints.replies import API_KEY, Reply
+from mtgrpo_env.spaces import is_sendable
 
 _EXCERPT = 200
 _UNAUTHORIZED = 401
@@ -86,6 +87,8 @@ class OpenAIServer:
         patience: float = 600.0,
     ) -> None:
         self.url = _checked_url(url)
+        if not is_sendable(model):
+            raise ValueError(f"expected the name of a model that UTF-8 can encode, got {model!r}")
         self._model, self._api, self._fields, self._seed = model, api, dict(fields), seed
         self._retries = retries
         key = os.environ.get(API_KEY, "").strip() or "none"  # servers of one's own ask for none
@@ -150,7 +153,7 @@ def _checked_url(url: str) -> str:
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         is_one = False
-    if not is_one:
+    if not (is_one and is_sendable(url)):
         raise ValueError(f"expected a URL like http://127.0.0.1:8000/v1, got {url!r}")
     return url.rstrip("/")
 

@@ -94,11 +94,16 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:8000", "http://localhost:80x0/v1", "http://[::1/v1", "http://", "ftp://a/v1"]
+    "url", ["localhost:8000", "http://localhost:80x0/v1", "http://[::1/v1", "http://", "ftp://a/v1", "http://a/\ud800"]
 )
 def test_a_url_must_be_one(url: str) -> None:
     with pytest.raises(ValueError, match=f"expected a URL .* got {re.escape(repr(url))}"):
         OpenAIServer("tiny", url, api=Chat(), fields={})
+
+
+def test_the_name_of_a_model_must_be_one_that_can_be_sent() -> None:
+    with pytest.raises(ValueError, match="expected the name of a model that UTF-8 can encode, got"):
+        OpenAIServer("a\ud800", "http://127.0.0.1:1/v1", api=Chat(), fields={})
 
 
 def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
