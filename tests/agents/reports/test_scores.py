@@ -151,9 +151,9 @@ def test_where_every_scorer_failed_nothing_is_known() -> None:
 
 
 def test_a_reward_that_is_not_finite_is_null_in_json() -> None:
-    endless = Group(Problem(0, 0), (Rollout((), math.inf, True),))
+    endless = Group(Problem(0, 0), (Rollout((), math.inf, False, valid=False),))
     task = cell_json(Cell("a", "s", "f", 1, 0.0, scorer_of(endless).scores(), {}))["tasks"]["task0-easy"]
-    assert (task["reward"], task["accuracy"]) == (None, 1.0)
+    assert (task["reward"], task["accuracy"], task["invalid"]) == (None, None, 1)
 
 
 def test_chance_stands_beside_accuracy() -> None:
