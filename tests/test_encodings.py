@@ -18,9 +18,12 @@ def unspecified(source: str) -> Iterator[int]:
     """Lines of calls that open a text file in the encoding of the locale, and of pipes that are read as text in it."""
     for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
         named = {keyword.arg for keyword in call.keywords}
-        is_method = isinstance(call.func, ast.Attribute)
-        name = call.func.attr if is_method else call.func.id if isinstance(call.func, ast.Name) else ""
-        module = call.func.value.id if is_method and isinstance(call.func.value, ast.Name) else ""
+        function, name, module = call.func, "", ""
+        is_method = isinstance(function, ast.Attribute)
+        if isinstance(function, ast.Attribute):
+            name, module = function.attr, function.value.id if isinstance(function.value, ast.Name) else ""
+        elif isinstance(function, ast.Name):
+            name = function.id
         if "encoding" in named or module in ("os", "Image", "dbm"):
             continue
         if name in ("run", "Popen", "check_output"):

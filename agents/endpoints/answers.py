@@ -18,21 +18,22 @@ def read_reply(answer: Mapping[str, Any]) -> Reply:
 
     An answer without a choice is one that was filtered: some servers send no more.
     """
-    tokens = [_count(answer.get("usage"), name) for name in ("prompt_tokens", "completion_tokens")]
+    usage = answer.get("usage")
+    read, generated = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, Mapping):
-        return Reply("", *tokens, empty="filtered")
+        return Reply("", read, generated, empty="filtered")
     reason = str(choice.get("finish_reason")).casefold()
     message = choice.get("message")
     text = choice.get("text") if message is None else _field(message, "content")
     if reason in _FILTERS:
-        return Reply("", *tokens, empty="filtered")
+        return Reply("", read, generated, empty="filtered")
     response = _text(text)
     is_truncated = reason in _LIMITS
     if response:
-        return Reply(response, *tokens, is_truncated=is_truncated)
-    return Reply("", *tokens, is_truncated=is_truncated, empty=_why_empty(message, reason))
+        return Reply(response, read, generated, is_truncated=is_truncated)
+    return Reply("", read, generated, is_truncated=is_truncated, empty=_why_empty(message, reason))
 
 
 def _why_empty(message: object, reason: str) -> EmptyAnswer:
