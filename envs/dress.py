@@ -52,7 +52,7 @@ _MARKS = re.compile(
     re.DOTALL,
 )
 _SIGN_OFF = re.compile(
-    r"\\(?:left|right|middle)[ \t]*\.|\\[A-Za-z]+|\\.|\.\.+|[{}.,;:。~]|\s+|[^\\{}.,;:。~\s]+|\\", re.DOTALL
+    r"\\(?:left|right|middle)[ \t]*\.|\\[A-Za-z]+|\\.|\.\.+|~~+|[{}.,;:。~]|\s+|[^\\{}.,;:。~\s]+|\\", re.DOTALL
 )
 
 
