@@ -51,6 +51,9 @@ _MARKS = re.compile(
     r"|</?(?:b|i|u|em|strong|mark|code|tt|big|small|font|span)(?: [^<>]{0,80})?>|[^\\\w\s*`<]+|\d+|.",
     re.DOTALL,
 )
+_TEXT_GROUP = re.compile(r"\\text\{([^{}]*)\}")
+_SPACE = re.compile(r"\\[,;: ]|\\q?quad(?![A-Za-z])|(?<!~)~(?!~)")
+_LOOSE_GROUP = re.compile(r"(^|[\s(,;:*])\{([^{}]*)\}")  # a group that is no argument
 _SIGN_OFF = re.compile(
     r"\\(?:left|right|middle)[ \t]*\.|\\[A-Za-z]+|\\.|\.\.+|~~+|[{}.,;:。~]|\s+|[^\\{}.,;:。~\s]+|\\", re.DOTALL
 )
@@ -75,6 +78,17 @@ def undressed(text: str) -> str:
         if bare == before:
             return bare
     return text
+
+
+def bare_words(text: str) -> str:
+    r"""The undressed text without the groups that fonts leave, and with blanks for LaTeX's spaces.
+
+    For answers that are words or rows of digits; arguments, as of `\frac{1}{2}`, stay in their groups.
+
+    >>> bare_words(r"\textbf{New}\ \mathbf{York}."), bare_words(r"**\boxed{7}**"), bare_words(r"\frac{\mathbf{1}}{2}")
+    ('New York', '7', '\\frac{{1}}{2}')
+    """
+    return _LOOSE_GROUP.sub(r"\1\2", _SPACE.sub(" ", _TEXT_GROUP.sub(r"\1", undressed(text)))).strip()
 
 
 def _joined(pieces: Iterable[str | None]) -> str:

@@ -62,6 +62,16 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def begins_with_option(text: str, choices: Sequence[str]) -> bool:
+    r"""Whether the text of an option stands at the beginning of a text, behind a full stop or in any dress.
+
+    >>> begins_with_option(". Gold is soft", ["gold", "iron"]), begins_with_option(". I hope so", ["gold", "iron"])
+    (True, False)
+    """
+    said = squeezed(plain(text.lstrip(". *"))).casefold()
+    return said.startswith(tuple(squeezed(plain(choice)).casefold() for choice in choices))
+
+
 def _letter_and_text(text: str) -> tuple[str | None, str]:
     """The letter that a plain text begins or ends with, as a capital, and what it labels; (None, "") if none does."""
     text = _unannounced(text)
