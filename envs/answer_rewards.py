@@ -8,7 +8,6 @@ holds its answer is the same for all of them: see `final_answers.final_answer`.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 
 from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.envs.final_answers import final_answer, final_line, target_text
@@ -66,18 +65,16 @@ def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:
     """
     fields = {} if isinstance(ground_truth, str) else ground_truth
     puzzle = Science.from_ground_truth({**fields, "target": target_text(ground_truth)}, prompt)
-    answer, line = final_answer(completion) or "", final_line(completion) or ""
+    line, sentence = final_line(completion) or "", final_answer(completion) or ""
     chosen = chosen_letter(line, puzzle.choices)
-    if chosen is None and not _denied(answer, line, puzzle.choices):
-        chosen = chosen_letter(answer, puzzle.choices)
+    if chosen is None:
+        chosen = chosen_letter(sentence, puzzle.choices)
+        if chosen != puzzle.answer:
+            return 0.0
+        others = [choice for letter, choice in zip(LETTERS, puzzle.choices, strict=False) if letter != chosen]
+        if bare_letter(sentence) and begins_with_option(line[len(sentence) :], others):
+            return 0.0  # the stop in "B. Gold" ends no sentence
     return float(chosen == puzzle.answer)
-
-
-def _denied(answer: str, line: str, choices: Sequence[str]) -> bool:
-    """Whether a letter is followed by another option's text: "B. Gold", of which "B" is a sentence only by its stop."""
-    letter = bare_letter(answer)
-    others = [choice for other, choice in zip(LETTERS, choices, strict=False) if other != letter]
-    return letter is not None and begins_with_option(line[len(answer) :], others)
 
 
 def _plain(text: str) -> str:

@@ -157,7 +157,8 @@ class Arc(BoxedTask[ArcPuzzle]):
         return _compact_prompt(puzzle) if self.level.compact else _paper_prompt(puzzle)
 
     def is_correct(self, puzzle: ArcPuzzle, answer: str) -> bool:
-        return bare_words(answer).split() == self.level.write(puzzle.answer).split()
+        cells = self.level.write(puzzle.answer).split()
+        return answer.split() == cells or bare_words(answer).split() == cells
 
     def oracle(self, puzzle: ArcPuzzle) -> str:
         return boxed(self.level.write(puzzle.answer))

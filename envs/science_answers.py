@@ -6,8 +6,10 @@ options, or a letter beside another option's text, chooses none.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from mtgrpo_env.envs.science_typesetting import plain, squeezed
 
@@ -24,7 +26,14 @@ _LETTER = re.compile(
     rf"(?:{_IN_BRACKETS}|([A-Za-z])(?![A-Za-z0-9'])) ?(?P<mark>[.):-]{{0,2}}) ?(?P<text>.*)", re.DOTALL
 )
 _LETTER_BEHIND = re.compile(r"(?P<text>.+) ?[(\[]([A-Za-z])[)\]]", re.DOTALL)
-_STRICTER_FIRST: tuple[Callable[[str], str], ...] = (str, squeezed, lambda text: squeezed(text).casefold())
+
+
+class _Spellings(NamedTuple):
+    """A text as it stands, without blanks and typesetting, and then without case."""
+
+    plain: str
+    squeezed: str
+    folded: str
 
 
 def bare_letter(text: str) -> str | None:
@@ -48,14 +57,16 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     >>> print(chosen_letter("A) iron", ["gold", "iron"]))
     None
     """
+    letters = LETTERS[: len(choices)] if choices else LETTERS
+    if len(answer) == 1 and answer.isascii() and answer.upper() in letters:
+        return answer.upper()
     if len(answer) > _MAX_ANSWER:
         return None
     text = plain(answer)
-    letters = LETTERS[: len(choices)] if choices else LETTERS
     letter, rest = _letter_and_text(text)
     if letter is not None and letter in letters and not rest:
         return letter
-    options = [plain(choice) for choice in choices]
+    options = [_spelled_choice(choice) for choice in choices]
     named = {letter} & _fitting(rest, options) if letter is not None else set[str]()
     alone = _fitting(text, options) or _fitting(_unannounced(text), options)
     found = named | alone
@@ -68,8 +79,8 @@ def begins_with_option(text: str, choices: Sequence[str]) -> bool:
     >>> begins_with_option(". Gold is soft", ["gold", "iron"]), begins_with_option(". I hope so", ["gold", "iron"])
     (True, False)
     """
-    said = squeezed(plain(text.lstrip(". *"))).casefold()
-    return said.startswith(tuple(squeezed(plain(choice)).casefold() for choice in choices))
+    said = _spelled(plain(text[:_MAX_ANSWER].lstrip(". *"))).folded
+    return said.startswith(tuple(_spelled_choice(choice).folded for choice in choices))
 
 
 def _letter_and_text(text: str) -> tuple[str | None, str]:
@@ -93,11 +104,20 @@ def _unannounced(text: str) -> str:
     return text[found.end() :] if found else text
 
 
-def _fitting(text: str, options: Sequence[str]) -> set[str]:
-    """The letters of the plain options that read like a plain text, in the strictest way in which any does."""
-    for spelling in _STRICTER_FIRST:
-        wanted = spelling(text)
-        found = {letter for letter, option in zip(LETTERS, options, strict=False) if spelling(option) == wanted}
+def _fitting(text: str, options: Sequence[_Spellings]) -> set[str]:
+    """The letters of the options that read like a plain text, in the strictest way in which any does."""
+    for spelling, wanted in enumerate(_spelled(text)):
+        found = {letter for letter, option in zip(LETTERS, options, strict=False) if option[spelling] == wanted}
         if found:
             return found
     return set()
+
+
+def _spelled(text: str) -> _Spellings:
+    return _Spellings(text, without := squeezed(text), without.casefold())
+
+
+@functools.lru_cache(maxsize=1024)
+def _spelled_choice(choice: str) -> _Spellings:
+    """Kept, because a group of answers is compared with the same choices."""
+    return _spelled(plain(choice))

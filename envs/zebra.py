@@ -109,7 +109,8 @@ class Zebra(BoxedTask[ZebraPuzzle]):
         return puzzle.question
 
     def is_correct(self, puzzle: ZebraPuzzle, answer: str) -> bool:
-        return bare_words(answer).lower() == puzzle.answer.lower()
+        name = puzzle.answer.lower()
+        return answer.lower() == name or bare_words(answer).lower() == name
 
     def oracle(self, puzzle: ZebraPuzzle) -> str:
         """The answer; in the compact notation after everybody in order, which is what has to be worked out."""

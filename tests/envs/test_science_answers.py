@@ -456,6 +456,13 @@ def test_a_text_of_two_options_names_neither_and_beside_a_letter_that_one() -> N
     assert chosen_letter("B. iron", ["gold", "iron", "zinc", "iron"]) == "B"
 
 
+def test_letters_of_other_alphabets_are_no_letters_of_options() -> None:
+    options = [str(number) for number in range(10)]
+    assert chosen_letter("I", options) == chosen_letter("i", options) == "I"
+    for letter in ("ı", "İ", "Ι", "І", "ⅰ", "Ⅰ"):
+        assert chosen_letter(letter, options) is chosen_letter(f"{letter}. 8", options) is None
+
+
 def test_options_that_look_like_labels_or_announcements_are_texts_first() -> None:
     assert chosen_letter("Option theory", ["Option theory", "choice theory"]) == "A"
     assert chosen_letter("A proton", ["an electron", "a proton"]) == "B"
