@@ -18,12 +18,12 @@ LETTERS = "ABCDEFGHIJ"
 _MAX_ANSWER = 10_000
 _BRACKETS = ("()", "[]", "{}", "<>", "【】", '""', "''", "||")
 _ANNOUNCED = re.compile(
-    r"(?:(?:the )?(?:(?:final|correct|right|best) )?(?:answer|option|choice|letter)(?: is)?(?: ?: ?| )){1,2}",
+    r"(?:(?:the )?(?:(?:final|correct|right|best) )?(?:answer|ans\.?|option|choice|letter)(?: is)?(?: ?: ?| )){1,2}",
     re.IGNORECASE,
 )
 _IN_BRACKETS = "|".join(f"{re.escape(left)} ?([A-Za-z]) ?{re.escape(right)}" for left, right in _BRACKETS)
 _LETTER = re.compile(
-    rf"(?:{_IN_BRACKETS}|([A-Za-z])(?![A-Za-z0-9'])) ?(?P<mark>[.):-]{{0,2}}) ?(?P<text>.*)", re.DOTALL
+    rf"(?:{_IN_BRACKETS}|([A-Za-z])(?![A-Za-z0-9'])) ?(?P<mark>[.):,;=→-]{{0,2}}) ?(?P<text>.*)", re.DOTALL
 )
 _LETTER_BEHIND = re.compile(r"(?P<text>.+) ?[(\[]([A-Za-z])[)\]]", re.DOTALL)
 
@@ -67,7 +67,7 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     if letter is not None and letter in letters and not rest:
         return letter
     options = [_spelled_choice(choice) for choice in choices]
-    named = {letter} & _fitting(rest, options) if letter is not None else set[str]()
+    named = {letter} & (_fitting(rest, options) or _fitting(plain(rest.strip("()")), options)) if letter else set[str]()
     alone = _fitting(text, options) or _fitting(_unannounced(text), options)
     found = named | alone
     return found.pop() if len(found) == 1 else None
@@ -96,7 +96,7 @@ def _letter_and_text(text: str) -> tuple[str | None, str]:
 
 def _is_label(found: re.Match[str]) -> bool:
     """Whether brackets or a mark set a letter apart from what follows; between two letters nothing else does."""
-    return found["mark"] not in ("", "-") or not found.group()[0].isalpha()
+    return not found.group()[0].isalpha() or not set(".):").isdisjoint(found["mark"])
 
 
 def _unannounced(text: str) -> str:

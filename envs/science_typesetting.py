@@ -11,14 +11,18 @@ import unicodedata
 from mtgrpo_env.envs.dress import undressed
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 def _pairs(text: str) -> dict[str, str]:
-    words = text.split()
+    words = _words(text)
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
 _COMMANDS = _pairs(
     "times × cdot · ast * div ÷ pm ± mp ∓ le ≤ leq ≤ leqslant ≤ ge ≥ geq ≥ geqslant ≥ lt < gt > ne ≠ neq ≠ approx ≈ "
-    "sim ~ equiv ≡ propto ∝ infty ∞ sqrt √ to → rightarrow → longrightarrow → Rightarrow ⇒ leftarrow ← "
+    "sim ~ equiv ≡ propto ∝ infty ∞ sqrt √ to → rightarrow → longrightarrow → Rightarrow → leftarrow ← "
     "leftrightarrow ↔ rightleftharpoons ⇌ partial ∂ nabla ∇ sum Σ int ∫ prime ' circ ° degree ° textdegree ° "
     "celsius °C percent % textdollar $ textasciicircum ^ hbar ħ ell l AA Å angstrom Å ohm Ω micro μ "
     "lbrace { rbrace } lbrack [ rbrack ] langle < rangle > dots ... ldots ... cdots ... "
@@ -26,9 +30,7 @@ _COMMANDS = _pairs(
     "mu μ nu ν xi ξ pi π rho ρ varrho ρ sigma σ tau τ upsilon υ phi φ varphi φ chi χ psi ψ omega ω Gamma Γ Delta Δ "
     "Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω"
 ) | dict.fromkeys(("~", ",", ";", ":", " ", "\\", "\n", "quad", "qquad"), " ")
-_COMMANDS |= dict.fromkeys(
-    ("!", "text", "left", "right", "big", "Big", "bigl", "bigr", "ce", "mathbb", "textcircled"), ""
-)
+_COMMANDS |= dict.fromkeys(_words("! text left right big Big bigl bigr ce SI qty num unit mathbb textcircled"), "")
 _CHARACTERS = str.maketrans(
     {
         **dict.fromkeys("−–—‐‑", "-"),
@@ -36,7 +38,7 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("′’‘", "'"),
         **dict.fromkeys("“”″", '"'),
         **dict.fromkeys("º˚", "°"),
-        **_pairs("µ μ ℃ °C ϕ φ ϵ ε ϑ θ ⁄ / ∕ / ∼ ~ ⟶ → ½ 1/2 ¼ 1/4 ¾ 3/4 … ..."),
+        **_pairs("µ μ ℃ °C ϕ φ ϵ ε ϑ θ ⁄ / ∕ / ∼ ~ ⟶ → ⇒ → ½ 1/2 ¼ 1/4 ¾ 3/4 … ..."),
     }
 )
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉₊₋ₙ"
@@ -50,10 +52,11 @@ _SUM, _PRODUCT = re.compile(r"[-+/]"), re.compile(r"[-+/*·× ]|\\(?:cdot|times)
 _POWER = re.compile(r"\^ ?\{([^{}]*)\}")
 _ONE_POWER = re.compile(r"[-+]?[0-9]*[-+]?|[A-Za-z]|'+")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)|[{}]|(?<!~)(~)(?!~)", re.DOTALL)
-_MARKED_EXPONENT = re.compile(r"(?<=[0-9])[eE]\+?(-?[0-9]+)(?![0-9A-Za-z.])")
+_MARKED_EXPONENT = re.compile(r"(?<=[0-9])[eE]\+?(-?[0-9]+)(?![0-9.])")
 
 _SPELLINGS = (
     (re.compile(r"\*\*"), "^"),
+    (re.compile(r"\^\(([-+]?[0-9]+)\)"), r"^\1"),
     (re.compile(r"\^(?=[°'])"), ""),
     (re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))"), ""),
     (re.compile(r"(?<=[^\W\d_])[·*](?=[^\W\d_])"), ""),  # kg·m is kg m

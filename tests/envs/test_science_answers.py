@@ -79,6 +79,9 @@ The answer is C.
 the correct answer is (C)
 The correct option is C
 Answer: Option C
+Ans. C
+Final answer: C
+\textcircled{C}
 \text{Answer: }C
 \textbf{Option } \mathbf{C}
 """)
@@ -103,41 +106,46 @@ $4.5 \times 10^7\ \text{J}$.
 \text{4.5 × 10^7 J}
 4.5 \times \mathbf{10}^{7} \textit{ J}
 4.5 × 10<sup>7</sup> J
+4.5 \times {10} ^ { 7 } \mathrm{~J}
+4.5 x 10^(7) J
+\SI{4.5e7}{J}
 4.5 × 10\textsuperscript{7} J
 """)
-LABELS = [
-    "%s",
-    "C. %s",
-    "C) %s",
-    "C: %s",
-    "C - %s",
-    "C – %s",
-    "(C) %s",
-    "(C). %s",
-    "[C] %s",
-    "C %s",
-    "C.%s",
-    "C)%s",
-    "(C)%s",
-]
-LABELS += [
-    r"\text{C. } %s",
-    r"\textbf{(C)}\ %s",
-    r"\textbf{C.}~%s",
-    "**C** %s",
-    "**C.** %s",
-    "**C. %s**",
-    r"\mathbf{C}: %s",
-]
-LABELS += [
-    "Option C: %s",
-    "Answer: C. %s",
-    "The answer is (C) %s",
-    "Answer: %s",
-    r"\text{C}\quad %s",
-    "C:\n%s",
-    "%s (C)",
-]
+LABELS = [*_lines(r"""
+%s
+C. %s
+C) %s
+C: %s
+C - %s
+C – %s
+C, %s
+C = %s
+C → %s
+(C) %s
+(C). %s
+[C] %s
+C %s
+C.%s
+C)%s
+(C)%s
+C (%s)
+%s (C)
+\text{C. } %s
+\text{C}\quad %s
+\mathrm{C}\text{: }%s
+\textbf{(C)}\ %s
+\textbf{C.}~%s
+\mathbf{C}: %s
+C \Rightarrow %s
+C \; (%s)
+**C** %s
+**C.** %s
+**C. %s**
+Option C: %s
+Answer: %s
+Answer: C. %s
+The answer is (C) %s
+"""), "C:\n%s"]  # fmt: skip
 WRONG = _lines(r"""
 A
 B
@@ -174,6 +182,12 @@ C/D
 CD
 C D
 C. D
+C, D
+C = D
+C (D)
+C (1.2 × 10^6 J)
+C, 3.6 m/s
+C = 3.6 m/s
 C: D
 (C)(D)
 (C) (D)
