@@ -69,7 +69,7 @@ class ScienceLevel:
 class Science(BoxedTask[SciencePuzzle]):
     r"""Choose the right answer.
 
-    A letter counts in any usual dress, and so does the exact text of one option, or a letter with the text
+    A letter counts in any dress, and so does the text of one option, however it is typeset, or a letter with the text
     of its own option. Two letters, or a letter with another option's text, commit to nothing and are wrong.
 
     >>> task = Science("mini")

@@ -67,7 +67,8 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     if letter is not None and letter in letters and not rest:
         return letter
     options = [_spelled_choice(choice) for choice in choices]
-    named = {letter} & (_fitting(rest, options) or _fitting(plain(rest.strip("()")), options)) if letter else set[str]()
+    labelled = _fitting(rest, options) or _fitting(plain(rest.strip("()")), options)
+    named = labelled & {letter}
     alone = _fitting(text, options) or _fitting(_unannounced(text), options)
     found = named | alone
     return found.pop() if len(found) == 1 else None
