@@ -46,6 +46,8 @@ def test_the_answer_is_what_the_question_asks_for(kind: str) -> None:
         (LARGER, " 892.\n", "correct"),
         (LARGER, r"\boxed{892}", "correct"),
         (LARGER, r"$\boxed{892}$.", "correct"),
+        (LARGER, r"\fbox{892}", "correct"),
+        (LARGER, r"\boxed{892", "no_answer"),
         (LARGER, "**892**", "correct"),
         (LARGER, r"\[\mathbf{892}\]", "correct"),
         (LARGER, r"**\text{347}**", "wrong"),
