@@ -8,6 +8,7 @@ holds its answer is the same for all of them: see `final_answers.final_answer`.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.envs.final_answers import final_answer, final_line, target_text
@@ -70,16 +71,17 @@ def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:
     """
     fields = {} if isinstance(ground_truth, str) else ground_truth
     puzzle = Science.from_ground_truth({**fields, "target": target_text(ground_truth)}, prompt)
+    return float(_chosen(completion, puzzle.choices) == puzzle.answer)
+
+
+def _chosen(completion: str, choices: Sequence[str]) -> str | None:
+    """The letter that the final line chooses, else its first sentence; in "B. Gold" the stop ends no sentence."""
     line, sentence = final_line(completion) or "", final_answer(completion) or ""
-    chosen = chosen_letter(line, puzzle.choices)
-    if chosen is None:
-        chosen = chosen_letter(sentence, puzzle.choices)
-        if chosen != puzzle.answer:
-            return 0.0
-        others = [choice for letter, choice in zip(LETTERS, puzzle.choices, strict=False) if letter != chosen]
-        if bare_letter(sentence) and begins_with_option(line[len(sentence) :], others):
-            return 0.0  # the stop in "B. Gold" ends no sentence
-    return float(chosen == puzzle.answer)
+    chosen = chosen_letter(line, choices) or chosen_letter(sentence, choices)
+    if chosen is None or sentence == line or bare_letter(sentence) is None:
+        return chosen
+    others = [choice for letter, choice in zip(LETTERS, choices, strict=False) if letter != chosen]
+    return None if begins_with_option(line[len(sentence) :], others) else chosen
 
 
 def _plain(text: str) -> str:
