@@ -21,7 +21,7 @@ def _words(text: str) -> frozenset[str]:
 
 _MATHS_FONTS = _words(
     "mathbf mathit mathsf mathtt mathnormal mathcal mathscr mathfrak bm boldsymbol pmb underline uline underbar "
-    "mathbfit symbf symrm symit bold ensuremath boxed smash mathord"
+    "mathbfit symbf symrm symit bold ensuremath boxed bbox smash mathord"
 )
 _TEXT_FONTS = _words(
     "text textbf textit textrm textsf texttt textsc textsl textup textmd textnormal emph mbox hbox fbox framebox "
@@ -35,7 +35,10 @@ _DECLARATIONS = _words(
 _DELIMITERS = frozenset({"$", "\\(", "\\)", "\\[", "\\]"})
 _SPACES = frozenset({"~", "\\,", "\\;", "\\:", "\\!", "\\ ", "\\\\", "\\\n", "\\quad", "\\qquad"})
 
-_COLOUR = r"\\(?:textcolor|color|colorbox|scalebox|fcolorbox ?\{[^{}]{0,60}\}) ?(?:\[[^\[\]{}]{0,60}\])?\{[^{}]{0,60}\}"
+_COLOUR = (
+    r"\\(?:textcolor|color|colorbox|scalebox|fcolorbox ?\{[^{}]{0,60}\}) ?(?:\[[^\[\]{}]{0,60}\])?\{[^{}]{0,60}\}"
+    r"|\\bbox ?\[[^\[\]{}]{0,60}\]"
+)
 _FRAME = r"\\(?:begin|end) ?\{(?:equation|align(?:ed)?|gather(?:ed)?|multline|split|displaymath|math|center)\*?\}"
 _ARGUMENT = re.compile(r"[0-9]+(?:\.[0-9]+)?|[A-Za-z]+")  # of a font without braces: `\mathbf 7`
 _TYPESETTING = re.compile(
@@ -74,13 +77,13 @@ def undressed(text: str) -> str:
     - One `.`, `,`, `;` or `:` and blanks at the end are dropped; `!` and `...` mean something.
 
     >>> undressed(r"$\frac{\mathbf{2}}{9}$."), undressed(r"\textbf{\textit{Oslo}}"), undressed("**2**3**")
-    ('\\frac{{2}}{9}', '\\text{Oslo}', '2**3')
+    ('\\frac{2}{9}', '\\text{Oslo}', '2**3')
     """
     if _DRESSED.search(text) is None:
         return text
     bare = _UNICODE_FONTS.sub(lambda letters: unicodedata.normalize("NFKC", letters.group()), text)
     for _ in range(_ROUNDS):
-        before, bare = bare, _without_sign_off(_without_emphasis(_flat(_without_typesetting(bare))))
+        before, bare = bare, _without_sign_off(_without_emphasis(_flat(_single(_without_typesetting(bare)))))
         if bare == before:
             return bare
     return text
@@ -92,7 +95,7 @@ def bare_words(text: str) -> str:
     For answers that are words or rows of digits; arguments, as of `\frac{1}{2}`, stay in their groups.
 
     >>> bare_words(r"\textbf{New}\ \mathbf{York}."), bare_words(r"**\boxed{7}**"), bare_words(r"\frac{\mathbf{1}}{2}")
-    ('New York', '7', '\\frac{{1}}{2}')
+    ('New York', '7', '\\frac{1}{2}')
     """
     return _LOOSE_GROUP.sub(r"\1\2", _SPACE.sub(" ", _TEXT_GROUP.sub(r"\1", undressed(text)))).strip()
 
@@ -146,6 +149,25 @@ def _typeset_pieces(text: str) -> Iterator[str | None]:
                 yield None
         else:
             yield piece
+
+
+def _single(text: str) -> str:
+    """One group instead of a group in a group with nothing beside it."""
+    if "{{" not in text:
+        return text
+    pieces = _GROUPS.findall(text)
+    opened: list[int] = []
+    closed: dict[int, int] = {}
+    for number, piece in enumerate(pieces):
+        if piece == "}" and opened:
+            closed[opened.pop()] = number
+        elif piece in ("{", "\\text{"):
+            opened.append(number)
+    inner = [number + 1 for number, end in closed.items() if closed.get(number + 1) == end - 1]
+    for number in inner:
+        if pieces[number] == "{":
+            pieces[number] = pieces[closed[number]] = ""
+    return "".join(pieces)
 
 
 def _flat(text: str) -> str:

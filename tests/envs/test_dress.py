@@ -134,7 +134,7 @@ x'
 \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
 """)
 OTHER = [
-    (r"\frac{\mathbf{2}}{9}", r"\frac{{2}}{9}"),
+    (r"\frac{\mathbf{2}}{9}", r"\frac{2}{9}"),
     (r"\frac{\textbf{2}}{\color{red}9}", r"\frac{\text{2}}{9}"),
     (r"\mathbf{\frac{2}{9}}", r"{\frac{2}{9}}"),
     (r"\textbf{$\frac{2}{9}$}", r"{\frac{2}{9}}"),
@@ -165,12 +165,16 @@ OTHER = [
     (r"\bold{5}\strut", "{5}"),
     (r"1\mathord{,}000", "1{,}000"),
     ("<p>5</p>", "5"),
+    (r"\underline{\mathbf{\textcolor{red}{5}}}", "{5}"),
+    (r"2^{\mathbf{3}}", "2^{3}"),
+    (r"{{1}+{2}}", "{{1}+{2}}"),
+    (r"\bbox[yellow]{5}", "{5}"),
     ("~~5~~", "~~5~~"),
     (r"x^\mathbf{2}", "x^{2}"),
     (r"\left(\mathbf{1}, \textbf{2}\right).", r"\left({1}, \text{2}\right)"),
     (r"\text{Oslo} \textbf{ or } \mathit{Bergen}", r"\text{Oslo} \text{ or } {Bergen}"),
     (r"\mathbf{x} \boldsymbol{=} \mathbf{5}", "{x} {=} {5}"),
-    (r"\sqrt{\mathbf{2}}\,\textbf{cm}", r"\sqrt{{2}}\,\text{cm}"),
+    (r"\sqrt{\mathbf{2}}\,\textbf{cm}", r"\sqrt{2}\,\text{cm}"),
     (r"\mathrm{6.02 \times 10^{23}}", r"{6.02 \times 10^{23}}"),
     (r"\operatorname*{lcm}", r"\text{lcm}"),
 ]
@@ -227,6 +231,8 @@ HOSTILE = _lines(r"""
 \textbf a
 \text{
 \text{\frac
+{{
+{{}}
 \bf
 \left
 \color
