@@ -152,8 +152,8 @@ def _typeset_pieces(text: str) -> Iterator[str | None]:
 
 
 def _single(text: str) -> str:
-    """One group instead of a group in a group with nothing beside it."""
-    if "{{" not in text:
+    """One group instead of a group in a group with nothing beside it; more than four are no dress, and stay."""
+    if "{{" not in text or "{{{{{" in text:
         return text
     pieces = _GROUPS.findall(text)
     opened: list[int] = []
