@@ -86,20 +86,30 @@ def _value(node: ast.expr, numbers: list[int]) -> Fraction:
 
 
 def zebra(task: Any, puzzle: Any, answer: str) -> bool | None:
-    """By names: equal in ASCII is right, and different even after unicode's compatibility mapping is wrong."""
-    if answer.isascii():
-        return answer.strip().upper() == puzzle.answer.upper()
-    return None if _folded(answer) == _folded(puzzle.answer) else False
+    """By names: equal in ASCII is right; different in letters, whatever unicode's mapping or the dress, is wrong."""
+    if answer.isascii() and answer.strip().upper() == puzzle.answer.upper():
+        return True
+    return None if _letters(puzzle.answer) in (_letters(answer), _letters(_without_commands(answer))) else False
 
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, _folded(text)))
+
+
+def _without_commands(text: str) -> str:
+    return re.sub(r"\\[A-Za-z]+", "", text)
+
+
 def arc(task: Any, puzzle: Any, answer: str) -> bool | None:
-    """Cell by cell; a row in compact notation is one cell."""
+    """Cell by cell, a row in compact notation being one; where more than digits and blanks stand there, by digits."""
     cells = [puzzle.answer] if task.level.compact else list(puzzle.answer)
-    return re.findall(r"\S+", answer) == cells
+    if re.fullmatch(r"[0-9\s]*", answer):
+        return answer.split() == cells
+    return None if re.findall("[0-9]", answer) == list(puzzle.answer) else False
 
 
 _PLAIN = re.compile(r"(-?)(?:([0-9]+(?:\.[0-9]+)?)|([0-9]+)/([0-9]+)|\\frac\{([0-9]+)\}\{([0-9]+)\})", re.ASCII)
@@ -121,12 +131,13 @@ def _plain_number(text: str) -> Fraction | None:
 
 
 def science(task: Any, puzzle: Any, answer: str) -> bool | None:
-    """By letter, where that is all there is; and nothing is right that names neither the letter nor its option."""
+    """By letter, where that is all there is; and nothing is right that has neither letter nor its option's signs."""
     if re.fullmatch(r"[A-Za-z]|\([A-Za-z]\)", answer):
         return answer.strip("()").upper() == puzzle.answer
     option = puzzle.choices["ABCDEFGHIJ".index(puzzle.answer)]
-    said = "".join(_folded(answer).split())
-    return None if puzzle.answer.lower() in said or "".join(_folded(option).split()) in said else False
+    said = iter(_letters(re.sub("e(?=[0-9+-])", "10", answer)))  # 4e7 is 4 × 10^7
+    has_option = all(letter in said for letter in _letters(option) if letter.isascii())  # in this order
+    return None if puzzle.answer.lower() in _folded(answer) or has_option else False
 
 
 def guessing(task: Any, puzzle: Any, answer: str) -> bool | None:

@@ -8,25 +8,33 @@ holds its answer is the same for all of them: see `final_answers.final_answer`.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
-from mtgrpo_env.envs.final_answers import final_answer, target_text
+from mtgrpo_env.envs.dress import bare_words
+from mtgrpo_env.envs.final_answers import final_answer, final_line, target_text
 from mtgrpo_env.envs.row import GroundTruth
-from mtgrpo_env.envs.science import Science, chosen_letter
+from mtgrpo_env.envs.science import Science
+from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, begins_with_option, chosen_letter
 from mtgrpo_env.envs.symbolic.numbers import quantity
 
 
 def exact(completion: str, ground_truth: GroundTruth) -> float:
-    """The answer is the truth, letter by letter.
+    r"""The answer is the truth, letter by letter.
 
     Case, runs of blanks, and one full stop at the end do not count, and composed characters equal decomposed ones
-    (Unicode NFC, so that x² is not x2).
+    (Unicode NFC, so that x² is not x2). Nor does the dress of the answer (`dress.undressed`): fonts, maths delimiters,
+    Markdown; that of the truth only if it is LaTeX, because `__init__` may mean just that.
 
     >>> exact("The answer is new  york.", "New York"), exact("New York or Boston", "New York")
     (1.0, 0.0)
+    >>> exact(r"\boxed{\textbf{New York}}", "New York"), exact("`init`", "__init__")
+    (1.0, 0.0)
     """
-    truth = _plain(target_text(ground_truth))
-    answer = final_answer(completion)
-    return float(answer is not None and len(answer) <= 4 * len(truth) + 100 and _plain(answer) == truth)
+    truth = target_text(ground_truth)
+    truths = {_plain(truth), _plain(bare_words(truth) if "\\" in truth or "$" in truth else truth)}
+    answers = [text for text in (final_answer(completion), final_line(completion)) if text is not None]
+    short = [text for text in answers if len(text) <= 4 * len(truth) + 100]
+    return float(any(_plain(text) in truths or _plain(bare_words(text)) in truths for text in short))
 
 
 def number(completion: str, ground_truth: GroundTruth, prompt: str = "") -> float:
@@ -52,7 +60,7 @@ def number(completion: str, ground_truth: GroundTruth, prompt: str = "") -> floa
 
 
 def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:
-    """The answer is the letter of the right option, its exact text, or both.
+    """The answer is the letter of the right option, its text, or both, however they are typeset.
 
     The truth is a letter, A to J; the options are its "choices", else the lines of the prompt that begin with A., B., …
     Without options only a letter counts. Two letters, or a letter with another option's text, are wrong.
@@ -63,8 +71,17 @@ def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:
     """
     fields = {} if isinstance(ground_truth, str) else ground_truth
     puzzle = Science.from_ground_truth({**fields, "target": target_text(ground_truth)}, prompt)
-    answer = final_answer(completion)
-    return float(answer is not None and chosen_letter(answer, puzzle.choices) == puzzle.answer)
+    return float(_chosen(completion, puzzle.choices) == puzzle.answer)
+
+
+def _chosen(completion: str, choices: Sequence[str]) -> str | None:
+    """The letter that the final line chooses, else its first sentence; in "B. Gold" the stop ends no sentence."""
+    line, sentence = final_line(completion) or "", final_answer(completion) or ""
+    chosen = chosen_letter(line, choices) or chosen_letter(sentence, choices)
+    if chosen is None or sentence == line or bare_letter(sentence) is None:
+        return chosen
+    others = [choice for letter, choice in zip(LETTERS, choices, strict=False) if letter != chosen]
+    return None if begins_with_option(line[len(sentence) :], others) else chosen
 
 
 def _plain(text: str) -> str:

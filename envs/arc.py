@@ -20,6 +20,7 @@ from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.arc_rows import Row
 from mtgrpo_env.envs.arc_rules import RULES, Rule, Transform
 from mtgrpo_env.envs.dice import Dice
+from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.envs.fields import text_field
 from mtgrpo_env.paper_frame import question_of
 
@@ -156,7 +157,8 @@ class Arc(BoxedTask[ArcPuzzle]):
         return _compact_prompt(puzzle) if self.level.compact else _paper_prompt(puzzle)
 
     def is_correct(self, puzzle: ArcPuzzle, answer: str) -> bool:
-        return answer.split() == self.level.write(puzzle.answer).split()
+        cells = self.level.write(puzzle.answer).split()
+        return answer.split() == cells or bare_words(answer).split() == cells
 
     def oracle(self, puzzle: ArcPuzzle) -> str:
         return boxed(self.level.write(puzzle.answer))

@@ -8,6 +8,7 @@ stack of what is open, so that the time is linear. Nothing here knows what a tex
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -20,7 +21,7 @@ def _words(text: str) -> frozenset[str]:
 
 _MATHS_FONTS = _words(
     "mathbf mathit mathsf mathtt mathnormal mathcal mathscr mathfrak bm boldsymbol pmb underline uline underbar "
-    "ensuremath boxed bbox smash mathord mathstrut"
+    "mathbfit symbf symrm symit bold ensuremath boxed bbox smash mathord"
 )
 _TEXT_FONTS = _words(
     "text textbf textit textrm textsf texttt textsc textsl textup textmd textnormal emph mbox hbox fbox framebox "
@@ -29,13 +30,16 @@ _TEXT_FONTS = _words(
 _DECLARATIONS = _words(
     "bf it rm sf tt sl sc em cal bfseries mdseries itshape slshape scshape upshape rmfamily sffamily ttfamily "
     "normalfont boldmath unboldmath tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge "
-    "displaystyle textstyle scriptstyle scriptscriptstyle centering noindent color"
+    "displaystyle textstyle scriptstyle scriptscriptstyle centering noindent strut mathstrut color"
 )
 _DELIMITERS = frozenset({"$", "\\(", "\\)", "\\[", "\\]"})
 _SPACES = frozenset({"~", "\\,", "\\;", "\\:", "\\!", "\\ ", "\\\\", "\\\n", "\\quad", "\\qquad"})
 
-_COLOUR = r"\\(?:textcolor|color|colorbox|fcolorbox ?\{[^{}]{0,60}\}) ?(?:\[[^\[\]{}]{0,60}\])?\{[^{}]{0,60}\}"
-_FRAME = r"\\(?:begin|end) ?\{(?:equation|displaymath|math|center|flushleft)\*?\}"
+_COLOUR = (
+    r"\\(?:textcolor|color|colorbox|scalebox|fcolorbox ?\{[^{}]{0,60}\}) ?(?:\[[^\[\]{}]{0,60}\])?\{[^{}]{0,60}\}"
+    r"|\\bbox ?\[[^\[\]{}]{0,60}\]"
+)
+_FRAME = r"\\(?:begin|end) ?\{(?:equation|align(?:ed)?|gather(?:ed)?|multline|split|displaymath|math|center)\*?\}"
 _ARGUMENT = re.compile(r"[0-9]+(?:\.[0-9]+)?|[A-Za-z]+")  # of a font without braces: `\mathbf 7`
 _TYPESETTING = re.compile(
     rf"(?P<dropped>(?:{_COLOUR}|{_FRAME})[ \t\n]*)"
@@ -43,16 +47,21 @@ _TYPESETTING = re.compile(
     r"|\\[^A-Za-z]|\$|[^\\$]+|\\",
     re.DOTALL,
 )
+_DRESSED = re.compile("[\\\\$*_`<~\U0001d400-\U0001d7ff]|\\A\\s|[\\s.,;:。}]\\Z")
+_UNICODE_FONTS = re.compile("[\U0001d400-\U0001d7ff]+")
 _CURRENCY = re.compile(r"(?<=[0-9])[ \t]*\$|(?<!\\)\$(?=[ \t]*\.?[0-9])")
 _GROUPS = re.compile(r"\\text\{|\\[A-Za-z]+|\\.|[{}]|[^\\{}]+|\\", re.DOTALL)
 _POWER = re.compile(r"-?[0-9]+")
 _MARKS = re.compile(
     r"\\(?:[A-Za-z]+|.)|[^\W\d_]+|\s+|\*+|_+|`+"
-    r"|</?(?:b|i|u|em|strong|mark|code|tt|big|small|font|span)(?: [^<>]{0,80})?>|[^\\\w\s*`<]+|\d+|.",
+    r"|</?(?:b|i|u|em|strong|mark|code|tt|big|small|font|span|p|div)(?: [^<>]{0,80})?>|[^\\\w\s*`<]+|\d+|.",
     re.DOTALL,
 )
+_TEXT_GROUP = re.compile(r"\\text\{([^{}]*)\}")
+_SPACE = re.compile(r"\\[,;: ]|\\q?quad(?![A-Za-z])|(?<!~)~(?!~)")
+_LOOSE_GROUP = re.compile(r"(^|[\s(,;:*])\{([^{}]*)\}")  # a group that is no argument
 _SIGN_OFF = re.compile(
-    r"\\(?:left|right|middle)[ \t]*\.|\\[A-Za-z]+|\\.|\.\.+|[{}.,;:。~]|\s+|[^\\{}.,;:。~\s]+|\\", re.DOTALL
+    r"\\(?:left|right|middle)[ \t]*\.|\\[A-Za-z]+|\\.|\.\.+|~~+|[{}.,;:。~]|\s+|[^\\{}.,;:。~\s]+|\\", re.DOTALL
 )
 
 
@@ -60,6 +69,7 @@ def undressed(text: str) -> str:
     r"""The text without its presentation; to undress twice is to undress once.
 
     - Fonts of mathematics, underlines, colours and boxes become a group, `\mathbf{X}` and `\mathbf X` alike: `{X}`.
+    - Unicode's letters and digits in fonts of mathematics (`𝟕`) become those of ASCII and Greek.
     - Fonts of text become `\text{X}`, one of several about the same words; `{X}` if X is mathematics.
     - Declarations and sizes (`\bf`, `\Large`, `\displaystyle`, `\color{blue}`) and maths delimiters are dropped.
       `\$` stays, and so does a lone `$` beside a number, as `\$`.
@@ -67,14 +77,27 @@ def undressed(text: str) -> str:
     - One `.`, `,`, `;` or `:` and blanks at the end are dropped; `!` and `...` mean something.
 
     >>> undressed(r"$\frac{\mathbf{2}}{9}$."), undressed(r"\textbf{\textit{Oslo}}"), undressed("**2**3**")
-    ('\\frac{{2}}{9}', '\\text{Oslo}', '2**3')
+    ('\\frac{2}{9}', '\\text{Oslo}', '2**3')
     """
-    bare = text
+    if _DRESSED.search(text) is None:
+        return text
+    bare = _UNICODE_FONTS.sub(lambda letters: unicodedata.normalize("NFKC", letters.group()), text)
     for _ in range(_ROUNDS):
-        before, bare = bare, _without_sign_off(_without_emphasis(_flat(_without_typesetting(bare))))
+        before, bare = bare, _without_sign_off(_without_emphasis(_flat(_single(_without_typesetting(bare)))))
         if bare == before:
             return bare
     return text
+
+
+def bare_words(text: str) -> str:
+    r"""The undressed text without the groups that fonts leave, and with blanks for LaTeX's spaces.
+
+    For answers that are words or rows of digits; arguments, as of `\frac{1}{2}`, stay in their groups.
+
+    >>> bare_words(r"\textbf{New}\ \mathbf{York}."), bare_words(r"**\boxed{7}**"), bare_words(r"\frac{\mathbf{1}}{2}")
+    ('New York', '7', '\\frac{1}{2}')
+    """
+    return _LOOSE_GROUP.sub(r"\1\2", _SPACE.sub(" ", _TEXT_GROUP.sub(r"\1", undressed(text)))).strip()
 
 
 def _joined(pieces: Iterable[str | None]) -> str:
@@ -126,6 +149,25 @@ def _typeset_pieces(text: str) -> Iterator[str | None]:
                 yield None
         else:
             yield piece
+
+
+def _single(text: str) -> str:
+    """One group instead of a group in a group with nothing beside it; more than four are no dress, and stay."""
+    if "{{" not in text or "{{{{{" in text:
+        return text
+    pieces = _GROUPS.findall(text)
+    opened: list[int] = []
+    closed: dict[int, int] = {}
+    for number, piece in enumerate(pieces):
+        if piece == "}" and opened:
+            closed[opened.pop()] = number
+        elif piece in ("{", "\\text{"):
+            opened.append(number)
+    inner = [number + 1 for number, end in closed.items() if closed.get(number + 1) == end - 1]
+    for number in inner:
+        if pieces[number] == "{":
+            pieces[number] = pieces[closed[number]] = ""
+    return "".join(pieces)
 
 
 def _flat(text: str) -> str:

@@ -5,15 +5,19 @@ Responses are hostile input: every search here is a single pass.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
+from decimal import Decimal
+from numbers import Rational, Real
+from typing import NamedTuple
 
 from mtgrpo_env.envs.answers import last_box
 from mtgrpo_env.envs.row import GroundTruth
 
 _HASHES = "####"
 _OPENING_TAG, _CLOSING_TAG = "<answer>", "</answer>"
-_MARK = re.compile(f"{_HASHES}|answer is:?|answer:", re.IGNORECASE)
+_MARK = re.compile(rf"{_HASHES}|answer[*_]{{0,3}}(?: is:?|:)", re.IGNORECASE)
 _AROUND = " \t\r\n*"  # blanks, and the stars of bold text
 
 
@@ -36,19 +40,24 @@ def final_answer(response: str) -> str | None:
     >>> print(final_answer("It may be 41,\nor 42."))
     None
     """
-    marked = marked_answer(response)
-    return _bare(_single_line(response)) if marked is None else marked or None
+    place = _place(response)
+    return place.sentence or None if place else None
+
+
+def final_line(response: str) -> str | None:
+    """Like `final_answer`, but to the end of its line, where that goes on behind the end of its sentence.
+
+    >>> final_line("The answer is St. Louis. I hope so."), final_answer("The answer is St. Louis.")
+    ('St. Louis. I hope so', 'St')
+    """
+    place = _place(response)
+    return place.line or None if place else None
 
 
 def marked_answer(response: str) -> str | None:
     """`final_answer` where a mark says that it is one, so not the whole response; "" if nothing stands there."""
-    response = response.rpartition("</think>")[2]  # thoughts are no answer
-    boxed = last_box(response)
-    if boxed is not None:
-        return boxed
-    found = _tagged(response)
-    found = _after_mark(response) if found is None else found
-    return None if found is None else _bare(found) or ""
+    place = _marked_place(response.rpartition("</think>")[2])
+    return place.sentence if place else None
 
 
 def target_text(ground_truth: GroundTruth) -> str:
@@ -61,7 +70,7 @@ def target_text(ground_truth: GroundTruth) -> str:
         ValueError: if there is none.
     """
     target = ground_truth if isinstance(ground_truth, str) else ground_truth.get("target")
-    if isinstance(target, int | float) and not isinstance(target, bool):
+    if isinstance(target, Real | Decimal) and not isinstance(target, bool) and _is_finite(target):
         return str(target)
     if not isinstance(target, str) or not target.strip():
         raise ValueError(f"ground truth needs a text or a number as 'target', got {target!r:.80}")
@@ -78,24 +87,44 @@ def without_reasoning(truth: str) -> str:
     return answer or truth.strip()
 
 
-def _bare(text: str | None) -> str | None:
-    return (text or "").strip(_AROUND).removesuffix(".").strip(_AROUND) or None
+def _is_finite(number: Real | Decimal) -> bool:
+    """Also of whole numbers too large for a float."""
+    return number.is_finite() if isinstance(number, Decimal) else isinstance(number, Rational) or math.isfinite(number)
+
+
+def _bare(text: str) -> str:
+    return text.strip(_AROUND).removesuffix(".").strip(_AROUND)
+
+
+class _Place(NamedTuple):
+    """Where an answer stands: the line, and the sentence that it begins with, which for most marks is all of it."""
+
+    line: str
+    sentence: str
+
+
+def _place(response: str) -> _Place | None:
+    text = response.rpartition("</think>")[2]  # thoughts are no answer
+    marked, text = _marked_place(text), text.strip()
+    return _Place(_bare(text), _bare(text)) if marked is None and "\n" not in text else marked
+
+
+def _marked_place(text: str) -> _Place | None:
+    for within in (last_box(text), _tagged(text)):
+        if within is not None:
+            return _Place(within, within)
+    return _after_mark(text)
 
 
 def _tagged(text: str) -> str | None:
     end = text.rfind(_CLOSING_TAG)
     start = text.rfind(_OPENING_TAG, 0, max(end, 0))
-    return text[start + len(_OPENING_TAG) : end] if start >= 0 else None
+    return _bare(text[start + len(_OPENING_TAG) : end]) if start >= 0 else None
 
 
-def _after_mark(text: str) -> str | None:
+def _after_mark(text: str) -> _Place | None:
     last = deque(_MARK.finditer(text), maxlen=1)
     if not last:
         return None
     line = text[last[0].end() :].lstrip(_AROUND).partition("\n")[0]
-    return line.partition(". ")[0] if "is" in last[0].group().lower() else line
-
-
-def _single_line(text: str) -> str | None:
-    text = text.rpartition("</think>")[2].strip()
-    return text if "\n" not in text else None
+    return _Place(_bare(line), _bare(line.partition(". ")[0] if "is" in last[0].group().lower() else line))

@@ -1,8 +1,8 @@
 r"""Short answers: questions in plain English that a small instruct model can be asked, one kind of question a level.
 
-The whole response is the answer. White space around it and one full stop at its end are no part of it, and neither is
-a `\boxed{}` around all of it, because a policy that is also trained on boxed tasks answers so; a sentence, a list of
-the options or the question itself is no answer. The kinds are made so that no place in the prompt and no constant is
+The whole response is the answer. Its dress is no part of it (`dress.undressed`: fonts, Markdown, a full stop), and
+neither is a `\boxed{}`, because a policy that is also trained on boxed tasks answers so; a sentence, a list of the
+options or the question itself is no answer. The kinds are made so that no place in the prompt and no constant is
 right more often than a guess: an answer that stands in the prompt stands at each of its places equally often, and one
 that does not is drawn uniformly (but for products, one in sixteen of which is 12).
 """
@@ -16,12 +16,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, Extraction, last_box
+from mtgrpo_env.envs.answers import BoxedTask, Extraction
 from mtgrpo_env.envs.dice import Dice
+from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, Verdict
 from mtgrpo_env.types import Split
 
-_LONGEST = 80  # characters of a response that may be an answer
+_LONGEST = 160  # characters of a response that may be an answer
 
 _LISTED = """
 anchor apple arrow badge basket beach bench berry blade bottle branch bread bridge brush bucket butter button cabin
@@ -229,8 +230,8 @@ class ShortAnswers(BoxedTask[ShortQuestion]):
         return f"{puzzle.question} {KINDS[puzzle.kind].demand}"
 
     def verify(self, puzzle: ShortQuestion, response: str) -> Verdict:
-        answer = _bare(response)
-        if len(answer) > _LONGEST or KINDS[puzzle.kind].form.fullmatch(answer) is None:
+        answer = bare_words(response) if len(response) <= _LONGEST else ""
+        if KINDS[puzzle.kind].form.fullmatch(answer) is None:
             return NO_ANSWER
         return CORRECT if self.is_correct(puzzle, answer) else WRONG
 
@@ -265,16 +266,3 @@ class ShortAnswers(BoxedTask[ShortQuestion]):
 
     def ground_truth(self, puzzle: ShortQuestion) -> dict[str, Any]:
         return {"kind": puzzle.kind, "answer": puzzle.answer, "choices": list(puzzle.choices)}
-
-
-def _bare(response: str) -> str:
-    r"""A response without the white space, the full stop and the box around all of it.
-
-    >>> _bare(" 12.\n"), _bare(r"\boxed{12}"), _bare(r"So \boxed{12}")
-    ('12', '12', 'So \\boxed{12}')
-    """
-    text = response.strip()
-    boxed = last_box(text) if len(text) <= _LONGEST + len("\\boxed{}.") else None
-    if boxed is not None and text.removesuffix(".") == f"\\boxed{{{boxed}}}":
-        return boxed
-    return text.removesuffix(".")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +64,10 @@ def test_the_answer_is_what_stands_at_the_place_for_it(response: str, answer: st
         ("72", "72"),
         (72, "72"),
         (0.5, "0.5"),
+        (10**400, str(10**400)),
+        (Decimal("1.50"), "1.50"),
+        (np.float64(2.5), "2.5"),
+        (np.int64(7), "7"),
         ({"target": 72}, "72"),
         ("Half is 36.\n#### 72", "72"),
         ("#### 1,234 \n", "1,234"),
@@ -71,7 +78,19 @@ def test_a_truth_is_a_text_a_number_or_the_end_of_a_solution(truth: Any, answer:
     assert target_text(truth if isinstance(truth, str | dict) else {"target": truth}) == answer
 
 
-@pytest.mark.parametrize("truth", [{}, {"target": None}, {"target": True}, {"target": " "}, {"target": ["72"]}, ""])
+@pytest.mark.parametrize(
+    "truth",
+    [
+        {},
+        {"target": None},
+        {"target": True},
+        {"target": " "},
+        {"target": ["72"]},
+        {"target": math.nan},
+        {"target": Decimal("Infinity")},
+        "",
+    ],
+)
 def test_a_truth_without_an_answer_is_refused(truth: Any) -> None:
     with pytest.raises(ValueError, match="ground truth needs a text or a number as 'target'"):
         target_text(truth)
@@ -142,6 +161,52 @@ def test_bold_text_outside_a_box_counts() -> None:
     assert choice("?", "**B**", METALS) == number("**Answer:** 72", "72") == 1.0
 
 
+DRESSES = [r"\textbf{%s}", r"\mathrm{%s}", r"\mathbf{%s}", r"$\text{%s}$", r"\(\text{%s}\)", "**%s**", "__%s__", "*%s*"]
+DRESSES += ["`%s`", r"\textcolor{blue}{%s}", r"{\bf %s}", r"\large %s", r"\text{%s.}", "%s,", r"\textbf{\textit{%s}}"]
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+@pytest.mark.parametrize(
+    "form", [r"\boxed{%s}", "The answer is %s.", "**Answer**: %s", "<answer>%s</answer>", "#### %s", "%s"]
+)
+def test_the_dress_of_a_text_or_letter_does_not_count(form: str, dress: str) -> None:
+    assert exact(form % (dress % "New York"), "New York") == 1.0
+    assert exact(form % (dress % "New York"), "York") == exact(form % (dress % "York"), "New York") == 0.0
+    for answer in ("B", "(B)", "iron", "B. iron", "Option B"):
+        assert choice("Which?", form % (dress % answer), METALS) == 1.0, answer
+    for answer in ("A", "A. iron", "gold", "B. gold", "A or B"):
+        assert choice("Which?", form % (dress % answer), METALS) == 0.0, answer
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer", "right"),
+    [
+        (r"\text{New York}", "new york.", True),
+        (r"$\text{Rome}$", r"\mathbf{Rome}", True),
+        (r"\frac{1}{2}", r"$\frac{1}{2}$", True),
+        (r"\frac{1}{2}", "1/2", False),
+        ("__init__", "__init__", True),
+        ("__init__", "`__init__`", False),
+        ("__init__", "init", False),
+        ("2**3", "2**3", True),
+        ("2**3", "23", False),
+        ("**kwargs", "**kwargs", True),
+        ("a_b", "**a_b**", True),
+        ("a_b", "ab", False),
+        ("5!", "5", False),
+        ("$5", "5", False),
+        ("$5", r"\$5", True),
+        ("...", "...", True),
+        ("Rome", "Rome...", False),
+        ("Rome", "not **Rome**", False),
+        ("Rome", r"\text{Rome} \text{Paris}", False),
+        ("Rome", "~~Rome~~", False),
+    ],
+)
+def test_what_is_no_dress_stays_a_part_of_a_text(truth: str, answer: str, right: bool) -> None:
+    assert exact(f"\\boxed{{{answer}}}", truth) == right
+
+
 @pytest.mark.parametrize(
     "answer", ["York", "New York City", "NewYork", "New York or Boston", "Boston, New York", "New York New York", "N"]
 )
@@ -172,6 +237,32 @@ def test_a_letter_its_text_or_both_are_a_choice(answer: str) -> None:
 )
 def test_hedging_between_options_earns_nothing(response: str) -> None:
     assert choice("Which?\nA. gold\nB. iron\nC. zinc\nD. lead", response, METALS) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("response", "right"),
+    [
+        ("The answer is B. I hope it is correct.", True),
+        ("The answer is **B**. This is because iron rusts.", True),
+        ("The answer is B. Iron rusts.", True),
+        ("The answer is iron. Gold does not rust.", True),
+        ("The answer is B. iron.", True),
+        ("The answer is B. gold.", False),
+        ("The answer is B. Gold rusts.", False),
+        ("The answer is **B. gold**.", False),
+        (r"The answer is \textbf{B. gold}.", False),
+        (r"The answer is $\text{B. gold}$. I hope it is correct.", False),
+        ("The answer is A. iron.", False),
+    ],
+)
+def test_a_full_stop_behind_a_letter_does_not_hide_another_options_text(response: str, right: bool) -> None:
+    assert choice("Which rusts?", response, METALS) == right
+
+
+def test_a_text_with_a_full_stop_in_it_is_read_to_the_end_of_its_line() -> None:
+    assert exact("The answer is St. Louis.", "St. Louis") == exact("The answer is St. Louis.", "st. louis") == 1.0
+    assert exact("The answer is Rome. I hope it helps.", "Rome") == 1.0
+    assert exact("The answer is St. Louis. I hope it helps.", "Louis") == 0.0
 
 
 def test_the_last_option_of_a_list_is_no_choice() -> None:

@@ -153,6 +153,20 @@ def test_mini_prompts_are_short_and_plenty() -> None:
     assert len(prompts) > 2900
 
 
+@pytest.mark.parametrize(
+    "dress", ["%s.", r"\textbf{%s}", r"\mathbf{%s}.", "**%s**", "`%s`", "$%s$", r"\text{%s.}", r"\large %s"]
+)
+@pytest.mark.parametrize("blank", [" ", r"\ ", r"\,", "~", r"\quad "])
+def test_a_row_counts_in_any_dress(dress: str, blank: str) -> None:
+    for level in ("mini", "easy"):
+        task = Arc(level)
+        puzzle = task.generate(np.random.default_rng(0))
+        row = task.level.write(puzzle.answer)
+        assert task.verify(puzzle, boxed(dress % row.replace(" ", blank))).outcome == "correct"
+        other = row[:-1] + ("1" if row[-1] == "0" else "0")
+        assert task.verify(puzzle, boxed(dress % other.replace(" ", blank))).outcome == "wrong"
+
+
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(task_and_puzzle(), st.data())
 def test_near_misses_are_wrong(drawn: tuple[Arc, ArcPuzzle], data: st.DataObject) -> None:
@@ -170,7 +184,6 @@ def test_near_misses_are_wrong(drawn: tuple[Arc, ArcPuzzle], data: st.DataObject
         "commas": ",".join(row),
         "brackets": f"[{write(row)}]",
         "a label": f"Output: {write(row)}",
-        "a period": f"{write(row)}.",
         "full-width digits": write(row).translate({ord("0") + k: 0xFF10 + k for k in range(10)}),
     }
     for name, near_miss in near_misses.items():

@@ -51,13 +51,23 @@ def test_no_clue_can_be_left_out_and_none_gives_the_answer_by_itself(level: str)
             )
 
 
+@pytest.mark.parametrize(
+    "dress", ["%s.", r"\textbf{%s}", r"\mathbf{%s}.", "**%s**", "$%s$", r"\text{%s.}", r"\Large %s", r"{\bf %s}"]
+)
+@pytest.mark.parametrize("level", ["mini", "easy"])
+def test_a_name_counts_in_any_dress(level: str, dress: str) -> None:
+    task = Zebra(level)
+    puzzle = task.generate(np.random.default_rng(0))
+    assert task.verify(puzzle, boxed(dress % puzzle.answer)).outcome == "correct"
+    assert task.verify(puzzle, boxed(dress % puzzle.people[1])).outcome == "wrong"
+
+
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(task_and_puzzle())
 def test_near_misses_are_wrong(drawn: tuple[Zebra, ZebraPuzzle]) -> None:
     task, puzzle = drawn
     answer = puzzle.answer
     near_misses = {
-        "with a period": f"{answer}.",
         "two names": f"{answer} {puzzle.people[1]}",
         "two names with a comma": f"{puzzle.people[1]}, {answer}",
         "the name twice": f"{answer} {answer}",
