@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Literal
 
+from mtgrpo_env.envs.boxes import bare, boxes, closing_statement
 from mtgrpo_env.task_registry import task_class, task_names
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, PuzzleT, TextEnv, Verdict
 from mtgrpo_env.types import Split
@@ -20,26 +21,36 @@ Extraction = Literal["last-box", "released"]
 _BRACE = re.compile(r"\\boxed\{|[{}]")
 _MARKERS = ("Assistant:", "<|im_start|>assistant")
 _BOX = "\\boxed{"
-_MARKUP = "\\text{"
 
 
 def last_box(response: str) -> str | None:
-    r"""The content of the last complete `\boxed{...}`, wherever it stands; None if there is none or it is blank.
+    r"""What the last box of a response holds, wherever it stands; None if there is none, or it is cut off.
 
-    A `\text{...}` around the whole answer is typesetting, not content, and is taken off.
+    What a box is, see `boxes`. A `\text{...}` around the whole answer is typesetting, not content, and is taken off.
 
     >>> last_box(r"First \boxed{1}, no: \boxed{\text{2}}. Hope that helps.")
     '2'
-    >>> last_box(r"\boxed{3} and then \boxed{4") == "3"
-    True
+    >>> print(last_box(r"\boxed{3} and then \boxed{4"))
+    None
     """
-    answer = _last_complete_box(response)
-    if answer is None:
-        return None
-    answer = answer.strip()
-    if answer.startswith(_MARKUP) and answer.find("}") == len(answer) - 1:
-        answer = answer[len(_MARKUP) : -1].strip()
-    return answer or None
+    only = _only_box(response)
+    if only is not None:
+        return only or None
+    found = boxes(response)
+    return found[-1].content if found else None
+
+
+def last_boxes(response: str, count: int) -> str | None:
+    r"""As `last_box`, but the boxes of the closing statement, with commas between, if it has `count` of them.
+
+    For an answer of several values; see `closing_statement`. With any other number of boxes the last one counts, so
+    that a guess at more values than there are is no answer.
+
+    >>> last_boxes(r"The roots are $\boxed{-4}$ and $\boxed{9}$.", 2), last_boxes(r"\boxed{1}, \boxed{2}, \boxed{3}", 2)
+    ('-4, 9', '3')
+    """
+    values = closing_statement(response) if count > 1 else []
+    return ", ".join(values) if len(values) == count else last_box(response)
 
 
 def released_box(response: str) -> str | None:
@@ -58,6 +69,16 @@ def released_box(response: str) -> str | None:
 
 
 EXTRACTIONS: Mapping[Extraction, Callable[[str], str | None]] = {"last-box": last_box, "released": released_box}
+
+
+def _only_box(text: str) -> str | None:
+    """The content of the only box, in the usual case that no LaTeX stands around it; else None."""
+    start = text.find("\\")
+    content = start + len(_BOX)
+    if not text.startswith(_BOX, start) or text.find("\\", content) >= 0:
+        return None
+    end = text.find("}", content)
+    return bare(text[content:end]) if end >= 0 and text.find("{", content, end) < 0 else None
 
 
 def _last_complete_box(text: str) -> str | None:
@@ -137,8 +158,18 @@ class BoxedTask(TextEnv[PuzzleT]):
     def ground_truth(self, puzzle: PuzzleT) -> dict[str, Any]:
         """What a data row says of the puzzle: with its prompt, enough for `from_ground_truth` to judge answers."""
 
+    def num_values(self, puzzle: PuzzleT) -> int:
+        """How many values the answer has, such as both roots: so many boxes may hold one each; see `last_boxes`."""
+        return 1
+
+    def answer(self, puzzle: PuzzleT, response: str) -> str | None:
+        """What a response answers: what `is_correct` judges, or None if it commits to nothing."""
+        if self.extract is last_box:
+            return last_boxes(response, self.num_values(puzzle))
+        return self.extract(response)
+
     def verify(self, puzzle: PuzzleT, response: str) -> Verdict:
-        answer = self.extract(response)
+        answer = self.answer(puzzle, response)
         if answer is None:
             return NO_ANSWER
         return CORRECT if self.is_correct(puzzle, answer) else WRONG

@@ -1,0 +1,165 @@
+r"""Reading the boxes of a response, `\boxed{...}` and its kin, in one pass over hostile text.
+
+A stack of open braces, no recursion; nothing in a response is evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_TOKEN = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*(\{)?|\\\\(?!boxed|fbox)|\\[{}]|[{}]")
+# An argument without braces: a number, a letter, a command with its own arguments. TeX would take the first digit only.
+_ARGUMENT = re.compile(r"(?=[0-9A-Za-z+\-.]|\\[A-Za-z])(?:\\[A-Za-z]+|\{[^{}]*\}|[^\s$\\{}])++")
+_WORD = re.compile(r"[A-Za-z]{2,}")  # "the \boxed command" boxes nothing
+_MENTIONED = re.compile(
+    r"(?:[\s.\u2026_?~]|\\(?:[ld]ots|cdots|square|_|[,;:! ])|\\q?quad)*"
+    r"|[<\[(]?(?:insert |put |write )?(?:your |the |my |an? )?(?:final )?"
+    r"(?:answer|result|solution|value|number|expression|letter)(?: goes)?(?: here)?[>\])]?",
+    re.IGNORECASE,
+)
+_LONGEST_MENTION = 40
+_NEXT_TURN = re.compile(r"\n[ \t]*(?:User|Human) ?:|<\|im_(?:start|end)\|>")
+
+_LONGEST_GAP = 120  # characters between two boxes of one statement
+_WORDS = (
+    "and|or|also|as well as|the|a|other|another|one|first|second|third|fourth|last|smaller|larger|smallest|largest"
+    "|is|are|roots?|solutions?|values?|numbers?|zeros?"
+)
+_BETWEEN = re.compile(
+    rf"(?:\b(?:{_WORDS})\b|\\(?:text[a-z]*|mbox)\s*\{{|\\(?:q?quad|lor|land|vee|wedge)\b|\\[\\,;:! ()\[\]]|\\cr\b"
+    r"|\n[ \t]*[-*\u2022][ \t]|\(?\b[0-9a-h][.)]|\*\*|[\s$,;:.&}~])++",
+    re.IGNORECASE,
+)
+_NAME = re.compile(
+    r"(?:^|(?<=[\s$(,;:{\[&*~]))(?P<name>(?:\\[a-z]+|[A-Za-z])(?:_(?:\w|\{\w{1,9}\}))?(?:\(\w\))?)"
+    r"\s*&?=&?\s*(?:\$|\\\(|\\\[)?\s*$",
+    re.ASCII,
+)
+_LONGEST_NAME = 40
+
+
+class Box(NamedTuple):
+    """A box of a text.
+
+    Attributes:
+        start: where it starts, with its command.
+        end: where the text goes on behind it.
+        content: what it holds, bare; "" for an empty box.
+    """
+
+    start: int
+    end: int
+    content: str
+
+
+def boxes(response: str) -> list[Box]:
+    r"""The boxes with answers, in order; none if the response ends in one that is cut off.
+
+    A box is `\boxed{7}`, `\fbox{7}`, `\boxed 7` or `\boxed\frac12`. Of nested ones the outermost counts, or the only
+    thing in it that is one. A box that is empty or holds a placeholder, as in "your answer in `\boxed{...}`", is no
+    answer, unless there are only such and it is not empty. A response ends where the user speaks again.
+
+    >>> [box.content for box in boxes(r"First \boxed{3}, then $\boxed 4$, as \boxed{} demands.")]
+    ['3', '4']
+    >>> boxes(r"\boxed{3}, or rather \boxed{4")
+    []
+    """
+    found, cut_off = _outermost(response)
+    filled = [box for box in found if box.content]
+    answers = [box for box in filled if not _is_mentioned(box.content)] or filled
+    end = _end_of_turn(response, answers[0].end) if answers else len(response)
+    answers = [box for box in answers if box.start < end]
+    return [] if answers and answers[-1].start < cut_off < end else answers
+
+
+def closing_statement(response: str) -> list[str]:
+    r"""What the last boxes hold between which stand only commas, "and", names and the like; equal ones once.
+
+    Where the boxes have different names, `x = \boxed{1}` and `y = \boxed{2}`, these go with what they hold.
+
+    >>> closing_statement(r"With $d=\boxed{13}$ the roots are $x=\boxed{-4}$ and $x=\boxed{9}$.")
+    ['-4', '9']
+    >>> closing_statement(r"So $y = \boxed{5}$, $x = \boxed{3}$.")
+    ['y=5', 'x=3']
+    """
+    found = boxes(response)
+    closing, names = found[-1:], [_name(response, found[-1])[0]] if found else []
+    for box in reversed(found[:-1]):
+        if not _is_one_statement(response, box, closing[-1]):
+            break
+        closing.append(box)
+        names.append(_name(response, box)[0])
+    is_named = None not in names and len(set(names)) > 1
+    values = [f"{name}={box.content}" if is_named else box.content for name, box in zip(names, closing, strict=True)]
+    return list(dict.fromkeys(reversed(values)))
+
+
+def bare(content: str) -> str:
+    r"""What a box holds, without blanks, one `\text{...}` and one pair of dollar signs around all of it."""
+    content = content.strip()
+    if content.startswith("\\text{") and content.find("}") == len(content) - 1:
+        content = content[len("\\text{") : -1].strip()
+    if content.startswith("$") and content.find("$", 1) == len(content) - 1 > 0:
+        content = content[1:-1].strip()
+    return content
+
+
+def _outermost(text: str) -> tuple[list[Box], int]:
+    """The complete boxes that stand in no other, and where the last that is not complete starts; -1 if none is."""
+    found: list[Box] = []
+    open_braces: list[tuple[int, int] | None] = []  # a box's start, and its content's; None for any other brace
+    cut_off = -1
+    for match in _TOKEN.finditer(text, max(text.find("\\"), 0)):
+        token = match.group()
+        if token == "{":
+            open_braces.append(None)
+        elif token == "}":
+            opened = open_braces.pop() if open_braces else None
+            if opened is not None:
+                _close(found, text, *opened, match.start())
+        elif match.group(1):
+            open_braces.append((match.start(), match.end()))
+        elif match.end() == len(text):
+            cut_off = match.start()
+        elif token[1] in "bf":
+            argument = _ARGUMENT.match(text, match.end())
+            content = argument.group().rstrip(".,;:!?") if argument else ""
+            if argument and not _WORD.fullmatch(content):
+                found.append(Box(match.start(), argument.end(), bare(content)))
+    return found, max([cut_off, *(opened[0] for opened in open_braces if opened is not None)])
+
+
+def _close(found: list[Box], text: str, start: int, content: int, end: int) -> None:
+    """Put a box in the place of those inside it; one that holds nothing but another box is that one."""
+    inner: list[Box] = []
+    while found and found[-1].start > start:
+        inner.append(found.pop())
+    if len(inner) == 1 and not (text[content : inner[0].start] + text[inner[0].end : end]).strip(" \t\r\n$"):
+        found.append(Box(start, end + 1, inner[0].content))
+    else:
+        found.append(Box(start, end + 1, bare(text[content:end])))
+
+
+def _is_mentioned(content: str) -> bool:
+    return len(content) <= _LONGEST_MENTION and _MENTIONED.fullmatch(content) is not None
+
+
+def _end_of_turn(text: str, position: int) -> int:
+    turn = _NEXT_TURN.search(text, position)
+    return turn.start() if turn else len(text)
+
+
+def _is_one_statement(text: str, box: Box, following: Box) -> bool:
+    name, start = _name(text, following)
+    between = text[box.end : start] if start - box.end <= _LONGEST_GAP else ""
+    if name is not None and not between.strip(" \t"):
+        return False  # "3 x = 4" is an equation
+    return _BETWEEN.fullmatch(between) is not None
+
+
+def _name(text: str, box: Box) -> tuple[str | None, int]:
+    """The name that a box is set equal to, and where it starts; None and the box's start if there is none."""
+    first = max(box.start - _LONGEST_NAME, 0)
+    found = _NAME.search(text[first : box.start])
+    return (found["name"], first + found.start("name")) if found else (None, box.start)
