@@ -12,10 +12,10 @@ from typing import NamedTuple
 _COMMANDS = ("\\boxed", "\\fbox")
 _TOKEN = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*(\{)?|\\\\(?!boxed|fbox)|\\[{}]|[{}]")
 # An argument without braces: a number, a letter, a command with its own arguments. TeX would take the first digit only.
-_ARGUMENT = re.compile(r"(?=[0-9A-Za-z+\-.]|\\[A-Za-z])(?:\\[A-Za-z]+|\{[^{}]*\}|[^\s$\\{}])++")
+_ARGUMENT = re.compile(r"(?=[0-9A-Za-z+\-.]|\\[A-Za-z])(?:\\(?!boxed|fbox)[A-Za-z]+|\{[^{}]*\}|[^\s$\\{}])++")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _MENTIONED = re.compile(
-    r"(?:[\s.\u2026_?~]|\\(?:[ld]ots|cdots|square|_|[,;:! ])|\\q?quad)*"
+    r"(?:[\s.\u2026_?~]|\\(?:[lc]?dots|square|_|[,;:! ])|\\q?quad)*"
     r"|[<\[(]?(?:insert |put |write )?(?:your |the |my |an? )?(?:final )?"
     r"(?:answer|result|solution|value|number|expression|letter)(?: goes)?(?: here)?[>\])]?",
     re.IGNORECASE,
@@ -132,7 +132,7 @@ def _outermost(text: str) -> tuple[list[Box], int]:
 
 
 def _unbraced(text: str, command: re.Match[str]) -> Iterator[Box]:
-    """The box of a command without a brace, if an argument follows: in "the \\boxed command" none does."""
+    """The box of a command without a brace, if an argument follows; in "the boxed command" none does."""
     argument = _ARGUMENT.match(text, command.end())
     content = argument.group().rstrip(".,;:!?") if argument else ""
     if argument and not _WORD.fullmatch(content):
