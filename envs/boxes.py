@@ -144,8 +144,9 @@ def _close(found: list[Box], text: str, start: int, content: int, end: int) -> N
     inner: list[Box] = []
     while found and found[-1].start > start:
         inner.append(found.pop())
-    if len(inner) == 1 and not (text[content : inner[0].start] + text[inner[0].end : end]).strip(" \t\r\n$"):
-        found.append(Box(start, end + 1, inner[0].content))
+    only = inner[0] if len(inner) == 1 else None
+    if only and not (text[content : only.start] + text[only.end : end]).replace("$", "").strip():
+        found.append(Box(start, end + 1, only.content))
     else:
         found.append(Box(start, end + 1, bare(text[content:end])))
 
