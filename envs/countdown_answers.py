@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"[0-9+\-*/() \t\r\n]*")
 _PIECE = re.compile(r"\\[A-Za-z]+|\\?.", re.DOTALL)
 _IGNORED = re.compile(
     r"\s|[$~]|\\[()\[\],;:! ]|\\(?:q?quad|thinspace|left|right|[bB]igg?[lrm]?|displaystyle|textstyle|boxed|fbox|mbox"
-    r"|ensuremath|math(?:rm|bf|it|sf|tt|normal)|text(?:rm|bf|it|sf|tt|normal)?)"
+    r"|ensuremath|math(?:rm|bf|it|sf|tt|normal)|text(?:rm|bf|it|sf|tt|normal))"
 )
 _FULL_STOP = re.compile(r"\.(?:\s|\$|\\[)\]])*\Z")
 _SIGNS = {

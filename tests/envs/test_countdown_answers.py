@@ -49,7 +49,7 @@ RIGHT = [
     r"\displaystyle \frac{12}{6} \times 4",
     r"\mathrm{12/6*4}",
     r"\mathbf{12}/6*4",
-    r"\text{(12/6)*4}",
+    r"\textbf{(12/6)*4}",
     r"\fbox{12/6*4}",
     "$12/6*4$",
     "$$12/6*4$$",
