@@ -114,7 +114,8 @@ def _outermost(text: str) -> tuple[list[Box], int]:
     found: list[Box] = []
     open_braces: list[tuple[int, int] | None] = []  # a box's start, and its content's; None for any other brace
     cut_off = -1
-    first = [position for position in map(text.find, _COMMANDS) if position >= 0]
+    latex = max(text.find("\\"), 0)  # one character is found ten times as fast as a word
+    first = [position for command in _COMMANDS if (position := text.find(command, latex)) >= 0]
     for match in _TOKEN.finditer(text, min(first, default=len(text))):
         token = match.group()
         if token == "{":
