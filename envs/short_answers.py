@@ -16,7 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from mtgrpo_env.envs.answers import BoxedTask, Extraction, last_box
+from mtgrpo_env.envs.answers import BoxedTask, Extraction
+from mtgrpo_env.envs.boxes import boxes
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, Verdict
 from mtgrpo_env.types import Split
@@ -274,7 +275,7 @@ def _bare(response: str) -> str:
     ('12', '12', 'So \\boxed{12}')
     """
     text = response.strip()
-    boxed = last_box(text) if len(text) <= _LONGEST + len("\\boxed{}.") else None
-    if boxed is not None and text.removesuffix(".") == f"\\boxed{{{boxed}}}":
-        return boxed
+    found = boxes(text) if len(text) <= _LONGEST + len("\\boxed{}.") else []
+    if len(found) == 1 and not (text[: found[0].start] + text[found[0].end :]).strip(" $."):
+        return found[0].content
     return text.removesuffix(".")
