@@ -26,14 +26,15 @@ _NEXT_TURN = re.compile(r"\n[ \t]*(?:User|Human) ?:|<\|im_(?:start|end)\|>")
 _MOST_VALUES = 100
 _LONGEST_JOINT = 120  # characters between two boxes of one statement
 _WORDS = (
-    "and|or|also|as well as|the|a|other|another|one|first|second|third|fourth|last|smaller|larger|smallest|largest"
+    "and|or|also|as well as|the|other|another|one|first|second|third|fourth|last|smaller|larger|smallest|largest"
     "|is|root|solution|value|number|zero"
 )
 _JOINT = re.compile(
-    rf"(?:\b(?:{_WORDS})\b|\\(?:q?quad|lor|land|vee|wedge)\b|\\[\\,;:! ()\[\]]"
-    r"|\n[ \t]*[-*\u2022][ \t]|\(?\b[0-9a-h][.)]|\*\*|[\s$,;:.&~])++",
+    rf"(?:\b(?:{_WORDS})\b:?|\\(?:q?quad|lor|land|vee|wedge)\b|\\[\\,;:! ()\[\]]"
+    r"|\n[ \t]*[-*\u2022][ \t]|\(?\b[0-9a-h][.)]|\*\*|\.(?=[\s$])|[\s$,;~])++",
     re.IGNORECASE,
 )
+_OPENING = re.compile(r"(?<!\\)[(\[][\s$]*$")  # of a pair or an interval, which is no list
 _TEXT = re.compile(r"\\(?:text[a-z]*|mbox)\s*\{([^{}]*)\}")
 _NAME = re.compile(
     r"(?:^|(?<=[\s$(,;:{\[&*~]))(?P<name>(?:\\[a-z]+|[A-Za-z])(?:_(?:\w|\{\w{1,9}\}))?(?:\(\w\))?)"
@@ -167,6 +168,8 @@ def _closing_boxes(text: str, found: Sequence[Box]) -> list[tuple[str | None, st
     first = len(found) - 1
     while first > 0 and _is_joint(text[found[first - 1].end : starts[first]], is_named=names[first] is not None):
         first -= 1
+    if found and _OPENING.search(text[max(starts[first] - _LONGEST_NAME, 0) : starts[first]]):
+        first = len(found) - 1
     return [(name, box.content) for name, box in zip(names[first:], found[first:], strict=True)]
 
 
