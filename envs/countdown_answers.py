@@ -46,17 +46,21 @@ def solves(answer: str, numbers: Sequence[int], target: int) -> bool:
     (False, False)
     """
     try:
-        members = plain_arithmetic(answer).split("=")
-        if len(members) > 1:
-            if members[0].strip("() ") == str(target):
-                members.reverse()
-            if members.pop().strip("() ") != str(target):
-                return False
-        expression, *steps = map(evaluate, members)
+        value, used = evaluate(answer if _PLAIN.fullmatch(answer) else _side_of_numbers(answer, target))
     except ExpressionError:
         return False
-    uses_all = sorted(expression.numbers) == sorted(numbers)
-    return uses_all and all(member.value == target for member in (expression, *steps))
+    return value == target and sorted(used) == sorted(numbers)
+
+
+def _side_of_numbers(answer: str, target: int) -> str:
+    """The expression, or of an equation the first or last member, where the other of them is the target."""
+    expression, *steps = plain_arithmetic(answer).split("=")
+    if steps:
+        if expression.strip("() ") == str(target):
+            expression, *steps = *reversed(steps), expression
+        if steps.pop().strip("() ") != str(target) or any(evaluate(step).value != target for step in steps):
+            raise ExpressionError(f"expected every other member to equal {target} in {answer!r}")
+    return expression
 
 
 def plain_arithmetic(text: str) -> str:
@@ -69,8 +73,6 @@ def plain_arithmetic(text: str) -> str:
         ExpressionError: if the text is too long, a bracket is not closed by its kind, or a character is not on the
             lists of this module.
     """
-    if _PLAIN.fullmatch(text):
-        return text
     if len(text) > _MAX_LENGTH:
         raise ExpressionError(f"expected at most {_MAX_LENGTH} characters, got {len(text)}")
     return "".join(_rewritten(_PIECE.findall(_FULL_STOP.sub("", text))))
