@@ -20,15 +20,42 @@ _OPEN = "\\boxed{"
 _MARKUP = "\\text{"
 _LONGEST_EXPRESSION = 256  # characters that Countdown reads
 _LONGEST_PIECE = 60
+_LEAVES_ROOM = re.compile(r"\\boxed(?!\{)|\\fbox|\\[{}\\]|answer|User|\?|[{$]\s*[.~_\u2026][\s.~_\u2026]*[}$]")
+
+
+def is_plain(response: str) -> bool:
+    """Whether braces alone say what its boxes are, so that `last_box` here is certain."""
+    return _LEAVES_ROOM.search(response) is None
 
 
 def last_box(response: str) -> str | None:
-    """The last box that closes, found by counting braces from every box on: quadratic."""
-    content = _last_closed(response)
-    content = None if content is None else content.strip()
-    if content is not None and content.startswith(_MARKUP) and content.endswith("}") and content.count("}") == 1:
+    """The last box that closes, and stands in no other that does: by counting braces from every box on, quadratic.
+
+    A later box that does not close takes it away.
+    """
+    starts = [start for start in range(len(response)) if response.startswith(_OPEN, start)]
+    closed = [(start, content) for start in starts if (content := _content(response, start)) is not None]
+    outer = [
+        (start, _bare(content))
+        for start, content in closed
+        if not any(other < start < other + len(_OPEN) + len(around) for other, around in closed)
+    ]
+    filled = [(start, content) for start, content in outer if content]
+    if not filled or any(start > filled[-1][0] for start in {*starts} - {start for start, _ in closed}):
+        return None
+    return filled[-1][1]
+
+
+def _bare(content: str) -> str:
+    content = content.strip()
+    inner = content.strip("$").strip()
+    if inner.startswith(_OPEN) and (held := _content(inner, 0)) is not None and inner == f"{_OPEN}{held}}}":
+        return _bare(held)
+    if content.startswith(_MARKUP) and content.endswith("}") and content.count("}") == 1:
         content = content[len(_MARKUP) : -1].strip()
-    return content or None
+    if len(content) > 1 and content[0] == content[-1] == "$" and content.count("$") == 2:
+        content = content[1:-1].strip()
+    return content
 
 
 def released_box(response: str) -> str | None:
@@ -40,18 +67,38 @@ def released_box(response: str) -> str | None:
 
 
 def _last_closed(text: str) -> str | None:
-    for start in range(len(text) - len(_OPEN), -1, -1):
-        if text.startswith(_OPEN, start):
-            content = start + len(_OPEN)
-            depth = 1
-            for end in range(content, len(text)):
-                depth += (text[end] == "{") - (text[end] == "}")
-                if depth == 0:
-                    return text[content:end]
+    starts = (start for start in range(len(text) - len(_OPEN), -1, -1) if text.startswith(_OPEN, start))
+    return next((content for start in starts if (content := _content(text, start)) is not None), None)
+
+
+def _content(text: str, start: int) -> str | None:
+    """What the box there holds; None if it is not closed."""
+    content, depth = start + len(_OPEN), 1
+    for end in range(content, len(text)):
+        depth += (text[end] == "{") - (text[end] == "}")
+        if depth == 0:
+            return text[content:end]
     return None
 
 
 def countdown(task: Any, puzzle: Any, answer: str) -> bool | None:
+    """Certain where nothing is typeset, and that an answer is wrong of which no side is right, however it is read."""
+    if not re.search(r"[^0-9+\-*/() \t\r\n]", answer):
+        return _solves(puzzle, answer)
+    return None if any(_solves(puzzle, reading) for reading in _readings(answer)) else False
+
+
+def _readings(answer: str) -> Iterator[str]:
+    """Each side of an answer without its typesetting, with blanks in the place of what means nothing here."""
+    for _ in range(answer.count("\\frac")):
+        answer = re.sub(r"\\frac\s*(?:\{([^{}]*)\}|([0-9]))\s*(?:\{([^{}]*)\}|([0-9]))", r"((\1\2)/(\3\4))", answer)
+    answer = re.sub(r"\\cdot(?![A-Za-z])", "*", answer)
+    answer = answer.translate(str.maketrans("[]{}", "()()"))
+    answer = re.sub(r"\.\s*\$?\s*$|\\left(?![A-Za-z])|[\s$]", " ", answer)
+    yield from map(str.strip, answer.split("="))
+
+
+def _solves(puzzle: Any, answer: str) -> bool:
     """By Python's own parser, and exact fractions over four node types."""
     # Python reads "00" as zero; here no number starts with a zero that others follow.
     if len(answer) > _LONGEST_EXPRESSION or re.search(r"[^0-9+\-*/() \t\r\n]|\*\s*\*|/\s*/|\b0[0-9]", answer):

@@ -6,6 +6,7 @@ In `released` extraction mode all agree. In the default mode ours differ on thes
   gives nothing for an answer that stands one line higher.
 - no_marker: the response does not open with `Assistant:`; a policy's own text seldom does, the prompt's end does.
 - nested: `\boxed{\text{...}}`, a right answer with its typesetting.
+- fbox: `\fbox{...}`, which is LaTeX's own box.
 - plain, with an empty box: it commits to nothing. Scoring it like a wrong answer pays for the format alone.
 
 But for the empty box, ours is what the released code itself gives for the same answer asked plainly.
@@ -69,7 +70,7 @@ def test_the_default_mode_differs_only_on_known_kinds_and_scores_what_was_answer
             assert (one.released_score, one.verdict.outcome) == (0.1, "no_answer")
         else:
             assert one.released_score < one.verdict.reward == plainly[one.problem_and_answer]
-    kinds = {"trailing_newline", "sentence_after", "no_marker", "nested", "plain"}
+    kinds = {"trailing_newline", "sentence_after", "no_marker", "nested", "fbox", "plain"}
     assert {(one.stored.row.task, one.kind) for one in differing} == set(product(PAPER_TASKS, kinds))
 
 
