@@ -78,7 +78,7 @@ def _same_relation(left: Node, right: Node) -> bool:
     # The ratio is constant: the same at any point as at the next.
     try:
         with mp.workdps(_FINE):
-            ratios = [_value(second, point) / _value(first, point) for point in _points(first, second)]
+            ratios = [value_at(second, point) / value_at(first, point) for point in _points(first, second)]
             if not all(_close(a, b, _FINE) for a, b in pairwise(ratios)):
                 return False
             ratio = ratios[0]
@@ -94,14 +94,15 @@ def _difference(relation: Node) -> Node:
 
 def _points(left: Node, right: Node) -> Iterator[Point]:
     """Values of the variables: fixed, of both signs, the last ones positive."""
-    names = sorted(_names(left) | _names(right))
+    names = sorted(symbols_in(left) | symbols_in(right))
     for index in range(_NUM_POINTS if names else 1):
         values = {name: mp.mpf(zlib.crc32(f"{index} {name}".encode()) - 2**31) / 2**29 for name in names}
         yield values if index < _NUM_POINTS - 2 else {name: abs(value) for name, value in values.items()}
 
 
-def _names(tree: Node) -> set[str]:
-    return {tree.text} if tree.head == "symbol" else set().union(*map(_names, tree.args))
+def symbols_in(tree: Node) -> set[str]:
+    """The names of a tree's variables."""
+    return {tree.text} if tree.head == "symbol" else set().union(*map(symbols_in, tree.args))
 
 
 def _close(a: Number, b: Number, digits: int) -> bool:
@@ -110,12 +111,12 @@ def _close(a: Number, b: Number, digits: int) -> bool:
 
 def _value_or_none(tree: Node, point: Point) -> Number | None:
     try:
-        return _value(tree, point)
+        return value_at(tree, point)
     except NoValue:
         return None
 
 
-def _value(tree: Node, point: Point) -> Number:
+def value_at(tree: Node, point: Point) -> Number:
     """The value of a tree at a point.
 
     Raises:
@@ -128,7 +129,7 @@ def _value(tree: Node, point: Point) -> Number:
         return point[tree.text]
     if tree.head == "constant" and tree.text in _CONSTANTS:
         return _CONSTANTS[tree.text]()
-    args = [_value(arg, point) for arg in tree.args]
+    args = [value_at(arg, point) for arg in tree.args]
     try:
         if tree.head == "power":
             return _checked(_power(args[0], args[1], exact_value(tree.args[1])))
