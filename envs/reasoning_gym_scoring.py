@@ -18,7 +18,11 @@ from typing import Any
 
 from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
 from mtgrpo_env.envs.countdown_solver import solve
+from mtgrpo_env.envs.symbolic.antiderivatives import same_antiderivative
 from mtgrpo_env.envs.symbolic.grading import grade
+from mtgrpo_env.envs.symbolic.syntax import parse
+from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
+from mtgrpo_env.envs.symbolic.tree import Node
 
 Check = Callable[[Mapping[str, Any], str], bool]
 """Whether an answer, a hostile text, solves a data set's entry. Linear time, nothing evaluated."""
@@ -34,8 +38,6 @@ FAULTS: Mapping[str, str] = {
 }
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,60}(?:\.[0-9]{0,60})?|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,3})?")
-_CONSTANT = re.compile(r"\+[ ]?[cC]$")
-_TERMS = re.compile(r"[+-]")
 _WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,100}|[0-9]{1,100})")
 
 
@@ -89,12 +91,15 @@ def same_figures(entry: Mapping[str, Any], answer: str) -> bool:
 
 
 def same_integral(entry: Mapping[str, Any], answer: str) -> bool:
-    """An expression of the right one's value at every point, with a constant C or without.
+    """An antiderivative: what differs from the right one by a constant, which may be missing.
+
+    Their questions ask for none, and their scorers demand none.
 
     Raises:
         ScorerFailure: if the workers have no result.
     """
-    return same_letters(entry, answer) or grade(_without_constant(entry["answer"]), _without_constant(answer))
+    variable = entry["metadata"]["variable"]
+    return same_letters(entry, answer) or same_antiderivative(entry["answer"], answer, variable=variable)
 
 
 def same_polynomial(entry: Mapping[str, Any], answer: str) -> bool:
@@ -105,8 +110,8 @@ def same_polynomial(entry: Mapping[str, Any], answer: str) -> bool:
     """
     if same_letters(entry, answer):
         return True
-    is_expanded = not any(sign in answer for sign in "([{") and len(_terms(answer)) <= len(_terms(entry["answer"]))
-    return is_expanded and grade(entry["answer"], answer)
+    right, given = _num_terms(entry["answer"]), _num_terms(answer)
+    return right is not None and given is not None and given <= right and grade(entry["answer"], answer)
 
 
 def one_of_the_listed(entry: Mapping[str, Any], answer: str) -> bool:
@@ -201,8 +206,8 @@ RULES: Mapping[str, Rule] = {
 }
 """How each data set that makes a task is scored."""
 
-UNREPEATABLE = frozenset({"isomorphic_strings", "polynomial_multiplication", "ransom_note"})
-"""Data sets that draw from sets of texts, whose order is another in every process unless PYTHONHASHSEED is set."""
+UNREPEATABLE = frozenset({"codeio"})
+"""Data sets whose programs may read a clock or draw at random: items that come out otherwise a second time are none."""
 
 
 def rule_of(name: str) -> Rule:
@@ -227,6 +232,8 @@ def reference_answer(name: str, entry: Mapping[str, Any]) -> str:
         return json.dumps(metadata["possible_answer"])
     if name == "rubiks_cube":
         return metadata["example_correct_answer"]
+    if name == "codeio" and not (metadata["input_data"] or metadata["output_data"]):
+        return ""  # its program failed
     answer = str(entry["answer"])
     if name in ("countdown", "puzzle24") and not RULES[name].check(entry, answer):  # pyright: ignore[reportOptionalCall]
         return solve(metadata["numbers"], metadata.get("target", 24)) or ""  # theirs may open with a sign
@@ -241,12 +248,18 @@ def _squeezed(text: str) -> str:
     return "".join(str(text).split()).casefold()
 
 
-def _without_constant(text: str) -> str:
-    return _CONSTANT.sub("", text.strip()).strip()
+def _num_terms(text: str) -> int | None:
+    """How many terms a sum of products has; None for anything else."""
+    try:
+        tree = parse(text)
+    except MathSyntaxError:
+        return None
+    terms = tree.args if tree.head == "add" else (tree,)
+    return None if any(map(_holds_sum, terms)) else len(terms)
 
 
-def _terms(text: str) -> list[str]:
-    return [term for term in _TERMS.split(text) if term.strip()]
+def _holds_sum(tree: Node) -> bool:
+    return tree.head == "add" or any(map(_holds_sum, tree.args))
 
 
 def _number(text: str) -> Fraction | None:
