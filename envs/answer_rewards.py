@@ -11,7 +11,8 @@ import unicodedata
 
 from mtgrpo_env.envs.final_answers import final_answer, target_text
 from mtgrpo_env.envs.row import GroundTruth
-from mtgrpo_env.envs.science import Science, chosen_letter
+from mtgrpo_env.envs.science import Science
+from mtgrpo_env.envs.science_answers import chosen_letter
 from mtgrpo_env.envs.symbolic.numbers import written_number
 
 

@@ -7,7 +7,7 @@ The levels take 1 to 4 steps and have 4, 4, 6 and 10 options, so a guess scores 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -17,16 +17,11 @@ import numpy as np
 from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import text_field
+from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, chosen_letter
 from mtgrpo_env.envs.science_questions import draw_compact, draw_question
 from mtgrpo_env.paper_frame import question_of
 
-LETTERS = "ABCDEFGHIJ"
-
-_MAX_ANSWER = 10_000
 _INSTRUCTION = "Return the letter of the answer in \\boxed{}, for example \\boxed{A}."
-_MARKUP = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textrm)\{([^{}]*)\}")
-_LETTER = re.compile(r"\(([A-Za-z])\)\.?|([A-Za-z])[).:]?")
-_LABELLED = re.compile(r"(?:\(([A-Za-z])\)|([A-Za-z])(?:[).:]| -))[ \t\n]*(\S.*)", re.DOTALL)
 _OPTION_LINE = re.compile(r"[ \t]*(?:\(([A-J])\)|([A-J])[).:])[ \t]+(\S.*)")
 _COMPACT = re.compile(r"S([A-Za-z0-9]+):([0-9]{1,4}(?:,[0-9]{1,4}){1,9}):")
 _MULTIPLE_CHOICE = re.compile(r"mcq\b.*|multiple[-_ ]choice.*")
@@ -133,7 +128,7 @@ class Science(BoxedTask[SciencePuzzle]):
         if ground_truth.get("choices") is not None:
             choices = _read_choices(ground_truth["choices"])
         letters = LETTERS[: len(choices)] if choices else LETTERS
-        letter = _bare_letter(target)
+        letter = bare_letter(target)
         if letter is None or letter not in letters:
             raise ValueError(f"ground truth needs a letter {letters[0]}..{letters[-1]} as 'target', got {target!r:.80}")
         return SciencePuzzle(text, choices, letter)
@@ -145,43 +140,6 @@ class Science(BoxedTask[SciencePuzzle]):
 def _ground_truth(puzzle: SciencePuzzle) -> dict[str, Any]:
     found: dict[str, Any] = {"target": puzzle.answer}
     return {**found, "choices": list(puzzle.choices)} if puzzle.choices else found
-
-
-def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
-    r"""The letter of the option that an answer commits to; None if it commits to none or to several.
-
-    A letter comes first: `C` is option C even if another option reads "C".
-
-    >>> chosen_letter("b) Iron", ["gold", "iron"]), chosen_letter("IRON", ["gold", "iron"])
-    ('B', 'B')
-    >>> print(chosen_letter("A) iron", ["gold", "iron"]))
-    None
-    """
-    if len(answer) > _MAX_ANSWER:
-        return None
-    text = _MARKUP.sub(r"\1", answer).strip(" \t\r\n$")
-    letters = LETTERS[: len(choices)] if choices else LETTERS
-    letter = _bare_letter(text)
-    if letter is not None and letter in letters:
-        return letter
-    plain = {letter: _plain(choice) for letter, choice in zip(letters, choices, strict=False)}
-    labelled = _LABELLED.fullmatch(text)
-    if labelled:
-        letter = (labelled[1] or labelled[2]).upper()
-        if plain.get(letter) == _plain(labelled[3]):
-            return letter
-    matching = [letter for letter, choice in plain.items() if choice == _plain(text)]
-    return matching[0] if len(matching) == 1 else None
-
-
-def _bare_letter(text: str) -> str | None:
-    match = _LETTER.fullmatch(text)
-    return (match[1] or match[2]).upper() if match else None
-
-
-def _plain(text: str) -> str:
-    """A text without typesetting, blanks, case and full stop."""
-    return "".join(_MARKUP.sub(r"\1", text).strip("$").split()).casefold().rstrip(".")
 
 
 def _read_question(text: str) -> tuple[str, tuple[str, ...]]:

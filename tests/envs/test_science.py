@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mtgrpo_env.chat import Message
 from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.science import LETTERS, Science, SciencePuzzle, chosen_letter, sciknoweval_row
+from mtgrpo_env.envs.science import Science, SciencePuzzle, sciknoweval_row
+from mtgrpo_env.envs.science_answers import LETTERS, chosen_letter
 from mtgrpo_env.envs.science_facts import (
     ACIDS,
     BIOLOGY,
@@ -61,7 +62,6 @@ HOSTILE = [
     "()",
     "(B",
     "((B))",
-    "{B}",
     "B" * 100_000,
     "(" * 500_000 + "B",
     "B) " * 300_000,

@@ -1,0 +1,112 @@
+r"""Texts of science in one spelling, whether in LaTeX, Unicode or plain: powers, indices, units, symbols.
+
+Only the spelling is changed, nothing is worked out. Linear in time: every expression reads a text once.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from mtgrpo_env.envs.dress import undressed
+
+
+def _pairs(text: str) -> dict[str, str]:
+    words = text.split()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+_COMMANDS = _pairs(
+    "times × cdot · ast * div ÷ pm ± mp ∓ le ≤ leq ≤ leqslant ≤ ge ≥ geq ≥ geqslant ≥ lt < gt > ne ≠ neq ≠ approx ≈ "
+    "sim ~ equiv ≡ propto ∝ infty ∞ sqrt √ to → rightarrow → longrightarrow → Rightarrow ⇒ leftarrow ← "
+    "leftrightarrow ↔ rightleftharpoons ⇌ partial ∂ nabla ∇ sum Σ int ∫ prime ' circ ° degree ° textdegree ° "
+    "celsius °C percent % textdollar $ textasciicircum ^ hbar ħ ell l AA Å angstrom Å ohm Ω micro μ "
+    "lbrace { rbrace } lbrack [ rbrack ] langle < rangle > dots ... ldots ... cdots ... "
+    "alpha α beta β gamma γ delta δ epsilon ε varepsilon ε zeta ζ eta η theta θ vartheta θ iota ι kappa κ lambda λ "
+    "mu μ nu ν xi ξ pi π rho ρ varrho ρ sigma σ tau τ upsilon υ phi φ varphi φ chi χ psi ψ omega ω Gamma Γ Delta Δ "
+    "Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω"
+) | dict.fromkeys(("~", ",", ";", ":", " ", "\\", "\n", "quad", "qquad"), " ")
+_COMMANDS |= dict.fromkeys(
+    ("!", "text", "left", "right", "big", "Big", "bigl", "bigr", "ce", "mathbb", "textcircled"), ""
+)
+_CHARACTERS = str.maketrans(
+    {
+        **dict.fromkeys("−–—‐‑", "-"),
+        **dict.fromkeys("⋅•∙", "·"),
+        **dict.fromkeys("′’‘", "'"),
+        **dict.fromkeys("“”″", '"'),
+        **dict.fromkeys("º˚", "°"),
+        **_pairs("µ μ ℃ °C ϕ φ ϵ ε ϑ θ ⁄ / ∕ / ∼ ~ ⟶ → ½ 1/2 ¼ 1/4 ¾ 3/4 … ..."),
+    }
+)
+_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉₊₋ₙ"
+_ON_THE_LINE = str.maketrans(_RAISED + _LOWERED, "0123456789+-n" * 2)
+_SCRIPTS = re.compile(f"([{_RAISED}]+)|([{_LOWERED}]+)")
+_TAGS = _pairs(r"<sub> _{ </sub> } <sup> ^{ </sup> } \textsuperscript ^ \textsubscript _")
+_TAG = re.compile(r"</?su[bp]>|\\text(?:superscript|subscript)(?![A-Za-z])")
+_WORDS = re.compile(r"\\text\{([^{}]*)\}")
+_FRACTION = re.compile(r"\\[dtc]?frac ?(?:([0-9]) ?([0-9])|\{\{?([^{}]*)\}?\} ?\{\{?([^{}]*)\}?\})")
+_SUM, _PRODUCT = re.compile(r"[-+/]"), re.compile(r"[-+/*·× ]|\\(?:cdot|times)")
+_POWER = re.compile(r"\^ ?\{([^{}]*)\}")
+_ONE_POWER = re.compile(r"[-+]?[0-9]*[-+]?|[A-Za-z]|'+")
+_COMMAND = re.compile(r"\\([A-Za-z]+|.)|[{}]|(?<!~)(~)(?!~)", re.DOTALL)
+_MARKED_EXPONENT = re.compile(r"(?<=[0-9])[eE]\+?(-?[0-9]+)(?![0-9A-Za-z.])")
+
+_SPELLINGS = (
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"\^(?=[°'])"), ""),
+    (re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))"), ""),
+    (re.compile(r"(?<=[^\W\d_])[·*](?=[^\W\d_])"), ""),  # kg·m is kg m
+    (re.compile(r"[·*]|(?<=[0-9])[xX](?=10\^)"), "×"),
+    (re.compile(r"(?<![0-9.])1×(?=10\^)"), ""),
+    (re.compile(r"(?<=10\^)\+(?=[0-9])"), ""),
+    (re.compile(r"/([^\W\d_]+)\^([0-9])(?![0-9])"), r"\1^-\2"),  # m/s^2 is m s^-2
+    (re.compile(r"/([^\W\d_]+)(?![\^0-9(])"), r"\1^-1"),
+    (re.compile(r"([A-Za-z)\]]_?[0-9]*)\^([0-9]*[-+])(?![0-9A-Za-z(])"), r"\1\2"),  # a charge
+    (re.compile(r"_"), ""),
+)
+
+
+def plain(text: str) -> str:
+    r"""A text without dress and LaTeX, in the characters that it is printed with; one blank for several.
+
+    >>> plain(r"\textbf{C. } 4.5 \times 10^{7}\,\text{J}"), plain(r"25\,^{\circ}\mathrm{C}"), plain(r"$\frac{m}{s}$")
+    ('C. 4.5 × 10^7 J', '25 ^° C', 'm/s')
+    """
+    text = _TAG.sub(lambda tag: _TAGS[tag.group()], unicodedata.normalize("NFC", text))
+    text = _SCRIPTS.sub(_on_the_line, undressed(text)).translate(_CHARACTERS)
+    text = _POWER.sub(_power, _FRACTION.sub(_fraction, _WORDS.sub(r" \1", text)))
+    text = _COMMAND.sub(lambda found: _COMMANDS.get(name := found[1] or found[2] or "", name), text)
+    return _MARKED_EXPONENT.sub(r" × 10^\1", " ".join(text.split()))
+
+
+def squeezed(text: str) -> str:
+    """A plain text without blanks and indices, in one spelling of products, units, powers of ten and charges.
+
+    >>> squeezed("4.5e7 J/s"), squeezed("4.5 x 10^7 J s^-1"), squeezed("SO_4^2-"), squeezed("kg·m")
+    ('4.5e7Js^-1', '4.5×10^7Js^-1', 'SO42-', 'kgm')
+    """
+    text = "".join(text.split())
+    for spelling, other in _SPELLINGS:
+        text = spelling.sub(other, text)
+    return text.strip('"')
+
+
+def _on_the_line(found: re.Match[str]) -> str:
+    return ("^" if found[1] else "_") + found.group().translate(_ON_THE_LINE)
+
+
+def _fraction(found: re.Match[str]) -> str:
+    above, below = found[1] or found[3] or "", found[2] or found[4] or ""
+    return f"{_grouped(above, _SUM)}/{_grouped(below, _PRODUCT)}"
+
+
+def _grouped(text: str, operation: re.Pattern[str]) -> str:
+    return f"({text})" if operation.search(text.strip()) else text.strip()
+
+
+def _power(found: re.Match[str]) -> str:
+    power = found[1].strip()
+    if power[:1] == "\\":
+        return f"^{power} "
+    return f"^{power}" if _ONE_POWER.fullmatch(power) else f"^({power})"
