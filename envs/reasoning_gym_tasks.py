@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.envs.answers import boxed, last_box
+from mtgrpo_env.envs.reasoning_gym_checks import plain
 from mtgrpo_env.envs.reasoning_gym_scoring import RULES, UNREPEATABLE, reference_answer, rule_of
 from mtgrpo_env.envs.worker_pool import ScorerFailure, WorkerPool, shared_pool
 from mtgrpo_env.extras import require_package
@@ -139,6 +140,15 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
         return self._check is None or self._is_correct(puzzle, answer)
 
     def _is_correct(self, puzzle: ReasoningGymPuzzle, answer: str) -> bool:
+        """Whether an answer is right as it stands, or without dress, unless that spoils the right answer too."""
+        if self._is_right(puzzle, answer):
+            return True
+        bare = plain(answer)
+        return bare != answer and self._is_right(puzzle, plain(puzzle.answer)) and self._is_right(puzzle, bare)
+
+    def _is_right(self, puzzle: ReasoningGymPuzzle, answer: str) -> bool:
+        if any(character.isdigit() and not character.isascii() for character in answer):
+            return False  # Python reads the digits of all scripts, and so do their scorers
         if self._check is not None:
             return self._check(json.loads(puzzle.entry), answer)
         request = {
