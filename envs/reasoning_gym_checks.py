@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
+from mtgrpo_env.envs.countdown_answers import solves
 from mtgrpo_env.envs.dress import undressed
 from mtgrpo_env.envs.symbolic.antiderivatives import same_antiderivative
 from mtgrpo_env.envs.symbolic.grading import grade
@@ -111,13 +111,8 @@ def one_of_the_listed(entry: Mapping[str, Any], answer: str) -> bool:
 
 def makes_target(entry: Mapping[str, Any], answer: str, target: int | None = None) -> bool:
     """An expression that uses every given number exactly once and comes to the target exactly."""
-    try:
-        value, numbers = evaluate(answer)
-    except ExpressionError:
-        return False
     metadata = entry["metadata"]
-    wanted = metadata["target"] if target is None else target
-    return value == wanted and sorted(numbers) == sorted(metadata["numbers"])
+    return solves(answer, metadata["numbers"], metadata["target"] if target is None else target)
 
 
 def _lines(text: str) -> list[list[str]]:

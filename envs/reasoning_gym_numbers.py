@@ -23,6 +23,7 @@ _WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,100}|[0-9]{1,100})")
 _FRACTION = re.compile(
     r"([+-]?)(?:\\[dtc]?frac\s?\{([+-]?[0-9]{1,60})\}\s?\{([0-9]{1,60})\}|([0-9]{1,60})\s?/\s?([0-9]{1,60}))"
 )
+_SEPARATOR = re.compile(r",|\band\b|\bor\b")
 _TERM = re.compile(r"[+-]?[^+-]+")
 _DURATION = re.compile(
     r"(?:([0-9]{1,7})\s?days?)?[,\s]{0,2}(?:([0-9]{1,7}):([0-9]{2})(?::([0-9]{2})(\.[0-9]{1,6})?)?)?", re.IGNORECASE
@@ -136,8 +137,7 @@ def _whole(text: str) -> int:
 
 def _numbers(text: str) -> list[Fraction] | None:
     bare = re.sub(r"[\[\]{}()'\"]", "", str(text))
-    parts = re.sub(r",?\s*\b(?:and|or)\b", ",", bare).split(",")
-    values = [_number(part) for part in parts] if bare.strip() else []
+    values = [_number(part) for part in _SEPARATOR.split(bare) if part.strip()]
     found = [value for value in values if value is not None]
     return found if len(found) == len(values) else None
 

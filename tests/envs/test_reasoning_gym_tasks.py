@@ -115,7 +115,83 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     ("coin_flip", "0.234375", {}, ["15/64", ".2344"], ["0", "0.2", "0.23", "15/64/1", "1/0", "0.234375?", "1e999"]),
     ("calendar_arithmetic", "-1", {"task": "count_days"}, ["-1"], ["5", "0", "1", "-10"]),
     ("calendar_arithmetic", "Tuesday", {}, ["tuesday"], ["Tue", "Tuesday or Monday", "Monday"]),
-    ("complex_arithmetic", "8.0 - 3.0i", {}, ["8.0-3.0i"], ["nan", "8.0 + 3.0i", "-3.0i", "nan+nanj"]),
+    (
+        "complex_arithmetic",
+        "8.0 - 3.0i",
+        {},
+        ["8.0-3.0i", "8 - 3i", "-3i + 8", "8 - 3j", "8-3*i"],
+        ["nan", "8.0 + 3.0i", "-3.0i", "nan+nanj", "8", "8 - 3", "8 - 3i + 0i + i", "8 - 3i - 3i", "8--3i", "i"],
+    ),
+    ("complex_arithmetic", "-1.00i", {}, ["-i", "0 - i", "-1i"], ["i", "-1", ""]),
+    ("complex_arithmetic", "-151.00", {}, ["-151", "-151 + 0i"], ["151", "-151i"]),
+    ("basic_arithmetic", "-151", {}, ["-151.0", r"-\frac{302}{2}", "x = -151"], ["151", "-151 or 151", "-150-1"]),
+    ("maze", "infeasible", {}, ["Infeasible"], ["feasible", "0"]),
+    ("syllogism", "Yes", {}, ["yes"], ["No", "Yes and no"]),
+    ("word_sequence_reversal", "new, any", {}, ["new,any"], ["any, new", "new any", "new, any, or"]),
+    ("list_functions", "[1, 2]", {}, ["[1,2]"], ["[2, 1]", "1, 2", "[1, 2.0]"]),
+    ("number_filtering", "['-9.040', '5']", {}, ["[-9.04, 5]", '["-9.040", "5"]'], ["['5', '-9.040']", "[-9.04]"]),
+    ("dice", "823/1575", {}, [r"\frac{823}{1575}", r"\dfrac{823}{1575}"], ["1646/3150", "0.5225", "823", "-823/1575"]),
+    (
+        "fraction_simplification",
+        r"$\dfrac{79}{173}$",
+        {},
+        ["79/173", r"\frac{79}{173}", "79 / 173"],
+        ["158/346", "173/79", "79/173/1", "79", r"\frac{79}{173}/2"],
+    ),
+    (
+        "power_function",
+        "9.360000138304076e-18",
+        {},
+        ["9.36e-18", r"9.36 \times 10^{-18}"],
+        ["0", "9.37e-18", "9.36e-17"],
+    ),
+    ("power_function", "77575.72998564", {}, ["7.76e+4", "77600"], ["7.75e+4", "7.76", "77500"]),
+    (
+        "prime_factorization",
+        "2 × 2 × 41",
+        {"factors": [2, 2, 41]},
+        ["2*2*41", r"2^2 \times 41", r"41 \cdot 2 \cdot 2", "2 × 41 × 2"],
+        ["4 × 41", "164", "2 × 41", "1 × 2 × 2 × 41", "2 × 2 × 41 × x", "2 + 2 + 41", "2^{999999999} × 41"],
+    ),
+    (
+        "time_intervals",
+        "6 days, 22:23",
+        {},
+        ["6 days, 22:23:00", "6 days 22:23"],
+        ["6 years, 22:23", "6 days, 22:24", "6 days", "6 days, 22:23, 5", "6 days, 22:23:00:01"],
+    ),
+    ("time_intervals", "5 days", {}, ["5", "5 Days"], ["5 years", "5 hours", "-5 days", "5.5 days", "15 days"]),
+    ("time_intervals", "05:32:56", {}, ["5:32:56", "05:32:56.000"], ["05:32", "05:32:56:01", "05:32:57"]),
+    ("pool_matrix", "9 6\n7 4", {}, ["9.0 6\n7 4.00"], ["9 6 7 4", "9 6\n7 5", "9.09 6\n7 4", "9 6\n7 4\n1 1"]),
+    ("pool_matrix", "9\n7", {}, ["9\n7"], ["9 7"]),
+    (
+        "knights_knaves",
+        "Ann is a knight, and Bo is a knave.",
+        {},
+        ["Bo is a knave and Ann is a knight", "ann is a knight, bo is a knave"],
+        [
+            "Ann is a knave, and Bo is a knave.",
+            "Ann is a knight a knave, and Bo is a knave",
+            "It is false that Ann is a knight, and Bo is a knave",
+            "Ann is a knight",
+            "Ann is a knight, Bo is a knave, Bo is a knight",
+        ],
+    ),
+    (
+        "advanced_geometry",
+        "15.22°",
+        {"task_type": "angle_measure"},
+        ["15.22", "15.221°", r"15.22^\circ"],
+        ["15.23", "x"],
+    ),
+    ("advanced_geometry", "2.425", {"task_type": "incircle_radius"}, ["2.4250"], ["2.43", "2.4"]),
+    (
+        "advanced_geometry",
+        "(11.381, 5.254)",
+        {"task_type": "orthocenter"},
+        ["11.381, 5.254", "(11.3812, 5.254)"],
+        ["(5.254, 11.381)", "(11.381)", "(11.4, 5.3)"],
+    ),
     ("figlet_font", "CLOWRESTORE", {}, ["clowrestore", "C L O W R E S T O R E"], ["CLOWRESTORX", "CLOWRESTOREX"]),
     (
         "game_of_life",
@@ -127,7 +203,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     ("game_of_life_halting", "False", {}, ["false"], ["True", "nonsense", "not False"]),
     ("letter_jumble", "Let it be", {}, ["let it be"], ["let it be so", "it let be"]),
     ("spell_backward", "pots", {}, ["POTS"], ["potsx", "stop"]),
-    ("gsm_symbolic", "5", {}, ["5.0", "$5$"], ["-5", "5 or 6", "5 apples"]),
+    ("gsm_symbolic", "5", {}, ["5.0", "$5$"], ["-5", "5 or 6", "5%", "5 wrong"]),
     (
         "number_sorting",
         "['-2.5', '3.0']",
@@ -139,7 +215,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         "polynomial_equations",
         "-0.7757, 1.9717",
         {},
-        ["1.9717, -0.7757"],
+        ["1.9717, -0.7757", "x = -0.7757 or x = 1.9717", "-0.7757, and 1.97170"],
         ["1.9717", "-0.7757, 1.9717, 3", "-0.77, 1.97", "x"],
     ),
     ("decimal_arithmetic", "0.000408", {}, ["4.08e-4"], ["0", "0.0004", "0.0005"]),
@@ -156,10 +232,10 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         "countdown",
         "3*5+7",
         {"numbers": [3, 5, 7], "target": 22},
-        ["7 + 5*3"],
+        ["7 + 5*3", r"5 \times 3 + 7", "3*5+7 = 22"],
         ["22", "3**2", "3*5+7+0", "3*5+8-1", "5!"],
     ),
-    ("puzzle24", "4*6*1*1", {"numbers": [4, 6, 1, 1]}, ["(4*6)/1/1"], ["24", "4*6", "8*3*1*1", "4*6*1*1=24"]),
+    ("puzzle24", "4*6*1*1", {"numbers": [4, 6, 1, 1]}, ["(4*6)/1/1", "4*6*1*1=24"], ["24", "4*6", "8*3*1*1"]),
     (
         "simple_integration",
         "2*x**3 - x/2 + C",
@@ -193,6 +269,32 @@ def test_our_checks_pay_right_answers_and_no_near_misses(
         assert check(entry, answer), answer
     for answer in wrong:
         assert not check(entry, answer), answer
+
+
+@pytest.mark.parametrize(
+    "dress", ["**%s**", "$%s$", r"\text{%s}", r"\textbf{%s}", r"\mathbf{%s}", "%s.", r"\,%s\,", " %s "]
+)
+@pytest.mark.parametrize("name", ["gcd", "zebra_puzzles", "syllogism", "caesar_cipher", "survo", "complex_arithmetic"])
+def test_dress_changes_no_verdict(name: str, dress: str) -> None:
+    env = _env(name)
+    puzzle = env.generate(np.random.default_rng(0))
+    assert env.verify(puzzle, boxed(dress % puzzle.answer)).outcome == "correct"
+    assert env.verify(puzzle, boxed(dress % f"{puzzle.answer} 7")).outcome == "wrong"
+
+
+def test_dress_that_may_mean_something_stays() -> None:
+    env = _env("n_queens")
+    puzzle = env.generate(np.random.default_rng(0))
+    assert env.verify(puzzle, boxed(puzzle.answer.replace("_", ""))).outcome == "wrong"
+    assert env.verify(puzzle, boxed(f"**{puzzle.answer}**")).outcome == "wrong"
+
+
+@pytest.mark.parametrize("name", ["number_format", "gcd", "time_intervals", "advanced_geometry", "survo"])
+def test_digits_of_other_scripts_are_no_digits(name: str) -> None:
+    env = _env(name)
+    puzzle = env.generate(np.random.default_rng(0))
+    arabic = puzzle.answer.translate({ord(digit): chr(0x660 + int(digit)) for digit in "0123456789"})
+    assert env.verify(puzzle, boxed(arabic)).outcome == "wrong"
 
 
 @settings(max_examples=100, derandomize=True, deadline=None)
