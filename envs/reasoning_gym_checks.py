@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mtgrpo_env.envs.countdown_answers import solves
@@ -113,6 +113,20 @@ def makes_target(entry: Mapping[str, Any], answer: str, target: int | None = Non
     """An expression that uses every given number exactly once and comes to the target exactly."""
     metadata = entry["metadata"]
     return solves(answer, metadata["numbers"], metadata["target"] if target is None else target)
+
+
+def meets_sums(entry: Mapping[str, Any], answer: str) -> bool:
+    """A grid of zeros and ones, whose ones add up their places to the given sums of rows and columns."""
+    grid, metadata = _lines(answer), entry["metadata"]
+    if [len(row) for row in grid] != [metadata["n_cols"]] * metadata["n_rows"]:
+        return False
+    cells = {cell for row in grid for cell in row}
+    sums = [[_place_sum(line) for line in lines] for lines in (grid, zip(*grid, strict=True))]
+    return cells <= {"0", "1"} and sums == [metadata["row_sums"], metadata["col_sums"]]
+
+
+def _place_sum(cells: Iterable[str]) -> int:
+    return sum(place for place, cell in enumerate(cells, start=1) if cell == "1")
 
 
 def _lines(text: str) -> list[list[str]]:

@@ -18,6 +18,7 @@ from typing import Any
 from mtgrpo_env.envs.countdown_solver import solve
 from mtgrpo_env.envs.reasoning_gym_checks import (
     makes_target,
+    meets_sums,
     one_of_the_listed,
     same_claims,
     same_integral,
@@ -122,6 +123,8 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
     (_ROOTS, "pays wrong answers", "polynomial_equations"),  # any text, where there is no root
     (same_claims, "pays wrong answers", "knights_knaves"),  # a second role behind the right one, or "not" before it
     (same_grid, "pays wrong answers", "pool_matrix"),  # a column for a row; and all numbers off by one per cent
+    (same_text, "pays wrong answers", "survo"),  # words among the numbers
+    (meets_sums, "pays wrong answers", "kakurasu"),  # numbers among the cells
     (same_duration, "pays wrong answers", "time_intervals"),  # years for days; anything after the right time
     (same_measure, "refuses right answers", "advanced_geometry"),  # a length with a zero behind it
     (same_factors, "refuses right answers", "prime_factorization"),  # any other sign of multiplication
@@ -129,8 +132,8 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
 )
 
 _THEIR_OWN = (
-    "cryptarithm graph_color group_anagrams jugs kakurasu knight_swap number_format palindrome_generation "
-    "palindrome_partitioning quantum_lock rubiks_cube shortest_path sokoban survo tower_of_hanoi word_ladder "
+    "cryptarithm graph_color group_anagrams jugs knight_swap number_format palindrome_generation "
+    "palindrome_partitioning quantum_lock rubiks_cube shortest_path sokoban tower_of_hanoi word_ladder "
     "word_sorting"
 )
 
