@@ -49,7 +49,7 @@ def equal(request: dict[str, Any]) -> bool:
 
 def _same_rounded(truth: Node, answer: Node, digits: int) -> bool:
     half, rounded = half_last_place(answer, digits), exact_value(answer)
-    if _same(truth, answer) or half is None or rounded is None or _names(truth):
+    if _same(truth, answer) or half is None or rounded is None or symbols_in(truth):
         return _same(truth, answer)
     with mp.workdps(_ROUGH):
         value = _value_or_none(truth, {})
@@ -146,7 +146,7 @@ def value_at(tree: Node, point: Point) -> Number:
     if exact is not None:
         return mp.mpf(exact.numerator) / exact.denominator
     if tree.head == "determinant":
-        return _checked(determinant([[_value(entry, point) for entry in row.args] for row in tree.args]))
+        return _checked(determinant([[value_at(entry, point) for entry in row.args] for row in tree.args]))
     if tree.head == "symbol":
         return point[tree.text]
     if tree.head == "constant" and tree.text in _CONSTANTS:
