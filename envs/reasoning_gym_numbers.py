@@ -19,6 +19,7 @@ from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,60}(?:\.[0-9]{0,60})?|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,3})?")
+_POWER_OF_TEN = re.compile(r"(?<=[0-9.])\s?(?:\\times|\\cdot|×|\*)\s?10(?:\^|\*\*)\{?([+-]?[0-9]{1,3})\}?$")
 _WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,100}|[0-9]{1,100})")
 _FRACTION = re.compile(
     r"([+-]?)(?:\\[dtc]?frac\s?\{([+-]?[0-9]{1,60})\}\s?\{([0-9]{1,60})\}|([0-9]{1,60})\s?/\s?([0-9]{1,60}))"
@@ -117,7 +118,7 @@ def _number(text: str) -> Fraction | None:
 
 
 def _bare_number(text: str) -> Fraction | None:
-    parts = str(text).strip().strip("$").replace(",", "").split("/")
+    parts = _POWER_OF_TEN.sub(r"e\1", text.strip().strip("$").replace(",", "")).split("/")
     values = [Fraction(part.strip()) if _NUMBER.fullmatch(part.strip()) else None for part in parts[:3]]
     first, *rest = values
     if first is None or not rest:
