@@ -65,10 +65,12 @@ class Rule:
     Attributes:
         check: None where the data set's own scorer judges, in a worker.
         fault: a key of `FAULTS`; None where its own scorer judges.
+        alphabet: of answers, where its own scorer skips all other characters and so would read any text; else empty.
     """
 
     check: Check | None = None
     fault: str | None = None
+    alphabet: str = ""
 
 
 _TARGET_24 = partial(makes_target, target=24)
@@ -131,6 +133,7 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
     (_THREE_FIGURES, "refuses right answers", "power_function"),  # a power of ten in LaTeX
 )
 
+_ALPHABETS = {"quantum_lock": "ABCabc→->, \n", "sokoban": "UDLR, \n"}
 _THEIR_OWN = (
     "cryptarithm graph_color group_anagrams jugs knight_swap number_format palindrome_generation "
     "palindrome_partitioning quantum_lock rubiks_cube shortest_path sokoban tower_of_hanoi word_ladder "
@@ -147,7 +150,7 @@ REFUSED: Mapping[str, str] = {
 
 RULES: Mapping[str, Rule] = {
     **{name: Rule(check, fault) for check, fault, names in _REPLACED for name in names.split()},
-    **{name: Rule() for name in _THEIR_OWN.split()},
+    **{name: Rule(alphabet=_ALPHABETS.get(name, "")) for name in _THEIR_OWN.split()},
 }
 """How each data set that makes a task is scored."""
 

@@ -78,7 +78,7 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
     ) -> None:
         self.name = name
         self.config = dict(config or {})
-        self._check = rule_of(name).check
+        self._rule = rule_of(name)
         self._config_text = _config_text(name, self.config)
         require_package("reasoning_gym", user=f"the data set {name!r}")
         if refused := self._make(None).get("refused"):
@@ -137,7 +137,7 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
         answer = last_box(boxed(puzzle.answer))
         if answer is None or answer != puzzle.answer.strip():
             return False
-        return self._check is None or self._is_correct(puzzle, answer)
+        return self._rule.check is None or self._is_correct(puzzle, answer)
 
     def _is_correct(self, puzzle: ReasoningGymPuzzle, answer: str) -> bool:
         """Whether an answer is right as it stands, or without dress, unless that spoils the right answer too."""
@@ -147,10 +147,12 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
         return bare != answer and self._is_right(puzzle, plain(puzzle.answer)) and self._is_right(puzzle, bare)
 
     def _is_right(self, puzzle: ReasoningGymPuzzle, answer: str) -> bool:
-        if any(character.isdigit() and not character.isascii() for character in answer):
+        if any(character.isdecimal() and not character.isascii() for character in answer):
             return False  # Python reads the digits of all scripts, and so do their scorers
-        if self._check is not None:
-            return self._check(json.loads(puzzle.entry), answer)
+        if self._rule.check is not None:
+            return self._rule.check(json.loads(puzzle.entry), answer)
+        if self._rule.alphabet and not set(answer) <= set(self._rule.alphabet):
+            return False
         request = {
             "name": self.name,
             "config": self._config_text,

@@ -96,7 +96,7 @@ def test_a_data_set_pays_its_own_answers_and_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["rubiks_cube", "palindrome_partitioning", "sokoban", "knights_knaves", "number_format"]
+    "name", ["rubiks_cube", "palindrome_partitioning", "sokoban", "group_anagrams", "number_format"]
 )
 def test_their_own_scorers_withstand_hostile_answers_too(name: str) -> None:
     env = _env(name)
@@ -286,6 +286,15 @@ def test_dress_that_may_mean_something_stays() -> None:
     env = _env("n_queens")
     puzzle = env.generate(np.random.default_rng(0))
     assert env.verify(puzzle, boxed(puzzle.answer.replace("_", ""))).outcome == "wrong"
+
+
+@pytest.mark.parametrize("name", ["quantum_lock", "sokoban"])
+def test_an_answer_is_not_picked_out_of_other_text(name: str) -> None:
+    env = _env(name)
+    puzzle = env.generate(np.random.default_rng(0))
+    for answer in (f"not {puzzle.answer}", f"{puzzle.answer} or so", f"{puzzle.answer}\nnan"):
+        assert env.verify(puzzle, boxed(answer)).outcome == "wrong"
+    assert env.verify(puzzle, boxed(f"$${puzzle.answer}$$".replace("→", r"\rightarrow"))).outcome == "correct"
 
 
 @pytest.mark.parametrize("name", ["number_format", "gcd", "time_intervals", "advanced_geometry", "survo"])
