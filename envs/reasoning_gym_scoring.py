@@ -1,4 +1,4 @@
-"""How each of reasoning-gym's data sets is scored here, and why; checks that stand in for its scorers.
+"""How each of reasoning-gym's data sets is scored here, and why.
 
 Every scorer of release 0.1.25 was read for what it does with a model's text. Most compare it with one
 right answer, which is done here without them. Some cannot be used: see `FAULTS`. The rest run as they
@@ -9,16 +9,39 @@ scorer and entered it here.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
 from mtgrpo_env.envs.countdown_solver import solve
-from mtgrpo_env.envs.symbolic.grading import grade
+from mtgrpo_env.envs.reasoning_gym_checks import (
+    makes_target,
+    meets_sums,
+    one_of_the_listed,
+    same_claims,
+    same_integral,
+    same_items,
+    same_json,
+    same_letters,
+    same_polynomial,
+    same_text,
+    same_words,
+)
+from mtgrpo_env.envs.reasoning_gym_numbers import (
+    same_complex,
+    same_duration,
+    same_factors,
+    same_figures,
+    same_fraction,
+    same_grid,
+    same_measure,
+    same_number,
+    same_numbers,
+    same_value,
+    same_whole,
+)
 
 Check = Callable[[Mapping[str, Any], str], bool]
 """Whether an answer, a hostile text, solves a data set's entry. Linear time, nothing evaluated."""
@@ -28,101 +51,11 @@ FAULTS: Mapping[str, str] = {
     "runs code": "it hands the answer to eval, or to a symbolic parser that does",
     "hangs": "a short answer costs it unbounded time or memory",
     "pays wrong answers": "it gives full marks to answers that are wrong",
+    "refuses right answers": "it knows one notation only",
     "copies": "it gives full marks for copying a line of the question",
     "no answer": "it offers no answer to check the scorer by",
     "mixture": "it mixes other data sets: make a suite of them instead",
 }
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,60}(?:\.[0-9]{0,60})?|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,3})?")
-_CONSTANT = re.compile(r"\+[ ]?[cC]$")
-_TERMS = re.compile(r"[+-]")
-_WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,100}|[0-9]{1,100})")
-
-
-def same_text(entry: Mapping[str, Any], answer: str) -> bool:
-    """The right answer, line by line, however its words are spaced."""
-    return _lines(answer) == _lines(entry["answer"])
-
-
-def same_words(entry: Mapping[str, Any], answer: str) -> bool:
-    """The right answer, whatever its case and spacing."""
-    return answer.casefold().split() == str(entry["answer"]).casefold().split()
-
-
-def same_letters(entry: Mapping[str, Any], answer: str) -> bool:
-    """The right answer, whatever its case, and blanks anywhere."""
-    return _squeezed(answer) == _squeezed(entry["answer"])
-
-
-def same_number(entry: Mapping[str, Any], answer: str, tolerance: Fraction = Fraction(0)) -> bool:
-    """The right number, as a decimal or a fraction; commas may group its digits."""
-    right, given = _number(entry["answer"]), _number(answer)
-    return right is not None and given is not None and abs(right - given) <= tolerance
-
-
-def same_whole(entry: Mapping[str, Any], answer: str) -> bool:
-    """The right whole number, decimal or hexadecimal."""
-    right, given = _WHOLE.fullmatch(entry["answer"].strip()), _WHOLE.fullmatch(answer.strip())
-    return right is not None and given is not None and _whole(right[0]) == _whole(given[0])
-
-
-def same_numbers(entry: Mapping[str, Any], answer: str, *, ordered: bool, tolerance: Fraction = Fraction(0)) -> bool:
-    """The right numbers, with commas between them, with or without brackets and quotes."""
-    right, given = _numbers(entry["answer"]), _numbers(answer)
-    if right is None or given is None or len(right) != len(given):
-        return False
-    if not ordered:
-        right, given = sorted(right), sorted(given)
-    return all(abs(a - b) <= tolerance for a, b in zip(right, given, strict=True))
-
-
-def same_json(entry: Mapping[str, Any], answer: str) -> bool:
-    """The right value as JSON, whatever its spacing and the order of its keys; or the same text."""
-    right, given = _json(entry["answer"]), _json(answer)
-    return same_text(entry, answer) or (given is not None and right == given)
-
-
-def same_figures(entry: Mapping[str, Any], answer: str) -> bool:
-    """The right number to six figures."""
-    right = _number(entry["answer"])
-    return right is not None and same_number(entry, answer, abs(right) / 10**6)
-
-
-def same_integral(entry: Mapping[str, Any], answer: str) -> bool:
-    """An expression of the right one's value at every point, with a constant C or without.
-
-    Raises:
-        ScorerFailure: if the workers have no result.
-    """
-    return same_letters(entry, answer) or grade(_without_constant(entry["answer"]), _without_constant(answer))
-
-
-def same_polynomial(entry: Mapping[str, Any], answer: str) -> bool:
-    """The right polynomial, multiplied out and with no more terms: the question itself has the right value.
-
-    Raises:
-        ScorerFailure: if the workers have no result.
-    """
-    if same_letters(entry, answer):
-        return True
-    is_expanded = not any(sign in answer for sign in "([{") and len(_terms(answer)) <= len(_terms(entry["answer"]))
-    return is_expanded and grade(entry["answer"], answer)
-
-
-def one_of_the_listed(entry: Mapping[str, Any], answer: str) -> bool:
-    """Any of the answers that the entry lists as right."""
-    return _lines(answer) in [_lines(right) for right in entry["metadata"]["valid_answers"]]
-
-
-def makes_target(entry: Mapping[str, Any], answer: str, target: int | None = None) -> bool:
-    """An expression that uses every given number exactly once and comes to the target exactly."""
-    try:
-        value, numbers = evaluate(answer)
-    except ExpressionError:
-        return False
-    metadata = entry["metadata"]
-    wanted = metadata["target"] if target is None else target
-    return value == wanted and sorted(numbers) == sorted(metadata["numbers"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,35 +65,46 @@ class Rule:
     Attributes:
         check: None where the data set's own scorer judges, in a worker.
         fault: a key of `FAULTS`; None where its own scorer judges.
+        alphabet: of answers, where its own scorer skips all other characters and so would read any text; else empty.
     """
 
     check: Check | None = None
     fault: str | None = None
+    alphabet: str = ""
 
 
 _TARGET_24 = partial(makes_target, target=24)
 _NEAR = partial(same_number, tolerance=Fraction(1, 10_000))
 _ROOTS = partial(same_numbers, ordered=False, tolerance=Fraction(1, 10_000))  # four decimals are asked for
-_SORTED = partial(same_numbers, ordered=True)
+_IN_ORDER = partial(same_numbers, ordered=True)
+_THREE_FIGURES = partial(same_figures, figures=3)
 
 _REPLACED: Sequence[tuple[Check, str, str]] = (
     (
         same_text,
         "one answer",
-        "ab acre aiw arc_1d arc_agi base_conversion basic_arithmetic bf binary_alternation caesar_cipher "
-        "circuit_logic count_bits count_primes course_schedule emoji_mystery futoshiki gcd isomorphic_strings "
-        "largest_island lcm leg_counting letter_counting list_functions mahjong_puzzle manipulate_matrix maze "
-        "mini_sudoku modulo_grid number_filtering number_sequence path_star ransom_note rearc rotate_matrix "
-        "rotten_oranges self_reference simple_equations simple_geometry string_manipulation string_splitting "
-        "string_synthesis sudoku syllogism word_sequence_reversal",
+        "ab arc_1d arc_agi base_conversion bf caesar_cipher emoji_mystery futoshiki manipulate_matrix mini_sudoku "
+        "modulo_grid path_star rearc rotate_matrix string_manipulation string_splitting string_synthesis sudoku",
+    ),
+    (
+        same_value,
+        "one answer",
+        "aiw basic_arithmetic binary_alternation calendar_arithmetic circuit_logic count_bits count_primes gcd "
+        "largest_island lcm leg_counting letter_counting maze number_sequence rotten_oranges self_reference "
+        "simple_equations simple_geometry",
     ),
     (
         same_words,
         "one answer",
-        "calendar_arithmetic color_cube_rotation dice family_relationships sentence_reordering tsumego zebra_puzzles",
+        "acre color_cube_rotation course_schedule family_relationships isomorphic_strings mahjong_puzzle ransom_note "
+        "sentence_reordering syllogism tsumego zebra_puzzles",
     ),
     (same_letters, "one answer", "needle_haystack"),
     (same_number, "one answer", "chain_sum decimal_chain_sum products rectangle_count"),
+    (same_items, "one answer", "word_sequence_reversal"),
+    (same_json, "one answer", "list_functions"),
+    (same_fraction, "one answer", "dice fraction_simplification"),
+    (_IN_ORDER, "one answer", "number_filtering"),
     (same_text, "runs code", "binary_matrix spiral_matrix string_insertion"),
     (one_of_the_listed, "runs code", "n_queens"),
     (makes_target, "runs code", "countdown"),
@@ -170,21 +114,30 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
     (same_whole, "runs code", "bitwise_arithmetic"),  # on its own text only, but with the answer beside it
     (same_json, "hangs", "codeio"),  # it compares trees, for many seconds where an answer has some hundred parts
     (_NEAR, "hangs", "coin_flip"),  # a large exponent is multiplied out; and a first digit in common pays all
-    (same_letters, "pays wrong answers", "complex_arithmetic figlet_font"),  # nan; ten letters in place
+    (same_letters, "pays wrong answers", "figlet_font"),  # ten letters in place
+    (same_complex, "pays wrong answers", "complex_arithmetic"),  # nan
     (same_json, "pays wrong answers", "game_of_life"),  # rows and cells too many
     (same_words, "pays wrong answers", "game_of_life_halting"),  # any text, where the answer is any text
     (same_words, "pays wrong answers", "letter_jumble spell_backward"),  # anything after the right words or letters
     (same_figures, "pays wrong answers", "decimal_arithmetic"),  # 0, where the right one is below 0.001
     (same_number, "pays wrong answers", "gsm_symbolic"),  # the first number of any text, less its sign
-    (_SORTED, "pays wrong answers", "number_sorting"),  # NaN throughout, or each number off by one
+    (_IN_ORDER, "pays wrong answers", "number_sorting"),  # NaN throughout, or each number off by one
     (_ROOTS, "pays wrong answers", "polynomial_equations"),  # any text, where there is no root
+    (same_claims, "pays wrong answers", "knights_knaves"),  # a second role behind the right one, or "not" before it
+    (same_grid, "pays wrong answers", "pool_matrix"),  # a column for a row; and all numbers off by one per cent
+    (same_text, "pays wrong answers", "survo"),  # words among the numbers
+    (meets_sums, "pays wrong answers", "kakurasu"),  # numbers among the cells
+    (same_duration, "pays wrong answers", "time_intervals"),  # years for days; anything after the right time
+    (same_measure, "refuses right answers", "advanced_geometry"),  # a length with a zero behind it
+    (same_factors, "refuses right answers", "prime_factorization"),  # any other sign of multiplication
+    (_THREE_FIGURES, "refuses right answers", "power_function"),  # a power of ten in LaTeX
 )
 
+_ALPHABETS = {"quantum_lock": "ABCabc→->, \n", "sokoban": "UDLR, \n"}
 _THEIR_OWN = (
-    "advanced_geometry cryptarithm fraction_simplification graph_color group_anagrams jugs kakurasu "
-    "knight_swap knights_knaves number_format palindrome_generation palindrome_partitioning pool_matrix "
-    "power_function prime_factorization quantum_lock rubiks_cube shortest_path sokoban survo time_intervals "
-    "tower_of_hanoi word_ladder word_sorting"
+    "cryptarithm graph_color group_anagrams jugs knight_swap number_format palindrome_generation "
+    "palindrome_partitioning quantum_lock rubiks_cube shortest_path sokoban tower_of_hanoi word_ladder "
+    "word_sorting"
 )
 
 REFUSED: Mapping[str, str] = {
@@ -197,12 +150,12 @@ REFUSED: Mapping[str, str] = {
 
 RULES: Mapping[str, Rule] = {
     **{name: Rule(check, fault) for check, fault, names in _REPLACED for name in names.split()},
-    **{name: Rule() for name in _THEIR_OWN.split()},
+    **{name: Rule(alphabet=_ALPHABETS.get(name, "")) for name in _THEIR_OWN.split()},
 }
 """How each data set that makes a task is scored."""
 
-UNREPEATABLE = frozenset({"isomorphic_strings", "polynomial_multiplication", "ransom_note"})
-"""Data sets that draw from sets of texts, whose order is another in every process unless PYTHONHASHSEED is set."""
+UNREPEATABLE = frozenset({"codeio"})
+"""Data sets whose programs may read a clock or draw at random: items that come out otherwise a second time are none."""
 
 
 def rule_of(name: str) -> Rule:
@@ -227,51 +180,9 @@ def reference_answer(name: str, entry: Mapping[str, Any]) -> str:
         return json.dumps(metadata["possible_answer"])
     if name == "rubiks_cube":
         return metadata["example_correct_answer"]
+    if name == "codeio" and not (metadata["input_data"] or metadata["output_data"]):
+        return ""  # its program failed
     answer = str(entry["answer"])
     if name in ("countdown", "puzzle24") and not RULES[name].check(entry, answer):  # pyright: ignore[reportOptionalCall]
         return solve(metadata["numbers"], metadata.get("target", 24)) or ""  # theirs may open with a sign
     return "" if "Integral(" in answer else answer  # an integral that their algebra system gave up on
-
-
-def _lines(text: str) -> list[list[str]]:
-    return [line.split() for line in str(text).strip().splitlines()]
-
-
-def _squeezed(text: str) -> str:
-    return "".join(str(text).split()).casefold()
-
-
-def _without_constant(text: str) -> str:
-    return _CONSTANT.sub("", text.strip()).strip()
-
-
-def _terms(text: str) -> list[str]:
-    return [term for term in _TERMS.split(text) if term.strip()]
-
-
-def _number(text: str) -> Fraction | None:
-    parts = str(text).strip().strip("$").replace(",", "").split("/")
-    values = [Fraction(part.strip()) if _NUMBER.fullmatch(part.strip()) else None for part in parts[:3]]
-    first, *rest = values
-    if first is None or not rest:
-        return first
-    return first / rest[0] if len(rest) == 1 and rest[0] else None
-
-
-def _whole(text: str) -> int:
-    return int(text, 16 if "x" in text.lower() else 10)
-
-
-def _numbers(text: str) -> list[Fraction] | None:
-    parts = re.sub(r"[\[\]'\"]", "", str(text)).split(",")
-    values = [_number(part) for part in parts]
-    found = [value for value in values if value is not None]
-    return found if len(found) == len(values) else None
-
-
-def _json(text: str) -> str | None:
-    """The JSON value in canonical form, so that 1, 1.0 and true differ."""
-    try:
-        return json.dumps(json.loads(text), sort_keys=True)
-    except (ValueError, RecursionError):
-        return None

@@ -5,35 +5,30 @@ Needs the package, which is optional: `pip install '.[reasoning-gym]'` in the ch
 
 from __future__ import annotations
 
-import io
+import atexit
 import json
-import os
-import random
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from mtgrpo_env.envs.answers import boxed, last_box
+from mtgrpo_env.envs.reasoning_gym_checks import plain
 from mtgrpo_env.envs.reasoning_gym_scoring import RULES, UNREPEATABLE, reference_answer, rule_of
-from mtgrpo_env.envs.worker_pool import ScorerFailure, shared_pool
+from mtgrpo_env.envs.worker_pool import ScorerFailure, WorkerPool, shared_pool
+from mtgrpo_env.extras import require_package
 from mtgrpo_env.suite import Task
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, TextEnv, Verdict
 from mtgrpo_env.types import Split
 
+_GENERATOR = "mtgrpo_env.envs.reasoning_gym_worker:make"
 _SCORER = "mtgrpo_env.envs.reasoning_gym_worker:score"
 _FULL_MARKS = 1 - 1e-9
 _MAX_ANSWER = 20_000
 _MAX_DRAWS = 100
-_NUM_ITEMS = 2**31  # a few of their data sets pass seed + index to numpy, which takes 32 bits
-# These prepare all items of a data set when it is made, or limit their number, so that each item here is
-# the first of a data set of its own; five is the fewest that they make.
-_PREPARED = frozenset({"acre", "gsm_symbolic", "list_functions", "word_ladder"})
-_PREPARED_SIZE = 5
+_NUM_ITEMS = 2**31  # as many as the worker's data sets have
 _INSTRUCTION = "Return the final answer, and nothing else, in \\boxed{}."
 
 
@@ -59,7 +54,8 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
     between 0 and 1 are not used: many reward texts for their length or for quoting the answer among others.
 
     Item i of their data sets is made from seed + i, so that neighbouring seeds share items; here an
-    item's number is drawn at random from 2^31, and nothing is shared.
+    item's number is drawn at random from 2^31, and nothing is shared. Items are made in a worker process, where
+    the order of sets is fixed: they are the same in every process, whatever its PYTHONHASHSEED.
 
     Args:
         name: of the data set, such as "basic_arithmetic".
@@ -69,8 +65,7 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
 
     Raises:
         ImportError: if reasoning-gym is not installed.
-        ValueError: if there is no such data set, it cannot be scored safely, it cannot be repeated in another
-            process, or the config does not fit it.
+        ValueError: if there is no such data set, it cannot be scored safely, or the config does not fit it.
     """
 
     def __init__(
@@ -83,13 +78,11 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
     ) -> None:
         self.name = name
         self.config = dict(config or {})
-        self._check = rule_of(name).check
+        self._rule = rule_of(name)
         self._config_text = _config_text(name, self.config)
-        if name in UNREPEATABLE and _hashes_are_random():
-            raise ValueError(
-                f"puzzles of {name!r} differ from process to process: set PYTHONHASHSEED=0 before Python starts"
-            )
-        self._dataset = _shared_dataset(name, self._config_text)
+        require_package("reasoning_gym", user=f"the data set {name!r}")
+        if refused := self._make(None).get("refused"):
+            raise ValueError(refused)
         super().__init__(level=(name, self._config_text), split=split, render_mode=render_mode)
 
     def generate(self, rng: np.random.Generator) -> ReasoningGymPuzzle:
@@ -99,11 +92,10 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
             RuntimeError: if no item's does.
         """
         for _ in range(_MAX_DRAWS):
-            number = int(rng.integers(_NUM_ITEMS))
-            with _left_alone(number):
-                item = self._item(number)
-            answer = reference_answer(self.name, item)
-            puzzle = ReasoningGymPuzzle(item["question"], answer, json.dumps(item, default=_plain))
+            item = self._item(int(rng.integers(_NUM_ITEMS)))
+            if item is None:
+                continue
+            puzzle = ReasoningGymPuzzle(item["question"], reference_answer(self.name, item), json.dumps(item))
             if self._is_usable(puzzle):
                 return puzzle
         raise RuntimeError(f"reasoning-gym's {self.name!r} gave no item with a usable answer in {_MAX_DRAWS} draws")
@@ -128,21 +120,39 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
     def key(self, puzzle: ReasoningGymPuzzle) -> str:
         return puzzle.question
 
-    def _item(self, number: int) -> dict[str, Any]:
-        if self.name in _PREPARED:
-            return _make_dataset(self.name, self._config_text, seed=number, size=_PREPARED_SIZE)[0]
-        return self._dataset[number]
+    def _item(self, number: int) -> dict[str, Any] | None:
+        """An item; None if their generator fails, or makes another one the second time."""
+        try:
+            return self._make(number).get("item")
+        except ScorerFailure:
+            return None
+
+    def _make(self, number: int | None) -> dict[str, Any]:
+        twice = self.name in UNREPEATABLE
+        request = {"name": self.name, "config": self._config_text, "number": number, "twice": twice}
+        return _generators().call(request)
 
     def _is_usable(self, puzzle: ReasoningGymPuzzle) -> bool:
         """Whether a box can hold the answer, and our own check, where there is one, agrees with it."""
         answer = last_box(boxed(puzzle.answer))
         if answer is None or answer != puzzle.answer.strip():
             return False
-        return self._check is None or self._is_correct(puzzle, answer)
+        return self._rule.check is None or self._is_correct(puzzle, answer)
 
     def _is_correct(self, puzzle: ReasoningGymPuzzle, answer: str) -> bool:
-        if self._check is not None:
-            return self._check(json.loads(puzzle.entry), answer)
+        """Whether an answer is right as it stands, or without dress, unless that spoils the right answer too."""
+        if self._is_right(puzzle, answer):
+            return True
+        bare = plain(answer)
+        return bare != answer and self._is_right(puzzle, plain(puzzle.answer)) and self._is_right(puzzle, bare)
+
+    def _is_right(self, puzzle: ReasoningGymPuzzle, answer: str) -> bool:
+        if any(character.isdecimal() and not character.isascii() for character in answer):
+            return False  # Python reads the digits of all scripts, and so do their scorers
+        if self._rule.check is not None:
+            return self._rule.check(json.loads(puzzle.entry), answer)
+        if self._rule.alphabet and not set(answer) <= set(self._rule.alphabet):
+            return False
         request = {
             "name": self.name,
             "config": self._config_text,
@@ -154,8 +164,8 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
 
 
 def reasoning_gym_names() -> list[str]:
-    """The data sets that make a task in this process, in alphabetical order."""
-    return sorted(RULES.keys() - (UNREPEATABLE if _hashes_are_random() else set()))
+    """The data sets that make a task, in alphabetical order."""
+    return sorted(RULES)
 
 
 def reasoning_gym_task(name: str, *, config: Mapping[str, Any] | None = None) -> Task:
@@ -165,10 +175,6 @@ def reasoning_gym_task(name: str, *, config: Mapping[str, Any] | None = None) ->
     return Task.from_text(f"reasoning_gym/{name}", make)
 
 
-def _hashes_are_random() -> bool:
-    return os.environ.get("PYTHONHASHSEED", "random") == "random"
-
-
 def _config_text(name: str, config: Mapping[str, Any]) -> str:
     try:
         return json.dumps(config, sort_keys=True)
@@ -176,36 +182,9 @@ def _config_text(name: str, config: Mapping[str, Any]) -> str:
         raise ValueError(f"config of {name!r} must hold what JSON can: {error}, got {config!r:.200}") from error
 
 
-@lru_cache(maxsize=64)
-def _shared_dataset(name: str, config: str) -> Any:
-    """One data set for all envs of a group: some take a third of a second to make. Items do not change it."""
-    return _make_dataset(name, config, seed=0, size=_PREPARED_SIZE if name in _PREPARED else _NUM_ITEMS)
-
-
-def _make_dataset(name: str, config: str, *, seed: int, size: int) -> Any:
-    from mtgrpo_env.envs.reasoning_gym_worker import make_dataset  # imports reasoning-gym, which takes seconds
-
-    return make_dataset(name, json.loads(config), seed=seed, size=size)
-
-
-@contextmanager
-def _left_alone(seed: int) -> Iterator[None]:
-    """Keeps their generators from touching the process: its global generators, its output and its warnings.
-
-    Some draw from the global generators, which are seeded here so that this can be repeated.
-    """
-    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(of_python)
-        np.random.set_state(of_numpy)  # noqa: NPY002
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no form for."""
-    return value.item() if isinstance(value, np.generic) else str(value)
+@cache
+def _generators() -> WorkerPool:
+    """A worker for all data sets: what takes longer than a minute on a busy machine is no item."""
+    pool = WorkerPool(_GENERATOR, num_workers=1, seconds=60.0)
+    atexit.register(pool.close)
+    return pool

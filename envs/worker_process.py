@@ -22,7 +22,10 @@ _CHUNK = 1 << 16
 _STDERR_TAIL = 2000
 _MAX_REPLY = 1 << 24
 _MAX_REASON = 500
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "PYTHONHASHSEED": "0",  # the order of sets, and what follows from it, is the same in every run
+}
 
 
 class ScorerFailure(RuntimeError):
@@ -63,7 +66,7 @@ class WorkerHandle:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             bufsize=0,
-            env=os.environ | _ONE_THREAD,
+            env=os.environ | _ENVIRONMENT,
             start_new_session=True,  # an interrupt from the keyboard is for the parent to handle
         )
         self.stdin, self.stdout = _non_blocking(self.process.stdin), _non_blocking(self.process.stdout)

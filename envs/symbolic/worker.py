@@ -49,7 +49,7 @@ def equal(request: dict[str, Any]) -> bool:
 
 def _same_rounded(truth: Node, answer: Node, digits: int) -> bool:
     half, rounded = half_last_place(answer, digits), exact_value(answer)
-    if _same(truth, answer) or half is None or rounded is None or _names(truth):
+    if _same(truth, answer) or half is None or rounded is None or symbols_in(truth):
         return _same(truth, answer)
     with mp.workdps(_ROUGH):
         value = _value_or_none(truth, {})
@@ -98,7 +98,7 @@ def _same_relation(left: Node, right: Node) -> bool:
     # The ratio is constant: the same at any point as at the next.
     try:
         with mp.workdps(_FINE):
-            ratios = [_value(second, point) / _value(first, point) for point in _points(first, second)]
+            ratios = [value_at(second, point) / value_at(first, point) for point in _points(first, second)]
             if not all(_close(a, b, _FINE) for a, b in pairwise(ratios)):
                 return False
             ratio = ratios[0]
@@ -118,7 +118,7 @@ def _points(left: Node, right: Node) -> Iterator[Point]:
     Which formulas agree must not hang on the names: the sign of the k-th variable at point i is the parity of the bits
     that i and k share, which for `_NUM_SIGNS` points makes every pair of up to 7 variables meet in all four ways.
     """
-    names = sorted(_names(left) | _names(right))
+    names = sorted(symbols_in(left) | symbols_in(right))
     if not names:
         yield {}
         return
@@ -132,8 +132,9 @@ def _points(left: Node, right: Node) -> Iterator[Point]:
         yield dict(zip(names, order, strict=True))
 
 
-def _names(tree: Node) -> set[str]:
-    return {tree.text} if tree.head == "symbol" else set().union(*map(_names, tree.args))
+def symbols_in(tree: Node) -> set[str]:
+    """The names of a tree's variables."""
+    return {tree.text} if tree.head == "symbol" else set().union(*map(symbols_in, tree.args))
 
 
 def _close(a: Number, b: Number, digits: int) -> bool:
@@ -142,12 +143,12 @@ def _close(a: Number, b: Number, digits: int) -> bool:
 
 def _value_or_none(tree: Node, point: Point) -> Number | None:
     try:
-        return _value(tree, point)
+        return value_at(tree, point)
     except NoValue:
         return None
 
 
-def _value(tree: Node, point: Point) -> Number:
+def value_at(tree: Node, point: Point) -> Number:
     """The value of a tree at a point.
 
     Raises:
@@ -157,12 +158,12 @@ def _value(tree: Node, point: Point) -> Number:
     if exact is not None:
         return mp.mpf(exact.numerator) / exact.denominator
     if tree.head == "determinant":
-        return _checked(determinant([[_value(entry, point) for entry in row.args] for row in tree.args]))
+        return _checked(determinant([[value_at(entry, point) for entry in row.args] for row in tree.args]))
     if tree.head == "symbol":
         return point[tree.text]
     if tree.head == "constant" and tree.text in _CONSTANTS:
         return _CONSTANTS[tree.text]()
-    args = [_value(arg, point) for arg in tree.args]
+    args = [value_at(arg, point) for arg in tree.args]
     try:
         if tree.head == "power":
             return _checked(_power(args[0], args[1], exact_value(tree.args[1])))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,14 +55,9 @@ HOSTILE = [
 @pytest.fixture(scope="module", autouse=True)
 def _workers() -> Iterator[None]:
     yield
-    for function in ("mtgrpo_env.envs.reasoning_gym_worker:score", "mtgrpo_env.envs.symbolic.worker:equal"):
-        shared_pool(function).close()
-
-
-@pytest.fixture(autouse=True)
-def _fixed_order_of_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within one process the order of sets is one: enough for these tests."""
-    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    for judge in ("reasoning_gym_worker:score", "symbolic.worker:equal", "symbolic.differences:differ_by_constant"):
+        shared_pool(f"mtgrpo_env.envs.{judge}").close()
+    reasoning_gym_tasks._generators().close()
 
 
 def _env(name: str, config: dict[str, Any] | None = None) -> ReasoningGymEnv:
@@ -79,7 +76,6 @@ def test_every_rule_names_its_reason() -> None:
     assert all(rule.fault is None for rule in RULES.values() if rule.check is None)
     assert set(REFUSED.values()) <= FAULTS.keys()
     assert not RULES.keys() & REFUSED.keys()
-    assert RULES.keys() >= UNREPEATABLE
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
@@ -100,7 +96,7 @@ def test_a_data_set_pays_its_own_answers_and_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["rubiks_cube", "palindrome_partitioning", "sokoban", "knights_knaves", "number_format"]
+    "name", ["rubiks_cube", "palindrome_partitioning", "sokoban", "group_anagrams", "number_format"]
 )
 def test_their_own_scorers_withstand_hostile_answers_too(name: str) -> None:
     env = _env(name)
@@ -114,12 +110,88 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     ("arc_1d", "0 0 1 2", {}, [" 0  0 1 2 "], ["0 0 1", "0 0 1 2 3", "the answer is 0 0 1 2", "0 0\n1 2", "0012"]),
     ("sudoku", "1 2\n2 1", {}, ["1 2 \n 2 1\n"], ["1 2 2 1", "2 1\n1 2", "12\n21"]),
     ("tsumego", "E1", {}, ["e1"], ["E 1", "E1 E2", "E2"]),
-    ("chain_sum", "-1000", {}, ["-1,000.00", " -01000"], ["1000", "-1000 or 1000", "-1000.1", "--1000", "-1 000"]),
+    ("chain_sum", "-1000", {}, ["-1,000.00", " -01000"], ["1000", "-1000 or 1000", "-1000.1", "--1000", "-10 00"]),
     ("bitwise_arithmetic", "0x1f", {}, ["31", "0X1F", "0x01f"], ["1f", "0x1f0", "-31", "31.0", "0b11111"]),
     ("coin_flip", "0.234375", {}, ["15/64", ".2344"], ["0", "0.2", "0.23", "15/64/1", "1/0", "0.234375?", "1e999"]),
     ("calendar_arithmetic", "-1", {"task": "count_days"}, ["-1"], ["5", "0", "1", "-10"]),
     ("calendar_arithmetic", "Tuesday", {}, ["tuesday"], ["Tue", "Tuesday or Monday", "Monday"]),
-    ("complex_arithmetic", "8.0 - 3.0i", {}, ["8.0-3.0i"], ["nan", "8.0 + 3.0i", "-3.0i", "nan+nanj"]),
+    (
+        "complex_arithmetic",
+        "8.0 - 3.0i",
+        {},
+        ["8.0-3.0i", "8 - 3i", "-3i + 8", "8 - 3j", "8-3*i"],
+        ["nan", "8.0 + 3.0i", "-3.0i", "nan+nanj", "8", "8 - 3", "8 - 3i + 0i + i", "8 - 3i - 3i", "8--3i", "i"],
+    ),
+    ("complex_arithmetic", "-1.00i", {}, ["-i", "0 - i", "-1i"], ["i", "-1", ""]),
+    ("complex_arithmetic", "-151.00", {}, ["-151", "-151 + 0i"], ["151", "-151i"]),
+    ("basic_arithmetic", "-151", {}, ["-151.0", r"-\frac{302}{2}", "x = -151"], ["151", "-151 or 151", "-150-1"]),
+    ("maze", "infeasible", {}, ["Infeasible"], ["feasible", "0"]),
+    ("syllogism", "Yes", {}, ["yes"], ["No", "Yes and no"]),
+    ("word_sequence_reversal", "new, any", {}, ["new,any"], ["any, new", "new any", "new, any, or"]),
+    ("list_functions", "[1, 2]", {}, ["[1,2]"], ["[2, 1]", "1, 2", "[1, 2.0]"]),
+    ("number_filtering", "['-9.040', '5']", {}, ["[-9.04, 5]", '["-9.040", "5"]'], ["['5', '-9.040']", "[-9.04]"]),
+    ("dice", "823/1575", {}, [r"\frac{823}{1575}", r"\dfrac{823}{1575}"], ["1646/3150", "0.5225", "823", "-823/1575"]),
+    (
+        "fraction_simplification",
+        r"$\dfrac{79}{173}$",
+        {},
+        ["79/173", r"\frac{79}{173}", "79 / 173"],
+        ["158/346", "173/79", "79/173/1", "79", r"\frac{79}{173}/2"],
+    ),
+    (
+        "power_function",
+        "9.360000138304076e-18",
+        {},
+        ["9.36e-18", r"9.36 \times 10^{-18}"],
+        ["0", "9.37e-18", "9.36e-17"],
+    ),
+    ("power_function", "77575.72998564", {}, ["7.76e+4", "77600"], ["7.75e+4", "7.76", "77500"]),
+    (
+        "prime_factorization",
+        "2 × 2 × 41",
+        {"factors": [2, 2, 41]},
+        ["2*2*41", r"2^2 \times 41", r"41 \cdot 2 \cdot 2", "2 × 41 × 2"],
+        ["4 × 41", "164", "2 × 41", "1 × 2 × 2 × 41", "2 × 2 × 41 × x", "2 + 2 + 41", "2^{999999999} × 41"],
+    ),
+    (
+        "time_intervals",
+        "6 days, 22:23",
+        {},
+        ["6 days, 22:23:00", "6 days 22:23"],
+        ["6 years, 22:23", "6 days, 22:24", "6 days", "6 days, 22:23, 5", "6 days, 22:23:00:01"],
+    ),
+    ("time_intervals", "5 days", {}, ["5", "5 Days"], ["5 years", "5 hours", "-5 days", "5.5 days", "15 days"]),
+    ("time_intervals", "05:32:56", {}, ["5:32:56", "05:32:56.000"], ["05:32", "05:32:56:01", "05:32:57"]),
+    ("pool_matrix", "9 6\n7 4", {}, ["9.0 6\n7 4.00"], ["9 6 7 4", "9 6\n7 5", "9.09 6\n7 4", "9 6\n7 4\n1 1"]),
+    ("pool_matrix", "9\n7", {}, ["9\n7"], ["9 7"]),
+    (
+        "knights_knaves",
+        "Ann is a knight, and Bo is a knave.",
+        {},
+        ["Bo is a knave and Ann is a knight", "ann is a knight, bo is a knave"],
+        [
+            "Ann is a knave, and Bo is a knave.",
+            "Ann is a knight a knave, and Bo is a knave",
+            "It is false that Ann is a knight, and Bo is a knave",
+            "Ann is a knight",
+            "Ann is a knight, Bo is a knave, Bo is a knight",
+        ],
+    ),
+    (
+        "advanced_geometry",
+        "15.22°",
+        {"task_type": "angle_measure"},
+        ["15.22", "15.221°", r"15.22^\circ"],
+        ["15.23", "x"],
+    ),
+    ("advanced_geometry", "2.425", {"task_type": "incircle_radius"}, ["2.4250"], ["2.43", "2.4"]),
+    (
+        "advanced_geometry",
+        "(11.381, 5.254)",
+        {"task_type": "orthocenter"},
+        ["11.381, 5.254", "(11.3812, 5.254)"],
+        ["(5.254, 11.381)", "(11.381)", "(11.4, 5.3)"],
+    ),
     ("figlet_font", "CLOWRESTORE", {}, ["clowrestore", "C L O W R E S T O R E"], ["CLOWRESTORX", "CLOWRESTOREX"]),
     (
         "game_of_life",
@@ -131,7 +203,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     ("game_of_life_halting", "False", {}, ["false"], ["True", "nonsense", "not False"]),
     ("letter_jumble", "Let it be", {}, ["let it be"], ["let it be so", "it let be"]),
     ("spell_backward", "pots", {}, ["POTS"], ["potsx", "stop"]),
-    ("gsm_symbolic", "5", {}, ["5.0", "$5$"], ["-5", "5 or 6", "5 apples"]),
+    ("gsm_symbolic", "5", {}, ["5.0", "$5$"], ["-5", "5 or 6", "5%", "5 wrong"]),
     (
         "number_sorting",
         "['-2.5', '3.0']",
@@ -143,7 +215,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         "polynomial_equations",
         "-0.7757, 1.9717",
         {},
-        ["1.9717, -0.7757"],
+        ["1.9717, -0.7757", "x = -0.7757 or x = 1.9717", "-0.7757, and 1.97170"],
         ["1.9717", "-0.7757, 1.9717, 3", "-0.77, 1.97", "x"],
     ),
     ("decimal_arithmetic", "0.000408", {}, ["4.08e-4"], ["0", "0.0004", "0.0005"]),
@@ -160,23 +232,23 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         "countdown",
         "3*5+7",
         {"numbers": [3, 5, 7], "target": 22},
-        ["7 + 5*3"],
+        ["7 + 5*3", r"5 \times 3 + 7", "3*5+7 = 22"],
         ["22", "3**2", "3*5+7+0", "3*5+8-1", "5!"],
     ),
-    ("puzzle24", "4*6*1*1", {"numbers": [4, 6, 1, 1]}, ["(4*6)/1/1"], ["24", "4*6", "8*3*1*1", "4*6*1*1=24"]),
+    ("puzzle24", "4*6*1*1", {"numbers": [4, 6, 1, 1]}, ["(4*6)/1/1", "4*6*1*1=24"], ["24", "4*6", "8*3*1*1"]),
     (
         "simple_integration",
         "2*x**3 - x/2 + C",
-        {},
-        ["-x/2 + 2x^3", "2*x**3-0.5*x+C"],
-        ["2*x**3", "6*x**2 - 1/2", "2*x**3 - x/2 + D"],
+        {"variable": "x"},
+        ["-x/2 + 2x^3", "2*x**3-0.5*x+C", "2*x**3 - x/2 + D", "C_1 - x/2 + 2*x**3", "2*X**3 - X/2 - 7"],
+        ["2*x**3", "6*x**2 - 1/2", "2*x**3 - x/2 + D*x", "2*x**3 - x/2 + |x|/x"],
     ),
     (
         "polynomial_multiplication",
         "x**2 + 3*x + 2",
         {},
-        ["3x + 2 + x^2"],
-        ["(x+1)*(x+2)", "x**2 + 2*x + x + 2", "x**2 + 3*x"],
+        ["3x + 2 + x^2", "x^{2} + 3 \\cdot x + 2"],
+        ["(x+1)*(x+2)", "x**2 + 2*x + x + 2", "x**2 + 3*x", "x*(x + 3) + 2", "x^{1+1}+3x+2"],
     ),
     ("binary_matrix", "0 1\n1 2", {}, ["0 1\n1 2 "], ["[[0,1],[1,2]]", "0 1 1 2"]),
     ("needle_haystack", "Ann Lee", {}, ["annlee"], ["Ann Lee Ann"]),
@@ -197,6 +269,40 @@ def test_our_checks_pay_right_answers_and_no_near_misses(
         assert check(entry, answer), answer
     for answer in wrong:
         assert not check(entry, answer), answer
+
+
+@pytest.mark.parametrize(
+    "dress", ["**%s**", "$%s$", r"\text{%s}", r"\textbf{%s}", r"\mathbf{%s}", "%s.", r"\,%s\,", " %s "]
+)
+@pytest.mark.parametrize("name", ["gcd", "zebra_puzzles", "syllogism", "caesar_cipher", "survo", "complex_arithmetic"])
+def test_dress_changes_no_verdict(name: str, dress: str) -> None:
+    env = _env(name)
+    puzzle = env.generate(np.random.default_rng(0))
+    assert env.verify(puzzle, boxed(dress % puzzle.answer)).outcome == "correct"
+    assert env.verify(puzzle, boxed(dress % f"{puzzle.answer} 7")).outcome == "wrong"
+
+
+def test_dress_that_may_mean_something_stays() -> None:
+    env = _env("n_queens")
+    puzzle = env.generate(np.random.default_rng(0))
+    assert env.verify(puzzle, boxed(puzzle.answer.replace("_", ""))).outcome == "wrong"
+
+
+@pytest.mark.parametrize("name", ["quantum_lock", "sokoban"])
+def test_an_answer_is_not_picked_out_of_other_text(name: str) -> None:
+    env = _env(name)
+    puzzle = env.generate(np.random.default_rng(0))
+    for answer in (f"not {puzzle.answer}", f"{puzzle.answer} or so", f"{puzzle.answer}\nnan"):
+        assert env.verify(puzzle, boxed(answer)).outcome == "wrong"
+    assert env.verify(puzzle, boxed(f"$${puzzle.answer}$$".replace("→", r"\rightarrow"))).outcome == "correct"
+
+
+@pytest.mark.parametrize("name", ["number_format", "gcd", "time_intervals", "advanced_geometry", "survo"])
+def test_digits_of_other_scripts_are_no_digits(name: str) -> None:
+    env = _env(name)
+    puzzle = env.generate(np.random.default_rng(0))
+    arabic = puzzle.answer.translate({ord(digit): chr(0x660 + int(digit)) for digit in "0123456789"})
+    assert env.verify(puzzle, boxed(arabic)).outcome == "wrong"
 
 
 @settings(max_examples=100, derandomize=True, deadline=None)
@@ -223,14 +329,62 @@ def test_a_data_set_that_nobody_has_read_is_refused() -> None:
         reasoning_gym_task("brand_new")
 
 
-def test_data_sets_that_cannot_be_repeated_need_a_fixed_order_of_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for value in ("random", None):
-        if value is None:
-            monkeypatch.delenv("PYTHONHASHSEED")
-        else:
-            monkeypatch.setenv("PYTHONHASHSEED", value)
-        with pytest.raises(ValueError, match="set PYTHONHASHSEED=0"):
-            _env("ransom_note")
+SET_ORDERED = [  # their generators go through sets
+    "intermediate_integration",
+    "isomorphic_strings",
+    "knight_swap",
+    "polynomial_multiplication",
+    "ransom_note",
+    "word_ladder",
+]
+
+
+def _items(names: list[str]) -> dict[str, list[str]]:
+    items = {}
+    for name in names:
+        env = ReasoningGymEnv(name)
+        for seed in range(2):
+            env.reset(seed=seed)
+            items[f"{name} {seed}"] = [env.puzzle.question, env.puzzle.answer, env.puzzle.entry]
+    return items
+
+
+def test_items_are_the_same_in_every_process_whatever_its_hash_seed() -> None:
+    pytest.importorskip("reasoning_gym")
+    pytest.importorskip("sympy")
+    imports = "import json\nfrom mtgrpo_env.envs.reasoning_gym_tasks import ReasoningGymEnv\n"
+    source = f"{imports}{inspect.getsource(_items)}print(json.dumps(_items({SET_ORDERED!r})))"
+    environment = os.environ | {"PYTHONHASHSEED": "999"}
+    there = subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, check=True).stdout
+    assert json.loads(there) == _items(SET_ORDERED)
+
+
+def test_an_item_that_comes_out_otherwise_a_second_time_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("reasoning_gym")
+    ticks = iter(range(4))
+    monkeypatch.setattr(reasoning_gym_worker, "_item", lambda *item: {"answer": next(ticks)})
+    request = {"name": "codeio", "config": "{}", "number": 1, "twice": True}
+    assert reasoning_gym_worker.make(request) == {}
+    assert reasoning_gym_worker.make(request | {"twice": False}) == {"item": {"answer": 2}}
+    assert RULES.keys() >= UNREPEATABLE
+
+
+def test_a_generator_that_fails_gives_no_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = _env("gcd")
+
+    class Failing:
+        def call(self, request: Any) -> Any:
+            raise ScorerFailure("killed")
+
+    monkeypatch.setattr(reasoning_gym_tasks, "_generators", Failing)
+    with pytest.raises(RuntimeError, match="'gcd' gave no item with a usable answer in 100 draws"):
+        env.generate(np.random.default_rng(0))
+
+
+def test_an_item_of_a_program_that_failed_is_not_usable() -> None:
+    failed = {"answer": "{}", "metadata": {"input_data": {}, "output_data": {}}}
+    assert reference_answer("codeio", failed) == ""
+    assert reference_answer("codeio", failed | {"metadata": {"input_data": {}, "output_data": {"n": 1}}}) == "{}"
 
 
 def test_a_config_reaches_the_data_set() -> None:
@@ -258,8 +412,7 @@ def test_a_config_that_does_not_fit_is_refused(config: dict[str, Any], message: 
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    reasoning_gym_tasks._shared_dataset.cache_clear()
-    monkeypatch.setitem(sys.modules, "reasoning_gym.factory", None)
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     with pytest.raises(ImportError, match=r"'chain_sum' needs reasoning_gym: pip install '\.\[reasoning-gym\]'"):
         ReasoningGymEnv("chain_sum")
 
@@ -345,7 +498,7 @@ def _request(answer: str) -> dict[str, str]:
 
 
 def test_an_item_whose_answer_no_box_can_hold_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = _env("codeio")
+    env = _env("bf")
     items = iter(
         {"question": "?", "answer": answer, "metadata": {}} for answer in ("", "  ", "}{", "{", "\\boxed{1}", "fits")
     )
@@ -354,5 +507,5 @@ def test_an_item_whose_answer_no_box_can_hold_is_drawn_again(monkeypatch: pytest
     assert isinstance(puzzle, ReasoningGymPuzzle)
     assert puzzle.answer == "fits"
     monkeypatch.setattr(env, "_item", lambda number: {"question": "?", "answer": "", "metadata": {}})
-    with pytest.raises(RuntimeError, match="'codeio' gave no item with a usable answer in 100 draws"):
+    with pytest.raises(RuntimeError, match="'bf' gave no item with a usable answer in 100 draws"):
         env.generate(np.random.default_rng(0))
