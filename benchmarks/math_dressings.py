@@ -37,10 +37,10 @@ def near_misses(truth: str, shape: str) -> Iterator[tuple[str, str]]:
     return _rewritten(truth, shape, MISTAKES)
 
 
-def wrapped(wrong: str, shape: str, place: int) -> tuple[str, str]:
+def wrapped(wrong: str, shape: str, place: int) -> str:
     """A wrong answer in one of the dressings that stand around an answer, another one at each place."""
-    found = list(_rewritten(wrong, shape, WRAPPINGS))
-    return found[place % len(found)]
+    found = [text for _, text in _rewritten(wrong, shape, WRAPPINGS)]
+    return found[(place + len(wrong)) % len(found)]
 
 
 def _rewritten(truth: str, shape: str, ways: tuple[Rewriting, ...]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
     python benchmarks/math_verdicts.py --peer-python PATH
 
 The truths are in `math_truths.txt`; each is written in some twenty other ways, and spoilt in some ten. Writes
-benchmarks/results/math_verdicts.md. Without an interpreter that has `math_verify`, only ours is judged.
+benchmarks/results/math_verdicts.md. Without an interpreter that has `math_verify`, ours alone is judged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import platform
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import NamedTuple
 import tyro
 from compare.tables import table
 from math_dressings import SHAPES, dressed, near_misses, wrapped
+from rich.progress import track
 
 import mtgrpo_env
 from mtgrpo_env.envs.reward import verdict
@@ -30,6 +30,7 @@ from mtgrpo_env.envs.reward import verdict
 HERE = Path(__file__).parent
 TRUTHS = HERE / "math_truths.txt"
 RESULTS = HERE / "results" / "math_verdicts.md"
+_PORTION = 500  # cases the peer is given at a time
 _QUESTION = "What is the answer?"
 _HEADING = re.compile(r"# (?P<kind>[a-z ,-]+): (?P<shape>[a-z]+)")
 _MARK = re.compile(r" ([✓✗]) ")
@@ -40,7 +41,9 @@ class Config:
     """Whom to judge beside us, and where to write."""
 
     peer_python: Path | None = None
-    """An interpreter that can import `math_verify`; the current one is tried without it."""
+    """An interpreter that can import `math_verify`; none judges ours alone."""
+    peer_verdicts: Path = Path("runs/math_verify.json")
+    """Where the peer's verdicts are kept, so that a later run asks only for new ones."""
     out: Path = RESULTS
     """The file to write."""
 
@@ -69,10 +72,12 @@ def main(config: Config) -> None:
     start = time.monotonic()
     ours = [_accepts(case) for case in cases]
     seconds = time.monotonic() - start
-    version, theirs = _peer(config.peer_python, cases)
-    judged = [Judged(*row) for row in zip(cases, ours, theirs or [None] * len(cases), strict=True)]
-    parts = [_heading(cases, seconds, version), _by_kind(judged), _faults(judged)]
-    if theirs is not None:
+    peer = None if config.peer_python is None else Peer(config.peer_python, config.peer_verdicts)
+    theirs = [None] * len(cases) if peer is None else peer.verdicts(cases)
+    judged = [Judged(*row) for row in zip(cases, ours, theirs, strict=True)]
+    parts = [_heading(cases, seconds, peer), _by_kind(judged)]
+    parts += [*(_by_way(judged, right=right) for right in (True, False)), _faults(judged)]
+    if peer is not None:
         parts.append(_disagreements(judged))
     config.out.parent.mkdir(exist_ok=True)
     config.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -108,7 +113,7 @@ def _cases_of(kind: str, shape: str, line: str) -> Iterator[Case]:
     right |= {answer: "written otherwise" for mark, answer in written if mark == "✓"}
     right |= {answer: name for name, answer in dressed(truth, shape) if answer not in right}
     spoilt = dict.fromkeys(wrong, "another answer")
-    spoilt |= {answer: f"another answer, {name}" for name, answer in _all_wrapped(wrong, shape)}
+    spoilt |= {wrapped(answer, shape, place): "another answer, dressed" for place, answer in enumerate(wrong)}
     spoilt |= {answer: name for name, answer in near_misses(truth, shape)}
     if both := right.keys() & spoilt.keys():
         raise ValueError(f"expected answers to {truth} that are right or wrong, got both for {sorted(both)}")
@@ -116,29 +121,49 @@ def _cases_of(kind: str, shape: str, line: str) -> Iterator[Case]:
         yield from (Case(kind, truth, answer, is_right, how) for answer, how in answers.items())
 
 
-def _all_wrapped(wrong: Sequence[str], shape: str) -> Iterator[tuple[str, str]]:
-    for place, answer in enumerate(wrong):
-        yield wrapped(answer, shape, place + len(answer))
-
-
 def _accepts(case: Case) -> bool:
     return verdict(_QUESTION, f"\\boxed{{{case.answer}}}", {"task": "math", "target": case.truth}).is_success
 
 
-def _peer(python: Path | None, cases: Sequence[Case]) -> tuple[str, list[bool] | None]:
-    """Its version and verdicts; none if it cannot be imported."""
-    command = [str(python or sys.executable), str(HERE / "math_verify_peer.py")]
-    pairs = json.dumps([(case.truth, case.answer) for case in cases])
-    done = subprocess.run(command, input=pairs, capture_output=True, text=True, check=False)
-    if done.returncode:
-        if python is not None:
-            raise SystemExit(f"{python} cannot judge with math_verify:\n{done.stderr[-2000:]}")
-        return "not installed", None
-    told = json.loads(done.stdout)
-    return told["version"], told["verdicts"]
+class Peer:
+    """Math-Verify in another process, whose verdicts are kept in a file: each takes it some 30 ms.
+
+    Args:
+        python: an interpreter that can import `math_verify`.
+        file: where verdicts are kept.
+    """
+
+    def __init__(self, python: Path, file: Path) -> None:
+        self._command = [str(python), str(HERE / "math_verify_peer.py")]
+        self._file = file
+        self.version, _ = self._ask([])
+
+    def verdicts(self, cases: Sequence[Case]) -> list[bool]:
+        """In the order of the cases."""
+        kept: dict[str, bool] = json.loads(self._file.read_text()) if self._file.exists() else {}
+        missing = [case for case in cases if self._key(case) not in kept]
+        for start in track(range(0, len(missing), _PORTION), f"Math-Verify, {len(missing):,} answers"):
+            portion = missing[start : start + _PORTION]
+            _, told = self._ask(portion)
+            kept |= zip(map(self._key, portion), told, strict=True)
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write_text(json.dumps(kept))
+        return [kept[self._key(case)] for case in cases]
+
+    def _key(self, case: Case) -> str:
+        return "\t".join((self.version, case.truth, case.answer))
+
+    def _ask(self, cases: Sequence[Case]) -> tuple[str, list[bool]]:
+        pairs = json.dumps([(case.truth, case.answer) for case in cases])
+        done = subprocess.run(self._command, input=pairs, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"expected {self._command[0]} to judge with math_verify, got:\n{done.stderr[-2000:]}")
+        told = json.loads(done.stdout)
+        return told["version"], told["verdicts"]
 
 
-def _heading(cases: Sequence[Case], seconds: float, version: str) -> str:
+def _heading(cases: Sequence[Case], seconds: float, peer: Peer | None) -> str:
+    version = "left out" if peer is None else peer.version
     truths, right = len({(case.kind, case.truth) for case in cases}), sum(case.right for case in cases)
     return (
         "# Verdicts on mathematics\n\n"
@@ -152,18 +177,30 @@ def _heading(cases: Sequence[Case], seconds: float, version: str) -> str:
 
 def _by_kind(judged: Sequence[Judged]) -> str:
     columns = ["kind", "right", "ours accepts", "Math-Verify accepts", "wrong", "ours accepts", "Math-Verify accepts"]
-    kinds = list(dict.fromkeys(row.case.kind for row in judged))
-    rows = [[kind, *_counts([row for row in judged if row.case.kind == kind])] for kind in kinds]
-    return table(columns, [*rows, ["**all**", *_counts(judged)]])
+    groups: dict[str, list[Judged]] = {}
+    for row in judged:
+        groups.setdefault(row.case.kind, []).append(row)
+    groups["**all**"] = list(judged)
+    rows = [[kind, *_counts(found, right=True), *_counts(found, right=False)] for kind, found in groups.items()]
+    return table(columns, rows)
 
 
-def _counts(judged: Sequence[Judged]) -> list[str]:
-    cells = []
-    for right in (True, False):
-        chosen = [row for row in judged if row.case.right == right]
-        peer = "–" if chosen[0].peer is None else f"{sum(bool(row.peer) for row in chosen):,}"
-        cells += [f"{len(chosen):,}", f"{sum(row.ours for row in chosen):,}", peer]
-    return cells
+def _by_way(judged: Sequence[Judged], *, right: bool) -> str:
+    """By what was done to a truth."""
+    groups: dict[str, list[Judged]] = {}
+    for row in judged:
+        if row.case.right == right:
+            groups.setdefault(row.case.how, []).append(row)
+    rows = [[how, *_counts(found, right=right)] for how, found in groups.items()]
+    title = "Dressings, all right" if right else "Mistakes, all wrong"
+    return f"## {title}\n\n{table(['how', 'answers', 'ours accepts', 'Math-Verify accepts'], rows)}"
+
+
+def _counts(judged: Sequence[Judged], *, right: bool) -> list[str]:
+    """How many there are, and how many either accepts."""
+    chosen = [row for row in judged if row.case.right == right]
+    peer = "–" if chosen[0].peer is None else f"{sum(bool(row.peer) for row in chosen):,}"
+    return [f"{len(chosen):,}", f"{sum(row.ours for row in chosen):,}", peer]
 
 
 def _faults(judged: Sequence[Judged]) -> str:

@@ -8,16 +8,21 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from functools import lru_cache
 from importlib.metadata import version
 
 from math_verify import parse, verify  # pyright: ignore[reportMissingImports]
 
 
+@lru_cache(maxsize=1)
+def _truth(text: str) -> list[object]:
+    return parse(f"${text}$")
+
+
 def main() -> None:
     """Judge every pair as the package's own documentation does: the truth in dollar signs, the answer in a box."""
     logging.disable(logging.CRITICAL)
-    pairs = json.load(sys.stdin)
-    verdicts = [bool(verify(parse(f"${truth}$"), parse(f"\\boxed{{{answer}}}"))) for truth, answer in pairs]
+    verdicts = [bool(verify(_truth(truth), parse(f"\\boxed{{{answer}}}"))) for truth, answer in json.load(sys.stdin)]
     json.dump({"version": version("math-verify"), "verdicts": verdicts}, sys.stdout)
 
 
