@@ -191,7 +191,7 @@ MISTAKES = (
     Rewriting("not", SHAPES, _around(r"\text{not } ", "")),
     Rewriting("unequal", _ONE_VALUE, _around(r"x \neq ", "")),
     Rewriting("greater", _ONE_VALUE, _around("x > ", "")),
-    Rewriting("approximately another value", _ONE_VALUE, _around("", rf" \approx {_STRANGER}")),
+    Rewriting("approximately equal to another value", _ONE_VALUE, _around(rf"{_STRANGER} \approx ", "")),
     Rewriting("plus-minus", _ONE_VALUE, lambda truth: None if "\\pm" in truth or truth == "0" else rf"\pm {truth}"),
     Rewriting("one added", _ONE_VALUE, _around("", " + 1")),
     Rewriting("as a pair", _ONE_VALUE, lambda truth: f"({truth}, {truth})"),

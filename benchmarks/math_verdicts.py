@@ -68,9 +68,9 @@ class Judged(NamedTuple):
 
 def main(config: Config) -> None:
     """Judge every case and write the tables."""
-    cases = list(all_cases(TRUTHS.read_text(encoding="utf-8")))
+    cases = list(all_cases())
     start = time.monotonic()
-    ours = [_accepts(case) for case in cases]
+    ours = [accepts(case) for case in cases]
     seconds = time.monotonic() - start
     peer = None if config.peer_python is None else Peer(config.peer_python, config.peer_verdicts)
     theirs = [None] * len(cases) if peer is None else peer.verdicts(cases)
@@ -84,8 +84,13 @@ def main(config: Config) -> None:
     print(_by_kind(judged))
 
 
-def all_cases(text: str) -> Iterator[Case]:
-    """The cases of a file of truths, each answer to a truth once.
+def all_cases() -> Iterator[Case]:
+    """The cases of `math_truths.txt`."""
+    return read_cases(TRUTHS.read_text(encoding="utf-8"))
+
+
+def read_cases(text: str) -> Iterator[Case]:
+    """The cases of a list of truths, each answer to a truth once.
 
     Raises:
         ValueError: if a heading is none, or an answer is both right and wrong.
@@ -121,7 +126,8 @@ def _cases_of(kind: str, shape: str, line: str) -> Iterator[Case]:
         yield from (Case(kind, truth, answer, is_right, how) for answer, how in answers.items())
 
 
-def _accepts(case: Case) -> bool:
+def accepts(case: Case) -> bool:
+    """Whether ours calls the answer right."""
     return verdict(_QUESTION, f"\\boxed{{{case.answer}}}", {"task": "math", "target": case.truth}).is_success
 
 
