@@ -40,10 +40,19 @@ class AtomParser(TermParser):
                 return self._environment(text)
             case "unit" if len(text) == 1:
                 return Node("symbol", text=text + self._subscript())
-            case "words" | "unit" if self.next.text in AFTER_WORDS:
-                return Node("words", text=text.casefold())
+            case "words" | "unit":
+                return self._words(text)
             case _:
                 return self._enclosed(kind, text)
+
+    def _words(self, first: str) -> Node:
+        """Words in the place of a value, which end where a value would."""
+        words = [first.casefold()]
+        while self.next.kind in ("words", "unit"):
+            words.append(self.advance().text.casefold())
+        if self.next.text not in AFTER_WORDS:
+            raise MathSyntaxError(f"expected the end of a value behind {words[-1]!r:.40}, got {self.next.text!r:.40}")
+        return Node("words", text=" ".join(words))
 
     def _enclosed(self, kind: str, text: str) -> Node:
         if kind == "sign" and text in _CLOSING:

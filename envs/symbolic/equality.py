@@ -229,7 +229,7 @@ class _Comparison:
 
 def _rows(tree: Node) -> list[tuple[Node, ...]]:
     """The rows of a matrix; a tuple is a vector, and so a column."""
-    if tree.head == "matrix":
+    if tree.head == "matrix" or (tree.text == "[]" and all(row.text == "[]" for row in tree.args)):
         return [row.args for row in tree.args]
     return [(value,) for value in tree.args] if tree.head == "brackets" and tree.text == "()" else []
 

@@ -25,17 +25,21 @@ def is_name(tree: Node) -> bool:
     r"""Whether a tree names a value, and is none: `x`, `AB`, `f(x)`, `x + y`, `\sin A`, `NO/BO`, `V_1 : V_2`."""
     match tree:
         case Node("multiply", (Node("symbol", text=function), Node("number" | "negate"))):
-            return function in _FUNCTIONS
+            return function.rstrip("'") in _FUNCTIONS
+        case Node("power", (Node("symbol", text=name), exponent)):  # of a matrix
+            return name[0].isupper() and (exponent == _INVERSE or exponent.text == "T")
         case Node("add", args):
-            return all(is_name(arg) or _is_square(arg) for arg in args) and _are_different(tree)
+            return all(map(_is_named_term, args)) and args[0].head != "negate" and _are_different(tree)
         case Node("multiply" | "ratio" | "union" | "intersection" | "brackets" | "reciprocal", args):
             return is_label(tree) or (all(map(is_name, args)) and _are_different(tree))
         case _:
             return is_label(tree)
 
 
-def _is_square(tree: Node) -> bool:
-    return tree.head == "power" and [arg.head for arg in tree.args] == ["symbol", "number"]
+def _is_named_term(tree: Node) -> bool:
+    term = tree.args[0] if tree.head == "negate" else tree
+    is_square = term.head == "power" and [arg.head for arg in term.args] == ["symbol", "number"]
+    return is_square or is_name(term)
 
 
 def _are_different(tree: Node) -> bool:
@@ -60,11 +64,13 @@ def is_label(tree: Node) -> bool:
             return not _DENIALS & {*text.split()}
         case Node("call", (Node("symbol"),), name):
             return name in _CALLS
-        case Node("absolute", (inner,)):  # the length of a segment
-            return inner.head == "multiply" and _are_points(inner)
-        case Node("multiply", (Node("symbol", text=function), _)) if function in _FUNCTIONS:
+        case Node("absolute", (inner,)):  # the length of a segment, the size of a set
+            return _are_points(inner)
+        case Node(
+            "multiply", (Node("symbol", text=function), Node("symbol" | "brackets" | "union" | "intersection"))
+        ) if function.rstrip("'") in _FUNCTIONS:
             return True
-        case Node("multiply", (Node("power", (Node("symbol"), exponent)), Node("symbol"))):  # f^{-1}(x)
+        case Node("multiply", (Node("power", (Node("symbol"), exponent)), Node("symbol" | "number"))):  # f^{-1}(x)
             return exponent == _INVERSE
         case Node("multiply", (Node("symbol"), Node("symbol", text=marked))) if " " in marked:  # m\angle A
             return True
@@ -128,7 +134,9 @@ def assignments(tree: Node) -> Mapping[Node, Node] | None:
 
 
 def in_order(values: Mapping[Node, Node]) -> tuple[Node, ...]:
-    """The values in the alphabetical order of their names, Greek letters last, as coordinates have it."""
+    """The values in the alphabetical order of their names; where one is Greek, as they are written."""
+    if any(len(name.text.partition("_")[0]) > 1 for name in values):
+        return tuple(values.values())
     return tuple(values[name] for name in sorted(values, key=_place))
 
 
@@ -137,9 +145,9 @@ def are_numbered(names: Mapping[Node, Node]) -> bool:
     return len({name.text.partition("_")[0] for name in names}) == 1 and all(name.head == "symbol" for name in names)
 
 
-def _place(name: Node) -> tuple[bool, str, int, str]:
+def _place(name: Node) -> tuple[str, int, str]:
     letter, _, index = name.text.partition("_")
-    return len(letter) > 1, letter, int(index) if index.isdecimal() and len(index) < 5 else 0, index
+    return letter, int(index) if index.isdecimal() and len(index) < 5 else 0, index
 
 
 def ascending(relation: Node) -> Node:

@@ -23,6 +23,10 @@ def plain(tree: Node) -> Node:
             return ascending(tree)
         case Node("compound", parts) | Node("list", parts, "and") if all(part.head == "quantity" for part in parts):
             return _in_one_unit(parts) or tree
+        case Node("multiply", (Node("symbol", text=point), Node("brackets", text="()") as place)) if point[0].isupper():
+            return place
+        case Node("add", (whole, Node("negate", (Node("set") as holes,)))):
+            return Node("difference", (whole, holes))
         case Node("negate", (Node("matrix") as matrix,)):
             return _times(Node("negate", (Node("number", text="1"),)), matrix)
         case Node("multiply", args) if [arg.head for arg in args].count("matrix") == 1 and args[-1].head == "matrix":

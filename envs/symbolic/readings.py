@@ -13,6 +13,7 @@ from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node
 _PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "compound", "ratio", "row", "words"}
 _PLAIN = Notation()
 _ONE_WAY = re.compile(r"[^,A-Za-z]*")
+_SCIENTIFIC = re.compile(r"[ $]*[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]{1,3}[ $.]*")  # and nothing else
 _POWER_OF_TEN = re.compile(r"[0-9.][eE][-+]?[0-9]")
 
 
@@ -50,7 +51,7 @@ def _notations(text: str, truth: Sequence[Node]) -> list[Notation]:
         found.append(Notation(comma="separates"))
     if with_comma and beside_number:
         found.append(Notation(comma="decimal"))
-    if _POWER_OF_TEN.search(text):
+    if _POWER_OF_TEN.search(text) and not _SCIENTIFIC.fullmatch(text):
         found += [Notation(notation.comma, e_is_ten=False) for notation in found]
     if beside_number and text[-1:].isalpha():
         found.append(Notation(letters="unit"))
@@ -84,6 +85,10 @@ def is_worked_out(tree: Node) -> bool:
             return is_worked_out(inner)
         case Node("multiply", (factor, Node("matrix") as matrix)):
             return is_worked_out(factor) and is_worked_out(matrix)
+        case Node("multiply", (Node("symbol"), Node("brackets") as place)):  # P(1, 2)
+            return is_worked_out(place)
+        case Node("add", (Node("brackets"), Node("negate", (Node("set") as holes,)))):
+            return is_worked_out(holes)
         case Node("multiply", (top, Node("reciprocal", (bottom,)))):
             return _is_decimal(top) and _is_decimal(bottom)
         case Node("multiply", (top, Node("power", (Node("number", text="10"), power)))):

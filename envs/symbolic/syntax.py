@@ -17,7 +17,7 @@ deep recursion on any text. Nothing is evaluated here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mtgrpo_env.envs.symbolic.atoms import AtomParser
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError, Notation, tokens
@@ -67,13 +67,15 @@ class _Parser(AtomParser):
         return Node("list", tuple(solutions), ";" if several else ",")
 
     def _solution(self) -> Node:
-        items, separators = [self._relation()], set[str]()
+        items, separators = [self._relation()], list[str]()
         while separator := self.take(*_SEPARATORS):
-            separators |= {separator, self.take("or", "and") if separator == "," else ""}  # "1, 2, and 3"
+            separators.append((self.take("or", "and") if separator == "," else "") or separator)  # "1, 2, and 3"
             items.append(self._relation())
-        if separators >= {"or", "and"}:
+        if {"or", "and"} <= {*separators}:
             raise MathSyntaxError("expected either 'or' or 'and' between solutions, got both")
-        return items[0] if len(items) == 1 else Node("list", tuple(items), max(separators))
+        if len(items) == 1:
+            return items[0]
+        return _systems(items, separators) or Node("list", tuple(items), max(separators))
 
     def _relation(self) -> Node:
         self.take("=", "~")  # "= 7" goes on where the text stopped
@@ -96,3 +98,12 @@ class _Parser(AtomParser):
             same = operator == "cup" and tree.head == "union"
             tree = Node(_SET_OPERATORS[operator], (*(tree.args if same else (tree,)), right))
         return tree
+
+
+def _systems(items: Sequence[Node], separators: Sequence[str]) -> Node | None:
+    """`x = 1, y = 2 or x = 3, y = 4` as two systems; None if there are no equally long ones of equations."""
+    ends = [place + 1 for place, separator in enumerate(separators) if separator == "or"]
+    groups = [items[start:end] for start, end in zip([0, *ends], [*ends, len(items)], strict=True)]
+    if len(groups) < 2 or len(groups[0]) < 2 or len({*map(len, groups)}) > 1 or {item.text for item in items} != {"="}:
+        return None
+    return Node("list", tuple(Node("list", tuple(group), ",") for group in groups), ";")

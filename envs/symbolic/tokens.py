@@ -55,10 +55,12 @@ _MAX_UNKNOWN_WORD = 3  # "xyz" is a product, "Tuesday" is not
 _MAX_UNIT_WORDS = 5
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]+|\.(?=\s*\\(?:overline|dot|bar))|\{,\}[0-9]+%(decimal)s)?|\.[0-9]+)"
 _TOKEN = (
-    r"(?P<grouped>[0-9]{1,3}(?:(?:,\\!\s?|\{,\}|\\text\{,\}%(comma)s)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
-    r"|[1-9][0-9]{0,2}(?:(?:(?:\\[,;:! ]|~)\s?|[ ])[0-9]{3})+(?![0-9]|\s*/)(?:\.[0-9]+)?)"
+    r"(?P<grouped>[0-9]{1,3}(?:(?:,\\!|\{,\}|\\text\{,\}%(comma)s)(?:\\[,;:! ])?\s?[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
+    r"|[1-9][0-9]{0,2}(?:(?:(?:\\[,;:! ]|~|\{\\[,;:! ]\}|\\thinspace|\\text\{ \})\s?|[ ])[0-9]{3})+"
+    r"(?![0-9]|\s*/)(?:\.[0-9]+)?)"
     r"|(?P<meridiem>(?<=[0-9])\s*[aApP]\.?[mM]\b\.?)"
-    r"|(?P<blank>\s+|\\[,;:! ]|~|\{\}|\\(?:left|right)\s*\.)"
+    r"|(?P<blank>\s+|\\[,;:! ]|~|\{\}|\\(?:left|right)\s*\.|\\$"
+    r"|\\(?:[hv]?phantom|[hv]space)\*?\s*\{[^{}]*\}|\\strut(?![A-Za-z]))"
     r"|(?P<row>\\\\(?:\[[0-9.a-z ]{0,12}\])?|\\cr(?![a-z])|\\hline)"
     r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{[lcr|@ ]{1,40}\})?)"
     r"|(?P<number>" + _NUMBER + r"%(power)s)"
@@ -67,9 +69,9 @@ _TOKEN = (
     r"|(?P<unequal>\\not\s*=)"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
-    r"|(?P<sign>\{:\}|\*\*|<=|>=|(?<![0-9)])!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹])"
+    r"|(?P<sign>\{:\}|\*\*|<=|>=|(?<![0-9)])!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹¢])"
 )
-_COMMAS = {"groups": "|,", "separates": "", "decimal": ""}
+_COMMAS = {"groups": "|,(?! )", "separates": "", "decimal": ""}
 _DECIMALS = r"|,(?:[0-9]{1,2}|[0-9]{4,}|(?<=\b0,)[0-9]{3})(?![0-9])"  # "1,000" has no decimals
 _PATTERNS = {
     (comma, e_is_ten): re.compile(
@@ -89,6 +91,7 @@ _NOT_DIGITS = re.compile(r"[^0-9.]")
 _OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
 
 
+_REALS = (Token("command", "mathbb"), Token("letter", "R"))
 END, _ROW, _COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")
 
 
@@ -122,9 +125,13 @@ def _plain(text: str) -> str:
     """Text with one spelling of each character."""
     if text.isascii():
         return text
-    text = _EXPONENTS.sub(lambda match: f"^{{{match.group().translate(words_of.SUPERSCRIPTS)}}}", text)
-    text = _INDICES.sub(lambda match: f"_{{{match.group().translate(words_of.SUBSCRIPTS)}}}", text)
+    text = _EXPONENTS.sub(lambda match: "^" + _group(match.group().translate(words_of.SUPERSCRIPTS)), text)
+    text = _INDICES.sub(lambda match: "_" + _group(match.group().translate(words_of.SUBSCRIPTS)), text)
     return text.translate(words_of.UNICODE)
+
+
+def _group(digits: str) -> str:
+    return digits if len(digits) == 1 else f"{{{digits}}}"
 
 
 def _parted(text: str) -> tuple[str, str]:
@@ -187,6 +194,8 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
 def _read_command(name: str) -> list[Token]:
     if name in words_of.TYPESETTING:
         return []
+    if name in words_of.REAL_COMMANDS:
+        return [*_REALS]
     name = words_of.SAME_COMMAND.get(name, words_of.SAME_FUNCTION.get(name, name))
     if not name.isalpha() or name in ("or", "and"):
         return [Token("sign", name)]
@@ -217,7 +226,7 @@ def _read_words(words: list[str], *, in_text: bool = False) -> list[Token]:
     """Words that follow each other: units as long as they go, words that mean something, and others together."""
     words = " ".join(words).replace("per cent", "percent").split()
     if " ".join(words).casefold() in words_of.REALS:
-        return [Token("command", "mathbb"), Token("letter", "R")]
+        return [*_REALS]
     found: list[Token] = []
     while words:
         length = next((n for n in range(min(len(words), _MAX_UNIT_WORDS), 0, -1) if _is_unit(words[:n], in_text)), 0)

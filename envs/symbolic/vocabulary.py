@@ -30,6 +30,9 @@ SAME_COMMAND = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "bi
     "varnothing": "emptyset",
     "backslash": "setminus",
     "measuredangle": "angle",
+    "Bbb": "mathbb",
+    "leqq": "<=",
+    "geqq": ">=",
     "vert": "|",
     "lvert": "|",
     "rvert": "|",
@@ -94,7 +97,7 @@ _FRACTIONS = {"½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕
 UNICODE = str.maketrans(
     {sign: "\\frac" + digits for sign, digits in _FRACTIONS.items()}
     | dict.fromkeys("\u00a0\u2007\u2008\u2009\u200a\u202f\u205f\u2002\u2003\u2004\u2005\u2006", " ")
-    | dict.fromkeys("−–‒﹣", "-")
+    | dict.fromkeys("−–‒﹣‑", "-")
     | dict.fromkeys("·×∙⋅∗", "*")
     | dict.fromkeys("÷⁄∕", "/")
     | {
@@ -129,10 +132,12 @@ DIGITS = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven
     "twelve": "12",
     "sixteen": "16",
 }
-CURRENCIES = _words(r"\$ $ € £ ¥ ₹ USD EUR GBP US$")  # which stand before an amount
+CURRENCIES = _words(r"\$ $ € £ ¥ ₹ USD EUR GBP US$ ¢")  # which stand before an amount
 NO_PRODUCTS = _words("not non nor the are was for but all any only one two six ten yes odd is of no if")
 SEPARATORS = {"or": "or", "and": "and", "to": ":"}
 PERCENT = _words("percent pct percentage")
+REAL_COMMANDS = _words("R Reals reals")
 REALS = frozenset(
     {"all real numbers", "all reals", "real numbers", "the real numbers", "the reals", "all real values", "all real"}
+    | {"set of all real numbers", "the set of all real numbers", "set of real numbers", "the set of real numbers"}
 )
