@@ -179,6 +179,7 @@ DRESSINGS = (
     Rewriting("spaced commas", _LISTS | {"tuple"}, _of_members(_spaced)),
 )
 
+# An exact value with a wrong approximation behind it is left out: the value is right, and what is said of it is not.
 MISTAKES = (
     Rewriting("sign", _ONE_VALUE, _negative),
     Rewriting("hedge with or", SHAPES, _around("", rf" \text{{ or }} {_STRANGER}")),
