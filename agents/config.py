@@ -25,7 +25,7 @@ from mtgrpo_env.agents.recipes import named_method, options_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.problem_lists import checked_floor
-from mtgrpo_env.prompt_options import PromptOptions
+from mtgrpo_env.prompt_options import PromptOptions, check_stop_strings
 from mtgrpo_env.row_options import RowOptions, listed
 from mtgrpo_env.task_registry import is_rows
 
@@ -93,8 +93,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             raise ValueError(f"max_step_kl must be above 0, got {self.max_step_kl}")
         checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
-        if not all(self.stop):
-            raise ValueError(f"stop must be strings, none of them empty, got {self.stop!r}")
+        check_stop_strings(self.stop)
         self._check_combinations()
         takes = options_of(named_method(self.method))
         for name in self.method_options:

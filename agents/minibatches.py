@@ -71,11 +71,11 @@ class MinibatchLearner(Stateful, ABC):
 
     def save(self, folder: Path) -> None:
         """Write the generator's state, and whatever else moves, into `folder`."""
-        (folder / _STATE_FILE).write_text(json.dumps(self.state_dict()))
+        (folder / _STATE_FILE).write_text(json.dumps(self.state_dict()), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self.load_state_dict(json.loads((folder / _STATE_FILE).read_text()))
+        self.load_state_dict(json.loads((folder / _STATE_FILE).read_text(encoding="utf-8")))
 
     def _went_too_far(self, scalars: Mapping[str, float]) -> bool:
         """Whether the rest of the batch is to be skipped, by the scalars of a step; alike on all ranks."""

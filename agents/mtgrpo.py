@@ -187,7 +187,7 @@ class MTGRPOAgent:
                 self.curriculum.save(unfinished)
                 state = {"agent": self._named_parts(), "hyperparameters": self.hyperparameters}
                 state |= {"step": self.step, "rollouts": self.rollouts}
-                (unfinished / _STATE_FILE).write_text(json.dumps(state, indent=1))
+                (unfinished / _STATE_FILE).write_text(json.dumps(state, indent=1), encoding="utf-8")
 
     def restore(self, folder: str | Path) -> None:
         """Continue from a checkpoint that an agent of the same composition saved.
@@ -261,7 +261,7 @@ def _state_of(folder: Path) -> dict[str, Any]:
     file = folder / _STATE_FILE
     if not file.is_file():
         raise FileNotFoundError(f"{folder} is no agent checkpoint: it has no {_STATE_FILE}")
-    state = json.loads(file.read_text())
+    state = json.loads(file.read_text(encoding="utf-8"))
     if "hyperparameters" not in state:
         raise ValueError(f"{folder} was written by an older version of this package, which this one cannot continue")
     return state

@@ -50,11 +50,11 @@ class MethodOptions:
     """How far a task's accuracy may be below the average before it is given more of the batch; 0.05 are five points.
     This and the next three: by default the method's own, and refused by a method that has no such option."""
     reward_coef: float | None = None
-    """Weight of the reward against the improvement (λ), in the paper's task weights."""
+    """Weight of the reward against the improvement (lambda), in the paper's task weights."""
     weight_lr: float | None = None
-    """Learning rate of the paper's task weights (β)."""
+    """Learning rate of the paper's task weights (beta)."""
     weight_optimizer: Literal["adam", "adamw", "gradient-descent"] | None = None
-    """Of the logits of those; with gradient-descent λ decides how far they go."""
+    """Of the logits of those; with gradient-descent lambda decides how far they go."""
     max_replayed: float | None = None
     """Largest share of a batch that may be groups generated for earlier ones, of a method with a replay buffer; by
     default all of it. Lower it where most of a late batch is replayed: it is old data where fresh would be needed."""
@@ -127,7 +127,7 @@ class OptimizerOptions:
     loss: Literal["sequence-mean", "token-mean", "group-mean", "dr-grpo", "gspo"] = "sequence-mean"
     """How tokens are averaged, or whose objective it is."""
     kl_coef: float = 0.0
-    """Weight of the divergence from the starting model (β); above 0 that model is kept in memory too."""
+    """Weight of the divergence from the starting model (beta); above 0 that model is kept in memory too."""
     max_step_kl: float | None = None
     """Divergence, in nats a token, of the policy from the one that sampled, beyond which the rest of a batch's
     minibatches is skipped: a step too far is the last on its batch. By default none is."""

@@ -21,7 +21,7 @@ from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.task_registry import TaskSpec, tasks_of
 from mtgrpo_env.text_env import WRONG, TextEnv, Verdict
 from mtgrpo_env.thoughtless import Thoughtless, single_answers, thoughtless_responses
-from mtgrpo_env.types import SPLITS, Problem
+from mtgrpo_env.types import LARGEST_REWARD, SPLITS, Problem
 
 _LONGEST_EPISODE = 1000  # steps
 
@@ -175,6 +175,8 @@ def _check_episode(task: Task, suite: TaskSuite, env: AnyEnv) -> None:
     for _ in range(_LONGEST_EPISODE):
         _, reward, terminated, truncated, info = env.step(draw_action())
         total += float(reward)
+        if not abs(total) <= LARGEST_REWARD:
+            raise TaskCheckError(f"task {task.name!r}: expected rewards whose sum is a finite number, got {total}")
         if terminated or truncated:
             try:
                 rollout_of(task, env, info, total)

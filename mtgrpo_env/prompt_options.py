@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mtgrpo_env.chat import ChatFrame
+from mtgrpo_env.spaces import is_sendable
 
 PromptName = Literal["chat", "paper", "plain"]
 
@@ -51,10 +52,8 @@ class PromptOptions:
         if self.prompt not in (None, *get_args(PromptName)):
             raise ValueError(f"prompt must be one of {list(get_args(PromptName))}, got {self.prompt!r}")
         for name in ("system", "prefill"):
-            try:
-                getattr(self, name).encode()
-            except UnicodeEncodeError as error:
-                raise ValueError(f"{name} must be text that can be encoded as UTF-8: {error}") from error
+            if not is_sendable(text := getattr(self, name)):
+                raise ValueError(f"{name} must be text that UTF-8 can encode, got {text!r:.80}")
         if self.examples < 0:
             raise ValueError(f"examples must be at least 0, got {self.examples}")
         _ = self.template_fields
@@ -72,4 +71,18 @@ def json_object(option: str, text: str) -> dict[str, Any]:
         raise ValueError(f"{option} must be a JSON object, got {text!r:.80}: {error}") from error
     if not isinstance(fields, dict):
         raise ValueError(f"{option} must be a JSON object, got {text!r:.80}")
+    if not is_sendable(json.dumps(fields, ensure_ascii=False)):
+        raise ValueError(f"{option} must hold text that UTF-8 can encode, got {text!r:.80}")
     return fields
+
+
+def check_stop_strings(stop: Sequence[str]) -> None:
+    """Make sure that a response can hold each of them.
+
+    Raises:
+        ValueError: if one is empty or cannot be encoded as UTF-8, or they are one string.
+    """
+    if isinstance(stop, str) or not all(stop):
+        raise ValueError(f"stop must be strings, none of them empty, got {stop!r}")
+    if not all(map(is_sendable, stop)):
+        raise ValueError(f"stop must be strings that UTF-8 can encode, got {stop!r}")

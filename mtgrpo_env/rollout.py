@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from mtgrpo_env.log_once import log_once
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
-from mtgrpo_env.types import GeneratedText, Group, Problem, Rollout, Step
+from mtgrpo_env.types import LARGEST_REWARD, GeneratedText, Group, Problem, Rollout, Step
+
+_logger = logging.getLogger(__name__)
 
 ExtraT = TypeVar("ExtraT")
 
@@ -118,8 +122,9 @@ def rollout_of(
 ) -> Rollout:
     """What an episode came to, by the `info` of its last step.
 
-    A text episode that a step limit ended before its verdict has no answer. A return that is not finite says nothing
-    about the policy: the scorer failed.
+    A text episode that a step limit ended before its verdict has no answer. A return that is not finite, or too large
+    to be reckoned with, says nothing about the policy: the scorer failed, which is logged once for each task. An
+    episode without a token has nothing to learn from.
 
     Args:
         task: what was played.
@@ -134,7 +139,8 @@ def rollout_of(
     Raises:
         ValueError: if the env ended the episode, and its task has no success rule.
     """
-    if not np.isfinite(total_reward):
+    if not abs(total_reward) <= LARGEST_REWARD:
+        _warn_of_return(task, total_reward)
         info, total_reward = SCORER_ERROR.info, 0.0
     elif "is_success" not in info and isinstance(env.unwrapped, TextEnv):
         info = NO_ANSWER.info
@@ -156,8 +162,14 @@ def rollout_of(
         outcome,
         length=length,
         is_truncated=is_cut_off or any(text.is_truncated for text in texts),
+        is_masked=bool(texts) and not length,
         log_prob=log_prob,
     )
+
+
+def _warn_of_return(task: Task, total_reward: float) -> None:
+    expected = f"task {task.name!r}: expected a return that is a finite number, got {total_reward:.0e}"
+    log_once(_logger, logging.WARNING, f"{expected}: such rollouts are invalid, count as none, and teach nothing")
 
 
 class _Episode:
@@ -183,10 +195,11 @@ class _Episode:
 
     def step(self, action: Any, extras: Any) -> None:
         try:
-            observation, reward, terminated, truncated, self.info = self.env.step(action)
+            observation, given, terminated, truncated, self.info = self.env.step(action)
+            reward = float(given)
         except Exception as error:
             raise TaskError.of(self.task, self.problem, f"step({action!r:.80})", error) from error
-        self.steps.append(Step(self.observation, action, float(reward), extras))
+        self.steps.append(Step(self.observation, action, reward, extras))
         self.observation = observation
         self.done, self.is_cut_off = terminated or truncated, truncated and not terminated
 

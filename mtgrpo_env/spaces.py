@@ -15,6 +15,19 @@ from gymnasium.vector.utils import create_shared_memory
 MAX_TEXT_LENGTH = 1_000_000
 
 
+def is_sendable(text: str) -> bool:
+    r"""Whether UTF-8 can hold a text: of half a surrogate pair no file, tokenizer or server can make anything.
+
+    >>> is_sendable("\U0001f600"), is_sendable("\ud83d")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class FreeText(spaces.Text):
     r"""Every `str` of at most `max_length` characters, empty and unicode included.
 

@@ -6,6 +6,7 @@ A new task is a subclass with four short methods; one more, `reply`, makes it a 
 from __future__ import annotations
 
 import hashlib
+import logging
 import zlib
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
@@ -17,8 +18,11 @@ import numpy as np
 from gymnasium.utils import seeding
 
 from mtgrpo_env.chat import continued
-from mtgrpo_env.spaces import TEXT
-from mtgrpo_env.types import Split, checked_split
+from mtgrpo_env.log_once import log_once
+from mtgrpo_env.spaces import TEXT, is_sendable
+from mtgrpo_env.types import LARGEST_REWARD, Split, checked_split
+
+_logger = logging.getLogger(__name__)
 
 PuzzleT = TypeVar("PuzzleT", bound=Hashable)
 
@@ -240,7 +244,10 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
         # One integer names the puzzle, so the N envs of a group can share the work of drawing it.
         puzzle_seed = int(rng.integers(2**62))
         puzzle = self.draw(puzzle_seed, chosen)
-        return Opening(puzzle, self.prompt(puzzle), self._provenance(puzzle, puzzle_seed, chosen))
+        prompt = self.prompt(puzzle)
+        if not is_sendable(prompt):
+            raise ValueError(f"{type(self).__name__} must write prompts that UTF-8 can encode, got {prompt!r:.200}")
+        return Opening(puzzle, prompt, self._provenance(puzzle, puzzle_seed, chosen))
 
     def _provenance(self, puzzle: PuzzleT, puzzle_seed: int, options: Mapping[str, Any]) -> Provenance:
         split = checked_split(options.get("split", self.split))
@@ -289,13 +296,19 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
     def advance(self, puzzle: PuzzleT, conversation: str, responses: Sequence[str]) -> tuple[Verdict | None, str]:
         """What the latest response leads to: a verdict that ends the episode, or None and a longer conversation.
 
-        A conversation that outgrows the observation space ends without an answer.
+        A conversation that outgrows the observation space ends without an answer. A reward that is no finite number is
+        the scorer's failure, and logged once.
         """
         told = self.reply(puzzle, responses)
         if isinstance(told, Verdict):
-            return told, conversation
+            return (told if abs(told.reward) <= LARGEST_REWARD else self._failed(told)), conversation
         longer = continued(conversation, responses[-1], told)
         return (None, longer) if self.observation_space.contains(longer) else (NO_ANSWER, conversation)
+
+    def _failed(self, told: Verdict) -> Verdict:
+        expected = f"{type(self).__name__}: expected a reward that is a finite number, got {told.reward:.0e}"
+        log_once(_logger, logging.WARNING, f"{expected}: such rollouts are invalid, count as none, and teach nothing")
+        return SCORER_ERROR
 
     def render(self) -> str | None:
         """The conversation and, once the episode is over, the last response."""

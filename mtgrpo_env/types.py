@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+LARGEST_REWARD = 1e150
+"""Of a rollout, in size: squares of rewards, and sums of those, are finite."""
+
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 
@@ -93,6 +96,9 @@ class Rollout:
         is_truncated: whether a limit of tokens or of time steps cut it off.
         is_masked: it counts in every statistic and in its group's mean reward, but nothing is learned from it.
         log_prob: Σ log p of its tokens under what they were drawn from; None where the extras do not know.
+
+    Raises:
+        ValueError: if it is valid, and its reward is NaN, infinite or larger than any number can be made of.
     """
 
     steps: tuple[Step, ...]
@@ -104,6 +110,11 @@ class Rollout:
     is_truncated: bool = False
     is_masked: bool = False
     log_prob: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.valid and not abs(self.reward) <= LARGEST_REWARD:
+            expected = f"a reward must be finite and at most {LARGEST_REWARD:g} in size, or the rollout not valid"
+            raise ValueError(f"{expected}, got {self.reward}")
 
     @property
     def is_learnable(self) -> bool:

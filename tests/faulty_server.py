@@ -8,10 +8,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-Fault = Literal["silence", "too many", "too many, wait", "broken", "cut", "hang up", "no JSON", "no choices", "refuse"]
+from local_server import Handler, local_server
+
+Fault = Literal["silence", "too many", "too many, wait", "broken", "cut", "hang up", "no JSON", "refuse"]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What is sent in place of a completion."""
+
+    content: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -19,7 +29,7 @@ class FaultyServer:
     """What was asked, and what is still to go wrong: the next requests meet `faults`, one each, then all goes well."""
 
     url: str
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Fault | Sent] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -34,11 +44,11 @@ def faulty_server(
 ) -> Iterator[FaultyServer]:
     """Serve `answer(prompt)` at `url`, after so many seconds, with another `usage` than is true if one is given."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Faulty(Handler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            request = self.read_json()
             with state.lock:
                 state.requests.append(request)
                 state.paths.append(self.path)
@@ -54,9 +64,11 @@ def faulty_server(
             else:
                 self._fail(fault, request)
 
-        def _fail(self, fault: Fault, request: Mapping[str, Any]) -> None:
+        def _fail(self, fault: Fault | Sent, request: Mapping[str, Any]) -> None:
             whole = json.dumps(_completion(request, answer, usage))
-            if fault == "silence":
+            if isinstance(fault, Sent):
+                self._send(fault.status, json.dumps(fault.content), fault.headers)
+            elif fault == "silence":
                 time.sleep(1.0)
                 self.close_connection = True
             elif fault == "too many":
@@ -72,36 +84,15 @@ def faulty_server(
                 self.close_connection = True
             elif fault == "no JSON":
                 self._send(200, whole[: len(whole) // 2])
-            elif fault == "no choices":
-                self._send(200, json.dumps({"choices": []}))
             else:
                 self._send(400, json.dumps({"error": {"message": "this prompt is too long"}}))
 
         def _send(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
-            content = text.encode()
-            self.send_response(status)
-            for name, value in {
-                "Content-Type": "application/json",
-                "Content-Length": str(len(content)),
-                **(headers or {}),
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
+            self.send(status, text.encode(), headers)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state = FaultyServer(f"http://127.0.0.1:{server.server_address[1]}/v1")
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with local_server(Faulty) as address:
+        state = FaultyServer(f"{address}/v1")
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _completion(request: Mapping[str, Any], answer: Callable[[str], str], usage: object) -> dict[str, Any]:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from fakes import Guess, Sum
+from fakes import Guess, Scripted, Sum
 from gymnasium import spaces
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
@@ -388,3 +390,11 @@ def test_a_verifier_that_raises_on_the_prompt_is_named_with_it() -> None:
 
     with pytest.raises(TaskCheckError, match=r"the verifier raises on '\d+\+\d+=': ArithmeticError"):
         check_task(Task.from_text("raising", Raising))
+
+
+@pytest.mark.filterwarnings("ignore:task 'boundless' shows the same first observation:UserWarning")
+@pytest.mark.parametrize("reward", [math.inf, math.nan, 1e308])
+def test_a_reward_that_is_no_finite_number_is_named_with_its_task(reward: float) -> None:
+    task = Task("boundless", partial(Scripted, lambda action: (reward, {"is_success": True})))
+    with pytest.raises(TaskCheckError, match=r"task 'boundless'.*(finite number, got|reward is an? (NaN|inf))"):
+        check_task(task)

@@ -11,15 +11,21 @@ from fakes import Guess, Scripted, ScriptedPolicy, Sum, guess_suite, sample_batc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtgrpo_env.agents.endpoints.replies import Reply
+from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.toy import LockEnv
-from mtgrpo_env.evaluation import evaluate_policy
+from mtgrpo_env.evaluation import evaluate_answers, evaluate_policy
 from mtgrpo_env.filters import every_group, rewards_differ, success_differs
+from mtgrpo_env.log_once import log_once
 from mtgrpo_env.multi_task_env import MultiTaskEnv
-from mtgrpo_env.rollout import PolicyError, rollout_groups, success_of
+from mtgrpo_env.rollout import PolicyError, rollout_groups, rollout_of, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
+from mtgrpo_env.schedule import Schedule
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
+from mtgrpo_env.task_weights import UniformWeights
 from mtgrpo_env.text_env import CORRECT, TextEnv, Verdict
-from mtgrpo_env.types import Problem
+from mtgrpo_env.types import Group, Problem, Step
+from mtgrpo_env.vector import TextVectorEnv
 
 ZEROS = ScriptedPolicy(lambda observation, task_id, place: 0)
 BITS = ScriptedPolicy(lambda observation, task_id, place: place % 2)  # the two rollouts of a group ask for one bit each
@@ -148,8 +154,11 @@ def test_a_text_episode_that_a_step_limit_of_its_task_ends_has_no_answer() -> No
         assert (rollout.is_success, rollout.valid, rollout.outcome) == (False, True, "no_answer")
 
 
-@pytest.mark.parametrize("reward", [np.nan, np.inf, -np.inf])
-def test_a_return_that_is_not_finite_is_the_scorers_failure_in_every_driver(reward: float) -> None:
+@pytest.mark.parametrize("reward", [np.nan, np.inf, -np.inf, 1e308, np.float32(np.inf)])
+def test_a_return_that_is_not_finite_is_the_scorers_failure_in_every_driver(
+    reward: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_once.cache_clear()
     suite = scripted_suite({"go": (reward, {"is_success": True})})
     policy = ScriptedPolicy(lambda observation, task_id, place: "go")
     (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 1)
@@ -159,6 +168,46 @@ def test_a_return_that_is_not_finite_is_the_scorers_failure_in_every_driver(rewa
     rollout = group.rollouts[0]
     assert (rollout.is_success, rollout.valid, rollout.outcome) == (False, False, "scorer_error")
     assert (info["is_success"], info["valid"], info["outcome"]) == (False, False, "scorer_error")
+    (said,) = caplog.messages
+    assert f"{suite.names[0]}': expected a return that is a finite number, got {reward:.0e}" in said
+
+
+class Boundless(Sum):
+    """Rewards one answer beyond all measure."""
+
+    def verify(self, puzzle: Any, response: str) -> Verdict:
+        return Verdict(float(response), is_success=True, outcome="correct")
+
+
+@pytest.mark.parametrize("reward", ["nan", "inf", "-inf", "1e308"])
+def test_a_verdict_whose_reward_is_not_finite_is_the_scorers_failure_in_every_driver(reward: str) -> None:
+    suite = TaskSuite([Task.from_text("boundless", Boundless)])
+    problem = suite.next_problem(0)
+    (group,) = rollout_groups(suite, ScriptedPolicy(lambda observation, task_id, place: reward), [problem], 2)
+    answered: list[Group] = []
+    evaluate_answers(suite, lambda env, puzzle, rng: reward, [problem], on_group=answered.append)
+    for rollout in (*group.rollouts, *answered[0].rollouts):
+        assert (rollout.reward, rollout.is_success, rollout.valid) == (0.0, False, False)
+    curriculum = Curriculum(suite, batch_size=1, task_weights=UniformWeights(1))
+    envs = TextVectorEnv(Schedule(curriculum, group_size=2), 2)
+    envs.reset(seed=0)
+    infos = envs.step([reward, "1"])[4]
+    assert infos["final_info"]["valid"].tolist() == [False, True]
+
+
+@pytest.mark.parametrize("reward", ["much", None, 10**400])
+def test_a_reward_that_is_no_number_is_named_with_its_task(reward: Any) -> None:
+    suite = scripted_suite({"go": (reward, {"is_success": True})})
+    policy = ScriptedPolicy(lambda observation, task_id, place: "go")
+    with pytest.raises(TaskError, match=rf"task '{suite.names[0]}' raised in step\('go'\)"):
+        rollout_groups(suite, policy, [suite.next_problem(0)], 1)
+
+
+def test_nothing_is_learned_from_an_episode_without_a_token() -> None:
+    task, env = Task("lock", LockEnv), LockEnv()
+    replies = [Reply("", 5, count) for count in (0, 3)]
+    empty, short = (rollout_of(task, env, {"is_success": True}, 1.0, steps=[Step("", "", 1.0, r)]) for r in replies)
+    assert (empty.is_learnable, short.is_learnable) == (False, True)
 
 
 # Failures

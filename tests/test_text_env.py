@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env import text_env
+from mtgrpo_env.checker import TaskCheckError, check_task
 from mtgrpo_env.spaces import TEXT
+from mtgrpo_env.suite import Task
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, SCORER_ERROR, WRONG, Provenance, Verdict, hash_of, split_of
 from mtgrpo_env.types import Split
 
@@ -271,3 +273,16 @@ def test_an_opening_is_what_reset_would_show_and_moves_nothing() -> None:
     assert info != its_info
     with pytest.raises(ValueError, match="options must be among"):
         env.opening(seed=1, options={"level": 3})
+
+
+class HalfAPair(Sum):
+    def prompt(self, puzzle: tuple[int, int]) -> str:
+        return super().prompt(puzzle) + "\ud83d"
+
+
+def test_a_prompt_that_no_file_tokenizer_or_server_can_take_is_refused_by_the_name_of_its_task() -> None:
+    said = r"must write prompts that UTF-8 can encode, got '\d+\+\d+=\\ud83d'"
+    with pytest.raises(ValueError, match=f"HalfAPair {said}"):
+        HalfAPair().reset(seed=0)
+    with pytest.raises(TaskCheckError, match=f"task 'half'.*{said}"):
+        check_task(Task.from_text("half", HalfAPair))

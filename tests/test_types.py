@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pickle
 
 import numpy as np
@@ -116,3 +117,10 @@ def test_task_stats_are_frozen() -> None:
     stats = TaskStats(np.zeros(2), np.zeros(2), np.zeros(2))
     with pytest.raises(dataclasses.FrozenInstanceError):
         stats.rewards = np.ones(2)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("reward", [math.nan, math.inf, -math.inf, 1e308, -1e200])
+def test_a_rollout_whose_reward_nothing_can_be_made_of_is_refused_unless_it_is_not_valid(reward: float) -> None:
+    with pytest.raises(ValueError, match=r"a reward must be finite and at most 1e\+150 in size, or the rollout not"):
+        Rollout((), reward, is_success=False)
+    assert not Rollout((), reward, is_success=False, valid=False).is_learnable

@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import openai
 
-from mtgrpo_env.agents.endpoints.replies import Reply
+from mtgrpo_env.agents.endpoints.answers import read_reply
+from mtgrpo_env.agents.endpoints.faults import LONGEST_WAIT, Fault, fault_within, status_fault
+from mtgrpo_env.agents.endpoints.replies import API_KEY, Reply
+from mtgrpo_env.spaces import is_sendable
 
-_REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
-_TOO_LARGE = 413
 _EXCERPT = 200
+_UNAUTHORIZED = 401
+
+Answer = tuple[str, Mapping[str, str]]
+"""The text of an answer, and its headers."""
 
 
 class EndpointError(ConnectionError):
@@ -25,47 +31,39 @@ class EndpointError(ConnectionError):
 class Api(Protocol):
     """One of the ways in which such a server may be asked."""
 
-    def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> str:
-        """Send a request; the text of what comes back."""
-        ...
-
-    def text(self, choice: Mapping[str, Any]) -> str:
-        """The response in a choice; "" where the model said nothing."""
+    def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> Answer:
+        """Send a request; what comes back with a status of success."""
         ...
 
 
 class Chat:
     """Requests hold `messages`; the server puts them into the model's own template."""
 
-    def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> str:
+    def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> Answer:
         rest = {name: value for name, value in request.items() if name not in ("model", "messages")}
-        return client.chat.completions.with_raw_response.create(
+        answer = client.chat.completions.with_raw_response.create(
             model=request["model"], messages=request["messages"], extra_body=rest
-        ).text
-
-    def text(self, choice: Mapping[str, Any]) -> str:
-        content = choice["message"].get("content") or ""  # there is none where the model calls a tool
-        return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+        )
+        return answer.text, answer.headers
 
 
 class Completions:
     """Requests hold a `prompt`, a text that is continued as it stands."""
 
-    def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> str:
+    def post(self, client: openai.OpenAI, request: Mapping[str, Any]) -> Answer:
         rest = {name: value for name, value in request.items() if name not in ("model", "prompt")}
-        return client.completions.with_raw_response.create(
+        answer = client.completions.with_raw_response.create(
             model=request["model"], prompt=request["prompt"], extra_body=rest
-        ).text
-
-    def text(self, choice: Mapping[str, Any]) -> str:
-        return choice["text"]
+        )
+        return answer.text, answer.headers
 
 
 class OpenAIServer:
     """A model on such a server.
 
-    What never arrives whole (time-outs, 429, 5xx, cut connections) is asked for again by OpenAI's client, with
-    growing pauses or the one that the server wishes for; answers that make no sense are asked for again as well.
+    What passes is asked for again, after growing pauses or the one that the server wishes for: time-outs, 429, 5xx, cut
+    connections, errors inside an answer with status 200, and answers that make no sense. What concerns one prompt
+    alone (400, 403, 413, 422, 451, a filter) is an empty answer.
 
     Args:
         model: as the server calls it.
@@ -89,10 +87,12 @@ class OpenAIServer:
         patience: float = 600.0,
     ) -> None:
         self.url = _checked_url(url)
+        if not is_sendable(model):
+            raise ValueError(f"expected the name of a model that UTF-8 can encode, got {model!r}")
         self._model, self._api, self._fields, self._seed = model, api, dict(fields), seed
         self._retries = retries
-        key = os.environ.get("OPENAI_API_KEY", "").strip() or "none"  # servers of one's own ask for none
-        self._client = openai.OpenAI(base_url=self.url, api_key=key, max_retries=retries, timeout=patience)
+        key = os.environ.get(API_KEY, "").strip() or "none"  # servers of one's own ask for none
+        self._client = openai.OpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=patience)
 
     def request(self, prompt: Mapping[str, Any], sample: int, *, deterministic: bool) -> Mapping[str, Any]:
         """See `Server`."""
@@ -106,33 +106,44 @@ class OpenAIServer:
         """See `Server`.
 
         Raises:
-            EndpointError: if the server cannot be reached, will not have us, or keeps making no sense.
+            EndpointError: if the server cannot be reached, will not have us, or keeps failing.
         """
-        for _ in range(self._retries + 1):
+        tries = 0
+        while True:
+            tries += 1
             try:
-                answer = self._api.post(self._client, request)
-            except openai.APIStatusError as error:
-                if isinstance(error, _REFUSALS) or error.status_code == _TOO_LARGE:
-                    return Reply(error.message, 0, 0, is_refused=True)
-                raise self._error(f"answered with status {error.status_code}: {error.message:.{_EXCERPT}}") from error
-            except openai.APIConnectionError as error:
-                raise self._error(f"did not answer in {self._retries + 1} tries ({_cause(error)})") from error
-            try:
-                return self._reply(json.loads(answer))
-            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-                continue
-        raise self._error(f"sent {self._retries + 1} answers that are no completions, lastly {answer!r:.{_EXCERPT}}")
+                return self._try(request)
+            except Fault as fault:
+                if fault.empty is not None:
+                    return Reply("", 0, 0, empty=fault.empty, reason=str(fault))
+                pause = fault.pause(tries)
+                if not fault.passes or tries > self._retries or pause > LONGEST_WAIT:
+                    raise self._error(fault, tries) from fault
+                time.sleep(pause)
 
-    def _reply(self, answer: Any) -> Reply:
-        (choice,) = answer["choices"]
-        text = self._api.text(choice)
-        sendable = text.encode(errors="replace").decode()  # half a surrogate pair could not be sent back
-        counts = (_count(answer.get("usage"), name) for name in ("prompt_tokens", "completion_tokens"))
-        return Reply(sendable, *counts, is_truncated=choice.get("finish_reason") == "length")
+    def _try(self, request: Mapping[str, Any]) -> Reply:
+        try:
+            text, headers = self._api.post(self._client, request)
+        except openai.APIStatusError as error:
+            raise status_fault(error.status_code, error.body, error.response.headers) from error
+        except openai.APIConnectionError as error:
+            raise Fault(f"did not answer ({error.__cause__ or error!r})") from error
+        try:
+            answer = json.loads(text)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, Mapping):
+            raise Fault(f"sent an answer that is no completion: {text!r:.{_EXCERPT}}")
+        if fault := fault_within(answer, headers):
+            raise fault
+        return read_reply(answer)
 
-    def _error(self, what: str) -> EndpointError:
+    def _error(self, fault: Fault, tries: int) -> EndpointError:
+        key = f"The key is read from {API_KEY}. " if fault.status == _UNAUTHORIZED else ""
+        last = "" if tries == 1 else f", after {tries} tries"
         return EndpointError(
-            f"the server at {self.url} {what}. Replies that came are kept: once it works, the same command goes on"
+            f"the server at {self.url} {fault}{last}. {key}Replies that came are kept: once it works, the same command "
+            "goes on"
         )
 
 
@@ -142,22 +153,12 @@ def _checked_url(url: str) -> str:
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         is_one = False
-    if not is_one:
+    if not (is_one and is_sendable(url)):
         raise ValueError(f"expected a URL like http://127.0.0.1:8000/v1, got {url!r}")
     return url.rstrip("/")
-
-
-def _count(usage: Any, name: str) -> int:
-    """Tokens; 0 where the server says nothing sensible, since the response is good all the same."""
-    count = usage.get(name) if isinstance(usage, Mapping) else None
-    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _seed(seed: int, prompt: Mapping[str, Any], sample: int) -> int:
     """31 bits of a hash: with one seed for all, a server draws the same random numbers for every prompt."""
     digest = hashlib.blake2b(json.dumps([seed, prompt, sample]).encode(), digest_size=4).digest()
     return int.from_bytes(digest) >> 1
-
-
-def _cause(error: Exception) -> str:
-    return repr(error.__cause__ or error)

@@ -11,11 +11,14 @@ from threading import Event, Thread
 from typing import Any
 
 from mtgrpo_env.agents.endpoints.prompts import ChatMessages, PromptWriter, WrittenPrompt
-from mtgrpo_env.agents.endpoints.replies import Reply, Server
+from mtgrpo_env.agents.endpoints.replies import API_KEY, Reply, Server
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.spaces import TEXT
 
 _CHAT = ChatMessages()
+
+_MANY = 16
+"""Prompts that a server may refuse before it has answered any."""
 
 _Asked = tuple[int, Mapping[str, Any]]
 _Answered = tuple[int, Reply] | Exception
@@ -24,8 +27,9 @@ _Answered = tuple[int, Reply] | Exception
 class EndpointPolicy:
     """Asks a server for every response, many at a time.
 
-    A prompt that the server refuses is answered with nothing, which is wrong, and counted; that it refuses whatever it
-    is asked is an error. A response holds the begun answer that it goes on with.
+    A prompt that is answered with nothing, by the server, a filter or the model, has the response "", which is wrong,
+    and counted; that the server refuses whatever it is asked is an error. A response holds the begun answer that it
+    goes on with.
 
     Args:
         server: answers.
@@ -43,7 +47,7 @@ class EndpointPolicy:
         self._prompts = prompts
         self._concurrency = concurrency
         self._has_answered = False
-        self._refused: set[str] = set()  # prompts, before the first answer
+        self._refused: dict[str, Reply] = {}  # by prompt, before the first answer
 
     def act(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
@@ -57,7 +61,7 @@ class EndpointPolicy:
         """What `act` returns, as it arrives. Equal prompts are samples 0, 1, 2, … of one prompt.
 
         Raises:
-            ValueError: if the server has answered nothing, and refused different prompts.
+            ValueError: if the server has answered nothing so far, and refused several prompts, or denied one (403).
         """
         prompts = [self._prompts(observation, k) for observation, k in zip(observations, task_ids, strict=True)]
         requests = list(enumerate(self._requests(prompts, deterministic=deterministic)))
@@ -68,9 +72,11 @@ class EndpointPolicy:
                     raise answer
                 place, reply = answer
                 prompt = prompts[place]
-                self._watch_refusals(prompt, reply)
-                response = "" if reply.is_refused else f"{prompt.begun}{reply.text}"
+                self._note(prompt, reply)
+                response = f"{prompt.begun}{reply.text}" if reply.empty is None else ""
                 yield place, response[-TEXT.max_length :], reply
+        if len(self._refused) > 1 or any(reply.empty == "denied" for reply in self._refused.values()):
+            raise self._refuses_all()
 
     def _requests(self, prompts: Sequence[WrittenPrompt], *, deterministic: bool) -> Iterator[Mapping[str, Any]]:
         seen: Counter[str] = Counter()
@@ -106,12 +112,19 @@ class EndpointPolicy:
                 is_over.set()  # first: nothing more is to be asked
                 answers.put(error)
 
-    def _watch_refusals(self, prompt: WrittenPrompt, reply: Reply) -> None:
-        self._has_answered |= not reply.is_refused
+    def _note(self, prompt: WrittenPrompt, reply: Reply) -> None:
+        if not reply.is_refused:
+            self._has_answered = True
+            self._refused.clear()
         if not self._has_answered:
-            self._refused.add(_key(prompt))
-            if len(self._refused) > 1:
-                raise ValueError(f"the server at {self._server.url} refuses whatever it is asked: {reply.text:.300}")
+            self._refused[_key(prompt)] = reply
+            if len(self._refused) >= _MANY:
+                raise self._refuses_all()
+
+    def _refuses_all(self) -> ValueError:
+        replies = list(self._refused.values())
+        key = f"; its key is read from {API_KEY}" if any(reply.empty == "denied" for reply in replies) else ""
+        return ValueError(f"the server at {self._server.url} refuses whatever it is asked{key}: {replies[-1].reason}")
 
 
 def _key(prompt: WrittenPrompt) -> str:

@@ -7,9 +7,17 @@ import json
 import sqlite3
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+EmptyAnswer = Literal["refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
+"""Why there is no response: the server did not take this prompt, which may be too long; it may not be asked this (403);
+a policy on content withheld the response; the model declined, in a field of its own; it called a tool; it reasoned and
+said nothing; it said nothing."""
+
+API_KEY = "OPENAI_API_KEY"
+"""The environment variable that the key of a server is read from."""
 
 _RENAMED = {"is_cut": "is_truncated"}  # files of earlier versions are still good
 
@@ -23,14 +31,21 @@ class Reply:
         prompt_tokens: read, as the server counts them; 0 if it does not say.
         completion_tokens: generated, likewise.
         is_truncated: whether the response ended because it might not be longer.
-        is_refused: whether the server would not answer this prompt, which may be too long for the model.
+        empty: why there is no text; None if there is some.
+        reason: what the server said of it.
     """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
     is_truncated: bool = False
-    is_refused: bool = False
+    empty: EmptyAnswer | None = None
+    reason: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the server would not take the prompt."""
+        return self.empty in ("refused", "denied")
 
     @property
     def num_tokens(self) -> int:
@@ -124,4 +139,5 @@ class CachedServer:
 
 def _reply_of(record: Mapping[str, Any]) -> Reply:
     """A reply by the names that its fields have today."""
-    return Reply(**{_RENAMED.get(name, name): value for name, value in record.items()})
+    named = {_RENAMED.get(name, name): value for name, value in record.items()}
+    return Reply(**{field.name: named[field.name] for field in fields(Reply) if field.name in named})

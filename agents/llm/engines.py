@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 
 from mtgrpo_env.agents.llm.data import Completion
+from mtgrpo_env.prompt_options import check_stop_strings
 
 Weights = Iterable[tuple[str, torch.Tensor]]
 """Whole parameters by their Hugging Face names, one after the other."""
@@ -47,8 +48,7 @@ class Decoding:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
         if self.top_k < 0:
             raise ValueError(f"top_k must be at least 0, got {self.top_k}")
-        if isinstance(self.stop, str) or not all(self.stop):
-            raise ValueError(f"stop must be a sequence of strings, none of them empty, got {self.stop!r}")
+        check_stop_strings(self.stop)
 
     @property
     def is_restricted(self) -> bool:

@@ -203,11 +203,11 @@ class LanguageModelPolicy(Stateful):
         if is_writer:
             self.model.save_pretrained(folder, state_dict=weights)
             self.tokenizer.save_pretrained(folder)
-            (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
+            (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         self.parameters.load_weights(folder_weights(folder))
-        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
+        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text(encoding="utf-8"))
 
     def _generate(
         self, prompts: Sequence[TokenIds], decoding: Decoding, key: bytes

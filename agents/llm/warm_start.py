@@ -166,7 +166,7 @@ def warm_started_model(
             model.save_pretrained(unfinished)
             tokenizer.save_pretrained(unfinished)
             recipe = recipe_of(suite.names, part, seed=seed)
-            (unfinished / "recipe.json").write_text(json.dumps(recipe, indent=1))
+            (unfinished / "recipe.json").write_text(json.dumps(recipe, indent=1), encoding="utf-8")
     return targets[-1]
 
 

@@ -158,11 +158,11 @@ class MLPPolicy:
 
     def save(self, folder: Path) -> None:
         torch.save(self.network.state_dict(), folder / _NETWORK_FILE)
-        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state))
+        (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         self.network.load_state_dict(torch.load(folder / _NETWORK_FILE, weights_only=True))
-        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text())
+        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text(encoding="utf-8"))
 
     def _choose(self, outputs: torch.Tensor, ids: IntArray, deterministic: bool) -> Features:
         """(P, A): an index by the Gumbel trick, or numbers around the mean; the likeliest if deterministic."""

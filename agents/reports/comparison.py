@@ -193,7 +193,7 @@ class Comparison:
     def save(self, folder: Path) -> None:
         """Write the three files."""
         with atomic_file(folder / _SETTINGS) as file:
-            file.write_text(json.dumps(asdict(self.settings), indent=1))
+            file.write_text(json.dumps(asdict(self.settings), indent=1), encoding="utf-8")
         with atomic_file(folder / _RESULTS) as file:
             _write_lines(file, (line for run in self.runs for line in self._result_lines(run)))
         with atomic_file(folder / _STEPS) as file:
@@ -208,7 +208,7 @@ class Comparison:
         """
         if not (folder / _SETTINGS).is_file():
             raise FileNotFoundError(f"{folder} holds no comparison: it has no {_SETTINGS}")
-        loaded: dict[str, Any] = json.loads((folder / _SETTINGS).read_text())
+        loaded: dict[str, Any] = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
         tuples: dict[str, Any] = {name: tuple(value) for name, value in loaded.items() if isinstance(value, list)}
         settings = Settings(**{**loaded, **tuples})
         results = _by_run(folder / _RESULTS)
@@ -270,13 +270,13 @@ def _finite(value: float) -> float | None:
 
 
 def _write_lines(file: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    with file.open("w") as opened:
+    with file.open("w", encoding="utf-8") as opened:
         opened.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
 
 
 def _by_run(file: Path) -> dict[tuple[str, float, int], list[Record]]:
     lines: dict[tuple[str, float, int], list[Record]] = {}
-    with file.open() as opened:
+    with file.open(encoding="utf-8") as opened:
         for line in map(read_record, opened):
             lines.setdefault((line["method"], line["lr"], line["seed"]), []).append(line)
     return lines

@@ -53,4 +53,4 @@ def write_report(comparison: Comparison, folder: Path, *, rng: np.random.Generat
     for name, draw in _TASK_FIGURES.items():
         draw(comparison, folder / name)
     with atomic_file(folder / REPORT) as file:
-        file.write_text(comparison_markdown(comparison, summary, figures=FIGURES))
+        file.write_text(comparison_markdown(comparison, summary, figures=FIGURES), encoding="utf-8")

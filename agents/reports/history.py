@@ -38,7 +38,7 @@ class RunHistory:
         if writes:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(self.file) as rewritten:
-                rewritten.write_text("".join(_line(record) for record in self.records))
+                rewritten.write_text("".join(_line(record) for record in self.records), encoding="utf-8")
 
     def add_step(self, metrics: TrainMetrics) -> None:
         """Record a training step."""
@@ -74,7 +74,7 @@ class RunHistory:
         record = {"kind": kind, **{name: _plain(value) for name, value in values.items()}}
         self.records.append(record)
         if self.writes:
-            with self.file.open("a") as file:
+            with self.file.open("a", encoding="utf-8") as file:
                 file.write(_line(record))
 
 
@@ -112,7 +112,7 @@ def nothing_learned(records: Sequence[Record]) -> str | None:
 
 def read_history(file: Path) -> list[Record]:
     """The records of a history file; none if it is not there. A last line cut short by a kill is left out."""
-    lines = file.read_text().splitlines() if file.is_file() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     records: list[Record] = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -78,7 +78,7 @@ class SampleFile:
 
     def _write(self) -> None:
         with atomic_file(self.file) as unfinished:
-            unfinished.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
+            unfinished.write_text("".join(json.dumps(row) + "\n" for row in self._rows), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,13 +25,13 @@ class TokenUsage:
         prompt_tokens: read.
         completion_tokens: generated.
         truncated: whether it ended at the limit of its length.
-        refused: whether there is none, because the server would not answer this prompt.
+        empty: why there is none, in a word, such as "refused" or "filtered"; "" if there is one.
     """
 
     prompt_tokens: int
     completion_tokens: int
     truncated: bool = False
-    refused: bool = False
+    empty: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,13 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class TotalTokenUsage:
-    """Sums over responses; see `TokenUsage`."""
+    """Sums over responses; see `TokenUsage`. `empty` counts by the reason."""
 
     responses: int
     prompt_tokens: int
     completion_tokens: int
     cut: int
-    refused: int
+    empty: Mapping[str, int]
 
 
 class Scorer:
@@ -162,7 +163,7 @@ class Scorer:
             prompt_tokens=sum(one.prompt_tokens for one in self._usage),
             completion_tokens=sum(one.completion_tokens for one in self._usage),
             cut=sum(one.truncated for one in self._usage),
-            refused=sum(one.refused for one in self._usage),
+            empty=dict(sorted(Counter(one.empty for one in self._usage if one.empty).items())),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.markdown import percent, table
-from mtgrpo_env.agents.reports.scores import Scores, TaskScore
+from mtgrpo_env.agents.reports.scores import Scores, TaskScore, TotalTokenUsage
 from mtgrpo_env.agents.reports.statistics import Interval
 from mtgrpo_env.chance import UNKNOWN, TaskChance
 
@@ -131,12 +131,15 @@ def _token_usage(cells: Sequence[Cell]) -> Iterator[str]:
     if not used:
         return
     yield "## Tokens"
-    header = ["agent", "suite", "responses", "prompt tokens", "completion tokens", "cut off", "refused", "seconds"]
-    rows = (
-        [f"`{cell.agent}`", cell.suite, *(f"{count:,}" for count in asdict(usage).values()), f"{cell.seconds:,.1f}"]
-        for cell, usage in used
-    )
+    header = ["agent", "suite", "responses", "prompt tokens", "completion tokens", "cut off", "empty", "seconds"]
+    rows = ([f"`{cell.agent}`", cell.suite, *_counts(usage), f"{cell.seconds:,.1f}"] for cell, usage in used)
     yield table(header, rows)
+
+
+def _counts(usage: TotalTokenUsage) -> Iterator[str]:
+    for count in (usage.responses, usage.prompt_tokens, usage.completion_tokens, usage.cut):
+        yield f"{count:,}"
+    yield ", ".join(f"{count:,} {reason}" for reason, count in usage.empty.items()) or "0"
 
 
 def _task_json(task: TaskScore, cell: Cell) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def main() -> None:
     args = parser.parse_args()
     rows = {"sums": sums(), "words": words(np.random.default_rng(0))}
     for name, of_task in rows.items():
-        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in of_task))
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in of_task), encoding="utf-8")
 
     def demonstrate(rng: np.random.Generator, count: int) -> Sequence[tuple[str, str]]:
         shown = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import select
@@ -37,6 +38,7 @@ _SIGPIPE = 128 + 13
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors that a user can mend are printed without a traceback and exit with 2."""
+    _replace_what_it_lacks(sys.stdout)
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         try:
@@ -103,6 +105,15 @@ def _said(error: Exception) -> str:
     if isinstance(error, FileExistsError) and Path(error.filename or "").is_file():
         return f"expected a folder, got the file {error.filename!r}"
     return str(error)
+
+
+def _replace_what_it_lacks(stream: TextIO) -> None:
+    """Write "?" for what its encoding cannot hold, such as a Greek letter on a Latin-1 terminal.
+
+    Standard error does the like by itself.
+    """
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+        stream.reconfigure(errors="replace")
 
 
 def _has_lost_its_reader(stream: TextIO) -> bool:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from mtgrpo_env.prompt_options import PromptOptions
+from mtgrpo_env.prompt_options import PromptOptions, check_stop_strings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,7 @@ class AgentOptions(PromptOptions, EndpointOptions):
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
         if self.top_k < 0:
             raise ValueError(f"top_k must be at least 0, got {self.top_k}")
-        if isinstance(self.stop, str) or not all(self.stop):
-            raise ValueError(f"stop must be strings, none of them empty, got {self.stop!r}")
+        check_stop_strings(self.stop)
         if not 0 < self.vllm_memory <= 1:
             raise ValueError(f"vllm_memory must be above 0 and at most 1, got {self.vllm_memory}")
         if self.seed < 0:

@@ -210,7 +210,7 @@ class _Checkpoint(Agent):
 
     def usage(self, extras: Any) -> TokenUsage:
         if not extras.tokens:  # the prompt left no room
-            return TokenUsage(len(extras.prompt), 0, refused=True)
+            return TokenUsage(len(extras.prompt), 0, empty="refused")
         return TokenUsage(len(extras.prompt), extras.num_tokens, truncated=extras.is_truncated)
 
     def _load(self, source: str) -> LanguageModelPolicy:
@@ -290,7 +290,7 @@ class _Endpoint(Agent):
         _evaluate(_Counted(policy, on_response), problem_set, self._options.rollouts, on_group)
 
     def usage(self, extras: Any) -> TokenUsage:
-        return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_truncated, extras.is_refused)
+        return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_truncated, extras.empty or "")
 
 
 _KINDS: Mapping[str, Callable[[str, AgentOptions], Agent]] = {

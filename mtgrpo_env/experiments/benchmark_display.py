@@ -103,7 +103,8 @@ def _caption(cell: Cell) -> str | None:
     usage, invalid = cell.scores.usage, sum(task.invalid for task in cell.scores.tasks)
     if usage is not None:
         parts.append(f"{usage.prompt_tokens:,} prompt tokens, {usage.completion_tokens:,} generated")
-        parts += [f"{count:,} {what}" for count, what in ((usage.cut, "cut off"), (usage.refused, "refused")) if count]
+        counts = {"cut off": usage.cut, **usage.empty}
+        parts += [f"{count:,} {what}" for what, count in counts.items() if count]
     if invalid:
         parts.append(f"{invalid:,} rollouts left out: their scorer failed")
     counted = "; ".join(parts)

@@ -75,9 +75,9 @@ class Benchmark:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_file(folder / _JSON) as file:
-            file.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False))
+            file.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False), encoding="utf-8")
         with atomic_file(folder / REPORT) as file:
-            file.write_text(self.markdown(figure=_FIGURE))
+            file.write_text(self.markdown(figure=_FIGURE), encoding="utf-8")
         draw_scores(self.cells, folder / _FIGURE)
 
 

@@ -114,7 +114,7 @@ def sole_use(folder: Path, *, say: Callable[[str], None]) -> Iterator[IO[str]]:
     The lock is shared with every process that inherits the file, so jobs that outlive a killed parent are waited for.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as lock:
+    with (folder / _LOCK).open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -135,5 +135,5 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 def tail(log: Path, *, num_lines: int = 12) -> str:
     """The last lines of a log."""
-    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    lines = log.read_text(errors="replace", encoding="utf-8").splitlines() if log.is_file() else []
     return "\n".join(lines[-num_lines:])

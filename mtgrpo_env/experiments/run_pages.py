@@ -57,7 +57,7 @@ def _comparison(folder: Path) -> Comparison:
 def _task_names(run: RunFolder, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Of a run's tasks: from its checkpoints, or by registered names. A folder decides on no code that is imported."""
     if checkpoint := run.newest_checkpoint:
-        return tuple(json.loads((checkpoint / "agent.json").read_text())["hyperparameters"]["tasks"])
+        return tuple(json.loads((checkpoint / "agent.json").read_text(encoding="utf-8"))["hyperparameters"]["tasks"])
     if all(map(is_registered, config["tasks"])):
         return read_tasks(tuple(config["tasks"])).names
     first = next(record for record in read_history(run.history) if record["kind"] == "evaluation")

@@ -67,7 +67,8 @@ def refused(command: RunCommand) -> Callable[..., str]:
     def run(*arguments: object) -> str:
         result = command(*arguments)
         assert (result.code, result.out) == (2, ""), result
-        (line,) = result.err.splitlines()
+        line = result.err.removesuffix("\n")
+        assert len(line.splitlines()) == 1, result.err
         assert line.startswith(f"mtgrpo {arguments[0]}: ")
         return line
 

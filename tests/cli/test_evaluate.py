@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_server import faulty_server
+from faulty_server import Sent, faulty_server
 
 from mtgrpo_env.chat import Message
 from mtgrpo_env.named_tasks import SUITES
@@ -195,7 +195,7 @@ def test_a_prompt_that_fills_the_context_is_named_and_costs_no_other_its_room(
     line = ("evaluate", "--agent", model_folder, "--json", "--rows")
     report = only_line(command(*line, write_rows(tmp_path, *rows)).out)
     assert "1 prompts of task 'countdown-easy' leave no room in the context of 64 tokens" in caplog.text
-    assert (report["spent"]["responses"], report["spent"]["refused"]) == (3, 1)
+    assert (report["spent"]["responses"], report["spent"]["empty"]) == (3, {"refused": 1})
     alone = [only_line(command(*line, write_rows(tmp_path, row)).out)["spent"] for row in (rows[0], rows[2])]
     assert report["spent"]["completion_tokens"] >= max(spent["completion_tokens"] for spent in alone)
 
@@ -212,6 +212,9 @@ def test_a_prompt_that_fills_the_context_is_named_and_costs_no_other_its_room(
         (("--top-p", "0"), "top_p must be above 0 and at most 1, got 0.0"),
         (("--top-k", "-1"), "top_k must be at least 0, got -1"),
         (("--stop", "a", ""), "stop must be strings, none of them empty, got ('a', '')"),
+        (("--stop", "a\udcff"), "stop must be strings that UTF-8 can encode, got ('a\\udcff',)"),
+        (("--system", "a\udcff"), "system must be text that UTF-8 can encode, got 'a\\udcff'"),
+        (("--template-options", '{"a": "\\ud800"}'), "template_options must hold text that UTF-8 can encode"),
         (("--concurrency", "0"), "concurrency must be at least 1, got 0"),
         (("--retries", "-1"), "retries must not be negative, got -1"),
         (("--patience", "0"), "patience must be above 0, got 0.0"),
@@ -346,7 +349,7 @@ def test_a_model_behind_an_endpoint_is_asked_once_and_its_tokens_are_counted(
     assert all((sent["top_p"], sent["max_tokens"]) == (0.9, 20) for sent in served.requests)
     assert not any("temperature" in sent for sent in served.requests)
     spent = first["spent"]
-    assert (spent["responses"], spent["completion_tokens"], spent["cut"], spent["refused"]) == (20, 400, 20, 0)
+    assert (spent["responses"], spent["completion_tokens"], spent["cut"], spent["empty"]) == (20, 400, 20, {})
     assert spent["prompt_tokens"] > 100
 
 
@@ -395,6 +398,20 @@ def test_an_endpoint_refuses_prompts_that_it_cannot_be_sent(
     cache = ("--cache", tmp_path / "replies.sqlite")
     line = ("--agent", f"{agent}:tiny@http://127.0.0.1:1/v1", "--suite", "zebra-mini", "--problems", 1, *cache)
     assert complaint in refused("evaluate", *line, *options)
+
+
+def test_empty_answers_are_counted_by_their_reason(command: RunCommand, tmp_path: Path) -> None:
+    cache, about = ("--cache", tmp_path / "replies.sqlite"), ("--suite", "zebra-mini", "--problems", 5)
+    filtered = {"choices": [{"message": None, "finish_reason": "content_filter"}]}
+    with faulty_server(lambda prompt: "\\boxed{0}") as served:
+        served.faults = [Sent({"choices": []}), Sent(filtered), Sent({}, 451)]
+        line = ("evaluate", "--agent", f"openai:tiny@{served.url}", *about, *cache)
+        report = only_line(command(*line, "--json").out)
+        served.faults = ["refuse"]  # of the one that is not kept
+        table = command(*line).out
+    assert report["spent"]["empty"] == {"filtered": 2, "refused": 1}
+    assert report["tasks"]["zebra-mini"]["rollouts"] == 5
+    assert "2 filtered; 1 refused" in table
 
 
 def test_a_run_that_an_endpoint_cut_off_goes_on_where_it_was(

@@ -10,14 +10,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from local_server import Handler, local_server
 
 vf = pytest.importorskip("verifiers.v1", reason="verifiers 0.4 is not installed")
 
@@ -45,9 +44,9 @@ __all__ = ["ChatHarness", "SuiteEnv", "SuiteTaskset"]
 def served(answer: Answer) -> Iterator[str]:
     """The base URL of a server whose model says what `answer` says."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Model(Handler):
         def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            request = self.read_json()
             message = {"role": "assistant", "content": answer(request["messages"])}
             reply = {
                 "id": "1",
@@ -57,23 +56,10 @@ def served(answer: Answer) -> Iterator[str]:
                 "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
                 "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
             }
-            body = json.dumps(reply).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(200, json.dumps(reply).encode())
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with local_server(Model) as address:
+        yield f"{address}/v1"
 
 
 def played(env: SuiteEnv, answer: Answer) -> dict[str, Any]:

@@ -65,6 +65,26 @@ def groups_of(
     return [Group(problem, tuple(rollouts[i * size : (i + 1) * size])) for i, problem in enumerate(problems)]
 
 
+def check_rewards(rewards: torch.Tensor, reward_weights: torch.Tensor, names: Sequence[str]) -> None:
+    """Make sure that something can be made of the rewards: TRL would give a group with an infinite one no advantage.
+
+    Args:
+        rewards: (R, F); NaN where a function said None.
+        reward_weights: (F,).
+        names: of the F functions.
+
+    Raises:
+        ValueError: naming the function, if one is infinite, or so large that sums or squares of it are.
+    """
+    weighted = rewards * reward_weights.to(rewards.device)
+    for name, values, sizes in zip(names, rewards.T, weighted.square().T, strict=True):
+        if sizes.isinf().any():
+            raise ValueError(
+                f"expected rewards that are finite, squared and in single precision too, or None, got "
+                f"{values[sizes.isinf()][0].item()} from the reward function {name!r}"
+            )
+
+
 def rows_of(groups: Sequence[Group]) -> list[Row]:
     """The completions of these groups, R in all."""
     return [rollout.steps[0].extras for group in groups for rollout in group.rollouts]
@@ -133,9 +153,14 @@ def step_scalars(names: Sequence[str], batch: Batch, measured: Mapping[str, Floa
 
 def _token_counts(batch: Batch) -> IntArray:
     """(K,) tokens trained on: of completions, without what tools wrote."""
-    tokens = [(row["completion_mask"] * row.get("tool_mask", 1)).sum() for row in rows_of(batch.groups)]
+    tokens = [_trained_tokens(row).sum() for row in rows_of(batch.groups)]
     task_ids = np.repeat(batch.task_ids, [len(group.rollouts) for group in batch.groups])
     return np.bincount(task_ids, weights=tokens, minlength=batch.num_tasks).astype(np.int64)
+
+
+def _trained_tokens(row: Row) -> Any:
+    """(T,) 1 at each token that is trained on, else 0."""
+    return row["completion_mask"] * row.get("tool_mask", 1)
 
 
 def _rollout(
@@ -149,7 +174,7 @@ def _rollout(
         valid=valid,
         length=len(ids),
         is_truncated=bool(len(ids)) and int(ids[-1]) not in end_ids,
-        is_masked=not row["completion_mask"].any(),  # by mask_truncated_completions
+        is_masked=not _trained_tokens(row).any(),  # by mask_truncated_completions, or where tools wrote it all
     )
 
 

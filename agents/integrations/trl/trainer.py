@@ -22,6 +22,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from mtgrpo_env.agents.integrations.trl.improvements import StepImprovements
 from mtgrpo_env.agents.integrations.trl.rounds import (
     CorrectFrom,
+    check_rewards,
     filled,
     first_reward_at_least,
     groups_of,
@@ -209,6 +210,7 @@ class MTGRPOTrainer(GRPOTrainer):
 
     def _calculate_rewards(self, *arguments: Any, **options: Any) -> torch.Tensor:
         self._rewards = super()._calculate_rewards(*arguments, **options)  # (R, F)
+        check_rewards(self._rewards, self.reward_weights, self.reward_func_names)
         return self._rewards
 
     def _get_per_token_logps_and_entropies(self, *arguments: Any, **options: Any) -> Any:
@@ -265,7 +267,8 @@ class MTGRPOTrainer(GRPOTrainer):
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder / STATE_FOLDER) as unfinished:
             self.curriculum.save(unfinished)
-            (unfinished / _TRAINER_FILE).write_text(json.dumps({"hyperparameters": self._hyperparameters}))
+            saved = json.dumps({"hyperparameters": self._hyperparameters})
+            (unfinished / _TRAINER_FILE).write_text(saved, encoding="utf-8")
         super()._save_checkpoint(model, trial)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -283,7 +286,7 @@ class MTGRPOTrainer(GRPOTrainer):
         file = folder / _TRAINER_FILE
         if not file.is_file():
             raise FileNotFoundError(f"expected a checkpoint of MTGRPOTrainer, but {folder.parent} has no {folder.name}")
-        saved = json.loads(file.read_text())["hyperparameters"]
+        saved = json.loads(file.read_text(encoding="utf-8"))["hyperparameters"]
         refuse_other_hyperparameters(f"{folder.parent} is a checkpoint", saved, self._hyperparameters)
         self.curriculum.load(folder)
 

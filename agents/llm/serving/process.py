@@ -107,7 +107,7 @@ def _wait_until_healthy(server: VLLMServer, process: subprocess.Popen[bytes], lo
 
 
 def _not_started(what: str, log: Path) -> RolloutEngineError:
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+    tail = "\n".join(log.read_text(errors="replace", encoding="utf-8").splitlines()[-_TAIL_LINES:])
     return RolloutEngineError(f"the vLLM server {what}. The end of its log, {log}:\n{tail}")
 
 

@@ -71,11 +71,11 @@ def test_what_goes_wrong_is_asked_for_again(fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("silence", "did not answer in 2 tries"),
+        ("silence", "did not answer .* after 2 tries"),
         ("too many", "status 429"),
         ("broken", "status 500"),
-        ("hang up", "did not answer in 2 tries"),
-        ("no JSON", "2 answers that are no completions"),
+        ("hang up", "did not answer .* after 2 tries"),
+        ("no JSON", "sent an answer that is no completion: .* after 2 tries"),
     ],
 )
 def test_what_keeps_going_wrong_is_an_error_that_says_what_and_where(fault: Fault, said: str) -> None:
@@ -89,34 +89,27 @@ def test_what_keeps_going_wrong_is_an_error_that_says_what_and_where(fault: Faul
 def test_a_server_that_is_not_there_is_an_error() -> None:
     with faulty_server(str.upper) as served:
         pass
-    with pytest.raises(EndpointError, match="did not answer in 1 tries"):
+    with pytest.raises(EndpointError, match="did not answer"):
         asked(server_at(served, retries=0), "hello")
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:8000", "http://localhost:80x0/v1", "http://[::1/v1", "http://", "ftp://a/v1"]
+    "url", ["localhost:8000", "http://localhost:80x0/v1", "http://[::1/v1", "http://", "ftp://a/v1", "http://a/\ud800"]
 )
 def test_a_url_must_be_one(url: str) -> None:
     with pytest.raises(ValueError, match=f"expected a URL .* got {re.escape(repr(url))}"):
         OpenAIServer("tiny", url, api=Chat(), fields={})
 
 
+def test_the_name_of_a_model_must_be_one_that_can_be_sent() -> None:
+    with pytest.raises(ValueError, match="expected the name of a model that UTF-8 can encode, got"):
+        OpenAIServer("a\ud800", "http://127.0.0.1:1/v1", api=Chat(), fields={})
+
+
 def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", " ")
     with faulty_server(str.upper) as served:
         assert asked(server_at(served), "hello").text == "HELLO"
-
-
-@pytest.mark.parametrize(
-    ("message", "text"),
-    [
-        ({"content": None}, ""),
-        ({"tool_calls": []}, ""),
-        ({"content": [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]}, "ab"),
-    ],
-)
-def test_a_message_may_have_no_text_or_several(message: dict[str, Any], text: str) -> None:
-    assert Chat().text({"message": message}) == text
 
 
 @pytest.mark.parametrize(

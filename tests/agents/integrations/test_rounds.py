@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from mtgrpo_env.agents.integrations.trl.rounds import (
     LOG_PROBS,
+    check_rewards,
     first_reward_at_least,
     groups_of,
     has_log_probs,
@@ -17,6 +19,7 @@ from mtgrpo_env.agents.integrations.trl.rounds import (
     tensors_of,
     with_log_probs,
 )
+from mtgrpo_env.filters import rewards_differ
 from mtgrpo_env.types import Group, Problem
 
 PAD, DEVICE = 9, torch.device("cpu")
@@ -86,3 +89,14 @@ def test_a_completion_is_cut_off_without_an_end_and_masked_where_trl_masks_it() 
     assert not any(one.is_masked for one in rollouts)
     masked = groups(completion_mask=torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 0, 0]]))
     assert [one.is_masked for one in masked[0].rollouts] == [True, False]
+    by_tools = groups(tool_mask=torch.tensor([[0, 0, 0], [1, 1, 1], [1, 1, 1], [0, 1, 1]]))
+    assert [one.is_masked for group in by_tools for one in group.rollouts] == [True, False, False, True]
+    assert not rewards_differ(groups(tool_mask=torch.zeros(4, 3, dtype=torch.int64))[0])
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 1e308, 3e38, 1e25])
+def test_a_reward_that_nothing_can_be_made_of_is_refused_by_the_name_of_its_function(value: float) -> None:
+    rewards = torch.tensor([[1.0, math.nan], [0.0, value]])
+    with pytest.raises(ValueError, match=r"that are finite.* got .* from the reward function 'second'"):
+        check_rewards(rewards, torch.ones(2), ["first", "second"])
+    check_rewards(torch.tensor([[1.0, math.nan], [-1e15, 1e15]]), torch.ones(2), ["first", "second"])

@@ -298,6 +298,16 @@ def test_completions_that_no_reward_function_judges_are_left_out(tmp_path: Path)
     assert all(group.valid.tolist() == [False, True, True, True] for group in trainer.batch.groups)
 
 
+def test_an_infinite_reward_ends_a_run_by_the_name_of_its_function(tmp_path: Path) -> None:
+    def boundless(completions: list[str], **columns: Any) -> list[float]:
+        return [float("inf")] * len(completions)
+
+    settings = config(tmp_path, max_steps=1)
+    trainer = MTGRPOTrainer(make_model(), boundless, settings, rows(), processing_class=tiny_tokenizer())
+    with pytest.raises(ValueError, match="got inf from the reward function 'boundless'"):
+        trainer.train()
+
+
 def test_groups_that_trl_masks_as_truncated_are_not_informative_and_train_nothing(tmp_path: Path) -> None:
     never = {"suppress_tokens": [tiny_tokenizer().eos_token_id]}  # every completion is cut off
     settings = {"mask_truncated_completions": True, "generation_kwargs": never}

@@ -6,13 +6,13 @@ import json
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from local_server import Handler, local_server
 from safetensors.torch import load_file
 
 from mtgrpo_env.agents.llm import rollout_vllm
@@ -31,6 +31,8 @@ EOS = 1
 class Script:
     """A server that answers every request for completions with the same events, and remembers what it was told."""
 
+    server: VLLMServer
+
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.holds = threading.Event()
@@ -40,35 +42,31 @@ class Script:
         self.cache_is_reset = True
         script = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Scripted(Handler):
             def do_GET(self) -> None:
-                self._reply(b"{}")
+                self.send(200, b"{}")
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.read_json()
                 script.asked.append((self.path, body))
                 if self.path == "/v1/completions":
-                    self._reply(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in script.events))
-                    script.holds.wait(30)
+                    self._stream(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in script.events))
                 elif self.path == "/reset_prefix_cache":
-                    self._reply(json.dumps({"success": script.cache_is_reset}).encode())
+                    self.send(200, json.dumps({"success": script.cache_is_reset}).encode())
                 elif self.path == "/collective_rpc":
                     (folder,) = body["args"]
                     script.loaded += [set(load_file(file)) for file in sorted(Path(folder).glob("*.safetensors"))]
-                    self._reply(b"")
+                    self.send(200, b"")
                 else:
                     self.send_error(404)
 
-            def _reply(self, content: bytes) -> None:
+            def _stream(self, content: bytes) -> None:
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(content)
-                self.wfile.flush()
+                script.holds.wait(30)
 
-            def log_message(self, format: str, *args: Any) -> None: ...
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server = VLLMServer(f"http://127.0.0.1:{self.http.server_port}", patience=20)
+        self.handler = Scripted
 
     def engine(self, *, patience: float = 20) -> VLLMServerEngine:
         return VLLMServerEngine([self.server], end_ids=[EOS], sync=FolderWeightSync([self.server]), patience=patience)
@@ -77,13 +75,10 @@ class Script:
 @pytest.fixture
 def script() -> Iterator[Script]:
     script = Script()
-    thread = threading.Thread(target=script.http.serve_forever)
-    thread.start()
-    yield script
-    script.holds.set()
-    script.http.shutdown()
-    script.http.server_close()
-    thread.join()
+    with local_server(script.handler) as url:
+        script.server = VLLMServer(url, patience=20)
+        yield script
+        script.holds.set()
 
 
 def event(index: int, tokens: Sequence[int], *, reason: str | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage, pass_at_k, posterior_means
+from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage, TotalTokenUsage, pass_at_k, posterior_means
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
 from mtgrpo_env.chance import TaskChance
 from mtgrpo_env.types import Group, Problem, Rollout
@@ -151,9 +151,9 @@ def test_where_every_scorer_failed_nothing_is_known() -> None:
 
 
 def test_a_reward_that_is_not_finite_is_null_in_json() -> None:
-    endless = Group(Problem(0, 0), (Rollout((), math.inf, True),))
+    endless = Group(Problem(0, 0), (Rollout((), math.inf, False, valid=False),))
     task = cell_json(Cell("a", "s", "f", 1, 0.0, scorer_of(endless).scores(), {}))["tasks"]["task0-easy"]
-    assert (task["reward"], task["accuracy"]) == (None, 1.0)
+    assert (task["reward"], task["accuracy"], task["invalid"]) == (None, None, 1)
 
 
 def test_chance_stands_beside_accuracy() -> None:
@@ -180,16 +180,8 @@ def test_a_level_is_what_the_task_says_and_no_part_of_a_name() -> None:
 def test_tokens_are_added_up() -> None:
     scorer = scorer_of()
     scorer.add(group(0, True, False), [TokenUsage(10, 5), TokenUsage(10, 20, truncated=True)])
-    scorer.add(group(0, False), [TokenUsage(0, 0, refused=True)])
-    usage = scorer.scores().usage
-    assert usage is not None
-    assert (usage.responses, usage.prompt_tokens, usage.completion_tokens, usage.cut, usage.refused) == (
-        3,
-        20,
-        25,
-        1,
-        1,
-    )
+    scorer.add(group(0, False, False), [TokenUsage(0, 0, empty="refused"), TokenUsage(0, 0, empty="filtered")])
+    assert scorer.scores().usage == TotalTokenUsage(4, 20, 25, 1, {"filtered": 1, "refused": 1})
     assert scorer_of(group(0, True)).scores().usage is None
 
 
