@@ -9,6 +9,7 @@ import re
 from collections import deque
 
 from mtgrpo_env.envs.answers import last_box
+from mtgrpo_env.envs.fields import value_field
 from mtgrpo_env.envs.row import GroundTruth
 
 _HASHES = "####"
@@ -60,12 +61,8 @@ def target_text(ground_truth: GroundTruth) -> str:
     Raises:
         ValueError: if there is none.
     """
-    target = ground_truth if isinstance(ground_truth, str) else ground_truth.get("target")
-    if isinstance(target, int | float) and not isinstance(target, bool):
-        return str(target)
-    if not isinstance(target, str) or not target.strip():
-        raise ValueError(f"ground truth needs a text or a number as 'target', got {target!r:.80}")
-    return without_reasoning(target)
+    fields = {"target": ground_truth} if isinstance(ground_truth, str) else ground_truth
+    return without_reasoning(value_field(fields, "target"))
 
 
 def without_reasoning(truth: str) -> str:

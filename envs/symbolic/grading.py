@@ -25,7 +25,7 @@ _TYPESETTING = re.compile(
 )
 
 
-def grade(truth: str, answer: str, *, worked_out: bool = False) -> bool:
+def grade(truth: str, answer: str, *, worked_out: bool = False, digits: int | None = None) -> bool:
     r"""Whether an answer is right.
 
     >>> grade(r"\frac{1}{2}", "0.5"), grade(r"\frac13", "0.333"), grade("1, 2", r"\{2, 1\}")
@@ -38,6 +38,7 @@ def grade(truth: str, answer: str, *, worked_out: bool = False) -> bool:
         answer: hostile input.
         worked_out: where the truth has nothing left to compute, neither may the answer: "Calculate 3*4 + 2" is
             not answered by repeating it.
+        digits: to how many significant digits the answer may be rounded, at least; None: not at all.
 
     Raises:
         ScorerFailure: if the workers have no result.
@@ -47,7 +48,7 @@ def grade(truth: str, answer: str, *, worked_out: bool = False) -> bool:
     return bool(pairs) and all(_grade_entry(*pair, worked_out) for pair in pairs)
 
 
-def submit(truth: str, answer: str, *, worked_out: bool = False) -> None:
+def submit(truth: str, answer: str, *, worked_out: bool = False, digits: int | None = None) -> None:
     """Start on what `grade` will be asked for, if it takes a worker; does not wait.
 
     Raises:
