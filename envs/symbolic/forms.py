@@ -30,11 +30,13 @@ _SIMPLIFIED = (
     *_EVALUATED,
     shortfalls.unfinished_arithmetic,
     shortfalls.uncollected_terms,
+    shortfalls.uncollected_factors,
     shortfalls.denominator_degree,
     shortfalls.num_roots,
 )
 
-_IN_FORM = r"\b(?:as|to|into|in)(?: an?)?(?: \w+(?: or \w+)?)?"  # "as a", "in simplified", "as a reduced"
+_IN_FORM = r"\b(?:as|to|into|in)(?: an?)?(?: \w+)?"  # "as a", "in simplified", "as a reduced"
+_ALONE = r"\b(?!,? or\b)"
 _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     (
         r"(?<!common )(?<!scale )(?<!prime )(?<!what )(?<!\ba )\bfactor(?:i[sz]e|ed|i[sz]ation)?\b(?! of\b)",
@@ -42,15 +44,19 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     ),
     (r"\bprime factori[sz]ation\b|\bproduct of (?:its )?primes?\b", (shortfalls.composite_factors,)),
     (r"\bexpand(?:ed form)?\b|\bmultipl(?:y|ied) out\b", _EXPANDED),
-    (r"\bform \$?a ?\+ ?bi\b|\brectangular form\b", (*_EXPANDED, *_RATIONALISED, *_EVALUATED)),
+    (r"\bform \$?a ?\+ ?bi\b|\brectangular form\b", (shortfalls.products_of_two_sums, *_RATIONALISED, *_EVALUATED)),
     (r"\bsimplif(?:y|ied)\b|\bsimplest\b", _SIMPLIFIED),
     (r"\brationali[sz]ed?\b", _RATIONALISED),
-    (r"\bpartial fractions?\b", (shortfalls.largest_denominator, shortfalls.missing_terms)),
-    (r"\blowest terms\b|\breduced? (?:\w+ )?(?:fraction|form)|\bfully reduced\b|\birreducible fraction", _REDUCED),
-    (r"\bcommon fraction\b", (*_FRACTION, *_REDUCED)),
-    (_IN_FORM + r" fraction\b", _FRACTION),
-    (_IN_FORM + r" mixed number\b", (shortfalls.no_mixed_number, *_REDUCED)),
-    (_IN_FORM + r" decimal\b|\bdecimal (?:form|notation)\b", (shortfalls.no_decimal,)),
+    (r"\bpartial fractions?\b", (shortfalls.largest_denominator, shortfalls.missing_fractions)),
+    (
+        r"\blowest terms\b|\breduced? (?:\w+ )?(?:fraction|form)|\bfully reduced\b|\birreducible fraction"
+        r"|\breduce (?:\$?\\?[dt]?frac|\$?[0-9]|the fraction)",
+        _REDUCED,
+    ),
+    (r"\bcommon fraction" + _ALONE, (*_FRACTION, *_REDUCED)),
+    (_IN_FORM + r" fraction" + _ALONE, _FRACTION),
+    (_IN_FORM + r" mixed number" + _ALONE, (shortfalls.no_mixed_number, *_REDUCED)),
+    (_IN_FORM + r" decimal" + _ALONE + r"|\bdecimal (?:form|notation)\b", (shortfalls.no_decimal,)),
     (r"\b(?:scientific notation|standard index form)\b", (shortfalls.no_scientific_notation,)),
     (r"\bin terms of (?:\$?\\?pi\b|\$?π)", (shortfalls.no_pi,)),
     (r"\bas a single fraction\b", (shortfalls.num_terms,)),
@@ -86,7 +92,7 @@ def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node])
         truth: the readings of the truth.
         answer: the readings of an answer.
     """
-    if asks_to_solve(question) and not any(map(_is_solved, answer)) and any(map(_is_solved, truth)):
+    if asks_to_solve(question) and any(map(_is_solved, truth)) and any(map(_is_unsolved, answer)):
         return False
     forms = asked_forms(question)
     return not forms or any(_falls_no_shorter(forms, right, given) for right in truth for given in answer)
@@ -108,8 +114,16 @@ def _rooted_values(tree: Node) -> list[Node]:
 
 
 def _is_solved(tree: Node) -> bool:
-    """Whether each equation says what a variable is by others, if there are equations."""
-    if not is_equation(tree):
-        return all(map(_is_solved, tree.args)) if tree.head in ("list", "set") else True
-    names = [side.text for side in tree.args if side.head == "symbol"]
-    return any(sum(node.text == name for node in nodes(tree)) == 1 for name in names)
+    """Whether there are equations, and each says what a variable is by others."""
+    equations = [node for node in nodes(tree) if is_equation(node)]
+    return bool(equations) and not any(map(_is_unsolved, equations))
+
+
+def _is_unsolved(tree: Node) -> bool:
+    """Whether there is an equation that does not say what a variable is by others."""
+    return any(is_equation(node) and not _has_name(node) for node in nodes(tree))
+
+
+def _has_name(equation: Node) -> bool:
+    names = [side.text for side in equation.args if side.head == "symbol"]
+    return any(sum(node.text == name for node in nodes(equation)) == 1 for name in names)

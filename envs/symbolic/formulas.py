@@ -24,7 +24,7 @@ _CUT = re.compile(
 _NAMES = FUNCTIONS | GREEK | {"sqrt", "pi", "infinity"}
 _SHORT_WORDS = frozenset({"by", "my", "try", "why", "cm", "km", "mm", "kg", "mph"})
 _LONGEST_PRODUCT = 3  # letters: "xyz" is a product, "sine" is a word
-_TOUCHING = frozenset("0123456789+-*/^=()[]{}<>|")
+_BEFORE_PRODUCT, _BEHIND_PRODUCT = frozenset("0123456789+-*/^=)]{}<>|"), frozenset("0123456789+-*/^=([{}<>|")
 _RELATIONS = re.compile(r"[=<>]+|\\(?:leq?|geq?|lt|gt|ne|neq|le|approx|in|to|cdots|ldots|dots)(?![A-Za-z])")
 _VALUES: frozenset[str] = frozenset(
     {"number", "symbol", "constant", "based", "add", "multiply", "negate", "reciprocal", "power", "root", "call", "log"}
@@ -142,8 +142,8 @@ def _is_product(text: str, question: str, start: int, end: int) -> bool:
         return text in _NAMES
     if len(text) > _LONGEST_PRODUCT or text in _SHORT_WORDS:
         return False
-    around = {question[start - 1 : start], question[end : end + 1]}
-    return bool(around & _TOUCHING) or not set("aeiouAEIOU") & set(text)
+    touches = question[start - 1 : start] in _BEFORE_PRODUCT or question[end : end + 1] in _BEHIND_PRODUCT
+    return touches or not set("aeiouAEIOU") & set(text)
 
 
 def _balanced(piece: str) -> Iterator[str]:
@@ -151,16 +151,16 @@ def _balanced(piece: str) -> Iterator[str]:
     open_brackets: list[int] = []
     lonely: list[int] = []
     for place, sign in enumerate(piece):
-        if sign in "([":
+        if sign in "([{":
             open_brackets.append(place)
-        elif sign in ")]":
+        elif sign in ")]}":
             if open_brackets:
                 open_brackets.pop()  # a half-open interval closes with the other one
             else:
                 lonely.append(place)
     start = 0
     for place in sorted([*lonely, *open_brackets, len(piece)]):
-        text = piece[start:place].replace("&", "").strip(" \t,.")
+        text = piece[start:place].replace("&", "").lstrip(" \t,.").rstrip(" \t,.\\")
         if 1 < len(text) <= MAX_LENGTH and not text.isdecimal():
             yield text
         start = place + 1

@@ -33,7 +33,12 @@ def common_divisors(tree: Node) -> int:
 
 def products_of_sums(tree: Node) -> int:
     """Products and powers of sums that could be multiplied out."""
-    return sum(_has_sum(node) for node in nodes(tree))
+    return sum(_num_sums(node) > 0 for node in nodes(tree))
+
+
+def products_of_two_sums(tree: Node) -> int:
+    r"""The same, but `2(1 + i)` and `\frac{1+i}{2}` may stay."""
+    return sum(_num_sums(node) > 1 for node in nodes(tree))
 
 
 def num_terms(tree: Node) -> int:
@@ -41,15 +46,17 @@ def num_terms(tree: Node) -> int:
     return len(terms(tree))
 
 
-def missing_terms(tree: Node) -> int:
-    """Less by one for every term."""
-    return -len(terms(tree))
-
-
 def uncollected_terms(tree: Node) -> int:
     """Terms that others differ from by a number alone: `2x + 3x`."""
     sums = [node for node in nodes(tree) if _is_open(node)]
     return sum(len(node.args) - len({_without_coefficient(term) for term in node.args}) for node in sums)
+
+
+def uncollected_factors(tree: Node) -> int:
+    """Factors that are powers of what others are powers of, and powers of powers: `x^2 * x`, `(x^2)^3`."""
+    products = [[_base(arg) for arg in node.args] for node in nodes(tree) if node.head == "multiply"]
+    doubled = sum(len(bases) - len(set(bases)) for bases in products)
+    return doubled + sum(node.head == "power" and node.args[0].head == "power" for node in nodes(tree))
 
 
 def unfinished_arithmetic(tree: Node) -> int:
@@ -75,8 +82,13 @@ def denominator_degree(tree: Node) -> int:
 
 
 def largest_denominator(tree: Node) -> int:
-    """The degree of the term with the largest denominator."""
-    return max(map(denominator_degree, terms(tree)))
+    """The degree of the largest denominator of a term."""
+    return max(map(_degree_below, terms(tree)))
+
+
+def missing_fractions(tree: Node) -> int:
+    """Less by one for every term with a variable below."""
+    return -sum(_degree_below(term) > 0 for term in terms(tree))
 
 
 def roots_below(tree: Node) -> int:
@@ -172,11 +184,13 @@ def _num_factors(tree: Node) -> int:
     return -1 if tree.head == "reciprocal" else 1
 
 
-def _has_sum(tree: Node) -> bool:
+def _num_sums(tree: Node) -> int:
+    """How many sums a product or a power multiplies."""
     if tree.head == "power":
         exponent = rational(tree.args[1])
-        return _is_open(tree.args[0]) and exponent is not None and exponent.denominator == 1
-    return tree.head == "multiply" and any(map(_is_open, tree.args))
+        is_whole = exponent is not None and exponent.denominator == 1
+        return 2 * (is_whole and _is_open(tree.args[0]))
+    return sum(map(_is_open, tree.args)) if tree.head == "multiply" else 0
 
 
 def _is_open(tree: Node) -> bool:
@@ -227,6 +241,14 @@ def _whole_part(trees: Iterable[Node]) -> int:
     return total
 
 
+def _base(tree: Node) -> Node:
+    return tree.args[0] if tree.head == "power" else tree
+
+
+def _degree_below(term: Node) -> int:
+    return sum(_degree(factor.args[0]) for factor in factors(term) if factor.head == "reciprocal")
+
+
 def _degree(tree: Node) -> int:
     match tree:
         case Node("symbol"):
@@ -249,8 +271,8 @@ def _is_reducible(radicand: Node, degree: Node) -> bool:
     if times is None or times.denominator > 1 or times < 2:
         return False
     power, whole = times.numerator, number.numerator
-    largest = min(_MAX_DIVISOR, 2 ** (whole.bit_length() // power + 1))
-    return any(whole % divisor**power == 0 for divisor in range(2, largest + 1))
+    largest = 2 ** (whole.bit_length() // power + 1) if power < whole.bit_length() else 1
+    return any(whole % divisor**power == 0 for divisor in range(2, min(_MAX_DIVISOR, largest) + 1))
 
 
 def _is_prime(value: Fraction | None) -> bool:
