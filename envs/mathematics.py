@@ -125,7 +125,7 @@ class Mathematics(BoxedTask[MathPuzzle]):
 def answers_question(question: str, truth: str, answer: str) -> bool:
     r"""Whether an answer is more than the question given back, and in the form that the question asks for.
 
-    >>> [answers_question("Factor $x^2 - 1$.", "(x-1)(x+1)", answer) for answer in ("(x+1)(x-1)", "-1+x^2", "7")]
+    >>> [answers_question("Factor $x^2 - 1$.", "(x-1)(x+1)", answer) for answer in ("(x+1)(x-1)", "-1+x^2", "x(x+3)")]
     [True, False, True]
 
     Args:
