@@ -10,12 +10,16 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 from mtgrpo_env.envs.symbolic.tree import Node
 
 MAX_BITS = 4096
 MAX_FACTORIAL = 400  # its value still fits
+MAX_ROWS = 4  # of a determinant
 MAX_EXPONENT = 1000  # of a base that is not rational
+
+T = TypeVar("T", Fraction, Any)
 
 
 class NoValue(ValueError):
@@ -28,6 +32,9 @@ def exact_value(tree: Node) -> Fraction | None:
     Raises:
         NoValue: if there is none, or a rational part of the tree is too large.
     """
+    if tree.head == "determinant":
+        rows = [[exact_value(entry) for entry in row.args] for row in tree.args]
+        return None if any(None in row for row in rows) else _checked(determinant(cast(list[list[Fraction]], rows)))
     values = [exact_value(arg) for arg in tree.args]
     known = [value for value in values if value is not None]
     if tree.head == "number":
@@ -36,7 +43,7 @@ def exact_value(tree: Node) -> Fraction | None:
         return _checked(_power(values[0], values[1]))
     if len(known) < len(values) or not values:
         return None
-    return _checked(_combine(tree.head, known))
+    return _checked(_combine(tree.head, tree.text, known))
 
 
 @lru_cache(maxsize=1024)
@@ -54,7 +61,7 @@ def number_value(text: str) -> Fraction:
     return value
 
 
-def _combine(head: str, values: list[Fraction]) -> Fraction | None:
+def _combine(head: str, text: str, values: list[Fraction]) -> Fraction | None:
     first = values[0]
     match head:
         case "add":
@@ -63,6 +70,12 @@ def _combine(head: str, values: list[Fraction]) -> Fraction | None:
             return _reduced(values, lambda left, right: left * right)
         case "negate":
             return -first
+        case "scaled":
+            return first * int(text)
+        case "floor":
+            return Fraction(math.floor(first))
+        case "ceiling":
+            return Fraction(math.ceil(first))
         case "absolute":
             return abs(first)
         case "reciprocal":
@@ -84,6 +97,20 @@ def _reduced(values: list[Fraction], combine: Callable[[Fraction, Fraction], Fra
         total = combine(total, value)
         _checked(total)
     return total
+
+
+def determinant(rows: list[list[T]]) -> T:
+    """The determinant of a square matrix of at most `MAX_ROWS` rows, along its first row.
+
+    Raises:
+        NoValue: if it is larger or not square.
+    """
+    if not 1 <= len(rows) <= MAX_ROWS or any(len(row) != len(rows) for row in rows):
+        raise NoValue(f"expected a square matrix of at most {MAX_ROWS} rows")
+    if len(rows) == 1:
+        return rows[0][0]
+    minors = ([row[:column] + row[column + 1 :] for row in rows[1:]] for column in range(len(rows)))
+    return sum((-1) ** column * rows[0][column] * determinant(minor) for column, minor in enumerate(minors))
 
 
 def _power(base: Fraction | None, exponent: Fraction | None) -> Fraction | None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from mtgrpo_env.envs.dress import undressed
 from mtgrpo_env.envs.symbolic.equality import Undecided, is_worked_out, readings, same_answer, same_rational
 from mtgrpo_env.envs.symbolic.exact import NoValue
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
@@ -19,10 +20,8 @@ from mtgrpo_env.extras import require_package
 
 _JUDGE = "mtgrpo_env.envs.symbolic.worker:equal"
 _DIGIT = re.compile(r"[0-9]")
-_MATRICES = tuple(f"{kind}matrix}}" for kind in ("p", "b", "B", "v", "V", ""))
-_TYPESETTING = re.compile(
-    r"\\(?:left|right|displaystyle|text|textbf|textit|textrm|mathrm|mbox|mathbf)(?![A-Za-z])|\\[,;:! ]|[\s${}~]"
-)
+_TYPESETTING = re.compile(r"\\(?:left|right|text)(?![A-Za-z])|\\[,;:! ]|[\s{}~.]")
+_WORD = re.compile(r"[A-Za-z]{2}")
 
 
 def grade(truth: str, answer: str, *, worked_out: bool = False, digits: int | None = None) -> bool:
@@ -44,8 +43,8 @@ def grade(truth: str, answer: str, *, worked_out: bool = False, digits: int | No
         ScorerFailure: if the workers have no result.
         ImportError: if it takes a worker and sympy is not installed.
     """
-    pairs = _entries(truth, answer)
-    return bool(pairs) and all(_grade_entry(*pair, worked_out) for pair in pairs)
+    verdict = _here(truth, answer, worked_out)
+    return bool(shared_pool(_JUDGE).call(_request(truth, answer))) if verdict is None else verdict
 
 
 def submit(truth: str, answer: str, *, worked_out: bool = False, digits: int | None = None) -> None:
@@ -54,40 +53,8 @@ def submit(truth: str, answer: str, *, worked_out: bool = False, digits: int | N
     Raises:
         ImportError: as in `grade`.
     """
-    for pair in _entries(truth, answer):
-        if _here(*pair, worked_out) is None:
-            shared_pool(_JUDGE).submit(_request(*pair))
-
-
-def _grade_entry(truth: str, answer: str, worked_out: bool) -> bool:
-    verdict = _here(truth, answer, worked_out)
-    return bool(shared_pool(_JUDGE).call(_request(truth, answer))) if verdict is None else verdict
-
-
-def _entries(truth: str, answer: str) -> list[tuple[str, str]]:
-    """What has to be the same: the entries of two matrices, else the whole answers; nothing for another shape."""
-    rows = _matrix(truth)
-    if rows is None:
-        return [(truth, answer)]
-    given = _matrix(answer)
-    if given is None or [len(row) for row in rows] != [len(row) for row in given]:
-        return []
-    return [pair for left, right in zip(rows, given, strict=True) for pair in zip(left, right, strict=True)]
-
-
-def _matrix(text: str) -> list[list[str]] | None:
-    r"""The entries of a LaTeX matrix, row by row; None for anything else.
-
-    >>> _matrix(r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}")
-    [['1', '2'], ['3', '4']]
-    """
-    text = text.strip(" \n$")
-    for kind in _MATRICES:
-        start, end = "\\begin{" + kind, "\\end{" + kind
-        if text.startswith(start) and text.endswith(end):
-            rows = text[len(start) : -len(end)].strip().removesuffix("\\\\").split("\\\\")
-            return [[entry.strip() for entry in row.split("&")] for row in rows]
-    return None
+    if _here(truth, answer, worked_out) is None:
+        shared_pool(_JUDGE).submit(_request(truth, answer))
 
 
 def same_as_written(truth: str, answer: str) -> bool:
@@ -97,7 +64,7 @@ def same_as_written(truth: str, answer: str) -> bool:
     try:
         given = readings(answer)
     except MathSyntaxError:
-        return _bare(truth) == _bare(answer)
+        return _same_words(truth, answer)
     return any(tree in _truth_readings(truth) for tree in given)
 
 
@@ -111,18 +78,20 @@ def is_number(answer: str) -> bool:
 
 def _here(truth: str, answer: str, worked_out: bool) -> bool | None:
     """The verdict, if it can be had in this process."""
-    if len(answer) > MAX_LENGTH:
+    if answer == truth or len(answer) > MAX_LENGTH:
         return answer == truth
     wanted = _truth_readings(truth)
     if not wanted:
-        return _bare(truth) == _bare(answer)
+        return _same_words(truth, answer)
     try:
-        given = readings(answer)
-        if worked_out and is_worked_out(wanted[0]) and not is_worked_out(given[0]):
+        given = readings(answer, truth=wanted)
+        if "words" in {tree.head for tree in (*wanted, *given)} and _same_words(truth, answer):
+            return True
+        if worked_out and is_worked_out(wanted[0]) and not any(map(is_worked_out, given)):
             return False
         return same_answer(wanted, given, same_rational)
     except MathSyntaxError:
-        return _DIGIT.search(truth) is None and _bare(truth) == _bare(answer)
+        return _DIGIT.search(truth) is None and _same_words(truth, answer)
     except NoValue:
         return False
     except Undecided:
@@ -137,12 +106,18 @@ def _truth_readings(truth: str) -> Sequence[Node]:
         return ()
 
 
+def _same_words(truth: str, answer: str) -> bool:
+    """Whether two texts are the same but for typesetting, and for capitals in words; letters may be variables."""
+    truth, answer = _bare(truth), _bare(answer)
+    return truth == answer or (_WORD.search(truth) is not None and truth.casefold() == answer.casefold())
+
+
 def _bare(text: str) -> str:
-    """Text without typesetting and case, for truths that the grammar does not cover, such as words."""
-    text = _TYPESETTING.sub("", text).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").removesuffix(".")
+    """Text without typesetting, for what the grammar does not cover, such as words."""
+    text = _TYPESETTING.sub("", undressed(text)).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
     while text.startswith("(") and text.find(")") == len(text) - 1:
         text = text[1:-1]
-    return text.casefold()
+    return text
 
 
 def _request(truth: str, answer: str) -> dict[str, str]:

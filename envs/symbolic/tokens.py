@@ -1,14 +1,20 @@
 r"""Tokens of a mathematical answer, LaTeX and plain text mixed.
 
-One regular expression without nested repetition over at most `MAX_LENGTH` characters: linear time by
-construction. Typesetting (`\left`, spacing, dollar signs, `\displaystyle`) is dropped here, and synonyms
-become one token, so that the parser knows one spelling of everything.
+Typesetting goes first (`undressed`); then one regular expression without nested repetition over at most
+`MAX_LENGTH` characters: linear time by construction. Synonyms become one token, so that the parser knows one
+spelling of everything.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from mtgrpo_env.envs.dress import undressed
+from mtgrpo_env.envs.symbolic import vocabulary as words_of
+from mtgrpo_env.envs.symbolic.units import magnitude, units
 
 MAX_LENGTH = 512
 
@@ -17,7 +23,9 @@ class MathSyntaxError(ValueError):
     """The text is not an answer that the grammar covers; the message says where."""
 
 
-Kind = Literal["number", "letter", "constant", "function", "command", "unit", "sign"]
+Kind = Literal[
+    "number", "letter", "constant", "function", "command", "mark", "unit", "magnitude", "words", "begin", "end", "sign"
+]
 
 
 class Token(NamedTuple):
@@ -27,233 +35,230 @@ class Token(NamedTuple):
     text: str
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+@dataclass(frozen=True)
+class Notation:
+    """How to read what can be read in two ways.
+
+    Attributes:
+        comma: whether `1,000` outside brackets is one number (`1{,}000` always is), or a list of two, or whether
+            `2,5` is a decimal (`2{,}5` always is).
+        e_is_ten: whether `2e-3` is 0.002, or 3 less than twice Euler's number.
+        letters: whether the letters behind the last number of `8 m` are variables or a unit.
+    """
+
+    comma: Literal["groups", "separates", "decimal"] = "groups"
+    e_is_ten: bool = True
+    letters: Literal["variables", "unit"] = "variables"
 
 
-FUNCTIONS = _words("sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp")
-GREEK = _words(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
-    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
-)
-COMMANDS = frozenset(
-    {"frac", "sqrt", "binom", "overline", "pm", "mp", "cup", "in", "emptyset", "mathbb", "lvert", "rvert"}
-)
-_SAME_COMMAND = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom"} | {
-    "varnothing": "emptyset",
-    "vert": "|",
-    "cdot": "*",
-    "times": "*",
-    "ast": "*",
-    "div": "/",
-    "le": "<=",
-    "leq": "<=",
-    "leqslant": "<=",
-    "ge": ">=",
-    "geq": ">=",
-    "geqslant": ">=",
-    "lt": "<",
-    "gt": ">",
-    "lbrace": "\\{",
-    "rbrace": "\\}",
-    "lbrack": "[",
-    "rbrack": "]",
-    "circ": "°",
-    "degree": "°",
-}
-_TYPESETTING = _words(
-    "left right big Big bigl bigr Bigl Bigr bigg Bigg displaystyle textstyle quad qquad limits textdollar"
-)
-_CONSTANTS = {"pi": "pi", "e": "e", "i": "i", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
-_UNICODE = str.maketrans(
-    {
-        "π": " pi ",
-        "∞": " infinity ",
-        "√": "\\sqrt ",
-        "·": "*",
-        "×": "*",
-        "÷": "/",
-        "−": "-",
-        "²": "^2",
-        "³": "^3",
-        "≤": "<=",
-        "≥": ">=",
-        "±": "\\pm ",
-        "∪": "\\cup ",
-        "∈": "\\in ",
-        "∅": "\\emptyset ",
-        "\u00a0": " ",
-    }
-)
-_UNIT_WORDS = _words(
-    "cm mm km kg mg ml mph inch inches foot feet ft yard yards mile miles meter meters metre metres gram grams liter "
-    "liters litre litres second seconds minute minutes hour hours day days week weeks month months year years dollar "
-    "dollars cent cents unit units square cubic sq degree degrees percent"
-)
-_SEPARATORS = frozenset({"or", "and", ","})
 _MAX_UNKNOWN_WORD = 3  # "xyz" is a product, "Tuesday" is not
-
-_GROUPED = r"[0-9]{1,3}(?:(?:,\\!|\{,\}%s)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
+_MAX_UNIT_WORDS = 5
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]+|\.(?=\s*\\overline)|\{,\}[0-9]+%(decimal)s)?|\.[0-9]+)"
 _TOKEN = (
-    r"(?P<blank>\s+|\\[,;:! ]|~|\\\$|\$|\\\(|\\\)|\\\\(?=\s*$))"
-    r"|(?P<grouped>%s)"
-    r"|(?P<number>[0-9]+(?:\.[0-9]+|\.(?=\\overline))?|\.[0-9]+)"
-    r"|\\(?:text|mathrm|textrm|textbf|textit|mbox|operatorname)\s*\{(?P<text>[^{}]*)\}"
+    r"(?P<grouped>[0-9]{1,3}(?:(?:,\\!\s?|\{,\}|\\text\{,\}%(comma)s)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
+    r"|[1-9][0-9]{0,2}(?:(?:(?:\\[,;:! ]|~)\s?|[ ])[0-9]{3})+(?![0-9]|\s*/)(?:\.[0-9]+)?)"
+    r"|(?P<blank>\s+|\\[,;:! ]|~|\{\}|\\(?:left|right)\s*\.)"
+    r"|(?P<meridiem>(?<=[0-9])\s*[aApP]\.?[mM]\b\.?)"
+    r"|(?P<row>\\\\(?:\[[0-9.a-z ]{0,12}\])?|\\cr(?![a-z])|\\hline)"
+    r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{[lcr|@ ]{1,40}\})?)"
+    r"|(?P<number>" + _NUMBER + r"%(power)s)"
+    r"|\\text\s*\{(?P<text>(?:[^{}\\]|\\.)*)\}"
+    r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}\s*\{\s*\\text\{(?P<over>[^{}]*)\}\s*\}"
     r"|\\(?P<command>[A-Za-z]+)"
-    r"|(?P<word>[A-Za-z]+)"
-    r"|(?P<sign>\*\*|<=|>=|\\[{}|%%]|[-+*/^!%%(){}\[\],;=<>|_°])"
+    r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
+    r"|(?P<sign>\{:\}|\*\*|<=|>=|(?<![0-9)])!=|\\not\s*=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹])"
 )
-_GROUPING = re.compile(_TOKEN % (_GROUPED % "|,"))
-_NOT_GROUPING = re.compile(_TOKEN % (_GROUPED % ""))
-_SAME_SIGN = {"**": "^", "\\|": "|", "\\%": "%", ";": ","}
-_UNIT = re.compile(r"[A-Za-z .,/^$%°²³23-]{1,40}")
+_COMMAS = {"groups": "|,", "separates": "", "decimal": ""}
+_DECIMALS = r"|,(?:[0-9]{1,2}|[0-9]{4,}|(?<=\b0,)[0-9]{3})(?![0-9])"  # "1,000" has no decimals
+_PATTERNS = {
+    (comma, e_is_ten): re.compile(
+        _TOKEN
+        % {
+            "comma": _COMMAS[comma],
+            "decimal": _DECIMALS if comma == "decimal" else "",
+            "power": r"(?:[eE][-+]?[0-9]{1,3}(?![0-9.]))?" if e_is_ten else "",
+        }
+    )
+    for comma in _COMMAS
+    for e_is_ten in (True, False)
+}
+_EXPONENTS, _INDICES = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+"), re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_BEFORE_UNIT = re.compile(r"[0-9)}]\s*(?=[A-Za-z°µΩ$€£¥₹][^=<>+,;()|]{0,39}$)")
+_NOT_DIGITS = re.compile(r"[^0-9.]")
+_OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
 
 
-def tokens(text: str, *, commas_group: bool) -> list[Token]:
+END, _ROW, _COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")
+
+
+def tokens(text: str, notation: Notation) -> list[Token]:
     r"""The tokens of an answer.
 
     Args:
         text: hostile input.
-        commas_group: whether `1,000` outside brackets is one number; `1{,}000` always is.
+        notation: how to read what can be read in two ways.
 
     Raises:
         MathSyntaxError: if the text is too long, or has a character or command that no answer needs.
 
-    >>> [token.text for token in tokens(r"\dfrac{x}{1,000}\text{ cm}", commas_group=True)]
+    >>> [token.text for token in tokens(r"\dfrac{x}{1,000}\text{ cm}", Notation())]
     ['frac', '{', 'x', '}', '{', '1000', '}', 'cm']
     """
     if len(text) > MAX_LENGTH:
         raise MathSyntaxError(f"expected at most {MAX_LENGTH} characters, got {len(text)}")
-    text = text.translate(_UNICODE)
-    found: list[Token] = []
+    plain, unit = _plain(undressed(text)), ""
+    if notation.letters == "unit":
+        plain, unit = _parted(plain)
+        if not unit:
+            raise MathSyntaxError(f"expected a unit behind a number, got {text!r:.80}")
+    found = _without_alignment(list(_scan(plain, notation)))
+    while found and found[-1] == _COMMA:
+        found.pop()
+    return [*found, Token("unit", unit)] if unit else found
+
+
+def _plain(text: str) -> str:
+    """Text with one spelling of each character."""
+    if text.isascii():
+        return text
+    text = _EXPONENTS.sub(lambda match: f"^{{{match.group().translate(words_of.SUPERSCRIPTS)}}}", text)
+    text = _INDICES.sub(lambda match: f"_{{{match.group().translate(words_of.SUBSCRIPTS)}}}", text)
+    return text.translate(words_of.UNICODE)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Text before and in a unit that it ends with, directly behind a number; "" without one."""
+    for start in (match.end() for match in _BEFORE_UNIT.finditer(text)):
+        if units(text[start:]):
+            return text[:start], text[start:]
+    return text, ""
+
+
+def _scan(text: str, notation: Notation) -> Iterator[Token]:
     position, depth = 0, 0  # depth of brackets, inside which a comma separates
+    rows = 0  # depth of matrices; outside, the end of a line separates
+    outside = _PATTERNS[notation.comma, notation.e_is_ten]
+    inside = _PATTERNS["separates", notation.e_is_ten]
     while position < len(text):
-        match = (_GROUPING if commas_group and depth == 0 else _NOT_GROUPING).match(text, position)
+        match = (inside if depth else outside).match(text, position)
         if match is None:
             raise MathSyntaxError(f"unexpected {text[position]!r} at {position} of {text!r:.80}")
         position = match.end()
-        new = _read(str(match.lastgroup), str(match.group(str(match.lastgroup))))
-        for token in new:
+        for token in _read(str(match.lastgroup), match, notation):
             depth += (token.text in _OPENING) - (token.text in _CLOSING)
+            rows += (token.kind == "begin") - (token.kind == "end")
+            yield token if rows or token != _ROW else _COMMA
+
+
+def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
+    text = str(found[group])
+    match group:
+        case "blank":
+            return []
+        case "grouped":
+            return [Token("number", _NOT_DIGITS.sub("", text))]
+        case "number":
+            return [Token("number", text.replace("{,}", ".").replace(",", ".").lower())]
+        case "row":
+            return [] if text == "\\hline" else [_ROW]
+        case "edge":
+            return [
+                Token("begin" if text[1] == "b" else "end", text[text.index("{") + 1 : text.index("}")].rstrip("*"))
+            ]
+        case "sign":
+            if text in words_of.CURRENCIES:
+                return [Token("unit", text.lstrip("\\"))]
+            text = text.replace(" ", "")
+            return [Token("sign", words_of.SAME_SIGN.get(text, text))]
+        case "command":
+            return _read_command(text)
+        case "text":
+            return _read_text(text.strip(), notation)
+        case "over":
+            return _read_text(f"{found['top'].strip()}/{text.strip()}", notation)
+        case "meridiem":
+            return [Token("words", text.replace(".", "").strip().casefold())]
+        case _:
+            return _read_words(text.split())
+
+
+def _read_command(name: str) -> list[Token]:
+    if name in words_of.TYPESETTING:
+        return []
+    name = words_of.SAME_COMMAND.get(name, words_of.SAME_FUNCTION.get(name, name))
+    if not name.isalpha() or name in ("or", "and"):
+        return [Token("sign", name)]
+    if name in words_of.COMMANDS:
+        return [Token("command", name)]
+    if name in words_of.MARKS:
+        return [Token("mark", name)]
+    if name in words_of.GREEK:
+        return [Token("letter", name)]
+    if name in words_of.FUNCTIONS:
+        return [Token("function", name)]
+    if name in words_of.CONSTANTS and len(name) > 1:
+        return [Token("constant", words_of.CONSTANTS[name])]
+    raise MathSyntaxError(f"unknown command '\\{name:.40}'")
+
+
+def _read_text(text: str, notation: Notation) -> list[Token]:
+    r"""What `\text{...}` holds: words and units, or else mathematics, as in `\text{128}`."""
+    if units(text):
+        return [Token("unit", text)]
+    if all(word.replace(".", "").isalpha() for word in text.split()):
+        return _read_words(text.split(), in_text=True)
+    plain, unit = _parted(text)
+    return [*_scan(plain, notation), *([Token("unit", unit)] if unit else [])]
+
+
+def _read_words(words: list[str], *, in_text: bool = False) -> list[Token]:
+    """Words that follow each other: units as long as they go, words that mean something, and others together."""
+    words = " ".join(words).replace("per cent", "percent").split()
+    if " ".join(words).casefold() in words_of.REALS:
+        return [Token("command", "mathbb"), Token("letter", "R")]
+    found: list[Token] = []
+    while words:
+        length = next((n for n in range(min(len(words), _MAX_UNIT_WORDS), 0, -1) if _is_unit(words[:n], in_text)), 0)
+        new = [Token("unit", " ".join(words[:length]))] if length else _read_word(words[0], in_text=in_text)
+        words = words[length or 1 :]
+        if found and found[-1].kind == "words" and new[0].kind in ("words", "unit"):  # "of 8 red apples"
+            new[:1] = [Token("words", f"{found.pop().text} {new[0].text.casefold()}")]
         found += new
     return found
 
 
-_OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
+def _is_unit(words: list[str], in_text: bool) -> bool:
+    """A single letter is a variable, unless it stands in text; "in" and "or" are what they mean more often."""
+    name = " ".join(words)
+    return (in_text or len(name) > 1) and name not in ("in", "or", "and") and bool(units(name))
 
 
-def _read(group: str, text: str) -> list[Token]:
-    if group == "blank":
-        return []
-    if group == "grouped":
-        return [Token("number", text.replace("\\!", "").replace("{", "").replace("}", "").replace(",", ""))]
-    if group == "number":
-        return [Token("number", text)]
-    if group == "sign":
-        return [Token("sign", _SAME_SIGN.get(text, text))]
-    if group == "command":
-        return _read_command(text)
-    return _read_words(text.strip()) if group == "text" else _read_word(text)
-
-
-def _read_command(name: str) -> list[Token]:
-    if name in _TYPESETTING:
-        return []
-    name = _SAME_COMMAND.get(name, name)
-    if not name.isalpha():
-        return [Token("sign", name)]
-    if name in COMMANDS:
-        return [Token("command", name)]
-    if name in GREEK:
-        return [Token("letter", name)]
-    if name in FUNCTIONS:
+def _read_word(word: str, *, in_text: bool) -> list[Token]:
+    name = words_of.SAME_FUNCTION.get(word, word)
+    if name in words_of.FUNCTIONS:
         return [Token("function", name)]
-    if name in _CONSTANTS and len(name) > 1:
-        return [Token("constant", _CONSTANTS[name])]
-    raise MathSyntaxError(f"unknown command '\\{name:.40}'")
-
-
-def _read_words(text: str) -> list[Token]:
-    r"""What `\text{...}` holds: a separator, a name, or else a unit."""
-    if text in _SEPARATORS:
-        return [Token("sign", ",")]
-    if text in FUNCTIONS or text in ("e", "i"):
-        return _read_word(text)
-    if not text:
-        return []
-    words = text.split()
-    if _UNIT.fullmatch(text) is None or any(word in ("or", "and", "not") for word in words):
-        raise MathSyntaxError(f"expected a unit, got {text!r:.80}")
-    return [Token("sign", "%")] if text == "percent" else [Token("unit", text)]
-
-
-def _read_word(word: str) -> list[Token]:
-    if word in FUNCTIONS:
-        return [Token("function", word)]
-    if word in _CONSTANTS:
-        return [Token("constant", _CONSTANTS[word])]
-    if word == "sqrt":
+    if name in words_of.CONSTANTS:
+        return [Token("constant", words_of.CONSTANTS[name])]
+    if name == "sqrt":
         return [Token("command", "sqrt")]
-    if word in _SEPARATORS:
-        return [Token("sign", ",")]
-    if word == "percent":
+    if name in words_of.SEPARATORS:
+        return [Token("sign", words_of.SEPARATORS[name])]
+    if name in words_of.PERCENT:
         return [Token("sign", "%")]
-    if word in _UNIT_WORDS:
-        return [Token("unit", word)]
-    if len(word) > _MAX_UNKNOWN_WORD:
-        raise MathSyntaxError(f"unknown word {word!r:.80}")
-    return [Token("constant", letter) if letter in _CONSTANTS else Token("letter", letter) for letter in word]
+    if (factor := magnitude(name)) is not None:
+        return [Token("magnitude", str(factor))]
+    if len(name) > (1 if in_text else _MAX_UNKNOWN_WORD) or name.casefold() in words_of.NO_PRODUCTS:
+        return [Token("words", name.replace(".", "").casefold())]
+    return [Token("constant", letter) if letter in words_of.CONSTANTS else Token("letter", letter) for letter in name]
 
 
-_END = Token("sign", "")
-
-
-class Cursor:
-    """A place in a list of tokens; behind the last come endless signs without text."""
-
-    def __init__(self, found: list[Token]) -> None:
-        self._tokens = [*found, _END]
-        self._position = 0
-
-    @property
-    def next(self) -> Token:
-        return self._tokens[self._position]
-
-    def advance(self) -> Token:
-        """The next token, which is used up."""
-        token = self.next
-        self._position = min(self._position + 1, len(self._tokens) - 1)
-        return token
-
-    def replace(self, token: Token) -> None:
-        """Put another token in the place of the next one."""
-        self._tokens[self._position] = token
-
-    def take(self, *texts: str) -> str:
-        """The next token's text if it is a sign or command among these, and then it is used up; else ""."""
-        return self.advance().text if self.next.kind in ("sign", "command") and self.next.text in texts else ""
-
-    def expect(self, *texts: str) -> str:
-        """Like `take`, for what must be there.
-
-        Raises:
-            MathSyntaxError: if it is not.
-        """
-        taken = self.take(*texts)
-        if not taken:
-            raise MathSyntaxError(f"expected {' or '.join(texts)}, got {self.next.text or 'the end'!r}")
-        return taken
-
-    def digits(self) -> str:
-        """A whole number, which may stand in braces.
-
-        Raises:
-            MathSyntaxError: if something else is there.
-        """
-        braces = self.take("{")
-        kind, text = self.advance()
-        if kind != "number" or not text.isdecimal():
-            raise MathSyntaxError(f"expected digits, got {text!r}")
-        if braces:
-            self.expect("}")
-        return text
+def _without_alignment(found: list[Token]) -> list[Token]:
+    """Tokens without the `&` that aligns the relations of a system."""
+    if ("sign", "&") not in found:
+        return found
+    around = zip(found, [END, *found[:-1]], [*found[1:], END], strict=True)
+    return [
+        token
+        for token, before, after in around
+        if token != ("sign", "&") or not {before.text, after.text} & words_of.RELATIONS
+    ]

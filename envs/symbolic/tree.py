@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 Head = Literal[
-    "number",  # text: its digits; "0.(12)" for a decimal that repeats
+    "number",  # text: its digits; "0.(12)" for a decimal that repeats, "2e-3" for a power of ten
     "symbol",  # text: its name
     "constant",  # text: pi, e, i or infinity
     "based",  # text: its digits; args: the base
@@ -21,12 +21,22 @@ Head = Literal[
     "factorial",
     "binomial",
     "percent",
+    "floor",
+    "ceiling",
     "sign",  # of args[0]; text: "+" for \pm, "-" for \mp
-    "list",  # separated by commas, no brackets
+    "scaled",  # args[0] times text, the factor of a word such as "million"
+    "quantity",  # args[0] in the unit text
+    "words",  # text: words in the place of a value; with args[0], words behind it
+    "ratio",  # a : b : c
+    "list",  # no brackets; text: what separates its members: "," "and" "or"
     "set",
     "brackets",  # text: the opening and the closing one: a tuple or an interval
     "union",
-    "relation",  # text: the signs between the args, separated by blanks
+    "difference",  # of two sets
+    "row",  # of a matrix
+    "matrix",  # args: its rows
+    "determinant",  # args: the rows of its matrix
+    "relation",  # text: the signs between the args, separated by blanks; ~ is "about"
 ]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from mpmath import mp
 
 from mtgrpo_env.envs.symbolic.equality import readings, same_answer, same_digits
-from mtgrpo_env.envs.symbolic.exact import MAX_EXPONENT, MAX_FACTORIAL, NoValue, exact_value
+from mtgrpo_env.envs.symbolic.exact import MAX_EXPONENT, MAX_FACTORIAL, NoValue, determinant, exact_value
 from mtgrpo_env.envs.symbolic.tree import Node
 
 Number = Any  # mpf or mpc; mpmath has no types
@@ -33,7 +33,8 @@ _NUM_POINTS = 5
 
 def equal(request: dict[str, str]) -> bool:
     """Whether `request["answer"]` is the same as `request["truth"]`; both can be parsed."""
-    return same_answer(readings(request["truth"]), readings(request["answer"]), _same)
+    truth = readings(request["truth"])
+    return same_answer(truth, readings(request["answer"], truth=truth), _same)
 
 
 def _same(left: Node, right: Node) -> bool:
@@ -82,7 +83,7 @@ def _same_relation(left: Node, right: Node) -> bool:
             if not all(_close(a, b, _FINE) for a, b in pairwise(ratios)):
                 return False
             ratio = ratios[0]
-            return not _close(ratio, mp.zero, _FINE) and (left.text == "=" or bool(mp.re(ratio) > 0))
+            return not _close(ratio, mp.zero, _FINE) and (left.text in ("=", "!=") or bool(mp.re(ratio) > 0))
     except (NoValue, ZeroDivisionError):
         return False
 
@@ -124,6 +125,8 @@ def _value(tree: Node, point: Point) -> Number:
     exact = exact_value(tree)
     if exact is not None:
         return mp.mpf(exact.numerator) / exact.denominator
+    if tree.head == "determinant":
+        return _checked(determinant([[_value(entry, point) for entry in row.args] for row in tree.args]))
     if tree.head == "symbol":
         return point[tree.text]
     if tree.head == "constant" and tree.text in _CONSTANTS:
@@ -135,6 +138,8 @@ def _value(tree: Node, point: Point) -> Number:
         if tree.head == "root":
             degree = exact_value(tree.args[1])
             return _checked(_power(args[0], 1 / args[1], 1 / degree if degree else None))
+        if tree.head == "scaled":
+            return _checked(args[0] * int(tree.text))
         function = _FUNCTIONS[tree.text] if tree.head == "call" else _OPERATIONS[tree.head]
         return _checked(function(*args))
     except (KeyError, ValueError, ZeroDivisionError, OverflowError) as error:
@@ -207,6 +212,8 @@ _OPERATIONS: dict[str, Callable[..., Number]] = {
     "negate": lambda value: -value,
     "reciprocal": lambda value: 1 / value,
     "absolute": abs,
+    "floor": mp.floor,
+    "ceiling": mp.ceil,
     "percent": lambda value: value / 100,
     "log": lambda value, base: mp.log(value) / mp.log(base),
     "factorial": _factorial,

@@ -1,0 +1,219 @@
+r"""What an answer says of its variables: their names, their values, and the sets of numbers they may come from.
+
+`x = 5` says 5, `x > 3` says (3, \infty), `(x, y) = (1, 2)` says what `x = 1, y = 2` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from string import ascii_uppercase
+from typing import NamedTuple
+
+from mtgrpo_env.envs.symbolic.atoms import REALS
+from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
+from mtgrpo_env.envs.symbolic.tree import Node
+
+_FUNCTIONS = frozenset("fghpq" + ascii_uppercase)  # in `f(2) = 7`; another letter beside a number is a factor
+_CALLS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
+_LIMITS = {"<": "()", "<=": "[]"}
+_MIRRORED = {"=": "=", ">": "<", ">=": "<=", "!=": "!="}
+_INVERSE = Node("negate", (Node("number", text="1"),))
+
+
+def is_name(tree: Node) -> bool:
+    r"""Whether a tree names a value, and is none: `x`, `AB`, `f(x)`, `x + y`, `\sin A`, `NO/BO`, `V_1 : V_2`."""
+    match tree:
+        case Node("multiply", (Node("symbol", text=function), Node("number" | "negate"))):
+            return function in _FUNCTIONS
+        case Node("multiply" | "add" | "ratio" | "union" | "brackets" | "reciprocal", args):
+            return all(map(is_name, args)) or is_label(tree)
+        case _:
+            return is_label(tree)
+
+
+def is_label(tree: Node) -> bool:
+    """Whether a tree is a name and could be nothing else: of `x + y = 7` and `xy = 7`, 7 is no whole solution."""
+    match tree:
+        case Node("symbol") | Node("words", ()):
+            return True
+        case Node("call", (Node("symbol"),), name):
+            return name in _CALLS
+        case Node("absolute", (inner,)):  # the length of a segment
+            return inner.head == "multiply" and _are_points(inner)
+        case Node("multiply", (Node("symbol", text=function), _)) if function in _FUNCTIONS:
+            return True
+        case Node("multiply", (Node("power", (Node("symbol"), exponent)), Node("symbol"))):  # f^{-1}(x)
+            return exponent == _INVERSE
+        case Node("multiply", (Node("symbol"), Node("symbol", text=marked))) if " " in marked:  # m\angle A
+            return True
+        case Node("multiply" | "ratio", args):
+            return all(_are_points(arg.args[0] if arg.head == "reciprocal" else arg) for arg in args)
+        case _:
+            return False
+
+
+def _are_points(tree: Node) -> bool:
+    """Whether capital letters name a segment, a figure or its measure: `A`, `BO`, `V_1`."""
+    return all(map(_are_points, tree.args)) if tree.head == "multiply" else _is_capital(tree)
+
+
+def _is_capital(tree: Node) -> bool:
+    return tree.head == "symbol" and tree.text[0].isupper()
+
+
+def chain(tree: Node, is_name: Callable[[Node], bool] = is_name) -> tuple[Node, ...]:
+    r"""The values that a chain of equalities gives: without names, and without what is only about as large.
+
+    `x = 3 \cdot 4 + 2 = 14` gives two, `x = 1/3 \approx 0.33` gives one, and so does
+    `k = ab`, whose value could be a name; () for anything else.
+    """
+    signs = tree.text.split()
+    if tree.head != "relation" or not {*signs} <= {"=", "~"}:
+        return ()
+    members = list(zip(tree.args, ["=", *signs], strict=True))
+    values = [(arg, sign) for arg, sign in members if not is_name(arg)] or members[-1:]
+    exact = [arg for arg, sign in values if sign == "="]
+    return tuple(exact or [arg for arg, _ in values])
+
+
+def assignments(tree: Node) -> Mapping[Node, Node] | None:
+    """The value of each name of a system such as `x = 1, y = 2`, in the order as written; None for anything else."""
+    if tree.head == "relation" and tree.text == "=" and tree.args[0].head == "brackets":
+        names, values = tree.args
+        if values.head == "brackets" and len(names.args) == len(values.args) and all(map(is_name, names.args)):
+            return dict(zip(names.args, values.args, strict=True))
+    if tree.head != "list" or tree.text not in (",", "and"):
+        return None
+    found: dict[Node, Node] = {}
+    for member in tree.args:
+        if member.head != "relation" or member.text != "=" or not is_name(member.args[0]) or member.args[0] in found:
+            return None
+        found[member.args[0]] = member.args[1]
+    return found
+
+
+def in_order(values: Mapping[Node, Node]) -> tuple[Node, ...]:
+    """The values in the alphabetical order of their names, Greek letters last, as coordinates have it."""
+    return tuple(values[name] for name in sorted(values, key=_place))
+
+
+def are_numbered(names: Mapping[Node, Node]) -> bool:
+    """Whether the names differ only in their index: `x_1` and `x_2` are two solutions for one variable."""
+    return len({name.text.partition("_")[0] for name in names}) == 1 and all(name.head == "symbol" for name in names)
+
+
+def _place(name: Node) -> tuple[bool, str, int, str]:
+    letter, _, index = name.text.partition("_")
+    return len(letter) > 1, letter, int(index) if index.isdecimal() and len(index) < 5 else 0, index
+
+
+def ascending(relation: Node) -> Node:
+    """A relation with its signs turned to "<" and "<=", if all of them can be."""
+    signs = relation.text.split()
+    if relation.head != "relation" or not all(sign in _MIRRORED for sign in signs) or signs == ["="]:
+        return relation
+    return Node("relation", relation.args[::-1], " ".join(_MIRRORED[sign] for sign in reversed(signs)))
+
+
+class RealSet(NamedTuple):
+    """A set of real numbers: intervals, and points that are left out of them."""
+
+    intervals: tuple[Node, ...]
+    holes: tuple[Node, ...] = ()
+
+
+def real_sets(tree: Node) -> list[RealSet]:
+    r"""The sets of numbers that a tree may stand for: two for `x > 1, x < 5`, none for what is no such set."""
+    match tree:
+        case Node("brackets", (_, _)):
+            return [RealSet((tree,))]
+        case Node("union", parts):
+            return _united([real_sets(part) for part in parts])
+        case Node("difference", (whole, Node("set" | "list", holes))):
+            return [known._replace(holes=known.holes + holes) for known in real_sets(whole)]
+        case Node("relation"):
+            return _of_relation(ascending(tree))
+        case Node("list", parts, separator):
+            said = [
+                real_sets(part) if part.head in ("relation", "union", "difference", "brackets") else []
+                for part in parts
+            ]
+            if len({_subject(part) for part in parts}) > 1:
+                return []
+            holes = any(known.holes for sets in said for known in sets)
+            united = _united(said) if separator != "and" and not holes else []
+            return united + (_intersected(said) if separator != "or" else [])
+        case _:
+            return []
+
+
+def _of_relation(relation: Node) -> list[RealSet]:
+    match relation.text.split(), relation.args:
+        case ["in"], (name, values) if is_name(name):
+            return real_sets(values)
+        case ["!="], (value, name) if is_name(name):
+            return [RealSet((REALS,), (value,))]
+        case ["!="], (name, value) if is_name(name):
+            return [RealSet((REALS,), (value,))]
+        case ["<" | "<=" as sign], (name, bound) if is_name(name):
+            return [RealSet((Node("brackets", (REALS.args[0], bound), "(" + _LIMITS[sign][1]),))]
+        case ["<" | "<=" as sign], (bound, name) if is_name(name):
+            return [RealSet((Node("brackets", (bound, REALS.args[1]), _LIMITS[sign][0] + ")"),))]
+        case ["<" | "<=" as low, "<" | "<=" as high], (start, name, end) if is_name(name):
+            return [RealSet((Node("brackets", (start, end), _LIMITS[low][0] + _LIMITS[high][1]),))]
+        case _:
+            return []
+
+
+def _subject(tree: Node) -> Node | None:
+    return next(filter(is_name, tree.args), None) if tree.head == "relation" else None
+
+
+def _united(parts: list[list[RealSet]]) -> list[RealSet]:
+    if not all(parts):
+        return []
+    sets = [part[0] for part in parts]
+    holes = tuple(hole for known in sets for hole in known.holes)
+    return [_joined(RealSet(tuple(interval for known in sets for interval in known.intervals), holes))]
+
+
+def _intersected(parts: list[list[RealSet]]) -> list[RealSet]:
+    """Of bounds from either side and points left out; whatever else is no answer that people write."""
+    if not all(parts) or any(len(part[0].intervals) != 1 for part in parts):
+        return []
+    (low, high), edges = REALS.args, REALS.text
+    for (interval,), _ in (part[0] for part in parts):
+        if interval.args[0] != REALS.args[0]:
+            if low != REALS.args[0]:
+                return []
+            low, edges = interval.args[0], interval.text[0] + edges[1]
+        if interval.args[1] != REALS.args[1]:
+            if high != REALS.args[1]:
+                return []
+            high, edges = interval.args[1], edges[0] + interval.text[1]
+    return [RealSet((Node("brackets", (low, high), edges),), tuple(hole for part in parts for hole in part[0].holes))]
+
+
+def _joined(known: RealSet) -> RealSet:
+    r"""Intervals that meet in a point as one: `(-\infty, 6) \cup (6, \infty)` is all but 6."""
+    intervals, holes = list(known.intervals), known.holes
+    for bound in [interval.args[1] for interval in intervals]:
+        left = next(interval for interval in intervals if interval.args[1] == bound)
+        right = next((interval for interval in intervals if _same_bound(interval.args[0], bound)), left)
+        if left is right:
+            continue
+        if left.text[1] + right.text[0] == ")(":
+            holes += (bound,)
+        intervals.remove(right)
+        intervals[intervals.index(left)] = Node("brackets", (left.args[0], right.args[1]), left.text[0] + right.text[1])
+    return RealSet(tuple(intervals), holes)
+
+
+def _same_bound(left: Node, right: Node) -> bool:
+    if left == right:
+        return True
+    try:
+        value = exact_value(left)
+        return value is not None and value == exact_value(right)
+    except NoValue:
+        return False
