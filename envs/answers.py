@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar, Literal, Protocol
 
 from mtgrpo_env.envs.boxes import bare, boxes, closing_statement
 from mtgrpo_env.task_registry import task_class, task_names
@@ -23,40 +23,45 @@ _MARKERS = ("Assistant:", "<|im_start|>assistant")
 _BOX = "\\boxed{"
 
 
-def last_box(response: str) -> str | None:
+class Extract(Protocol):
+    """Finds the answer that a response commits to."""
+
+    def __call__(self, response: str, count: int = 1) -> str | None:
+        """The answer, or None if there is none; `count` is how many values it has."""
+        ...
+
+
+def last_box(response: str, count: int = 1) -> str | None:
     r"""What the last box of a response holds, wherever it stands; None if there is none, or it is cut off.
 
-    What a box is, see `boxes`. A `\text{...}` around the whole answer is typesetting, not content, and is taken off.
+    An answer of several values may have a box for each: if the closing statement has `count` boxes, their contents are
+    the answer, with commas between. With any other number the last box is all that counts, so that a response gains
+    nothing from boxes to spare. `boxes` says what a box is, and `closing_statement` what a statement is.
 
     >>> last_box(r"First \boxed{1}, no: \boxed{\text{2}}. Hope that helps.")
     '2'
+    >>> last_box(r"The roots are $\boxed{-4}$ and $\boxed{9}$.", count=2)
+    '-4, 9'
     >>> print(last_box(r"\boxed{3} and then \boxed{4"))
     None
     """
-    only = _only_box(response)
-    if only is not None:
-        return only or None
+    rest = response[response.find("\\") :]  # the usual case is a single box without LaTeX in it or around it
+    if rest.startswith(_BOX) and "\\" not in rest[1:]:
+        content, closing, _ = rest[len(_BOX) :].partition("}")
+        if closing and "{" not in content:
+            return (bare(content) if "$" in content else content.strip()) or None
     found = boxes(response)
+    values = closing_statement(response, found) if count > 1 else []
+    if values and len(values) == count:
+        return ", ".join(values)
     return found[-1].content if found else None
 
 
-def last_boxes(response: str, count: int) -> str | None:
-    r"""As `last_box`, but the boxes of the closing statement, with commas between, if it has `count` of them.
-
-    For an answer of several values; see `closing_statement`. With any other number of boxes the last one counts, so
-    that a guess at more values than there are is no answer.
-
-    >>> last_boxes(r"The roots are $\boxed{-4}$ and $\boxed{9}$.", 2), last_boxes(r"\boxed{1}, \boxed{2}, \boxed{3}", 2)
-    ('-4, 9', '3')
-    """
-    values = closing_statement(response) if count > 1 else []
-    return ", ".join(values) if len(values) == count else last_box(response)
-
-
-def released_box(response: str) -> str | None:
+def released_box(response: str, count: int = 1) -> str | None:
     r"""What the paper's released code extracts; for comparison with its scores, and for nothing else.
 
-    It reads only the last line, only after an assistant marker, and accepts an empty box.
+    It reads only the last line, only after an assistant marker, and accepts an empty box. It knows of one box only,
+    whatever the `count`.
 
     >>> released_box("Assistant: so\n\\boxed{7}"), released_box("Assistant: \\boxed{7}\n")
     ('7', None)
@@ -68,17 +73,7 @@ def released_box(response: str) -> str | None:
     return None
 
 
-EXTRACTIONS: Mapping[Extraction, Callable[[str], str | None]] = {"last-box": last_box, "released": released_box}
-
-
-def _only_box(text: str) -> str | None:
-    """The content of the only box, in the usual case that no LaTeX stands around it; else None."""
-    start = text.find("\\")
-    content = start + len(_BOX)
-    if not text.startswith(_BOX, start) or text.find("\\", content) >= 0:
-        return None
-    end = text.find("}", content)
-    return bare(text[content:end]) if end >= 0 and text.find("{", content, end) < 0 else None
+EXTRACTIONS: Mapping[Extraction, Extract] = {"last-box": last_box, "released": released_box}
 
 
 def _last_complete_box(text: str) -> str | None:
@@ -135,7 +130,7 @@ class BoxedTask(TextEnv[PuzzleT]):
             raise ValueError(f"extraction must be one of {list(EXTRACTIONS)}, got {extraction!r}")
         super().__init__(level=self.LEVELS[level], split=split, render_mode=render_mode)
         self._level_name = level
-        self.extract = EXTRACTIONS[extraction]
+        self.extract: Extract = EXTRACTIONS[extraction]
 
     @property
     def level_name(self) -> str:
@@ -158,14 +153,11 @@ class BoxedTask(TextEnv[PuzzleT]):
     def ground_truth(self, puzzle: PuzzleT) -> dict[str, Any]:
         """What a data row says of the puzzle: with its prompt, enough for `from_ground_truth` to judge answers."""
 
-    def num_values(self, puzzle: PuzzleT) -> int:
-        """How many values the answer has, such as both roots: so many boxes may hold one each; see `last_boxes`."""
-        return 1
-
     def answer(self, puzzle: PuzzleT, response: str) -> str | None:
-        """What a response answers: what `is_correct` judges, or None if it commits to nothing."""
-        if self.extract is last_box:
-            return last_boxes(response, self.num_values(puzzle))
+        """What `is_correct` judges of a response, or None if it commits to nothing.
+
+        A task with answers of several values, such as both roots of an equation, gives `extract` their number.
+        """
         return self.extract(response)
 
     def verify(self, puzzle: PuzzleT, response: str) -> Verdict:

@@ -6,14 +6,16 @@ A stack of open braces, no recursion; nothing in a response is evaluated.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+_COMMANDS = ("\\boxed", "\\fbox")
 _TOKEN = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*(\{)?|\\\\(?!boxed|fbox)|\\[{}]|[{}]")
 # An argument without braces: a number, a letter, a command with its own arguments. TeX would take the first digit only.
-_ARGUMENT = re.compile(r"(?=[0-9A-Za-z+\-.]|\\[A-Za-z])(?:\\[A-Za-z]+|\{[^{}]*\}|[^\s$\\{}])++")
-_WORD = re.compile(r"[A-Za-z]{2,}")  # "the \boxed command" boxes nothing
+_ARGUMENT = re.compile(r"(?=[0-9A-Za-z+\-.]|\\[A-Za-z])(?:\\(?!boxed|fbox)[A-Za-z]+|\{[^{}]*\}|[^\s$\\{}])++")
+_WORD = re.compile(r"[A-Za-z]{2,}")
 _MENTIONED = re.compile(
-    r"(?:[\s.\u2026_?~]|\\(?:[ld]ots|cdots|square|_|[,;:! ])|\\q?quad)*"
+    r"(?:[\s.\u2026_?~]|\\(?:[lc]?dots|square|_|[,;:! ])|\\q?quad)*"
     r"|[<\[(]?(?:insert |put |write )?(?:your |the |my |an? )?(?:final )?"
     r"(?:answer|result|solution|value|number|expression|letter)(?: goes)?(?: here)?[>\])]?",
     re.IGNORECASE,
@@ -21,16 +23,18 @@ _MENTIONED = re.compile(
 _LONGEST_MENTION = 40
 _NEXT_TURN = re.compile(r"\n[ \t]*(?:User|Human) ?:|<\|im_(?:start|end)\|>")
 
-_LONGEST_GAP = 120  # characters between two boxes of one statement
+_MOST_VALUES = 100
+_LONGEST_JOINT = 120  # characters between two boxes of one statement
 _WORDS = (
     "and|or|also|as well as|the|a|other|another|one|first|second|third|fourth|last|smaller|larger|smallest|largest"
-    "|is|are|roots?|solutions?|values?|numbers?|zeros?"
+    "|is|root|solution|value|number|zero"
 )
-_BETWEEN = re.compile(
-    rf"(?:\b(?:{_WORDS})\b|\\(?:text[a-z]*|mbox)\s*\{{|\\(?:q?quad|lor|land|vee|wedge)\b|\\[\\,;:! ()\[\]]|\\cr\b"
-    r"|\n[ \t]*[-*\u2022][ \t]|\(?\b[0-9a-h][.)]|\*\*|[\s$,;:.&}~])++",
+_JOINT = re.compile(
+    rf"(?:\b(?:{_WORDS})\b|\\(?:q?quad|lor|land|vee|wedge)\b|\\[\\,;:! ()\[\]]"
+    r"|\n[ \t]*[-*\u2022][ \t]|\(?\b[0-9a-h][.)]|\*\*|[\s$,;:.&~])++",
     re.IGNORECASE,
 )
+_TEXT = re.compile(r"\\(?:text[a-z]*|mbox)\s*\{([^{}]*)\}")
 _NAME = re.compile(
     r"(?:^|(?<=[\s$(,;:{\[&*~]))(?P<name>(?:\\[a-z]+|[A-Za-z])(?:_(?:\w|\{\w{1,9}\}))?(?:\(\w\))?)"
     r"\s*&?=&?\s*(?:\$|\\\(|\\\[)?\s*$",
@@ -66,6 +70,8 @@ def boxes(response: str) -> list[Box]:
     []
     """
     found, cut_off = _outermost(response)
+    if len(found) == 1 and cut_off < 0:
+        return found if found[0].content else []
     filled = [box for box in found if box.content]
     answers = [box for box in filled if not _is_mentioned(box.content)] or filled
     end = _end_of_turn(response, answers[0].end) if answers else len(response)
@@ -73,34 +79,32 @@ def boxes(response: str) -> list[Box]:
     return [] if answers and answers[-1].start < cut_off < end else answers
 
 
-def closing_statement(response: str) -> list[str]:
-    r"""What the last boxes hold between which stand only commas, "and", names and the like; equal ones once.
+def closing_statement(response: str, found: Sequence[Box]) -> list[str]:
+    r"""What the last of the boxes found hold, as far back as only commas, "and", names and the like join them.
+
+    Equal ones count once.
 
     Where the boxes have different names, `x = \boxed{1}` and `y = \boxed{2}`, these go with what they hold.
 
-    >>> closing_statement(r"With $d=\boxed{13}$ the roots are $x=\boxed{-4}$ and $x=\boxed{9}$.")
+    >>> response = r"With $d=\boxed{13}$ the roots are $x=\boxed{-4}$ and $x=\boxed{9}$."
+    >>> closing_statement(response, boxes(response))
     ['-4', '9']
-    >>> closing_statement(r"So $y = \boxed{5}$, $x = \boxed{3}$.")
+    >>> response = r"So $y = \boxed{5}$, $x = \boxed{3}$."
+    >>> closing_statement(response, boxes(response))
     ['y=5', 'x=3']
     """
-    found = boxes(response)
-    closing, names = found[-1:], [_name(response, found[-1])[0]] if found else []
-    for box in reversed(found[:-1]):
-        if not _is_one_statement(response, box, closing[-1]):
-            break
-        closing.append(box)
-        names.append(_name(response, box)[0])
-    is_named = None not in names and len(set(names)) > 1
-    values = [f"{name}={box.content}" if is_named else box.content for name, box in zip(names, closing, strict=True)]
-    return list(dict.fromkeys(reversed(values)))
+    closing = _closing_boxes(response, found[-_MOST_VALUES:])
+    names = {name for name, _ in closing}
+    has_names = None not in names and len(names) > 1
+    return list(dict.fromkeys(f"{name}={content}" if has_names else content for name, content in closing))
 
 
 def bare(content: str) -> str:
     r"""What a box holds, without blanks, one `\text{...}` and one pair of dollar signs around all of it."""
     content = content.strip()
-    if content.startswith("\\text{") and content.find("}") == len(content) - 1:
+    if content[:1] == "\\" and content.startswith("\\text{") and content.find("}") == len(content) - 1:
         content = content[len("\\text{") : -1].strip()
-    if content.startswith("$") and content.find("$", 1) == len(content) - 1 > 0:
+    if content[:1] == "$" and content.find("$", 1) == len(content) - 1 > 0:
         content = content[1:-1].strip()
     return content
 
@@ -110,7 +114,8 @@ def _outermost(text: str) -> tuple[list[Box], int]:
     found: list[Box] = []
     open_braces: list[tuple[int, int] | None] = []  # a box's start, and its content's; None for any other brace
     cut_off = -1
-    for match in _TOKEN.finditer(text, max(text.find("\\"), 0)):
+    first = [position for position in map(text.find, _COMMANDS) if position >= 0]
+    for match in _TOKEN.finditer(text, min(first, default=len(text))):
         token = match.group()
         if token == "{":
             open_braces.append(None)
@@ -120,14 +125,18 @@ def _outermost(text: str) -> tuple[list[Box], int]:
                 _close(found, text, *opened, match.start())
         elif match.group(1):
             open_braces.append((match.start(), match.end()))
-        elif match.end() == len(text):
-            cut_off = match.start()
         elif token[1] in "bf":
-            argument = _ARGUMENT.match(text, match.end())
-            content = argument.group().rstrip(".,;:!?") if argument else ""
-            if argument and not _WORD.fullmatch(content):
-                found.append(Box(match.start(), argument.end(), bare(content)))
+            found.extend(_unbraced(text, match))
+            cut_off = match.start() if match.end() == len(text) else cut_off
     return found, max([cut_off, *(opened[0] for opened in open_braces if opened is not None)])
+
+
+def _unbraced(text: str, command: re.Match[str]) -> Iterator[Box]:
+    """The box of a command without a brace, if an argument follows; in "the boxed command" none does."""
+    argument = _ARGUMENT.match(text, command.end())
+    content = argument.group().rstrip(".,;:!?") if argument else ""
+    if argument and not _WORD.fullmatch(content):
+        yield Box(command.start(), argument.end(), bare(content))
 
 
 def _close(found: list[Box], text: str, start: int, content: int, end: int) -> None:
@@ -150,12 +159,20 @@ def _end_of_turn(text: str, position: int) -> int:
     return turn.start() if turn else len(text)
 
 
-def _is_one_statement(text: str, box: Box, following: Box) -> bool:
-    name, start = _name(text, following)
-    between = text[box.end : start] if start - box.end <= _LONGEST_GAP else ""
-    if name is not None and not between.strip(" \t"):
-        return False  # "3 x = 4" is an equation
-    return _BETWEEN.fullmatch(between) is not None
+def _closing_boxes(text: str, found: Sequence[Box]) -> list[tuple[str | None, str]]:
+    """The names and contents of the last boxes, back to where more than a joint stands between two."""
+    names, starts = zip(*(_name(text, box) for box in found), strict=True) if found else ((), ())
+    first = len(found) - 1
+    while first > 0 and _is_joint(text[found[first - 1].end : starts[first]], is_named=names[first] is not None):
+        first -= 1
+    return [(name, box.content) for name, box in zip(names[first:], found[first:], strict=True)]
+
+
+def _is_joint(between: str, *, is_named: bool) -> bool:
+    """Whether what stands between two boxes joins them; before a name, blanks do not: "3 x = 4" is an equation."""
+    if len(between) > _LONGEST_JOINT or (is_named and not between.strip(" \t")):
+        return False
+    return _JOINT.fullmatch(_TEXT.sub(r" \1 ", between)) is not None
 
 
 def _name(text: str, box: Box) -> tuple[str | None, int]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, boxed
-from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
+from mtgrpo_env.envs.countdown_answers import solves
 from mtgrpo_env.envs.countdown_solver import solve
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import whole
@@ -70,8 +70,8 @@ class CountdownLevel:
 class Countdown(BoxedTask[CountdownPuzzle]):
     r"""Reach the target with an expression that uses every number exactly once.
 
-    The answer is an expression, not an equation, and has no signs: `\boxed{1+2=3}` and `\boxed{-1+4}` are
-    wrong. Its value must equal the target exactly.
+    Its value must equal the target exactly. It may be typeset, and stand in an equation with the target, since an
+    equation is what the paper's prompt asks for; see `solves`. It has no signs: `\boxed{-1+4}` is wrong.
 
     >>> task = Countdown("mini")
     >>> puzzle = CountdownPuzzle((3, 5, 7), 22)
@@ -109,11 +109,7 @@ class Countdown(BoxedTask[CountdownPuzzle]):
         return self.level.question(puzzle)
 
     def is_correct(self, puzzle: CountdownPuzzle, answer: str) -> bool:
-        try:
-            value, numbers = evaluate(answer)
-        except ExpressionError:
-            return False
-        return value == puzzle.target and sorted(numbers) == sorted(puzzle.numbers)
+        return solves(answer, puzzle.numbers, puzzle.target)
 
     def oracle(self, puzzle: CountdownPuzzle) -> str:
         """The solver's answer; for three numbers a shortest expression.
