@@ -72,10 +72,10 @@ class Mathematics(BoxedTask[MathPuzzle]):
             return puzzle.question
         return f"{puzzle.question} Return the final answer in \\boxed{{}}, for example \\boxed{{3/4}}."
 
-    def num_values(self, puzzle: MathPuzzle) -> int:
-        """How many members the truth lists, in any order; a pair or an interval is one value."""
+    def answer(self, puzzle: MathPuzzle, response: str) -> str | None:
+        """As `BoxedTask.answer`; where the truth lists several values in any order, each may have a box of its own."""
         tree = next(iter(_readings(puzzle.answer)), None)
-        return len(tree.args) if tree is not None and tree.head in ("list", "set") else 1
+        return self.extract(response, len(tree.args) if tree is not None and tree.head in ("list", "set") else 1)
 
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
         return answers_question(puzzle.question, puzzle.answer, answer) and grade(
@@ -135,11 +135,11 @@ def answers_question(question: str, truth: str, answer: str) -> bool:
     """
     if _PLAIN_NUMBER.fullmatch(answer) and not asked_forms(question):
         return True
+    wanted = _readings(truth)
     try:
-        given = readings(answer)
+        given = readings(answer, truth=wanted)
     except MathSyntaxError:
         return True
-    wanted = _readings(truth)
     return not repeats_question(question, wanted, given) and (not wanted or has_asked_form(question, wanted, given))
 
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from mtgrpo_env.envs.symbolic.equality import is_worked_out, readings
 from mtgrpo_env.envs.symbolic.normal import folded, normal, rational
-from mtgrpo_env.envs.symbolic.tokens import FUNCTIONS, GREEK, MAX_LENGTH, MathSyntaxError
+from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.vocabulary import FUNCTIONS, GREEK
 
 _MAX_QUESTION = 20_000  # characters that are looked at
 _CUT = re.compile(
@@ -28,7 +29,7 @@ _BEFORE_PRODUCT, _BEHIND_PRODUCT = frozenset("0123456789+-*/^=)]{}<>|"), frozens
 _RELATIONS = re.compile(r"[=<>]+|\\(?:leq?|geq?|lt|gt|ne|neq|le|approx|in|to|cdots|ldots|dots)(?![A-Za-z])")
 _VALUES: frozenset[str] = frozenset(
     {"number", "symbol", "constant", "based", "add", "multiply", "negate", "reciprocal", "power", "root", "call", "log"}
-    | {"absolute", "factorial", "binomial", "percent", "sign"}
+    | {"absolute", "factorial", "binomial", "percent", "floor", "ceiling", "sign"}
 )
 """Heads of single values; all others hold values side by side."""
 

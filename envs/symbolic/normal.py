@@ -14,7 +14,7 @@ from fractions import Fraction
 from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
 from mtgrpo_env.envs.symbolic.tree import Node
 
-ZERO, ONE = Node("number", text="0"), Node("number", text="1")
+ZERO, ONE, _TEN = (Node("number", text=digits) for digits in ("0", "1", "10"))
 
 _DECIMAL = re.compile(r"([0-9]*)(?:\.([0-9]*))?")
 
@@ -81,11 +81,19 @@ def _rewritten(tree: Node, rules: Mapping[str, Rule]) -> Node:
 
 
 def _number(tree: Node) -> Node:
+    mantissa, is_scientific, exponent = tree.text.casefold().partition("e")
+    if is_scientific:
+        power = _negate_of(_digits(exponent[1:])) if exponent.startswith("-") else _digits(exponent.lstrip("+"))
+        return _product([_digits(mantissa), _power(Node("power", (_TEN, power)))])
     decimal = _DECIMAL.fullmatch(tree.text)
     if decimal is None:
         return tree
     whole, decimals = decimal[1].lstrip("0") or "0", (decimal[2] or "").rstrip("0")
     return Node("number", text=f"{whole}.{decimals}" if decimals else whole)
+
+
+def _digits(text: str) -> Node:
+    return _number(Node("number", text=text))
 
 
 def _negate(tree: Node) -> Node:

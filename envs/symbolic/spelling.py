@@ -11,8 +11,8 @@ from fractions import Fraction
 
 from mtgrpo_env.envs.symbolic.equality import readings
 from mtgrpo_env.envs.symbolic.normal import nodes, rational
-from mtgrpo_env.envs.symbolic.tokens import GREEK
 from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.vocabulary import GREEK
 
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?[eE][+-]?[0-9]{1,3}")
 
@@ -42,7 +42,7 @@ class _NoSpelling(ValueError):
 
 
 def _value(tree: Node) -> str:
-    if tree.head in ("list", "set", "brackets", "union", "relation"):
+    if tree.head in _SIDE_BY_SIDE:
         return _SPELLED[tree.head](tree, [_value(arg) for arg in tree.args])
     number = rational(tree)
     if number is not None:
@@ -79,13 +79,25 @@ def _number(tree: Node, args: list[str]) -> str:
 
 def _relation(tree: Node, args: list[str]) -> str:
     signs = tree.text.split()
-    return "".join(f"{arg} {sign} " for arg, sign in zip(args, [*signs, ""], strict=True)).strip()
+    named = [_SIGNS.get(sign, sign) for sign in signs]
+    return "".join(f"{arg} {sign} " for arg, sign in zip(args, [*named, ""], strict=True)).strip()
 
 
 def _joined(sign: str, *, form: str = "{}", each: str = "{}") -> Callable[[Node, list[str]], str]:
     return lambda tree, args: form.format(sign.join(each.format(arg) for arg in reversed(args)))
 
 
+def _matrix(tree: Node, args: list[str]) -> str:
+    kind = "pmatrix" if tree.head == "matrix" else "vmatrix"
+    rows = r" \\ ".join(args)
+    return rf"\begin{{{kind}}}{rows}\end{{{kind}}}"
+
+
+_SIDE_BY_SIDE = frozenset({"list", "set", "brackets", "union", "difference", "relation", "ratio", "quantity"}) | {
+    "matrix",
+    "row",
+}
+_SIGNS = {"~": r"\approx", "in": r"\in", "!=": r"\ne"}
 _CONSTANTS = {"pi": r"\pi ", "infinity": r"\infty "}
 _SPELLED: Mapping[str, Callable[[Node, list[str]], str]] = {
     "number": _number,
@@ -105,9 +117,17 @@ _SPELLED: Mapping[str, Callable[[Node, list[str]], str]] = {
     "binomial": lambda tree, args: rf"\binom{{{args[0]}}}{{{args[1]}}}",
     "percent": lambda tree, args: rf"({args[0]})\%",
     "sign": lambda tree, args: rf"{chr(92)}{'pm' if tree.text == '+' else 'mp'}({args[0]})",
-    "list": _joined(", "),
+    "floor": lambda tree, args: rf"\lfloor {args[0]}\rfloor",
+    "ceiling": lambda tree, args: rf"\lceil {args[0]}\rceil",
+    "quantity": lambda tree, args: rf"{args[0]}\text{{ {tree.text}}}",
+    "ratio": lambda tree, args: ":".join(args),
+    "matrix": _matrix,
+    "determinant": _matrix,
+    "row": lambda tree, args: " & ".join(args),
+    "list": lambda tree, args: (f" {tree.text} " if tree.text.isalpha() else tree.text).join(reversed(args)),
     "set": _joined(", ", form=r"\{{{}\}}"),
     "brackets": lambda tree, args: f"{tree.text[0]}{', '.join(args)}{tree.text[1]}",
     "union": _joined(r" \cup "),
+    "difference": lambda tree, args: r" \setminus ".join(args),
     "relation": _relation,
 }

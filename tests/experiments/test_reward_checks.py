@@ -173,10 +173,10 @@ def test_a_truth_in_mathematics_is_proven_by_another_spelling(monkeypatch: pytes
 
 
 def test_truths_that_are_no_mathematics_are_named() -> None:
-    asked = r"Which day is it? Put it into \boxed{}."
-    check = played("math", [row_of(asked, "Tuesday", 1), row_of("How many?", "7", 2), row_of("And then?", "Friday", 3)])
+    asked = r"What is it? Put it into \boxed{}."
+    check = played("math", [row_of(asked, r"\int x", 1), row_of("How many?", "7", 2), row_of("And then?", "1+", 3)])
     (note,) = check.notes
-    assert note.startswith("rows.jsonl, row 1: 'Tuesday', and 1 more truths are no mathematics that can be read")
+    assert note.startswith(r"rows.jsonl, row 1: '\\int x', and 1 more truths are no mathematics that can be read")
     assert check.unsolved == ()
 
 

@@ -33,7 +33,7 @@ def test_most_truths_have_another_spelling() -> None:
     assert other > 0.8 * len(TRUTHS)
 
 
-@pytest.mark.parametrize("truth", ["Tuesday", "7 of course", r"\int x", "1+", ""])
+@pytest.mark.parametrize("truth", [r"\int x", "1+", "", "x \\bad y"])
 def test_what_is_no_mathematics_is_refused(truth: str) -> None:
     with pytest.raises(MathSyntaxError):
         respelled(truth)

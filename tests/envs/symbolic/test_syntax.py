@@ -15,9 +15,7 @@ from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError, Notatio
 from mtgrpo_env.envs.symbolic.tree import Node
 
 COMMANDS = "frac sqrt left right cdot pm mp cup in text mathrm log sin pi infty binom"
-MALFORMED = (
-    r"x2 (1 1) [1) {1 \frac1 \sqrt ^2 1+ *1 1//2 = 1= , |x ! % x^ x_ \foo # 0.(3) 1..2 x_{1+2} 2_{x} 1<2\in3"
-)
+MALFORMED = r"x2 (1 1) [1) {1 \frac1 \sqrt ^2 1+ *1 1//2 = 1= , |x ! % x^ x_ \foo # 0.(3) 1..2 x_{1+2} 2_{x} 1<2\in3"
 PIECES = [
     *"0123456789xyzei+-*/^!%(){}[],;=<>|_.:$&~ ",
     *(f"\\{name}" for name in COMMANDS.split()),
