@@ -19,10 +19,10 @@ from mtgrpo_env.envs.answers import BoxedTask, Extraction, boxed
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import value_field, whole
 from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
-from mtgrpo_env.envs.symbolic.equality import readings
 from mtgrpo_env.envs.symbolic.forms import asked_forms, has_asked_form
 from mtgrpo_env.envs.symbolic.formulas import repeats_question
 from mtgrpo_env.envs.symbolic.grading import grade, submit
+from mtgrpo_env.envs.symbolic.readings import readings
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import ScorerFailure

@@ -9,126 +9,25 @@ answer: the truth must have the same.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
-from mtgrpo_env.envs.symbolic.exact import exact_value
-from mtgrpo_env.envs.symbolic.meaning import (
-    RealSet,
-    are_numbered,
-    ascending,
-    assignments,
-    chain,
-    in_order,
-    is_label,
-    is_name,
-    real_sets,
-)
-from mtgrpo_env.envs.symbolic.syntax import parse
-from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.exact import exact_value, half_last_place
+from mtgrpo_env.envs.symbolic.meaning import RealSet, are_numbered, assignments, chain, in_order, is_label, real_sets
+from mtgrpo_env.envs.symbolic.plain import plain
+from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members
 from mtgrpo_env.envs.symbolic.units import units
 
 SameValue = Callable[[Node, Node], bool]
 
-_COLLECTIONS = frozenset({"list", "set"})
-_STRUCTURES = frozenset({"brackets", "union", "difference", "matrix"})
-_PARTS = _COLLECTIONS | _STRUCTURES | {"percent", "scaled", "quantity", "ratio", "row", "words"}
-_SOLUTIONS = _COLLECTIONS | {"relation"}
+_SOLUTIONS = COLLECTIONS | {"relation"}
 _SAID = _SOLUTIONS | {"words", "percent", "quantity", "ratio"}  # of more than values in brackets
 _HUNDREDTH = Node("reciprocal", (Node("number", text="100"),))
-_PLAIN = Notation()
-_ONE_WAY = re.compile(r"[^,A-Za-z]*")
-_POWER_OF_TEN = re.compile(r"[0-9.][eE][-+]?[0-9]")
-_MAX_SIGNS = 3
 _TWO_DIGITS = 2  # as minutes have
 
 
 class Undecided(Exception):
     """The answers can be told apart, or not, only by more than rational arithmetic."""
-
-
-def readings(text: str, *, truth: Sequence[Node] = ()) -> list[Node]:
-    """The ways to read an answer: several where a comma may group digits or separate numbers, and the like.
-
-    Args:
-        text: hostile input.
-        truth: what an answer is compared with: a decimal comma, and a letter that is a unit, are read only beside
-            one number.
-
-    Raises:
-        MathSyntaxError: if there is no way.
-    """
-    notations = [_PLAIN] if _ONE_WAY.fullmatch(text) else _notations(text, truth)
-    found: list[Node] = []
-    first: MathSyntaxError | None = None
-    for notation in notations:
-        try:
-            tree = parse(text, notation)
-        except MathSyntaxError as error:
-            first = first or error
-        else:
-            found += [tree] if tree not in found else []
-    if not found and first:
-        raise first
-    return found
-
-
-def _notations(text: str, truth: Sequence[Node]) -> list[Notation]:
-    with_comma = "," in text
-    beside_number = bool(truth) and all(map(_is_lone, truth))
-    found = [_PLAIN]
-    if with_comma:
-        found.append(Notation(comma="separates"))
-    if with_comma and beside_number:
-        found.append(Notation(comma="decimal"))
-    if _POWER_OF_TEN.search(text):
-        found += [Notation(notation.comma, e_is_ten=False) for notation in found]
-    if beside_number and text[-1:].isalpha():
-        found.append(Notation(letters="unit"))
-    return found
-
-
-def _is_lone(tree: Node) -> bool:
-    """Whether a tree is one value without variables."""
-    return tree.head not in (_COLLECTIONS | _STRUCTURES | {"relation", "symbol", "words"}) and all(
-        map(_is_lone, tree.args)
-    )
-
-
-def _has_names(tree: Node) -> bool:
-    return tree.head in ("symbol", "words") or any(map(_has_names, tree.args))
-
-
-def is_worked_out(tree: Node) -> bool:
-    r"""Whether every value is a written number, such as a fraction of two or `3 \cdot 10^8`, or a lone variable."""
-    if tree.head in _PARTS:
-        return all(map(is_worked_out, tree.args))
-    match tree:
-        case Node("relation"):
-            values = chain(tree)
-            if values:
-                return any(map(is_worked_out, values)) and not any(map(_has_names, values))
-            return all(is_name(arg) or is_worked_out(arg) for arg in tree.args)
-        case Node("number" | "based" | "symbol") | Node("constant", text="infinity"):
-            return True
-        case Node("negate", (inner,)) | Node("sign", (inner,)):
-            return is_worked_out(inner)
-        case Node("multiply", (factor, Node("matrix") as matrix)):
-            return is_worked_out(factor) and is_worked_out(matrix)
-        case Node("multiply", (top, Node("reciprocal", (bottom,)))):
-            return _is_decimal(top) and _is_decimal(bottom)
-        case Node("multiply", (top, Node("power", (Node("number", text="10"), power)))):
-            return _is_decimal(top) and _is_decimal(power)
-        case Node("add", (Node("number"), fraction)):
-            return fraction.head == "multiply" and is_worked_out(fraction)
-        case _:
-            return False
-
-
-def _is_decimal(tree: Node) -> bool:
-    return tree.head == "number" or (tree.head == "negate" and tree.args[0].head == "number")
 
 
 def same_answer(truth: Sequence[Node], answer: Sequence[Node], same_value: SameValue) -> bool:
@@ -159,6 +58,18 @@ def same_rational(left: Node, right: Node) -> bool:
     return values[0] == values[1]
 
 
+def same_rounded(truth: Node, answer: Node, digits: int) -> bool:
+    """Whether an answer is a rational truth, or rounds it to so many significant digits at least.
+
+    Raises:
+        Undecided, NoValue: as in `same_rational`.
+    """
+    if same_rational(truth, answer):
+        return True
+    half, values = half_last_place(answer, digits), (exact_value(truth), exact_value(answer))
+    return half is not None and None not in values and abs(values[0] - values[1]) <= half
+
+
 def same_digits(left: Node, right: Node) -> bool:
     """Compare numerals of a base: the digits were asked for, and the same value in another base is wrong."""
     if left.head == right.head and left.args != right.args:
@@ -173,12 +84,12 @@ class _Comparison:
         self._same_value = same_value
 
     def same(self, truth: Node, answer: Node) -> bool:
-        truth, answer = _plain(truth), _plain(answer)
+        truth, answer = plain(truth), plain(answer)
         heads = {truth.head, answer.head}
         if truth == answer:
             return True
         if not heads & _SAID:
-            return (self._same_structure if heads & _STRUCTURES else self._same_value)(truth, answer)
+            return (self._same_structure if heads & STRUCTURES else self._same_value)(truth, answer)
         if heads & _SOLUTIONS:
             return self._same_solutions(truth, answer)
         if "words" in heads:
@@ -267,7 +178,7 @@ class _Comparison:
     def _same_coordinates(self, values: Mapping[Node, Node], in_order: Sequence[Node], other: Node) -> bool:
         """A system against values without names; `in_order` has the values as the other side would give them."""
         mine, others = Node("brackets", tuple(in_order), "()"), other
-        if other.head in _COLLECTIONS and are_numbered(values):
+        if other.head in COLLECTIONS and are_numbered(values):
             mine, others = Node("list", mine.args), Node("list", other.args)
         elif other.head == "list":
             others = Node("brackets", other.args, "()")
@@ -292,11 +203,14 @@ class _Comparison:
         )
 
     def _same_collections(self, truth: Node, answer: Node) -> bool:
-        if {truth.head, answer.head} & (_STRUCTURES | {"relation"}):
+        if {truth.head, answer.head} & (STRUCTURES | {"relation"}):
             return False
-        if truth.text != answer.text and not all(map(_is_value, _members(truth))):
+        separators = {truth.text, answer.text}
+        if any(map(_is_bound, members(truth))) and len(separators) > 1:
             return False
-        return self._same_members(_members(truth), _members(answer))
+        if separators == {"and", "or"} and any(member.head in ("symbol", "words") for member in members(truth)):
+            return False
+        return self._same_members(members(truth), members(answer))
 
     def _same_structure(self, truth: Node, answer: Node) -> bool:
         if {truth.head, answer.head} & {"union", "difference"}:
@@ -309,28 +223,6 @@ class _Comparison:
         return len(rows) == len(others) > 0 and all(map(self._all_same, rows, others))
 
 
-def _plain(tree: Node) -> Node:
-    r"""A tree with `\pm` as the list of its two readings, bounds turned upwards, and factors taken into a matrix."""
-    if _has_sign(tree):
-        tree = _expanded(tree)
-    match tree:
-        case Node("relation", (name, values), "in") if is_name(name) and values.head in _STRUCTURES | {"set"}:
-            return values
-        case Node("relation"):
-            return ascending(tree)
-        case Node("negate", (Node("matrix") as matrix,)):
-            return _times(Node("negate", (Node("number", text="1"),)), matrix)
-        case Node("multiply", args) if [arg.head for arg in args].count("matrix") == 1 and args[-1].head == "matrix":
-            return _times(Node("multiply", args[:-1]), args[-1])
-        case _:
-            return tree
-
-
-def _times(factor: Node, matrix: Node) -> Node:
-    rows = [Node("row", tuple(Node("multiply", (factor, entry)) for entry in row.args)) for row in matrix.args]
-    return matrix._replace(args=tuple(rows))
-
-
 def _rows(tree: Node) -> list[tuple[Node, ...]]:
     """The rows of a matrix; a tuple is a vector, and so a column."""
     if tree.head == "matrix":
@@ -338,13 +230,9 @@ def _rows(tree: Node) -> list[tuple[Node, ...]]:
     return [(value,) for value in tree.args] if tree.head == "brackets" and tree.text == "()" else []
 
 
-def _members(tree: Node) -> tuple[Node, ...]:
-    return tree.args if tree.head in _COLLECTIONS else (tree,)
-
-
-def _is_value(tree: Node) -> bool:
-    """Whether "and" and "or" say the same of a solution; of a bound they do not, nor of names or words."""
-    return bool(chain(tree)) if tree.head == "relation" else tree.head not in ("symbol", "words")
+def _is_bound(tree: Node) -> bool:
+    """Whether "and" says something else of it than "or" does; of the solutions of an equation both say the same."""
+    return tree.head == "relation" and not chain(tree)
 
 
 def _without_percent(tree: Node) -> tuple[Node, ...]:
@@ -371,38 +259,3 @@ def _may_be_time(terms: Sequence[Node]) -> bool:
     return all(term.head == "number" and term.text.isdecimal() for term in terms) and all(
         len(term.text) == _TWO_DIGITS for term in terms[1:]
     )
-
-
-def _expanded(tree: Node) -> Node:
-    r"""The values of a tree with signs: `\mp` is the other one than `\pm`, several `\pm` are any of both."""
-    if tree.head in _COLLECTIONS:
-        expanded = [
-            item for member in tree.args for item in _members(_expanded(member) if _has_sign(member) else member)
-        ]
-        return Node("list", tuple(expanded), ",")
-    signs = list(_signs(tree))
-    if "-" in signs or len(signs) > _MAX_SIGNS:
-        choices = [("+",) * len(signs), ("-",) * len(signs)]
-    else:
-        choices = list(product("+-", repeat=len(signs)))
-    return Node("list", tuple(_with_signs(tree, iter(choice)) for choice in choices), ",")
-
-
-def _has_sign(tree: Node) -> bool:
-    return tree.head == "sign" or any(map(_has_sign, tree.args))
-
-
-def _signs(tree: Node) -> Iterator[str]:
-    if tree.head == "sign":
-        yield tree.text
-    for arg in tree.args:
-        yield from _signs(arg)
-
-
-def _with_signs(tree: Node, chosen: Iterator[str]) -> Node:
-    """A tree with its signs in the order of `_signs`, each as chosen or, if it is the other one, the other way."""
-    up = tree.head != "sign" or next(chosen) == tree.text
-    args = tuple([_with_signs(arg, chosen) for arg in tree.args])
-    if tree.head != "sign":
-        return tree._replace(args=args)
-    return args[0] if up else Node("negate", args)

@@ -61,6 +61,19 @@ def number_value(text: str) -> Fraction:
     return value
 
 
+def half_last_place(tree: Node, digits: int) -> Fraction | None:
+    """Half a unit in the last place of a decimal number of at least so many significant digits; None for others.
+
+    >>> half_last_place(Node("number", text="0.333"), 3)
+    Fraction(1, 2000)
+    """
+    number = tree.args[0] if tree.head == "negate" else tree
+    whole, point, decimals = number.text.partition(".")
+    if number.head != "number" or not point or not (whole + decimals).isdecimal():
+        return None
+    return Fraction(1, 2 * 10 ** len(decimals)) if len((whole + decimals).lstrip("0")) >= digits else None
+
+
 def _combine(head: str, text: str, values: list[Fraction]) -> Fraction | None:
     first = values[0]
     match head:

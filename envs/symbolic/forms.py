@@ -23,7 +23,7 @@ _REDUCED = (shortfalls.unreduced_fractions,)
 _FRACTION = (shortfalls.no_fraction,)
 _RATIONALISED = (shortfalls.roots_below, shortfalls.reducible_roots)
 _EVALUATED = (shortfalls.functions_of_numbers,)
-_EXPANDED = (shortfalls.products_of_sums, shortfalls.num_terms)
+_EXPANDED = (shortfalls.products_of_sums, shortfalls.uncollected_terms)
 _SIMPLIFIED = (
     *_REDUCED,
     *_RATIONALISED,
@@ -83,7 +83,7 @@ def asked_forms(question: str) -> tuple[Shortfall, ...]:
 def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node]) -> bool:
     """Whether an answer is in the form that the question asks for, as far as the truth is.
 
-    >>> from mtgrpo_env.envs.symbolic.equality import readings
+    >>> from mtgrpo_env.envs.symbolic.readings import readings
     >>> [has_asked_form("Factor.", readings("x(x-1)"), readings(text)) for text in ("(x-1)x", "x^2-x", "-(x-x^2)")]
     [True, False, False]
 
@@ -106,7 +106,7 @@ def asks_to_solve(question: str) -> bool:
 
 def _falls_no_shorter(forms: Sequence[Shortfall], truth: Node, answer: Node) -> bool:
     right, given = _rooted_values(truth), _rooted_values(answer)
-    return all(sum(map(form, given)) <= sum(map(form, right)) for form in forms)
+    return all(max(map(form, given), default=0) <= max(map(form, right), default=0) for form in forms)
 
 
 def _rooted_values(tree: Node) -> list[Node]:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from mtgrpo_env.envs.symbolic.equality import is_worked_out, readings
-from mtgrpo_env.envs.symbolic.normal import folded, normal, rational
+from mtgrpo_env.envs.symbolic.normal import folded, nodes, normal, rational
+from mtgrpo_env.envs.symbolic.readings import is_worked_out, readings
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.symbolic.vocabulary import FUNCTIONS, GREEK
@@ -29,7 +29,7 @@ _BEFORE_PRODUCT, _BEHIND_PRODUCT = frozenset("0123456789+-*/^=)]{}<>|"), frozens
 _RELATIONS = re.compile(r"[=<>]+|\\(?:leq?|geq?|lt|gt|ne|neq|le|approx|in|to|cdots|ldots|dots)(?![A-Za-z])")
 _VALUES: frozenset[str] = frozenset(
     {"number", "symbol", "constant", "based", "add", "multiply", "negate", "reciprocal", "power", "root", "call", "log"}
-    | {"absolute", "factorial", "binomial", "percent", "floor", "ceiling", "sign"}
+    | {"absolute", "factorial", "binomial", "percent", "floor", "ceiling"}
 )
 """Heads of single values; all others hold values side by side."""
 
@@ -47,15 +47,15 @@ def is_equation(tree: Node) -> bool:
 
 
 def values(tree: Node) -> Iterator[Node]:
-    """The single values that an answer consists of; of an equation, what stands behind its last "="."""
+    """The single finite values that an answer gives: no names, and what stands behind the last "=" of a name."""
     if tree.head in _VALUES or not tree.args:
-        yield tree
-    elif is_equation(tree):
-        first, *_, last = tree.args
-        yield from values(first if last.head == "symbol" else last)
+        if tree.head not in ("symbol", "words") and not any(node.text == "infinity" for node in nodes(tree)):
+            yield tree
     else:
-        for arg in tree.args:
-            yield from values(arg)
+        is_named = is_equation(tree) and any(arg.head == "symbol" for arg in tree.args)
+        sides = [arg for arg in tree.args if arg.head != "symbol"]
+        for side in sides[-1:] if is_named else sides:
+            yield from values(side)
 
 
 def repeats_question(question: str, truth: Sequence[Node], answer: Sequence[Node]) -> bool:

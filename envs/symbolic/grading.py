@@ -1,18 +1,20 @@
 r"""Grading an answer against the truth: rational numbers here and now, all else by workers that can be killed.
 
 `grade` says yes or no; no text, however hostile, gets more than that or a `ScorerFailure` out of it. Nothing is
-evaluated but our own trees, and nothing is rounded: 0.333 is not 1/3, and 3.14 is not pi.
+evaluated but our own trees, and nothing is rounded unless it is asked for: 0.333 is not 1/3, and 3.14 is not pi.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 from mtgrpo_env.envs.dress import undressed
-from mtgrpo_env.envs.symbolic.equality import Undecided, is_worked_out, readings, same_answer, same_rational
+from mtgrpo_env.envs.symbolic.equality import Undecided, same_answer, same_rational, same_rounded
 from mtgrpo_env.envs.symbolic.exact import NoValue
+from mtgrpo_env.envs.symbolic.readings import is_worked_out, readings
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import shared_pool
@@ -37,14 +39,14 @@ def grade(truth: str, answer: str, *, worked_out: bool = False, digits: int | No
         answer: hostile input.
         worked_out: where the truth has nothing left to compute, neither may the answer: "Calculate 3*4 + 2" is
             not answered by repeating it.
-        digits: to how many significant digits the answer may be rounded, at least; None: not at all.
+        digits: significant digits from which on a decimal may round the truth; None where nothing is rounded.
 
     Raises:
         ScorerFailure: if the workers have no result.
         ImportError: if it takes a worker and sympy is not installed.
     """
-    verdict = _here(truth, answer, worked_out)
-    return bool(shared_pool(_JUDGE).call(_request(truth, answer))) if verdict is None else verdict
+    verdict = _here(truth, answer, worked_out, digits)
+    return bool(shared_pool(_JUDGE).call(_request(truth, answer, digits))) if verdict is None else verdict
 
 
 def submit(truth: str, answer: str, *, worked_out: bool = False, digits: int | None = None) -> None:
@@ -53,8 +55,8 @@ def submit(truth: str, answer: str, *, worked_out: bool = False, digits: int | N
     Raises:
         ImportError: as in `grade`.
     """
-    if _here(truth, answer, worked_out) is None:
-        shared_pool(_JUDGE).submit(_request(truth, answer))
+    if _here(truth, answer, worked_out, digits) is None:
+        shared_pool(_JUDGE).submit(_request(truth, answer, digits))
 
 
 def same_as_written(truth: str, answer: str) -> bool:
@@ -76,7 +78,7 @@ def is_number(answer: str) -> bool:
         return False
 
 
-def _here(truth: str, answer: str, worked_out: bool) -> bool | None:
+def _here(truth: str, answer: str, worked_out: bool, digits: int | None) -> bool | None:
     """The verdict, if it can be had in this process."""
     if answer == truth or len(answer) > MAX_LENGTH:
         return answer == truth
@@ -87,9 +89,10 @@ def _here(truth: str, answer: str, worked_out: bool) -> bool | None:
         given = readings(answer, truth=wanted)
         if "words" in {tree.head for tree in (*wanted, *given)} and _same_words(truth, answer):
             return True
-        if worked_out and is_worked_out(wanted[0]) and not any(map(is_worked_out, given)):
+        if worked_out and all(map(is_worked_out, wanted)) and not any(map(is_worked_out, given)):
             return False
-        return same_answer(wanted, given, same_rational)
+        same_value = same_rational if digits is None else partial(same_rounded, digits=digits)
+        return same_answer(wanted, given, same_value)
     except MathSyntaxError:
         return _DIGIT.search(truth) is None and _same_words(truth, answer)
     except NoValue:
@@ -120,6 +123,6 @@ def _bare(text: str) -> str:
     return text
 
 
-def _request(truth: str, answer: str) -> dict[str, str]:
+def _request(truth: str, answer: str, digits: int | None) -> dict[str, Any]:
     require_package("mpmath", user="judging answers that are no rational numbers")
-    return {"truth": truth, "answer": answer}
+    return {"truth": truth, "answer": answer, "digits": digits}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from mtgrpo_env.envs.symbolic.equality import is_worked_out
 from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
+from mtgrpo_env.envs.symbolic.readings import is_worked_out
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 

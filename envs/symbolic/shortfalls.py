@@ -17,7 +17,7 @@ Shortfall = Callable[[Node], int]
 """Of one value; 0 or less where it has the form."""
 
 _MAX_DIVISOR = 1000
-_FUNCTIONS = frozenset({"call", "log", "factorial", "binomial"})
+_FUNCTIONS = frozenset({"call", "log"})
 _TEN = Node("number", text="10")
 
 
@@ -28,22 +28,22 @@ def missing_factors(tree: Node) -> int:
 
 def common_divisors(tree: Node) -> int:
     """Sums among the factors whose terms have a number in common, such as `2x + 4`."""
-    return sum(_content(factor) not in (None, 1) for factor in factors(tree))
+    return sum(has_variable(factor) and _content(factor) not in (None, 1) for factor in factors(tree))
 
 
 def products_of_sums(tree: Node) -> int:
-    """Products and powers of sums that could be multiplied out."""
-    return sum(_num_sums(node) > 0 for node in nodes(tree))
+    r"""Products and powers of sums that could be multiplied out; without a variable, `\frac{1+\sqrt5}{2}` may stay."""
+    return sum(_num_sums(node) > (not has_variable(node)) for node in nodes(tree))
 
 
 def products_of_two_sums(tree: Node) -> int:
-    r"""The same, but `2(1 + i)` and `\frac{1+i}{2}` may stay."""
+    r"""The same, but `2(x + 1)` may stay, too."""
     return sum(_num_sums(node) > 1 for node in nodes(tree))
 
 
 def num_terms(tree: Node) -> int:
-    """How many terms there are."""
-    return len(terms(tree))
+    """How many terms there are; a mixed number is one."""
+    return 1 if rational(tree) is not None else len(terms(tree))
 
 
 def uncollected_terms(tree: Node) -> int:
@@ -71,7 +71,8 @@ def unfinished_arithmetic(tree: Node) -> int:
 
 def unreduced_fractions(tree: Node) -> int:
     r"""Fractions with a common factor above and below: `\frac{4}{6}`, `\frac{2x+4}{2}`, `\frac{x}{x}`."""
-    return sum(_is_unreduced(node) for node in nodes(tree) if node.head in ("multiply", "reciprocal"))
+    inside = 0 if tree.head in _FUNCTIONS else sum(map(unreduced_fractions, tree.args))  # degrees are parts of 180
+    return inside + (tree.head in ("multiply", "reciprocal") and _is_unreduced(tree))
 
 
 def denominator_degree(tree: Node) -> int:
@@ -108,8 +109,8 @@ def reducible_roots(tree: Node) -> int:
 
 
 def functions_of_numbers(tree: Node) -> int:
-    r"""Functions whose values could be looked up: `\sin 75^\circ`, `\ln 1`, `5!`."""
-    return sum(node.head in _FUNCTIONS and not has_variable(node) for node in nodes(tree))
+    r"""1 where there is a function whose value could be worked out, such as `\sin 75^\circ`."""
+    return int(any(node.head in _FUNCTIONS and not has_variable(node) for node in nodes(tree)))
 
 
 def num_logarithms(tree: Node) -> int:
@@ -179,7 +180,8 @@ def _num_factors(tree: Node) -> int:
         return 0
     if tree.head == "power":
         exponent = rational(tree.args[1])
-        times = int(exponent) if exponent is not None and exponent.denominator == 1 else 1
+        is_whole = exponent is not None and exponent.denominator == 1 and tree.args[0].head != "root"
+        times = int(exponent) if exponent is not None and is_whole else 1
         return max(1, times) * sum(map(_num_factors, factors(tree.args[0])))
     return -1 if tree.head == "reciprocal" else 1
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from mtgrpo_env.envs.symbolic.equality import readings
 from mtgrpo_env.envs.symbolic.normal import nodes, rational
+from mtgrpo_env.envs.symbolic.readings import readings
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.symbolic.vocabulary import GREEK
 

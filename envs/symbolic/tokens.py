@@ -64,9 +64,10 @@ _TOKEN = (
     r"|(?P<number>" + _NUMBER + r"%(power)s)"
     r"|\\text\s*\{(?P<text>(?:[^{}\\]|\\.)*)\}"
     r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}\s*\{\s*\\text\{(?P<over>[^{}]*)\}\s*\}"
+    r"|(?P<unequal>\\not\s*=)"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
-    r"|(?P<sign>\{:\}|\*\*|<=|>=|(?<![0-9)])!=|\\not\s*=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹])"
+    r"|(?P<sign>\{:\}|\*\*|<=|>=|(?<![0-9)])!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹])"
 )
 _COMMAS = {"groups": "|,", "separates": "", "decimal": ""}
 _DECIMALS = r"|,(?:[0-9]{1,2}|[0-9]{4,}|(?<=\b0,)[0-9]{3})(?![0-9])"  # "1,000" has no decimals
@@ -168,7 +169,6 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
         case "sign":
             if text in words_of.CURRENCIES:
                 return [Token("unit", text.lstrip("\\"))]
-            text = text.replace(" ", "")
             return [Token("sign", words_of.SAME_SIGN.get(text, text))]
         case "command":
             return _read_command(text)
@@ -176,6 +176,8 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
             return _read_text(text.strip(), notation)
         case "over":
             return _read_text(f"{found['top'].strip()}/{text.strip()}", notation)
+        case "unequal":
+            return [Token("sign", "!=")]
         case "meridiem":
             return [Token("words", text.replace(".", "").strip().casefold())]
         case _:
@@ -247,9 +249,14 @@ def _read_word(word: str, *, in_text: bool) -> list[Token]:
         return [Token("sign", "%")]
     if (factor := magnitude(name)) is not None:
         return [Token("magnitude", str(factor))]
-    if len(name) > (1 if in_text else _MAX_UNKNOWN_WORD) or name.casefold() in words_of.NO_PRODUCTS:
+    if len(name) > (1 if in_text else _MAX_UNKNOWN_WORD) or _is_small_word(name):
         return [Token("words", name.replace(".", "").casefold())]
     return [Token("constant", letter) if letter in words_of.CONSTANTS else Token("letter", letter) for letter in name]
+
+
+def _is_small_word(name: str) -> bool:
+    """Whether letters are a word sooner than a product; capitals are points: "no", but NO."""
+    return name.lower() in words_of.NO_PRODUCTS and not name.isupper()
 
 
 def _without_alignment(found: list[Token]) -> list[Token]:

@@ -46,3 +46,12 @@ class Node(NamedTuple):
     head: Head
     args: tuple[Node, ...] = ()
     text: str = ""
+
+
+COLLECTIONS = frozenset({"list", "set"})
+STRUCTURES = frozenset({"brackets", "union", "difference", "matrix"})
+
+
+def members(tree: Node) -> tuple[Node, ...]:
+    """What a list or set holds; of anything else, itself."""
+    return tree.args if tree.head in COLLECTIONS else (tree,)

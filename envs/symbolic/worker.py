@@ -12,13 +12,22 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from mpmath import mp
 
-from mtgrpo_env.envs.symbolic.equality import readings, same_answer, same_digits
-from mtgrpo_env.envs.symbolic.exact import MAX_EXPONENT, MAX_FACTORIAL, NoValue, determinant, exact_value
+from mtgrpo_env.envs.symbolic.equality import same_answer, same_digits
+from mtgrpo_env.envs.symbolic.exact import (
+    MAX_EXPONENT,
+    MAX_FACTORIAL,
+    NoValue,
+    determinant,
+    exact_value,
+    half_last_place,
+)
+from mtgrpo_env.envs.symbolic.readings import readings
 from mtgrpo_env.envs.symbolic.tree import Node
 
 Number = Any  # mpf or mpc; mpmath has no types
@@ -31,10 +40,20 @@ _MAX_BITS = 1800  # magnitude of any value on the way, or of its reciprocal
 _NUM_POINTS = 5
 
 
-def equal(request: dict[str, str]) -> bool:
-    """Whether `request["answer"]` is the same as `request["truth"]`; both can be parsed."""
-    truth = readings(request["truth"])
-    return same_answer(truth, readings(request["answer"], truth=truth), _same)
+def equal(request: dict[str, Any]) -> bool:
+    """Whether `request["answer"]` is the same as `request["truth"]`, or rounds it to `request["digits"]`, if any."""
+    truth, digits = readings(request["truth"]), request["digits"]
+    same_value = _same if digits is None else partial(_same_rounded, digits=digits)
+    return same_answer(truth, readings(request["answer"], truth=truth), same_value)
+
+
+def _same_rounded(truth: Node, answer: Node, digits: int) -> bool:
+    half, rounded = half_last_place(answer, digits), exact_value(answer)
+    if _same(truth, answer) or half is None or rounded is None or _names(truth):
+        return _same(truth, answer)
+    with mp.workdps(_ROUGH):
+        value = _value_or_none(truth, {})
+        return value is not None and bool(abs(value - mp.mpf(rounded.numerator) / rounded.denominator) <= float(half))
 
 
 def _same(left: Node, right: Node) -> bool:

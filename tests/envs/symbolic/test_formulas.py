@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from math_pairs import EQUAL, HOSTILE
 
-from mtgrpo_env.envs.symbolic.equality import readings
 from mtgrpo_env.envs.symbolic.formulas import formulas, repeats_question
 from mtgrpo_env.envs.symbolic.normal import normal
+from mtgrpo_env.envs.symbolic.readings import readings
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 
 WRITTEN = [

@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from math_pairs import DIFFERENT, EQUAL, HOSTILE
 
-from mtgrpo_env.envs.symbolic.equality import is_worked_out
 from mtgrpo_env.envs.symbolic.exact import MAX_BITS, NoValue, exact_value
+from mtgrpo_env.envs.symbolic.readings import is_worked_out
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.terms import MAX_DEPTH
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError, Notation
 from mtgrpo_env.envs.symbolic.tree import Node
 
 COMMANDS = "frac sqrt left right cdot pm mp cup in text mathrm log sin pi infty binom"
-MALFORMED = r"x2 (1 1) [1) {1 \frac1 \sqrt ^2 1+ *1 1//2 = 1= , |x ! % x^ x_ \foo # 0.(3) 1..2 x_{1+2} 2_{x} 1<2\in3"
+MALFORMED = r"x2 (1 1) [1) {1 \frac1 \sqrt ^2 1+ *1 1//2 = 1= , |x ! % x^ x_ \foo # 0.(3) 1..2 x_{1+2} 2_{x}"
 PIECES = [
     *"0123456789xyzei+-*/^!%(){}[],;=<>|_.:$&~ ",
     *(f"\\{name}" for name in COMMANDS.split()),

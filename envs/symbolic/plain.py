@@ -1,0 +1,68 @@
+"""A tree without what is only a shorter way to write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from mtgrpo_env.envs.symbolic.meaning import ascending, is_name
+from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members
+
+_MAX_SIGNS = 3
+
+
+def plain(tree: Node) -> Node:
+    r"""A tree with `\pm` as the list of its two readings, bounds turned upwards, and factors taken into a matrix."""
+    if _has_sign(tree):
+        tree = _expanded(tree)
+    match tree:
+        case Node("relation", (name, values), "in") if is_name(name) and values.head in STRUCTURES | {"set"}:
+            return values
+        case Node("relation"):
+            return ascending(tree)
+        case Node("negate", (Node("matrix") as matrix,)):
+            return _times(Node("negate", (Node("number", text="1"),)), matrix)
+        case Node("multiply", args) if [arg.head for arg in args].count("matrix") == 1 and args[-1].head == "matrix":
+            return _times(Node("multiply", args[:-1]), args[-1])
+        case _:
+            return tree
+
+
+def _times(factor: Node, matrix: Node) -> Node:
+    rows = [Node("row", tuple(Node("multiply", (factor, entry)) for entry in row.args)) for row in matrix.args]
+    return matrix._replace(args=tuple(rows))
+
+
+def _expanded(tree: Node) -> Node:
+    r"""The values of a tree with signs: `\mp` is the other one than `\pm`, several `\pm` are any of both."""
+    if tree.head in COLLECTIONS:
+        expanded = [
+            item for member in tree.args for item in members(_expanded(member) if _has_sign(member) else member)
+        ]
+        return Node("list", tuple(expanded), ",")
+    signs = list(_signs(tree))
+    if "-" in signs or len(signs) > _MAX_SIGNS:
+        choices = [("+",) * len(signs), ("-",) * len(signs)]
+    else:
+        choices = list(product("+-", repeat=len(signs)))
+    return Node("list", tuple(_with_signs(tree, iter(choice)) for choice in choices), ",")
+
+
+def _has_sign(tree: Node) -> bool:
+    return tree.head == "sign" or any(map(_has_sign, tree.args))
+
+
+def _signs(tree: Node) -> Iterator[str]:
+    if tree.head == "sign":
+        yield tree.text
+    for arg in tree.args:
+        yield from _signs(arg)
+
+
+def _with_signs(tree: Node, chosen: Iterator[str]) -> Node:
+    """A tree with its signs in the order of `_signs`, each as chosen or, if it is the other one, the other way."""
+    up = tree.head != "sign" or next(chosen) == tree.text
+    args = tuple([_with_signs(arg, chosen) for arg in tree.args])
+    if tree.head != "sign":
+        return tree._replace(args=args)
+    return args[0] if up else Node("negate", args)

@@ -1,0 +1,98 @@
+"""The ways to read an answer, and whether what is read has anything left to compute."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mtgrpo_env.envs.symbolic.meaning import chain, is_name
+from mtgrpo_env.envs.symbolic.syntax import parse
+from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
+from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node
+
+_PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "ratio", "row", "words"}
+_PLAIN = Notation()
+_ONE_WAY = re.compile(r"[^,A-Za-z]*")
+_POWER_OF_TEN = re.compile(r"[0-9.][eE][-+]?[0-9]")
+
+
+def readings(text: str, *, truth: Sequence[Node] = ()) -> list[Node]:
+    """The ways to read an answer: several where a comma may group digits or separate numbers, and the like.
+
+    Args:
+        text: hostile input.
+        truth: what an answer is compared with: a decimal comma, and a letter that is a unit, are read only beside
+            one number.
+
+    Raises:
+        MathSyntaxError: if there is no way.
+    """
+    notations = [_PLAIN] if _ONE_WAY.fullmatch(text) else _notations(text, truth)
+    found: list[Node] = []
+    first: MathSyntaxError | None = None
+    for notation in notations:
+        try:
+            tree = parse(text, notation)
+        except MathSyntaxError as error:
+            first = first or error
+        else:
+            found += [tree] if tree not in found else []
+    if not found and first:
+        raise first
+    return found
+
+
+def _notations(text: str, truth: Sequence[Node]) -> list[Notation]:
+    with_comma = "," in text
+    beside_number = bool(truth) and all(map(_is_lone, truth))
+    found = [_PLAIN]
+    if with_comma:
+        found.append(Notation(comma="separates"))
+    if with_comma and beside_number:
+        found.append(Notation(comma="decimal"))
+    if _POWER_OF_TEN.search(text):
+        found += [Notation(notation.comma, e_is_ten=False) for notation in found]
+    if beside_number and text[-1:].isalpha():
+        found.append(Notation(letters="unit"))
+    return found
+
+
+def _is_lone(tree: Node) -> bool:
+    """Whether a tree is one value without variables."""
+    return tree.head not in (COLLECTIONS | STRUCTURES | {"relation", "symbol", "words"}) and all(
+        map(_is_lone, tree.args)
+    )
+
+
+def _has_names(tree: Node) -> bool:
+    return tree.head in ("symbol", "words") or any(map(_has_names, tree.args))
+
+
+def is_worked_out(tree: Node) -> bool:
+    r"""Whether every value is a written number, such as a fraction of two or `3 \cdot 10^8`, or a lone variable."""
+    if tree.head in _PARTS:
+        return all(map(is_worked_out, tree.args))
+    match tree:
+        case Node("relation"):
+            values = chain(tree)
+            if values:
+                return any(map(is_worked_out, values)) and not any(map(_has_names, values))
+            return all(is_name(arg) or is_worked_out(arg) for arg in tree.args)
+        case Node("number" | "based" | "symbol") | Node("constant", text="infinity"):
+            return True
+        case Node("negate", (inner,)) | Node("sign", (inner,)):
+            return is_worked_out(inner)
+        case Node("multiply", (factor, Node("matrix") as matrix)):
+            return is_worked_out(factor) and is_worked_out(matrix)
+        case Node("multiply", (top, Node("reciprocal", (bottom,)))):
+            return _is_decimal(top) and _is_decimal(bottom)
+        case Node("multiply", (top, Node("power", (Node("number", text="10"), power)))):
+            return _is_decimal(top) and _is_decimal(power)
+        case Node("add", (Node("number"), fraction)):
+            return fraction.head == "multiply" and is_worked_out(fraction)
+        case _:
+            return False
+
+
+def _is_decimal(tree: Node) -> bool:
+    return tree.head == "number" or (tree.head == "negate" and tree.args[0].head == "number")
