@@ -39,14 +39,16 @@ _IN_FORM = r"\b(?:as|to|into|in)(?: an?)?(?: \w+)?"  # "as a", "in simplified", 
 _ALONE = r"\b(?!,? or\b)"
 _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     (
-        r"(?<!common )(?<!scale )(?<!prime )(?<!what )(?<!\ba )\bfactor(?:i[sz]e|ed|i[sz]ation)?\b(?! of\b)",
+        r"(?<!common )(?<!scale )(?<!prime )(?<!what )(?<!\ba )\bfactor(?:i[sz]e|ed|i[sz]ation)?\b(?! of\b)"
+        r"|\bas (?:a|the) product of\b",
         (shortfalls.missing_factors, shortfalls.common_divisors, shortfalls.denominator_degree),
     ),
     (r"\bprime factori[sz]ation\b|\bproduct of (?:its )?primes?\b", (shortfalls.composite_factors,)),
-    (r"\bexpand(?:ed form)?\b|\bmultipl(?:y|ied) out\b", _EXPANDED),
+    (r"\bexpand(?:ed form)?\b|\bmultiply\b|\bmultiplied out\b|\bdistribute\b|\bfind the product\b", _EXPANDED),
+    (r"\b(?:combine|collect)(?: the)? like terms\b", (shortfalls.uncollected_terms,)),
     (r"\bform \$?a ?\+ ?bi\b|\brectangular form\b", (shortfalls.products_of_two_sums, *_RATIONALISED, *_EVALUATED)),
     (r"\bsimplif(?:y|ied)\b|\bsimplest\b", _SIMPLIFIED),
-    (r"\brationali[sz]ed?\b", _RATIONALISED),
+    (r"\brationali[sz]ed?\b|\brational denominator\b|\b(?:radical|root)s? in the denominator\b", _RATIONALISED),
     (r"\bpartial fractions?\b", (shortfalls.largest_denominator, shortfalls.missing_fractions)),
     (
         r"\blowest terms\b|\breduced? (?:\w+ )?(?:fraction|form)|\bfully reduced\b|\birreducible fraction"

@@ -42,8 +42,13 @@ class Formulas(NamedTuple):
 
 
 def is_equation(tree: Node) -> bool:
-    """Whether a tree is an equation, or a chain of them."""
-    return tree.head == "relation" and set(tree.text.split()) == {"="}
+    r"""Whether a tree is an equation or a chain of them, such as `x = \frac13 \approx 0.33`."""
+    return tree.head == "relation" and set(tree.text.split()) <= {"=", "~"}
+
+
+def sides(equation: Node) -> tuple[Node, ...]:
+    """What an equation says to be equal, without what is only about as large."""
+    return tuple(side for side, sign in zip(equation.args, ["=", *equation.text.split()], strict=True) if sign == "=")
 
 
 def values(tree: Node) -> Iterator[Node]:
@@ -53,9 +58,9 @@ def values(tree: Node) -> Iterator[Node]:
             yield tree
     else:
         is_named = is_equation(tree) and any(arg.head == "symbol" for arg in tree.args)
-        sides = [arg for arg in tree.args if arg.head != "symbol"]
-        for side in sides[-1:] if is_named else sides:
-            yield from values(side)
+        given = [arg for arg in (sides(tree) if is_equation(tree) else tree.args) if arg.head != "symbol"]
+        for value in given[-1:] if is_named else given:
+            yield from values(value)
 
 
 def repeats_question(question: str, truth: Sequence[Node], answer: Sequence[Node]) -> bool:
@@ -111,7 +116,7 @@ def _claims(tree: Node) -> Iterator[Node]:
         yield tree
         yield from (part for arg in tree.args if tree.head not in _VALUES for part in _claims(arg))
     else:
-        yield from _claims(tree.args[-1])
+        yield from _claims(sides(tree)[-1])
         if not any(arg.head == "symbol" for arg in tree.args):
             yield tree
 

@@ -121,15 +121,39 @@ def _multiply(tree: Node) -> Node:
 
 
 def _product(given: Iterable[Node]) -> Node:
-    given = tuple(given)
-    negative = sum(tree.head == "negate" for tree in given) % 2
-    flat = sorted(factor for tree in given for factor in factors(tree) if factor != ONE)
+    oriented = [_oriented(factor) for tree in given for factor in _signed_factors(tree)]
+    negative = sum(tree.head == "negate" for tree in oriented) % 2
+    flat = sorted(factor for tree in oriented for factor in factors(tree) if factor != ONE)
     tree = Node("multiply", tuple(flat)) if len(flat) > 1 else flat[0] if flat else ONE
     return _negate(Node("negate", (tree,))) if negative else tree
 
 
-def _reciprocal(tree: Node) -> Node:
+def _signed_factors(tree: Node) -> tuple[Node, ...]:
+    """The factors of a product, and -1 if it is negative."""
+    return (Node("negate", (ONE,)), *factors(tree)) if tree.head == "negate" else factors(tree)
+
+
+def _oriented(tree: Node) -> Node:
+    """A sum so that of `x - 1` and `1 - x` one is the other's opposite; another tree as it is."""
+    if tree.head != "add":
+        return tree
+    opposite = _negate_of(tree)
+    return Node("negate", (opposite,)) if opposite < tree else tree
+
+
+def _absolute(tree: Node) -> Node:
     (inner,) = tree.args
+    return Node("absolute", (_unsigned(inner),))
+
+
+def _unsigned(tree: Node) -> Node:
+    """The same tree for a tree and its opposite."""
+    tree = _oriented(tree)
+    return tree.args[0] if tree.head == "negate" else tree
+
+
+def _reciprocal(tree: Node) -> Node:
+    inner = _oriented(tree.args[0])
     if inner.head == "negate":
         return _negate(Node("negate", (_reciprocal(Node("reciprocal", inner.args)),)))
     if inner.head == "reciprocal":
@@ -143,7 +167,10 @@ def _power(tree: Node) -> Node:
     base, exponent = tree.args
     if exponent == ONE:
         return base
-    return ONE if exponent == ZERO and base != ZERO else tree
+    if exponent == ZERO and base != ZERO:
+        return ONE
+    is_even = exponent.head == "number" and exponent.text.isdecimal() and exponent.text[-1] in "02468"
+    return Node("power", (_unsigned(base), exponent)) if is_even else tree
 
 
 def _call(tree: Node) -> Node:
@@ -220,6 +247,7 @@ _NORMAL: Mapping[str, Rule] = {
     "multiply": _multiply,
     "reciprocal": _reciprocal,
     "power": _power,
+    "absolute": _absolute,
     "call": _call,
     "list": _unordered,
     "set": _unordered,
@@ -236,5 +264,5 @@ _FOLDED: Mapping[str, Rule] = _ROOTED | {
     "power": lambda tree: _folded(_rooted_power(tree)),
     "factorial": _folded,
     "binomial": _folded,
-    "absolute": _folded,
+    "absolute": lambda tree: _folded(_absolute(tree)),
 }
