@@ -22,6 +22,7 @@ from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
 from mtgrpo_env.envs.symbolic.forms import asked_forms, has_asked_form
 from mtgrpo_env.envs.symbolic.formulas import repeats_question
 from mtgrpo_env.envs.symbolic.grading import grade, submit
+from mtgrpo_env.envs.symbolic.normal import nodes
 from mtgrpo_env.envs.symbolic.readings import readings
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
@@ -73,9 +74,8 @@ class Mathematics(BoxedTask[MathPuzzle]):
         return f"{puzzle.question} Return the final answer in \\boxed{{}}, for example \\boxed{{3/4}}."
 
     def answer(self, puzzle: MathPuzzle, response: str) -> str | None:
-        """As `BoxedTask.answer`; where the truth lists several values in any order, each may have a box of its own."""
-        tree = next(iter(_readings(puzzle.answer)), None)
-        return self.extract(response, len(tree.args) if tree is not None and tree.head in ("list", "set") else 1)
+        """As `BoxedTask.answer`; where the truth has several values, each may have a box of its own."""
+        return self.extract(response, sum(map(_num_values, _readings(puzzle.answer)[:1])))
 
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
         return answers_question(puzzle.question, puzzle.answer, answer) and grade(
@@ -141,6 +141,13 @@ def answers_question(question: str, truth: str, answer: str) -> bool:
     except MathSyntaxError:
         return True
     return not repeats_question(question, wanted, given) and (not wanted or has_asked_form(question, wanted, given))
+
+
+def _num_values(tree: Node) -> int:
+    r"""How many values an answer lists, of which `\pm 3` is two; a pair or an interval is one."""
+    if tree.head in ("list", "set"):
+        return sum(map(_num_values, tree.args))
+    return 2 if any(node.head == "sign" for node in nodes(tree)) else 1
 
 
 @lru_cache(maxsize=4096)
