@@ -55,7 +55,7 @@ class AtomParser(TermParser):
         raise MathSyntaxError(f"expected a value, got {text or 'the end'!r}")
 
     def _number(self, text: str) -> Node:
-        if self.next.text == "overline" and "." in text:
+        if self.next.text in ("overline", "dot", "bar") and "." in text:
             self.advance()
             return Node("number", text=f"{text}({self.digits()})")
         number = Node("number", text=text)
@@ -209,8 +209,9 @@ class AtomParser(TermParser):
                 else Node("binomial", (inside, below))
             )
         self.expect(closing)
-        items = inside.args if inside.head == "list" else (inside,)
-        return Node("set", items) if opening == "\\{" or inside.head == "list" else inside
+        if opening == "{":
+            return inside
+        return Node("set", inside.args if inside.head == "list" else (inside,))
 
     def _built_set(self) -> Node:
         """`{x in R | x > 3}` says no more than what it says of x."""

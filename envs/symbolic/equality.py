@@ -9,11 +9,12 @@ answer: the truth must have the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from mtgrpo_env.envs.symbolic.exact import exact_value, half_last_place
-from mtgrpo_env.envs.symbolic.meaning import RealSet, are_numbered, assignments, chain, in_order, is_label, real_sets
+from mtgrpo_env.envs.symbolic.meaning import RealSet, are_numbered, assignments, chain, in_order, real_sets, solved
 from mtgrpo_env.envs.symbolic.plain import plain
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members
 from mtgrpo_env.envs.symbolic.units import units
@@ -23,6 +24,7 @@ SameValue = Callable[[Node, Node], bool]
 _SOLUTIONS = COLLECTIONS | {"relation"}
 _SAID = _SOLUTIONS | {"words", "percent", "quantity", "ratio"}  # of more than values in brackets
 _HUNDREDTH = Node("reciprocal", (Node("number", text="100"),))
+_COUNTED = re.compile(r"(?!less|loss|plus|minus|halves|others)[a-z]{3,}s")  # a noun that no table has
 _TWO_DIGITS = 2  # as minutes have
 
 
@@ -114,12 +116,12 @@ class _Comparison:
         return True
 
     def _same_words(self, truth: Node, answer: Node) -> bool:
-        """Words that the truth does not have make an answer wrong; those of the truth may be left out."""
+        """Words that the truth does not have make an answer wrong; what a truth counts may be left out."""
         if truth.head != "words" or not truth.args:
             return False
-        if answer.head == "words" and (answer.text != truth.text or not answer.args):
-            return False
-        return self.same(truth.args[0], answer.args[0] if answer.head == "words" else answer)
+        if answer.head != "words":
+            return _COUNTED.fullmatch(truth.text) is not None and self.same(truth.args[0], answer)
+        return answer.text == truth.text and len(answer.args) == 1 and self.same(truth.args[0], answer.args[0])
 
     def _same_percent(self, truth: Node, answer: Node) -> bool:
         if truth.head == answer.head:
@@ -166,7 +168,7 @@ class _Comparison:
             return self._same_relation(truth, answer)
         if values := chain(answer):
             return all(self.same(truth, value) for value in values)
-        if values := chain(truth, is_label):
+        if values := solved(truth):
             return all(self.same(value, answer) for value in values)
         return self._same_real_sets(real_sets(truth), real_sets(answer)) or self._same_collections(truth, answer)
 
@@ -210,6 +212,8 @@ class _Comparison:
             return False
         if separators == {"and", "or"} and any(member.head in ("symbol", "words") for member in members(truth)):
             return False
+        if len({member.text for member in members(truth) if member.head == "quantity"}) > 1:
+            return self._all_same(members(truth), members(answer))  # 3 apples, 2 pears
         return self._same_members(members(truth), members(answer))
 
     def _same_structure(self, truth: Node, answer: Node) -> bool:
@@ -247,6 +251,8 @@ def _reciprocal(value: int) -> Node:
 
 def _terms(tree: Node) -> tuple[Node, ...]:
     match tree:
+        case Node("ratio", terms) if len({term.text for term in terms if term.head == "quantity"}) > 1:
+            return ()
         case Node("ratio", terms):
             return terms
         case Node("multiply", (top, Node("reciprocal", (bottom,)))):

@@ -7,7 +7,7 @@ evaluated but our own trees, and nothing is rounded unless it is asked for: 0.33
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -22,8 +22,11 @@ from mtgrpo_env.extras import require_package
 
 _JUDGE = "mtgrpo_env.envs.symbolic.worker:equal"
 _DIGIT = re.compile(r"[0-9]")
-_TYPESETTING = re.compile(r"\\(?:left|right|text)(?![A-Za-z])|\\[,;:! ]|[\s{}~.]")
-_WORD = re.compile(r"[A-Za-z]{2}")
+_TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_SINGLE = re.compile(r"(?<!\\text)\{\s*([0-9]+|[A-Za-z]+|\\[A-Za-z]+)\s*\}")
+_PIECE = re.compile(r"(?:\\(?:left|right)(?![A-Za-z])|\\[,;:! ]|[\s~.])*([0-9]+|[A-Za-z]+|\\[A-Za-z]+|\\.|[^\s~.])")
+_SAME_PIECE = {"\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\cdot": "*", "\\times": "*"}
+_WORD_LENGTH = 4  # from which on capitals do not count; shorter ones may be variables
 
 
 def grade(truth: str, answer: str, *, worked_out: bool = False, digits: int | None = None) -> bool:
@@ -110,17 +113,15 @@ def _truth_readings(truth: str) -> Sequence[Node]:
 
 
 def _same_words(truth: str, answer: str) -> bool:
-    """Whether two texts are the same but for typesetting, and for capitals in words; letters may be variables."""
-    truth, answer = _bare(truth), _bare(answer)
-    return truth == answer or (_WORD.search(truth) is not None and truth.casefold() == answer.casefold())
+    """Whether two texts that the grammar does not cover are the same but for typesetting and the case of words."""
+    return list(_pieces(truth)) == list(_pieces(answer))
 
 
-def _bare(text: str) -> str:
-    """Text without typesetting, for what the grammar does not cover, such as words."""
-    text = _TYPESETTING.sub("", undressed(text)).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
-    while text.startswith("(") and text.find(")") == len(text) - 1:
-        text = text[1:-1]
-    return text
+def _pieces(text: str) -> Iterator[str]:
+    """The words, numbers, commands and signs of a text; a group of one of them is no group."""
+    text = _TEXT.sub(lambda match: f" {match[1].casefold()} ", _SINGLE.sub(r" \1 ", undressed(text)))
+    for piece in _PIECE.findall(text):
+        yield _SAME_PIECE.get(piece, piece.casefold() if len(piece) >= _WORD_LENGTH else piece)
 
 
 def _request(truth: str, answer: str, digits: int | None) -> dict[str, Any]:

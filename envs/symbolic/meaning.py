@@ -5,7 +5,7 @@ r"""What an answer says of its variables: their names, their values, and the set
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from string import ascii_uppercase
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ _FUNCTIONS = frozenset("fghpq" + ascii_uppercase)  # in `f(2) = 7`; another lett
 _CALLS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _LIMITS = {"<": "()", "<=": "[]"}
 _MIRRORED = {"=": "=", ">": "<", ">=": "<=", "!=": "!="}
+_DENIALS = frozenset(["not", "no", "nor", "wrong", "but", "except", "never", "neither", "false"])
 _INVERSE = Node("negate", (Node("number", text="1"),))
 
 
@@ -25,17 +26,38 @@ def is_name(tree: Node) -> bool:
     match tree:
         case Node("multiply", (Node("symbol", text=function), Node("number" | "negate"))):
             return function in _FUNCTIONS
-        case Node("multiply" | "add" | "ratio" | "union" | "brackets" | "reciprocal", args):
-            return all(map(is_name, args)) or is_label(tree)
+        case Node("add", args):
+            return all(is_name(arg) or _is_square(arg) for arg in args) and _are_different(tree)
+        case Node("multiply" | "ratio" | "union" | "intersection" | "brackets" | "reciprocal", args):
+            return is_label(tree) or (all(map(is_name, args)) and _are_different(tree))
         case _:
             return is_label(tree)
+
+
+def _is_square(tree: Node) -> bool:
+    return tree.head == "power" and [arg.head for arg in tree.args] == ["symbol", "number"]
+
+
+def _are_different(tree: Node) -> bool:
+    """Whether no variable stands in a tree twice: `x + x = 7` says that x is 3.5. Points may, as in `AB + BC`."""
+    names = list(_variables(tree))
+    return len(names) == len(set(names))
+
+
+def _variables(tree: Node) -> Iterator[str]:
+    if tree.head == "symbol" and not _is_capital(tree):
+        yield tree.text
+    for arg in tree.args:
+        yield from _variables(arg)
 
 
 def is_label(tree: Node) -> bool:
     """Whether a tree is a name and could be nothing else: of `x + y = 7` and `xy = 7`, 7 is no whole solution."""
     match tree:
-        case Node("symbol") | Node("words", ()):
+        case Node("symbol"):
             return True
+        case Node("words", (), text):
+            return not _DENIALS & {*text.split()}
         case Node("call", (Node("symbol"),), name):
             return name in _CALLS
         case Node("absolute", (inner,)):  # the length of a segment
@@ -61,19 +83,32 @@ def _is_capital(tree: Node) -> bool:
     return tree.head == "symbol" and tree.text[0].isupper()
 
 
-def chain(tree: Node, is_name: Callable[[Node], bool] = is_name) -> tuple[Node, ...]:
+def chain(tree: Node) -> tuple[Node, ...]:
     r"""The values that a chain of equalities gives: without names, and without what is only about as large.
 
-    `x = 3 \cdot 4 + 2 = 14` gives two, `x = 1/3 \approx 0.33` gives one, and so does
-    `k = ab`, whose value could be a name; () for anything else.
+    `x = 3 \cdot 4 + 2 = 14` gives two, `x = 1/3 \approx 0.33` gives one, and so does `k = ab`, whose value could be a
+    name; () for anything else.
     """
+    return _values(tree, is_name)
+
+
+def solved(tree: Node) -> tuple[Node, ...]:
+    """As `chain` for a truth, which is answered by its values alone only if nothing else could be its name."""
+    values = _values(tree, is_label)
+    return () if len(values) == 1 and is_label(values[0]) else values
+
+
+def _values(tree: Node, is_name: Callable[[Node], bool]) -> tuple[Node, ...]:
     signs = tree.text.split()
     if tree.head != "relation" or not {*signs} <= {"=", "~"}:
         return ()
     members = list(zip(tree.args, ["=", *signs], strict=True))
-    values = [(arg, sign) for arg, sign in members if not is_name(arg)] or members[-1:]
-    exact = [arg for arg, sign in values if sign == "="]
-    return tuple(exact or [arg for arg, _ in values])
+    while len(members) > 1 and is_name(members[0][0]):
+        del members[0]
+    if not any(True for arg, _ in members if not is_name(arg) for _ in _variables(arg)):  # "5 = x"
+        members = [(arg, sign) for arg, sign in members if not is_name(arg)] or members
+    exact = [arg for arg, sign in members if sign == "="]
+    return tuple(exact or [arg for arg, _ in members])
 
 
 def assignments(tree: Node) -> Mapping[Node, Node] | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 from mtgrpo_env.envs.symbolic.meaning import ascending, is_name
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members
+from mtgrpo_env.envs.symbolic.units import units
 
 _MAX_SIGNS = 3
 
@@ -20,12 +21,27 @@ def plain(tree: Node) -> Node:
             return values
         case Node("relation"):
             return ascending(tree)
+        case Node("compound", parts) | Node("list", parts, "and") if all(part.head == "quantity" for part in parts):
+            return _in_one_unit(parts) or tree
         case Node("negate", (Node("matrix") as matrix,)):
             return _times(Node("negate", (Node("number", text="1"),)), matrix)
         case Node("multiply", args) if [arg.head for arg in args].count("matrix") == 1 and args[-1].head == "matrix":
             return _times(Node("multiply", args[:-1]), args[-1])
         case _:
             return tree
+
+
+def _in_one_unit(parts: Sequence[Node]) -> Node | None:
+    """The sum of quantities such as 2 hours and 30 minutes; None if they do not convert, or the larger is not first."""
+    readings = [units(part.text) for part in parts]
+    for chosen in product(*readings):
+        scales = [unit.scale for unit in chosen]
+        if len({unit.dimension for unit in chosen}) == 1 and scales == sorted({*scales}, reverse=True):
+            factors = [Node("number", text=str(scale / scales[-1])) for scale in scales]
+            if all(factor.text.isdecimal() for factor in factors):
+                terms = (Node("multiply", (part.args[0], by)) for part, by in zip(parts, factors, strict=True))
+                return Node("quantity", (Node("add", tuple(terms)),), parts[-1].text)
+    return None
 
 
 def _times(factor: Node, matrix: Node) -> Node:

@@ -10,7 +10,7 @@ from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node
 
-_PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "ratio", "row", "words"}
+_PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "compound", "ratio", "row", "words"}
 _PLAIN = Notation()
 _ONE_WAY = re.compile(r"[^,A-Za-z]*")
 _POWER_OF_TEN = re.compile(r"[0-9.][eE][-+]?[0-9]")
@@ -88,6 +88,8 @@ def is_worked_out(tree: Node) -> bool:
             return _is_decimal(top) and _is_decimal(bottom)
         case Node("multiply", (top, Node("power", (Node("number", text="10"), power)))):
             return _is_decimal(top) and _is_decimal(power)
+        case Node("power", (Node("number", text="10"), power)):
+            return _is_decimal(power)
         case Node("add", (Node("number"), fraction)):
             return fraction.head == "multiply" and is_worked_out(fraction)
         case _:

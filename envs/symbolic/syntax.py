@@ -7,7 +7,7 @@ deep recursion on any text. Nothing is evaluated here.
     solution  = relation {("," | "or" | "and") relation}
     relation  = ratio {("=" | "!=" | "<" | ">" | "<=" | ">=" | \approx | \in) ratio}
     ratio     = union {":" union}
-    union     = sum {(\cup | \setminus) sum}
+    union     = sum {(\cup | \cap | \setminus) sum}
     sum       = product {("+" | "-" | \pm | \mp) product}
     product   = factor {["*" | "/"] factor} {magnitude | unit | words}
     factor    = ("+" | "-" | \pm | \mp | currency) factor | power
@@ -17,10 +17,11 @@ deep recursion on any text. Nothing is evaluated here.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from mtgrpo_env.envs.symbolic.atoms import AtomParser
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError, Notation, tokens
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Head, Node
 from mtgrpo_env.envs.symbolic.vocabulary import RELATIONS
 
 _PLAIN = Notation()
@@ -49,6 +50,7 @@ def parse(text: str, notation: Notation = _PLAIN) -> Node:
     return tree
 
 
+_SET_OPERATORS: Mapping[str, Head] = {"cup": "union", "cap": "intersection", "setminus": "difference"}
 _SEPARATORS = (",", "or", "and")
 
 
@@ -67,9 +69,8 @@ class _Parser(AtomParser):
     def _solution(self) -> Node:
         items, separators = [self._relation()], set[str]()
         while separator := self.take(*_SEPARATORS):
-            separators.add(separator)
-            if self.next.kind != "sign" or self.next.text not in _SEPARATORS:  # "1, 2, and 3"
-                items.append(self._relation())
+            separators |= {separator, self.take("or", "and") if separator == "," else ""}  # "1, 2, and 3"
+            items.append(self._relation())
         if separators >= {"or", "and"}:
             raise MathSyntaxError("expected either 'or' or 'and' between solutions, got both")
         return items[0] if len(items) == 1 else Node("list", tuple(items), max(separators))
@@ -90,10 +91,8 @@ class _Parser(AtomParser):
 
     def _union(self) -> Node:
         tree = self._sum()
-        while operator := self.take("cup", "setminus"):
+        while operator := self.take(*_SET_OPERATORS):
             right = self._sum()
-            if operator == "setminus":
-                tree = Node("difference", (tree, right))
-            else:
-                tree = Node("union", (*(tree.args if tree.head == "union" else (tree,)), right))
+            same = operator == "cup" and tree.head == "union"
+            tree = Node(_SET_OPERATORS[operator], (*(tree.args if same else (tree,)), right))
         return tree

@@ -49,6 +49,8 @@ class TermParser(Cursor):
                 factors.append(self._factor())
             elif self.next.kind in ("magnitude", "unit", "words"):
                 factors = [self._measured(_of_quantities("multiply", factors))]
+            elif self.next.kind == "number" and factors[0].head == "quantity":  # "2 hours 30 minutes"
+                return Node("compound", (*factors, self._product()))
             else:
                 return _of_quantities("multiply", factors)
 

@@ -53,12 +53,12 @@ class Notation:
 
 _MAX_UNKNOWN_WORD = 3  # "xyz" is a product, "Tuesday" is not
 _MAX_UNIT_WORDS = 5
-_NUMBER = r"(?:[0-9]+(?:\.[0-9]+|\.(?=\s*\\overline)|\{,\}[0-9]+%(decimal)s)?|\.[0-9]+)"
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]+|\.(?=\s*\\(?:overline|dot|bar))|\{,\}[0-9]+%(decimal)s)?|\.[0-9]+)"
 _TOKEN = (
     r"(?P<grouped>[0-9]{1,3}(?:(?:,\\!\s?|\{,\}|\\text\{,\}%(comma)s)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
     r"|[1-9][0-9]{0,2}(?:(?:(?:\\[,;:! ]|~)\s?|[ ])[0-9]{3})+(?![0-9]|\s*/)(?:\.[0-9]+)?)"
-    r"|(?P<blank>\s+|\\[,;:! ]|~|\{\}|\\(?:left|right)\s*\.)"
     r"|(?P<meridiem>(?<=[0-9])\s*[aApP]\.?[mM]\b\.?)"
+    r"|(?P<blank>\s+|\\[,;:! ]|~|\{\}|\\(?:left|right)\s*\.)"
     r"|(?P<row>\\\\(?:\[[0-9.a-z ]{0,12}\])?|\\cr(?![a-z])|\\hline)"
     r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{[lcr|@ ]{1,40}\})?)"
     r"|(?P<number>" + _NUMBER + r"%(power)s)"
@@ -205,7 +205,7 @@ def _read_command(name: str) -> list[Token]:
 
 def _read_text(text: str, notation: Notation) -> list[Token]:
     r"""What `\text{...}` holds: words and units, or else mathematics, as in `\text{128}`."""
-    if units(text):
+    if "(" not in text and units(text):
         return [Token("unit", text)]
     if all(word.replace(".", "").isalpha() for word in text.split()):
         return _read_words(text.split(), in_text=True)

@@ -26,12 +26,14 @@ Head = Literal[
     "sign",  # of args[0]; text: "+" for \pm, "-" for \mp
     "scaled",  # args[0] times text, the factor of a word such as "million"
     "quantity",  # args[0] in the unit text
+    "compound",  # of two quantities: 2 hours 30 minutes
     "words",  # text: words in the place of a value; with args[0], words behind it
     "ratio",  # a : b : c
     "list",  # no brackets; text: what separates its members: "," "and" "or"
     "set",
     "brackets",  # text: the opening and the closing one: a tuple or an interval
     "union",
+    "intersection",
     "difference",  # of two sets
     "row",  # of a matrix
     "matrix",  # args: its rows
@@ -49,7 +51,7 @@ class Node(NamedTuple):
 
 
 COLLECTIONS = frozenset({"list", "set"})
-STRUCTURES = frozenset({"brackets", "union", "difference", "matrix"})
+STRUCTURES = frozenset({"brackets", "union", "intersection", "difference", "matrix"})
 
 
 def members(tree: Node) -> tuple[Node, ...]:

@@ -15,7 +15,7 @@ GREEK = _words(
     "upsilon phi varphi chi psi omega ell Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
 )
 COMMANDS = _words(
-    "frac sqrt binom pm mp cup setminus in emptyset mathbb lfloor rfloor lceil rceil langle rangle over choose"
+    "frac sqrt binom over choose pm mp cup cap setminus in emptyset mathbb lfloor rfloor lceil rceil langle rangle"
 )
 MARKS = _words("overline angle triangle vec hat bar overrightarrow widehat tilde dot")  # of a letter, part of its name
 TYPESETTING = _words(
@@ -108,6 +108,7 @@ UNICODE = str.maketrans(
         "±": "\\pm ",
         "∓": "\\mp ",
         "∪": "\\cup ",
+        "∩": "\\cap ",
         "∖": "\\setminus ",
         "∈": "\\in ",
         "∅": "\\emptyset ",

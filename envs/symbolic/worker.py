@@ -37,7 +37,7 @@ _ROUGH, _FINE = 60, 700  # digits that are computed ...
 _AGREEMENT = {_ROUGH: 15, _FINE: 550}  # ... and of these, how many must agree
 _LOST = 10  # digits that a difference of equal values is off by
 _MAX_BITS = 1800  # magnitude of any value on the way, or of its reciprocal
-_NUM_POINTS = 5
+_NUM_SIGNS = 8
 
 
 def equal(request: dict[str, Any]) -> bool:
@@ -113,11 +113,23 @@ def _difference(relation: Node) -> Node:
 
 
 def _points(left: Node, right: Node) -> Iterator[Point]:
-    """Values of the variables: fixed, of both signs, the last ones positive."""
+    """Values of the variables: all signs of any two or three of them, then all positive in both orders.
+
+    Which formulas agree must not hang on the names: the sign of the k-th variable at point i is the parity of the bits
+    that i and k share, which for `_NUM_SIGNS` points makes every pair of up to 7 variables meet in all four ways.
+    """
     names = sorted(_names(left) | _names(right))
-    for index in range(_NUM_POINTS if names else 1):
-        values = {name: mp.mpf(zlib.crc32(f"{index} {name}".encode()) - 2**31) / 2**29 for name in names}
-        yield values if index < _NUM_POINTS - 2 else {name: abs(value) for name, value in values.items()}
+    if not names:
+        yield {}
+        return
+    sizes = [mp.mpf(zlib.crc32(name.encode()) + 2**31) / 2**31 for name in names]  # 1 to 3
+    for index in range(_NUM_SIGNS):
+        yield {
+            name: size * (1 + mp.mpf(index) / 7) * (-1) ** (index & (place % 7 + 1)).bit_count()
+            for place, (name, size) in enumerate(zip(names, sizes, strict=True))
+        }
+    for order in (sorted(sizes), sorted(sizes, reverse=True)):
+        yield dict(zip(names, order, strict=True))
 
 
 def _names(tree: Node) -> set[str]:
