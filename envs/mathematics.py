@@ -78,9 +78,8 @@ class Mathematics(BoxedTask[MathPuzzle]):
         return self.extract(response, sum(map(_num_values, _readings(puzzle.answer)[:1])))
 
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
-        return answers_question(puzzle.question, puzzle.answer, answer) and grade(
-            puzzle.answer, answer, worked_out=True, digits=puzzle.digits
-        )
+        has_value = grade(puzzle.answer, answer, worked_out=True, digits=puzzle.digits)
+        return has_value and answers_question(puzzle.question, puzzle.answer, answer)
 
     def verify(self, puzzle: MathPuzzle, response: str) -> Verdict:
         try:
@@ -91,7 +90,7 @@ class Mathematics(BoxedTask[MathPuzzle]):
     def prefetch(self, puzzle: MathPuzzle, response: str) -> None:
         """Start judging ahead of the step that will ask."""
         answer = self.answer(puzzle, response)
-        if answer is not None and answers_question(puzzle.question, puzzle.answer, answer):
+        if answer is not None:
             submit(puzzle.answer, answer, worked_out=True, digits=puzzle.digits)
 
     def oracle(self, puzzle: MathPuzzle) -> str:
@@ -117,9 +116,8 @@ class Mathematics(BoxedTask[MathPuzzle]):
 
     def ground_truth(self, puzzle: MathPuzzle) -> dict[str, Any]:
         """What `from_ground_truth` reads."""
-        return (
-            {"target": puzzle.answer} if puzzle.digits is None else {"target": puzzle.answer, "digits": puzzle.digits}
-        )
+        rounded = {} if puzzle.digits is None else {"digits": puzzle.digits}
+        return {"target": puzzle.answer, **rounded}
 
 
 def answers_question(question: str, truth: str, answer: str) -> bool:
@@ -133,7 +131,7 @@ def answers_question(question: str, truth: str, answer: str) -> bool:
         truth: the right answer.
         answer: hostile input; its value is not looked at.
     """
-    if _PLAIN_NUMBER.fullmatch(answer) and not asked_forms(question):
+    if answer == truth or (_PLAIN_NUMBER.fullmatch(answer) and not asked_forms(question)):
         return True
     wanted = _readings(truth)
     try:

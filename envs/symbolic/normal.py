@@ -16,6 +16,7 @@ from mtgrpo_env.envs.symbolic.tree import Node
 
 ZERO, ONE, _TEN = (Node("number", text=digits) for digits in ("0", "1", "10"))
 
+_OF_NUMBERS = frozenset({"negate", "reciprocal", "multiply"})
 _DECIMAL = re.compile(r"([0-9]*)(?:\.([0-9]*))?")
 
 
@@ -203,8 +204,13 @@ def _negate_of(tree: Node) -> Node:
 
 
 def _folded(tree: Node) -> Node:
-    value = rational(tree)
+    value = rational(tree) if all(map(_is_written, tree.args)) else None
     return tree if value is None else _written(value)
+
+
+def _is_written(tree: Node) -> bool:
+    """Whether a folded tree is a rational number."""
+    return tree.head == "number" or (tree.head in _OF_NUMBERS and all(map(_is_written, tree.args)))
 
 
 def _folded_sum(tree: Node) -> Node:
@@ -226,7 +232,7 @@ def _split(trees: Iterable[Node]) -> tuple[list[Fraction], list[Node]]:
     values: list[Fraction] = []
     others: list[Node] = []
     for tree in trees:
-        value = rational(tree)
+        value = rational(tree) if _is_written(tree) else None
         if value is None:
             others.append(tree)
         else:

@@ -2,6 +2,7 @@ r"""Forms that questions ask for: what has them, what has not, and that no form 
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -10,7 +11,10 @@ from math_pairs import DIFFERENT, EQUAL, HOSTILE
 from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.math_questions import MathPuzzle
 from mtgrpo_env.envs.mathematics import Mathematics, answers_question
-from mtgrpo_env.envs.symbolic.forms import _ASKED, asked_forms
+from mtgrpo_env.envs.symbolic.forms import _ASKED, asked_forms, has_asked_form
+from mtgrpo_env.envs.symbolic.formulas import repeats_question
+from mtgrpo_env.envs.symbolic.readings import readings
+from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 
 ALL_FORMS = (
     "Factor, expand, simplify and rationalise it, find its prime factorization and partial fractions, write it in "
@@ -126,9 +130,12 @@ def test_an_answer_needs_the_form_that_is_asked_for(
 
 
 @pytest.mark.parametrize("truth", sorted({text for pair in (*EQUAL, *DIFFERENT) for text in pair}))
-def test_no_form_makes_a_truth_wrong(truth: str) -> None:
+def test_no_form_and_no_question_make_a_truth_wrong(truth: str) -> None:
     """An answer may fall as short of a form as the truth does, so the truth itself always has it."""
-    assert answers_question(ALL_FORMS, truth, truth)
+    with contextlib.suppress(MathSyntaxError):  # words
+        trees = readings(truth)
+        assert has_asked_form(ALL_FORMS, trees, trees)
+        assert not repeats_question(f"{ALL_FORMS} Here ${truth}$ is given.", trees, trees)
 
 
 def test_all_forms_are_asked_for_at_once() -> None:
