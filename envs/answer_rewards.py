@@ -12,7 +12,7 @@ import unicodedata
 from mtgrpo_env.envs.final_answers import final_answer, target_text
 from mtgrpo_env.envs.row import GroundTruth
 from mtgrpo_env.envs.science import Science, chosen_letter
-from mtgrpo_env.envs.symbolic.numbers import written_number
+from mtgrpo_env.envs.symbolic.numbers import quantity
 
 
 def exact(completion: str, ground_truth: GroundTruth) -> float:
@@ -29,21 +29,26 @@ def exact(completion: str, ground_truth: GroundTruth) -> float:
     return float(answer is not None and len(answer) <= 4 * len(truth) + 100 and _plain(answer) == truth)
 
 
-def number(completion: str, ground_truth: GroundTruth) -> float:
+def number(completion: str, ground_truth: GroundTruth, prompt: str = "") -> float:
     r"""The answer is one number, and has exactly the value of the truth.
 
-    Thousands separators, decimals, fractions (`3/4`, `\frac{3}{4}`), mixed numbers and exponents (`6e23`) are read;
-    currency and percent signs and units are dropped on both sides, never converted. Nothing is rounded: 0.33 is not
-    1/3. A list, a range, or a sum to be worked out is no number.
+    Thousands separators, decimals, fractions (`3/4`, `\frac{3}{4}`), mixed numbers and exponents (`6e23`) are read, and
+    magnitudes ("million", "dozen") multiply. Units convert if the truth has one too; else they are dropped, and so are
+    words that name what is counted: nouns of a table, and words of the prompt and the truth. `50%` is 50, and 0.5.
+    Nothing is rounded: 0.33 is not 1/3. A list, a range, or a sum to be worked out is no number.
 
     >>> number("#### 1,234.0", "1234"), number("The answer is $0.75.", "3/4"), number("70, 71, 72", "72")
     (1.0, 1.0, 0.0)
+    >>> number("8 hours", "480 minutes"), number("8 million", "8"), number("8 odd foos", "8", "How many odd foos?")
+    (1.0, 0.0, 1.0)
     """
-    truth = written_number(target_text(ground_truth))
+    text = target_text(ground_truth)
+    truth = quantity(text, text)
     if truth is None:
-        raise ValueError(f"expected a ground truth that is a number, got {target_text(ground_truth)!r:.80}")
+        raise ValueError(f"expected a ground truth that is a number, got {text!r:.80}")
     answer = final_answer(completion)
-    return float(answer is not None and written_number(answer) == truth)
+    given = None if answer is None else quantity(answer, f"{prompt} {text}")
+    return float(given is not None and given.same_as(truth))
 
 
 def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:

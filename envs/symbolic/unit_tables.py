@@ -55,7 +55,7 @@ UNITS = """
     ; foot/feet ft; 12 in
     ; yard yd; 3 ft
     mi; mile; 1760 yd
-    nmi; nautical_mile; 1852 m
+    nmi NM; nautical_mile; 1852 m
     ly; light_year lightyear; 9460730472580800 m
     Å; angstrom; 1e-10 m
     ; micron; 1e-6 m
@@ -94,7 +94,7 @@ UNITS = """
     kph kmh kmph; ; 1 km/h
     mps; ; 1 m/s
     fps; ; 1 ft/s
-    kn kt; knot; 1 nmi/h
+    ; knot; 1 nmi/h
     Hz; hertz; 1 s^-1; all
     rpm; ; 1 rev/min
 
@@ -129,6 +129,7 @@ UNITS = """
     bit; bit; 1 bit; big
     b; ; 1 bit; big
     B; byte; 8 bit; big
+    KB; ; 8000 bit
     bps; ; 1 bit/s; big
 
     $ US$ usd; dollar buck us_dollar; 1 dollar
@@ -158,7 +159,7 @@ MAGNITUDES = """
 """
 # Each a dimension of its own. "man/men" has a plural that no rule makes.
 NOUNS = """
-    person/people people man/men woman/women child/children kid boy girl baby adult student pupil teacher friend member
+    person/people man/men woman/women child/children kid boy girl baby adult student pupil teacher friend member
     player worker employee farmer customer guest visitor passenger soldier voter team family couple class group club
     school house home room floor door window wall building store shop farm garden park street city town country state
     animal dog cat puppy kitten cow pig sheep/sheep goat horse chicken hen duck goose/geese rabbit mouse/mice fish/fish
@@ -174,12 +175,12 @@ NOUNS = """
     box bag basket packet pack package carton crate case bucket barrel container tray shelf/shelves drawer pile stack
     row column line bundle bunch pair set clip coin penny nickel dime note bill shirt hat sock shoe dress jacket
     glove scarf/scarves skirt coat blanket towel pillow rope string stick stone rock bar tile pole post nail screw
-    point score goal vote win game match round turn lap trip visit visitor step stair jump throw shot try
+    point score goal win match round turn lap trip visit step stair jump throw shot try
     way time possibility permutation combination arrangement outcome case subset pathway path route choice option
     solution root zero term factor multiple divisor prime integer number digit value pair element edge side
-    vertex/vertices face diagonal angle triangle square rectangle circle cube sphere polygon pentagon hexagon region segment
-    question problem answer test quiz exam mark grade lesson item object thing part product order
-    shift job task call message email post like view download photo follower subscriber
+    vertex/vertices face diagonal angle triangle square rectangle circle cube sphere polygon pentagon hexagon
+    region segment question problem answer test quiz exam mark grade lesson item object thing part product order
+    shift job task call message email view download follower subscriber
     molecule atom electron proton neutron cell bacterium/bacteria gene particle photon ion
 """
 # What may stand before a noun. The words of the first line say nothing of what is counted.

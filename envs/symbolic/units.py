@@ -51,7 +51,8 @@ def units(words: str) -> tuple[Unit, ...]:
     >>> units("km south"), units("more apples")
     ((), ())
     """
-    return _units(words.strip()) if len(words) <= MAX_LENGTH else ()
+    is_sound = len(words) <= MAX_LENGTH and words.count("{") == words.count("}")
+    return _units(words.strip()) if is_sound else ()
 
 
 def magnitude(word: str) -> int | None:
@@ -60,7 +61,19 @@ def magnitude(word: str) -> int | None:
     >>> magnitude("Thousand"), magnitude("apples")
     (1000, None)
     """
-    return _magnitudes().get(_singular(word)) if len(word) <= MAX_LENGTH else None
+    return _magnitudes().get(singular(word)) if len(word) <= MAX_LENGTH else None
+
+
+def singular(word: str) -> str:
+    """A word in small letters, and in the singular if it is the plural of one of the tables."""
+    word = word.casefold()
+    return _singulars().get(word, word)
+
+
+def is_in_table(word: str) -> bool:
+    """Whether a word is a unit, a noun or an adjective of the tables, so that it changes no number."""
+    name = singular(word)
+    return name in _nouns() or name in _adjectives() or name in _table()
 
 
 class _Reading(NamedTuple):
@@ -92,7 +105,7 @@ _SAME_TEXT = (("^-^", "^-"), ("^°", "°"), ("µ ", "µ"), ("° ", "°"))
 _ENDING = re.compile(rf"(.*?)(?:^|\s+)(left|{unit_tables.ENDINGS})", re.DOTALL | re.IGNORECASE)
 _OVER = re.compile(r"\s*/\s*|(?:^|\s+)per\s+|(?<=\S)\s+an?\s+", re.IGNORECASE)
 _PER_CENT = re.compile(r"\bper[\s-]+cents?\b", re.IGNORECASE)
-_WORD = re.compile(r"(?:^|\s*·\s*|\s+|-)(US\$|°?[A-Za-zµΩÅℓ]+|[°$€£¥₹¢])\.?(?:\^?(-?[1-9]))?")
+_WORD = re.compile(r"(?:^|\s*·\s*|\s+|-|(?<=\.))(US\$|°?[A-Za-zµΩÅℓ]+|[°$€£¥₹¢])\.?(?:\^?(-?[1-9]))?")
 _BEFORE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _BEHIND = {"squared": 2, "cubed": 3}
 _SQUARED = tuple(((base, 1),) for base in ("metre", "unit"))  # what is counted in squares and cubes
@@ -112,12 +125,12 @@ def _units(text: str) -> tuple[Unit, ...]:
 
 def _quotient(text: str, table: _Table) -> list[_Reading]:
     """Of products; the first may be missing: `per hour`."""
-    top, *bottoms = _OVER.split(text)
-    if _PER_CENT.search(text) or len(_WORD.findall(text)) > _MAX_WORDS:
+    parts = _OVER.split(text)
+    top, *bottoms = map(_words, parts)
+    if _PER_CENT.search(text) or len(top) + sum(map(len, bottoms)) > _MAX_WORDS:
         return []
-    factors = [(_product(_words(top), table), 1)] if top or not bottoms else []
-    for bottom in bottoms:
-        words = _words(bottom)
+    factors = [(_product(top, table), 1)] if parts[0] or not bottoms else []
+    for words in bottoms:
         if len(words) > 1 and words[-1][0] in _BEHIND:  # metres per second squared
             words[-2:] = [(words[-2][0], _BEHIND[words[-1][0]])]
         factors.append((_product(words, table), -1))
@@ -147,9 +160,9 @@ def _measured(words: list[_Word], table: _Table) -> list[_Reading]:
         if raised == 1 and power is None and word.casefold() in _BEFORE:
             raised = _BEFORE[word.casefold()]
             continue
-        if power is None and rest and (phrase := f"{_singular(word)}_{_singular(rest[0][0])}") in table:
+        if power is None and rest and (phrase := f"{singular(word)}_{singular(rest[0][0])}") in table:
             word, power = phrase, rest.popleft()[1]
-        found = table.get(word) or (table.get(_singular(word), []) if len(word) > 1 else [])
+        found = table.get(word) or (table.get(singular(word), []) if len(word) > 1 else [])
         if raised > 1:
             found = [reading for reading in found if power is None and reading.powers in _SQUARED]
         factors.append((found, power or raised))
@@ -167,16 +180,11 @@ def _multiplied(factors: list[tuple[list[_Reading], int]]) -> list[_Reading]:
 
 def _counted(words: list[_Word]) -> list[_Reading]:
     """The reading as a noun of the table behind nouns and adjectives of it."""
-    names = [_singular(word) for word, power in words if power is None]
+    names = [singular(word) for word, power in words if power is None]
     if len(names) < len(words) or names[-1] not in _nouns() or not {*names} <= _nouns() | _adjectives():
         return []
     kind = " ".join(name for name in names if name not in _plain_adjectives())
     return [_Reading(((kind, 1),), Fraction(1))]
-
-
-def _singular(word: str) -> str:
-    word = word.casefold()
-    return _singulars().get(word, word)
 
 
 @cache

@@ -80,11 +80,16 @@ def test_a_truth_without_an_answer_is_refused(truth: Any) -> None:
 @pytest.mark.parametrize(
     ("truth", "answer"),
     [
-        *[("72", answer) for answer in ("72", "72.0", "+72", "72.", "072", "144/2", "(72)", "7.2e1", "72%")],
-        *[("72", answer) for answer in ("$72", r"\$72", "$72$", "€72", "72 €", "£72.00")],
-        *[("72", answer) for answer in ("72 percent", "72 cm", r"72\text{ apples}", r"72^\circ")],
-        *[("-0.5", answer) for answer in ("-1/2", "−0.5", r"-\frac{1}{2}", "-.5", "-50e-2", "-$0.50")],
+        *[("72", answer) for answer in ("72", "72.0", "+72", "72.", "72,", "072", "144/2", "(72)", "7.2e1", "72%")],
+        *[("72", answer) for answer in ("$72", r"\$72", "$72$", "€72", "72 €", "£72.00", "USD 72", "US$72", "Rs 72")],
+        *[("72", answer) for answer in ("72 percent", "72 cm", r"72\text{ apples}", r"72^\circ", r"72\,\text{cm}^2")],
+        *[("72", answer) for answer in ("**72**", r"\textbf{72 cm}", r"\[72\]", r"$x = 72$", "= 72", "about 72")],
+        *[("72", answer) for answer in (r"\approx 72", "≈72", r"7.2 \times 10^{1}", "7.2 x 10^1", "7.2x10^{1}")],
+        *[("1000", answer) for answer in ("10^3", "10^{3}", "1.0e3", "1e3", r"1 \times 10^3", "1 thousand", "$1K")],
+        *[("-0.5", answer) for answer in ("-1/2", "−0.5", "–0.5", r"-\frac{1}{2}", "-.5", "-50e-2", "-$0.50")],
         *[("1234567.5", answer) for answer in ("1,234,567.5", r"1{,}234{,}567.5", "$1,234,567.50", "1234567 1/2")],
+        *[("3.5", answer) for answer in ("3 ½", "3½", r"3\frac12", "3 1/2", "7/2", r"\dfrac{7}{2}", "3½ cups")],
+        *[("1000", answer) for answer in ("1 000", r"1\,000", r"1{,}000", "1\u202f000 km", "1,000.00")],
         ("1,234", "1234"),
         ("$18", "18"),
         ("50%", "50"),
@@ -102,7 +107,7 @@ def test_a_number_counts_in_any_usual_dress(truth: str, answer: str) -> None:
     "response",
     [
         *["73", "7 2", "72 73", "71, 72, 73", "70-80", "72 or 73", "36+36", "8*9", "72!", "|72|", "not 72"],
-        *["72 million", "0.72", "7,2", "72,", "1e9999", "seventy-two", "٧٢", "７２", "⁷²", "7²", "72_8"],
+        *["72 million", "0.72", "7,2", "1e9999", "seventy-two", "٧٢", "７２", "⁷²", "7²", "72_8"],
         *["0x48", "{72, 72}", "72.0000000001"],
         *[ "71.99999999999999999999", "72/0", "0/0", "nan", "inf", "True", "--72x"],
         *["\\boxed{72} \\boxed{73}", "The answer is 72\nThe answer is 73", "72 \\boxed{73}", "#### 72\n#### 73"],
@@ -247,28 +252,83 @@ def test_what_is_thought_is_no_answer() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        "72 apples",
-        "72 red apples",
-        "72 people left",
-        "x = 72",
-        "total = 72 coins",
-        "72 km",
-        r"72\text{ apples}",
-        "$72 dollars",
+        *["72 apples", "72 red apples", "72 people left", "x = 72", "total = 72 coins", "72 km", r"72\text{ apples}"],
+        *["$72 dollars", "72 clips altogether", "72 eggs per day", "72 in all", "72 each", "72 (apples)", "72 m/s^2"],
+        *["72 cups of milk", "$72 per hour", "$72 left", "72 square feet", "72 mph", "6 dozen", "6 dozen eggs"],
+        *["72 more widgets", "72 widgets that Ann made", "72 widget", "72 percent of the widgets", "72 milk cartons"],
     ],
-)
+)  # fmt: skip
 def test_a_number_may_say_what_it_counts(answer: str) -> None:
-    assert number(f"So the answer is {answer}.", "72") == 1.0
-    assert number(answer, "71") == 0.0
+    question = "How many more of the widgets made of milk did Ann make than Bob made, if that is all?"
+    assert number(f"So the answer is {answer}.", "72", question) == 1.0
+    assert number(answer, "71", question) == 0.0
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        *("72 million", r"72\text{ million}", r"72 \mathrm{thousand}", "72 dozen eggs", "72 squared", "72 plus one"),
-        *("72 or so", "72 is wrong", "72 not apples", "72 apples or pears", "72 apples and 73 pears", "x = 72 = y"),
-        *("72 apples in 3 boxes", "72 a b c d e f", "x == 72", "72 to go"),
+        *["72 million", r"72\text{ million}", r"72 \mathrm{thousand}", "72 dozen eggs", "72 squared", "72 plus one"],
+        *["72 or so", "72 is wrong", "72 not apples", "72 apples or pears", "72 apples and 73 pears", "x = 72 = y"],
+        *["72 apples in 3 boxes", "72 a b c d e f", "x == 72", "72 to go", "72 halves", "72 minus three", "72 or 73"],
+        *["72 p.m.", "72 a.m.", "72 pm", "72 km south", "72 feet below", "72 base nine", "72 dollars loss", "72k"],
+        *["$72 km", "$72m", "72M", "72 point five", "72 hundredths", "72 cm squared", "72 twenty", "-72 apples"],
+        *["72 times three", "less than 72", "not 72", "over 72", "72 apples wrong", r"72\text{ wrong}", "72 x"],
+        *["72 gadgets", "72 gadgets made", "72! widgets", "72% per 100", "72 widgets, 73 gadgets", "72/hour/0"],
+    ],
+)  # fmt: skip
+def test_words_that_change_a_number_or_hedge_are_no_nouns(answer: str) -> None:
+    question = "Is it 72 or not: how many halves, minus three widgets wrong, to the south, over or below n base nine?"
+    for asked in ("", question):
+        assert number(answer, "72", asked) == 0.0
+        assert number(rf"\boxed{{{answer}}}", "72", asked) == 0.0
+
+
+def test_a_word_that_no_table_has_counts_if_the_question_or_the_truth_has_it() -> None:
+    assert number("72 shiny gadgets", "72", "How many shiny gadgets are there?") == 1.0
+    assert number("72 gadgets", "72 gadgets") == number("72", "72 gadgets") == number("72 gadget", "72 gadgets") == 1.0
+    assert number("72 shiny gadgets", "72") == number("72 shiny gadgets", "72", "How many gadgets?") == 0.0
+    assert number("72 widgets", "72 gadgets", "How many gadgets and widgets?") == 0.0
+    assert number("72 shiny gadgets", "72 gadgets", "How many shiny gadgets?") == 1.0
+    assert number("72 each", "72 gadgets") == number("72 in all", "72 gadgets") == 1.0
+    for other in ("72 apples", "$72", "72 km/h", "72%", "$72 left", "72 €", "72°"):
+        assert number(other, "72 gadgets") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("truth", "right", "wrong"),
+    [
+        ("8 hours", ["8", "8 h", "480 minutes", "1/3 day", "8.0 hrs"], ["8 minutes", "480", "8 km", "8 apples", "8%"]),
+        ("$5", ["5", "$5.00", "500 cents", "5 USD", "5 bucks"], ["500", "5 cents", "€5", "5 km", "5 pounds", "5%"]),
+        ("12 apples", ["12", "1 dozen apples", "12 apple"], ["12 oranges", "1 dozen oranges", "12 km", "$12"]),
+        ("3 km", ["3000 m", "3", r"3\,\text{kilometers}"], ["3 m", "3000", "3 km/h", "3 km^2", "3 square kilometres"]),
+        ("72 km/h", ["20 m/s", "72 kilometers per hour", "72"], ["72 mph", "72 km", "72 m/s", "20"]),
+        ("2 million", ["2000000", "2,000,000", "2 million", r"2 \times 10^6", "2000 thousand"], ["2", "2 billion"]),
+        ("20 °C", ["20", "20 degrees", r"20^\circ\text{C}", "20 degrees Celsius"], ["20 °F", "68 °F", "20 K"]),
+        ("50%", ["50", "0.5", "1/2", r"50\%", "50 percent", "50 per cent"], ["5", "0.5%", "50 apples", "$50"]),
+        ("10", [r"10\%", "10 pct", "1000%"], ["0.1", "100%"]),
+        ("0.1", [r"10\%", "0.1%", "1/10"], ["10", "1%"]),
+        ("-5", ["-5", "−5", "–5", "-5 dollars"], ["5", "5 dollars loss", "--5", "+5"]),
     ],
 )
-def test_words_that_change_a_number_or_hedge_are_no_nouns(answer: str) -> None:
-    assert number(answer, "72") == 0.0
+def test_units_convert_where_the_truth_has_one(truth: str, right: list[str], wrong: list[str]) -> None:
+    assert [answer for answer in right if number(f"#### {answer}", truth) != 1.0] == []
+    assert [answer for answer in wrong if number(f"#### {answer}", truth) != 0.0] == []
+
+
+@pytest.mark.parametrize("truth", ["8 km south", "8 p.m.", "8 or 9", "8 halves", "8 minus three", "about forty apples"])
+def test_a_truth_with_words_that_change_it_is_refused(truth: str) -> None:
+    with pytest.raises(ValueError, match="expected a ground truth that is a number, got"):
+        number("8", truth)
+
+
+AROUND = ["", " ", "$", "-", "7", "72", " million", " apples", " or ", "/", " km", "%", ".", ",", "x = ", "^2", "south"]
+
+
+@given(st.lists(st.sampled_from(AROUND), max_size=8).map("".join))
+def test_a_truth_is_right_and_its_neighbour_is_wrong(truth: str) -> None:
+    """Every text that can be a truth is its own answer, and no answer of one more."""
+    try:
+        assert number(f"#### {truth}", truth) == 1.0
+    except ValueError:
+        return
+    assert number(f"#### 1{truth.strip()}", truth) == 0.0
