@@ -101,6 +101,7 @@ def plain(value: Any) -> Any:
         return list(map(plain, value))
     if not isinstance(value, Decimal | Fraction | np.generic):
         return value
-    number = whole(value)
-    text = written(value) if number is None else None
-    return number if number is not None else value.item() if text is None and isinstance(value, np.generic) else text
+    if (number := whole(value)) is not None:
+        return number
+    text = written(value)
+    return value.item() if text is None and isinstance(value, np.generic) else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 
 import pytest
 from math_pairs import DIFFERENT, EQUAL, HOSTILE
@@ -16,6 +17,7 @@ from mtgrpo_env.envs.symbolic.formulas import repeats_question
 from mtgrpo_env.envs.symbolic.readings import readings
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 
+PAGE = Path(__file__).parents[3] / "docs" / "verdicts.md"
 ALL_FORMS = (
     "Factor, expand, simplify and rationalise it, find its prime factorization and partial fractions, write it in "
     "lowest terms, as a common fraction, as a mixed number, as a decimal, in scientific notation, in terms of pi, as a "
@@ -127,6 +129,19 @@ def test_an_answer_needs_the_form_that_is_asked_for(
         assert task.verify(puzzle, boxed(answer)).outcome == "correct", answer
     for answer in wrong:
         assert task.verify(puzzle, boxed(answer)).outcome == "wrong", answer
+
+
+def documented() -> list[list[str]]:
+    table = PAGE.read_text(encoding="utf-8").split("<!-- forms -->")[1].split("<!-- end of forms -->")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    return [[cell.strip("` ") for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+@pytest.mark.parametrize(("question", "truth", "right", "wrong"), documented())
+def test_each_line_of_the_page_holds(question: str, truth: str, right: str, wrong: str) -> None:
+    task, puzzle = Mathematics("easy"), MathPuzzle(question, truth)
+    outcomes = [task.verify(puzzle, boxed(answer)).outcome for answer in (truth, right, wrong)]
+    assert outcomes == ["correct", "correct", "wrong"]
 
 
 @pytest.mark.parametrize("truth", sorted({text for pair in (*EQUAL, *DIFFERENT) for text in pair}))
