@@ -17,6 +17,7 @@ from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.countdown_answers import solves
 from mtgrpo_env.envs.countdown_solver import solve
 from mtgrpo_env.envs.dice import Dice
+from mtgrpo_env.envs.fields import whole
 
 _OPERATORS = "+-*/"
 _NUMBERS = re.compile(r" *[0-9]{1,18} *(, *[0-9]{1,18} *)*")
@@ -136,9 +137,9 @@ class Countdown(BoxedTask[CountdownPuzzle]):
     @classmethod
     def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> CountdownPuzzle:
         """Read `{"numbers": "8,73,96", "target": 841}`; the numbers may be a list of ints too."""
-        target = ground_truth.get("target")
-        if isinstance(target, bool) or not isinstance(target, int):
-            raise ValueError(f"ground truth needs an int 'target', got {target!r:.80}")
+        target = whole(ground_truth.get("target"))
+        if target is None:
+            raise ValueError(f"ground truth needs an int 'target', got {ground_truth.get('target')!r:.80}")
         return CountdownPuzzle(_read_numbers(ground_truth.get("numbers")), target)
 
 
@@ -161,13 +162,10 @@ def _combine_all(numbers: list[int], dice: Dice, operators: str, *, limit: int) 
 
 
 def _read_numbers(given: Any) -> tuple[int, ...]:
-    numbers = given
     if isinstance(given, str) and _NUMBERS.fullmatch(given):
-        numbers = [int(part) for part in given.split(",")]
-    if not isinstance(numbers, list | tuple) or not numbers or not all(map(_is_whole, numbers)):
+        return tuple(int(part) for part in given.split(","))
+    numbers = [whole(number) for number in given] if isinstance(given, list | tuple | np.ndarray) else []
+    known = tuple(number for number in numbers if number is not None and number >= 0)
+    if not numbers or len(known) < len(numbers):
         raise ValueError(f"ground truth needs 'numbers' like '8,73,96' or a list of ints >= 0, got {given!r:.80}")
-    return tuple(numbers)
-
-
-def _is_whole(number: Any) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    return known

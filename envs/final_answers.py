@@ -5,14 +5,12 @@ Responses are hostile input: every search here is a single pass.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import deque
-from decimal import Decimal
-from numbers import Rational, Real
 from typing import NamedTuple
 
 from mtgrpo_env.envs.answers import last_box
+from mtgrpo_env.envs.fields import value_field
 from mtgrpo_env.envs.row import GroundTruth
 
 _HASHES = "####"
@@ -26,7 +24,7 @@ def final_answer(response: str) -> str | None:
 
     The first of these that the response has:
 
-    1. the last complete `\boxed{...}`;
+    1. the last `\boxed{...}`, unless it is cut off;
     2. the last complete `<answer>...</answer>`;
     3. what follows the last of `####`, "answer:" (both to the end of the line) and "answer is" (to the end of the
        sentence);
@@ -69,12 +67,8 @@ def target_text(ground_truth: GroundTruth) -> str:
     Raises:
         ValueError: if there is none.
     """
-    target = ground_truth if isinstance(ground_truth, str) else ground_truth.get("target")
-    if isinstance(target, Real | Decimal) and not isinstance(target, bool) and _is_finite(target):
-        return str(target)
-    if not isinstance(target, str) or not target.strip():
-        raise ValueError(f"ground truth needs a text or a number as 'target', got {target!r:.80}")
-    return without_reasoning(target)
+    fields = {"target": ground_truth} if isinstance(ground_truth, str) else ground_truth
+    return without_reasoning(value_field(fields, "target"))
 
 
 def without_reasoning(truth: str) -> str:
@@ -85,11 +79,6 @@ def without_reasoning(truth: str) -> str:
     """
     answer = truth.rpartition(_HASHES)[2].strip() if _HASHES in truth else last_box(truth)
     return answer or truth.strip()
-
-
-def _is_finite(number: Real | Decimal) -> bool:
-    """Also of whole numbers too large for a float."""
-    return number.is_finite() if isinstance(number, Decimal) else isinstance(number, Rational) or math.isfinite(number)
 
 
 def _bare(text: str) -> str:

@@ -20,11 +20,19 @@ _MINI_VALUES = 100  # answers are 0..99
 
 @dataclass(frozen=True, slots=True)
 class MathPuzzle:
-    """A question, the answer it has, and what it is about; a question from elsewhere may be about nothing named."""
+    """A question and its answer.
+
+    Attributes:
+        question: text.
+        answer: the truth.
+        topic: what it is about; "" for a question from elsewhere.
+        digits: to how many significant digits the answer may be rounded, at least; None: not at all.
+    """
 
     question: str
     answer: str
     topic: str = ""
+    digits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

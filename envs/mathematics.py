@@ -1,23 +1,31 @@
 r"""Mathematics: generated questions, or rows of data sets like MATH, with answers judged as mathematics.
 
 Two answers are the same when their values are, exactly: `0.5` answers `\frac{1}{2}`, `3.14` does not answer `\pi`.
-A question is not answered by repeating it, though: where the truth is a number, the answer must be worked out, and
-a formula copied from the question counts only if the truth is written so.
+A question is not answered by repeating it, though: where the truth is a number, the answer must be worked out; a
+formula of the question counts only if the truth is that formula; and where a form is asked for, such as factors or
+lowest terms, the answer must have it if the truth has (see `symbolic.formulas` and `symbolic.forms`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, Extraction, boxed
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.fields import text_field
+from mtgrpo_env.envs.fields import value_field, whole
 from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
-from mtgrpo_env.envs.symbolic.grading import grade, is_number, same_as_written, submit
+from mtgrpo_env.envs.symbolic.forms import asked_forms, has_asked_form
+from mtgrpo_env.envs.symbolic.formulas import repeats_question
+from mtgrpo_env.envs.symbolic.grading import grade, submit
+from mtgrpo_env.envs.symbolic.normal import nodes
+from mtgrpo_env.envs.symbolic.readings import readings
+from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
+from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import ScorerFailure
 from mtgrpo_env.extras import require_package
 from mtgrpo_env.paper_frame import question_of
@@ -25,6 +33,8 @@ from mtgrpo_env.text_env import SCORER_ERROR, Verdict
 from mtgrpo_env.types import Split
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
+_MAX_ROUNDED = 100  # digits
 
 
 class Mathematics(BoxedTask[MathPuzzle]):
@@ -63,10 +73,13 @@ class Mathematics(BoxedTask[MathPuzzle]):
             return puzzle.question
         return f"{puzzle.question} Return the final answer in \\boxed{{}}, for example \\boxed{{3/4}}."
 
+    def answer(self, puzzle: MathPuzzle, response: str) -> str | None:
+        """As `BoxedTask.answer`; where the truth has several values, each may have a box of its own."""
+        return self.extract(response, sum(map(_num_values, _readings(puzzle.answer)[:1])))
+
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
-        if _without_blanks(answer) in _without_blanks(puzzle.question) and not is_number(answer):
-            return same_as_written(puzzle.answer, answer)
-        return grade(puzzle.answer, answer, worked_out=True)
+        has_value = grade(puzzle.answer, answer, worked_out=True, digits=puzzle.digits)
+        return has_value and answers_question(puzzle.question, puzzle.answer, answer)
 
     def verify(self, puzzle: MathPuzzle, response: str) -> Verdict:
         try:
@@ -76,9 +89,9 @@ class Mathematics(BoxedTask[MathPuzzle]):
 
     def prefetch(self, puzzle: MathPuzzle, response: str) -> None:
         """Start judging ahead of the step that will ask."""
-        answer = self.extract(response)
+        answer = self.answer(puzzle, response)
         if answer is not None:
-            submit(puzzle.answer, answer, worked_out=True)
+            submit(puzzle.answer, answer, worked_out=True, digits=puzzle.digits)
 
     def oracle(self, puzzle: MathPuzzle) -> str:
         return boxed(puzzle.answer)
@@ -92,19 +105,56 @@ class Mathematics(BoxedTask[MathPuzzle]):
 
     @classmethod
     def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> MathPuzzle:
-        r"""Read `{"target": "\\frac{1}{2}"}`; a number may be given as one."""
-        target = ground_truth.get("target")
-        if isinstance(target, int | float) and not isinstance(target, bool):
-            ground_truth = {"target": str(target)}
-        return MathPuzzle(question_of(question), text_field(ground_truth, "target"))
+        r"""Read `{"target": "\\frac{1}{2}"}`; a number may be given as one.
+
+        With `"digits": 3` an answer may round the target to three significant digits, or to more.
+        """
+        digits = ground_truth.get("digits")
+        if digits is not None and not 1 <= (whole(digits) or 0) <= _MAX_ROUNDED:
+            raise ValueError(f"ground truth needs an int 'digits' of 1 to {_MAX_ROUNDED}, or none, got {digits!r:.80}")
+        return MathPuzzle(question_of(question), value_field(ground_truth, "target"), digits=whole(digits))
 
     def ground_truth(self, puzzle: MathPuzzle) -> dict[str, Any]:
         """What `from_ground_truth` reads."""
-        return {"target": puzzle.answer}
+        rounded = {} if puzzle.digits is None else {"digits": puzzle.digits}
+        return {"target": puzzle.answer, **rounded}
 
 
-def _without_blanks(text: str) -> str:
-    return "".join(text.split())
+def answers_question(question: str, truth: str, answer: str) -> bool:
+    r"""Whether an answer is more than the question given back, and in the form that the question asks for.
+
+    >>> [answers_question("Factor $x^2 - 1$.", "(x-1)(x+1)", answer) for answer in ("(x+1)(x-1)", "-1+x^2", "x(x+3)")]
+    [True, False, True]
+
+    Args:
+        question: text from a file.
+        truth: the right answer.
+        answer: hostile input; its value is not looked at.
+    """
+    if answer == truth or (_PLAIN_NUMBER.fullmatch(answer) and not asked_forms(question)):
+        return True
+    wanted = _readings(truth)
+    try:
+        given = readings(answer, truth=wanted)
+    except MathSyntaxError:
+        return True
+    return not repeats_question(question, wanted, given) and (not wanted or has_asked_form(question, wanted, given))
+
+
+def _num_values(tree: Node) -> int:
+    r"""How many values an answer lists, of which `\pm 3` is two; a pair or an interval is one."""
+    if tree.head in ("list", "set"):
+        return sum(map(_num_values, tree.args))
+    return 2 if any(node.head == "sign" for node in nodes(tree)) else 1
+
+
+@lru_cache(maxsize=4096)
+def _readings(truth: str) -> Sequence[Node]:
+    """The readings of a truth; none if it is no mathematics."""
+    try:
+        return readings(truth)
+    except MathSyntaxError:
+        return ()
 
 
 def similar(answer: str, dice: Dice) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.dice import Dice
+from mtgrpo_env.envs.fields import whole
 from mtgrpo_env.text_env import Verdict
 
 _GUESS = re.compile(r"[0-9]{1,9}")
@@ -103,9 +104,10 @@ class NumberGuessing(BoxedTask[HiddenNumber]):
         """Read `{"low": 1, "high": 15, "number": 7, "guesses": 4}`."""
         values: dict[str, int] = {}
         for name in ("low", "high", "number", "guesses"):
-            value = ground_truth.get(name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ValueError(f"ground truth needs an int {name!r} of at least 0, got {value!r:.80}")
+            value = whole(ground_truth.get(name))
+            if value is None or value < 0:
+                found = ground_truth.get(name)
+                raise ValueError(f"ground truth needs an int {name!r} of at least 0, got {found!r:.80}")
             values[name] = value
         if not values["low"] <= values["number"] <= values["high"]:
             raise ValueError(f"ground truth needs 'number' within 'low'..'high', got {values}")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from mtgrpo_env.chat import Message
 from mtgrpo_env.chat_columns import chat_text
 from mtgrpo_env.envs.chat_messages import response_of
+from mtgrpo_env.envs.fields import written
 from mtgrpo_env.envs.named_scorers import Reward, is_known, known_scorer, named_scorer
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_scorers import RowScorer
@@ -29,7 +30,7 @@ Messages = Sequence[Mapping[str, Any]]
 def reward(
     prompt: str | Messages,
     completion: str | Messages,
-    ground_truth: GroundTruth,
+    ground_truth: GroundTruth | float,
     *,
     task: str | None = None,
     reward: Reward | None = None,
@@ -48,8 +49,8 @@ def reward(
     Args:
         prompt: what was asked; some tasks look for the answer's origin, or for the options, in it.
         completion: the response, or the messages that hold it; of a conversation, those of the assistant in order.
-        ground_truth: of the row: fields, also as JSON text, or a plain text. Its own "reward", then its own "task", say
-            what scores.
+        ground_truth: of the row: fields, also as JSON text, a plain text, or a number. Its own "reward", then its own
+            "task", say what scores.
         task: a verifier, like "arc-mini" or "arc", where the ground truth names none; some answers are written
             otherwise at the mini levels.
         reward: what scores where nothing else says so: a name or a function, as `named_scorer` takes it.
@@ -65,7 +66,7 @@ def reward(
 def verdict(
     prompt: str | Messages,
     completion: str | Messages,
-    ground_truth: GroundTruth,
+    ground_truth: GroundTruth | float,
     *,
     task: str | None = None,
     reward: Reward | None = None,
@@ -81,7 +82,7 @@ def verdict(
 def reply(
     prompt: str | Messages,
     completion: str | Messages,
-    ground_truth: GroundTruth,
+    ground_truth: GroundTruth | float,
     *,
     task: str | None = None,
     reward: Reward | None = None,
@@ -97,7 +98,7 @@ def reply(
 def compute_score(
     data_source: str,
     solution_str: str,
-    ground_truth: GroundTruth | None,
+    ground_truth: GroundTruth | float | None,
     extra_info: Mapping[str, Any] | None = None,
     *,
     reward: Reward | None = None,
@@ -169,7 +170,7 @@ class _Case(NamedTuple):
         cls,
         prompt: str | Messages,
         completion: str | Messages,
-        ground_truth: GroundTruth | None,
+        ground_truth: GroundTruth | float | None,
         task: str | None,
         reward: Reward | None,
         columns: Mapping[str, Any] | None = None,
@@ -235,7 +236,7 @@ def _rows(prompts: Sequence[str | Messages], columns: Mapping[str, Any]) -> list
     return rows
 
 
-def _truth_in(row: Mapping[str, Any]) -> GroundTruth | None:
+def _truth_in(row: Mapping[str, Any]) -> GroundTruth | float | None:
     model = row.get("reward_model")
     found = model.get("ground_truth") if isinstance(model, Mapping) else row.get("ground_truth", row.get("answer"))
     if found is None and not isinstance(model, Mapping):
@@ -243,10 +244,12 @@ def _truth_in(row: Mapping[str, Any]) -> GroundTruth | None:
     return found
 
 
-def _read(ground_truth: GroundTruth | None) -> GroundTruth:
+def _read(ground_truth: GroundTruth | float | None) -> GroundTruth:
     """Fields, which may be written as JSON; any other text is the answer itself; "" where the row does not say."""
     if ground_truth is None:
         return ""
+    if (number := written(ground_truth)) is not None:
+        return number
     if not isinstance(ground_truth, str | Mapping):
         raise ValueError(f"expected a ground truth like {{'target': ...}} or a text, got {ground_truth!r:.80}")
     if isinstance(ground_truth, str) and ground_truth.lstrip().startswith("{"):

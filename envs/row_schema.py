@@ -13,6 +13,7 @@ from typing import Any
 from mtgrpo_env.chat import ChatText, Message
 from mtgrpo_env.chat_columns import chat_text
 from mtgrpo_env.envs.chat_messages import content_of, message_of
+from mtgrpo_env.envs.fields import plain, written
 from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row import ANSWER_COLUMNS, PROMPT_COLUMNS, GroundTruth, Row, missing_column
 from mtgrpo_env.envs.row_choices import choices_of, letter_of, with_options
@@ -127,10 +128,15 @@ def ground_truth(record: Record, columns: Mapping[str, str] | None = None) -> Gr
         return parsed_truth(found)
     if isinstance(found, bool):
         return str(found).lower()
-    if isinstance(found, float):
-        return repr(found).removesuffix(".0")
-    if isinstance(found, Mapping | int):
+    if isinstance(found, int):
         return found
+    try:
+        if isinstance(found, Mapping):
+            return plain(found)
+        if (number := written(found)) is not None:
+            return number
+    except ValueError as error:
+        raise record.error(column, "a finite number", found) from error
     if isinstance(found, list) and found and isinstance(found[-1], Mapping):  # a completion as messages
         return _last_content(record, column, found)
     if isinstance(found, list):

@@ -82,6 +82,8 @@ def dressed_probes(known: KnownAnswer) -> Iterator[Probe]:
     if value is not None and value.denominator == 1:
         yield Probe("X.0", known.written(f"{value}.0"))
         yield Probe("$X", known.written(f"${value}"))
+    if value is not None and value.denominator > 1:
+        yield Probe("as a fraction", known.written(f"{2 * value.numerator}/{2 * value.denominator}"))
 
 
 def _options_listed(row: Row) -> list[str]:

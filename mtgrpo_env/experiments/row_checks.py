@@ -12,8 +12,12 @@ from typing import Any
 from mtgrpo_env.checker import TaskCheckError, check_task, hostile_complaint
 from mtgrpo_env.envs.final_answers import final_answer, marked_answer
 from mtgrpo_env.envs.function_scorer import FunctionScorer, answer_forms
+from mtgrpo_env.envs.math_questions import MathPuzzle
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.rows_env import RowPuzzle, RowsEnv
+from mtgrpo_env.envs.symbolic.grading import grade
+from mtgrpo_env.envs.symbolic.spelling import respelled
+from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.experiments.reward_probes import KnownAnswer, Probe, dressed_probes, other_answers, wrong_probes
 from mtgrpo_env.suite import Task
 from mtgrpo_env.text_env import WRONG, Verdict
@@ -76,8 +80,9 @@ class RowsCheck:
 def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
     """Play the reward of a task's rows.
 
-    Every row's own answer must be scored as correct. On the first `num_rows`, no response that commits to no answer, or
-    to a wrong one, may be; see `reward_probes`. A reward function must survive `mtgrpo_env.hostile`, too.
+    Every row's own answer must be scored as correct, one in mathematics in another spelling, too. On the first
+    `num_rows`, no response that commits to no answer, or to a wrong one, may be; see `reward_probes`. A reward function
+    must survive `mtgrpo_env.hostile`, too.
     """
     trial = _Trial(env)
     known: list[tuple[RowPuzzle, KnownAnswer]] = []
@@ -101,7 +106,7 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
         for puzzle, answer in (known or [(puzzle, None) for puzzle in unanswered])[:1]:
             trial.try_hostile(puzzle, answer)
     faults = tuple(trial.faults.values())
-    notes = (*trial.notes.values(), *trial.remarks(), *_contradictions(env))
+    notes = (*trial.notes.values(), *trial.remarks(), *_contradictions(env), *_texts(env))
     return RowsCheck(
         reward=env.scorer.name,
         num_rows=len(env.puzzles),
@@ -140,9 +145,36 @@ def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | None]]:
 def _verified(env: RowsEnv, puzzle: RowPuzzle) -> str | None:
     try:
         oracle = env.oracle(puzzle)
+        is_right = _is_understood(puzzle.problem) and env.verify(puzzle, oracle).is_success
     except Exception:  # a row that has no solution
         return None
-    return oracle if env.verify(puzzle, oracle).is_success else None
+    return oracle if is_right else None
+
+
+def _is_understood(problem: Any) -> bool:
+    """Whether a truth in mathematics is right in another spelling too: its own text would be right if misread."""
+    if not isinstance(problem, MathPuzzle) or not _is_mathematics(problem.answer):
+        return True
+    spelling = respelled(problem.answer)
+    return spelling is None or grade(problem.answer, spelling)
+
+
+def _is_mathematics(truth: str) -> bool:
+    try:
+        respelled(truth)
+    except MathSyntaxError:
+        return False
+    return True
+
+
+def _texts(env: RowsEnv) -> Iterator[str]:
+    """Truths of questions in mathematics that are none themselves: only the same text is right."""
+    problems = [(puzzle.row, puzzle.problem) for puzzle in env.puzzles]
+    texts = [(row, p.answer) for row, p in problems if isinstance(p, MathPuzzle) and not _is_mathematics(p.answer)]
+    if texts:
+        row, truth = texts[0]
+        more = f", and {len(texts) - 1} more truths are" if len(texts) > 1 else " is"
+        yield f"{row.source}: {truth!r:.80}{more} no mathematics that can be read: only the same text is right"
 
 
 @dataclass

@@ -214,21 +214,22 @@ def test_an_unsolvable_puzzle_has_no_oracle() -> None:
         Countdown("easy").oracle(CountdownPuzzle((1, 1, 1), 900))
 
 
-@pytest.mark.parametrize("numbers", ["8,73,96", " 8, 73 ,96", [8, 73, 96], (8, 73, 96)])
+@pytest.mark.parametrize("numbers", ["8,73,96", " 8, 73 ,96", [8, 73, 96], (8, 73, 96), [8.0, 73, 96.0]])
 def test_ground_truth_reads_numbers_as_text_or_as_a_list(numbers: Any) -> None:
-    puzzle = Countdown.from_ground_truth({"numbers": numbers, "target": 841}, "")
-    assert puzzle == CountdownPuzzle((8, 73, 96), 841)
+    for target in (841, 841.0, np.int64(841)):
+        puzzle = Countdown.from_ground_truth({"numbers": numbers, "target": target}, "")
+        assert puzzle == CountdownPuzzle((8, 73, 96), 841)
 
 
 @pytest.mark.parametrize(
-    "numbers", [None, "", "8,", "8;73", "8,7.5", "8,-3", "٣,4", "1_0", 8, [], [8, "73"], [8, -1], [True, 2], [8.0], {}]
+    "numbers", [None, "", "8,", "8;73", "8,7.5", "8,-3", "٣,4", "1_0", 8, [], [8, "73"], [8, -1], [True, 2], [8.5], {}]
 )
 def test_malformed_numbers_are_refused_with_what_was_expected(numbers: Any) -> None:
     with pytest.raises(ValueError, match=r"needs 'numbers' like .* got"):
         Countdown.from_ground_truth({"numbers": numbers, "target": 841}, "")
 
 
-@pytest.mark.parametrize("target", [None, "841", 841.0, True])
+@pytest.mark.parametrize("target", [None, "841", 841.5, float("nan"), True])
 def test_a_target_that_is_no_int_is_refused(target: Any) -> None:
     with pytest.raises(ValueError, match="needs an int 'target', got"):
         Countdown.from_ground_truth({"numbers": "8,73,96", "target": target}, "")

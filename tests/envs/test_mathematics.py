@@ -56,6 +56,8 @@ def test_repeating_the_question_is_no_answer(level: str) -> None:
         (r"Simplify $\frac{x^2-1}{x-1}$.", "x+1", r"\frac{x^2-1}{x-1}", "1+x"),
         (r"Compute $\frac12 + \frac13$.", r"\frac56", r"\frac12 + \frac13", "5/6"),
         (r"Rationalise $\frac{1}{\sqrt2}$.", r"\frac{\sqrt2}{2}", r"\frac{1}{\sqrt2}", r"\frac12\sqrt2"),
+        (r"Compute $\sin 75^\circ$.", r"\frac{\sqrt6+\sqrt2}{4}", r"\sin(75^\circ)", r"\frac{\sqrt2+\sqrt6}{4}"),
+        ("Simplify √288.", r"12\sqrt2", "sqrt(288.0)", "12*sqrt(2)"),
     ],
 )
 def test_copying_the_formula_is_no_answer(question: str, truth: str, copied: str, worked: str) -> None:
@@ -163,9 +165,52 @@ def test_ground_truth_written_is_read_again() -> None:
     assert again.answer == puzzle.answer
 
 
+@pytest.mark.parametrize(
+    ("truth", "digits", "right", "wrong"),
+    [
+        (r"\pi", 3, ["3.14", "3.1416", r"\pi"], ["3.1", "3.15", "22/7"]),
+        (r"\pi", None, [r"\pi"], ["3.14", "3.14159265358979"]),
+        ("2/3", 2, ["0.67", "0.667", "2/3"], ["0.7", "0.66", "0.6"]),
+    ],
+)
+def test_a_row_may_say_to_how_many_digits_an_answer_is_rounded(
+    truth: str, digits: int | None, right: list[str], wrong: list[str]
+) -> None:
+    fields = {"target": truth} if digits is None else {"target": truth, "digits": digits}
+    task, puzzle = Mathematics("easy"), Mathematics.from_ground_truth(fields, "How much is it?")
+    assert task.ground_truth(puzzle) == fields
+    for answer in right:
+        assert task.verify(puzzle, boxed(answer)).outcome == "correct", answer
+    for answer in wrong:
+        assert task.verify(puzzle, boxed(answer)).outcome == "wrong", answer
+
+
+@pytest.mark.parametrize("digits", [0, -1, 2.5, "3", True, float("nan"), 1000])
+def test_digits_that_are_no_count_are_refused(digits: Any) -> None:
+    with pytest.raises(ValueError, match="ground truth needs an int 'digits' of 1 to 100, or none, got"):
+        Mathematics.from_ground_truth({"target": "1", "digits": digits}, "")
+
+
+@pytest.mark.parametrize(
+    ("truth", "response", "is_right"),
+    [
+        ("-4, 9", r"So $x=\boxed{-4}$ or $x=\boxed{9}$.", True),
+        (r"\{-4, 9\}", r"The roots are \boxed{9} and \boxed{-4}.", True),
+        (r"\pm 3", r"Hence \boxed{3} or \boxed{-3}.", True),
+        ("(1, 2), (3, 4)", r"They are \boxed{(3,4)} and \boxed{(1,2)}.", True),
+        ("-4, 9", r"So $x=\boxed{-4}$ or $x=\boxed{8}$.", False),
+        ("-4, 9", r"So $x=\boxed{-4}$, $x=\boxed{9}$ or $x=\boxed{1}$.", False),
+        ("9", r"So it is \boxed{-4} or \boxed{9}.", True),
+        ("(1, 2)", r"So it is \boxed{1} and \boxed{2}.", False),
+    ],
+)
+def test_each_of_several_values_may_have_a_box(truth: str, response: str, is_right: bool) -> None:
+    assert Mathematics("easy").verify(MathPuzzle("Solve it.", truth), response).is_success == is_right
+
+
 @pytest.mark.parametrize("target", [None, "", "  ", True, [1]])
 def test_malformed_ground_truth_is_refused(target: Any) -> None:
-    with pytest.raises(ValueError, match="ground truth needs a non-empty str 'target', got"):
+    with pytest.raises(ValueError, match="ground truth needs a text or a number as 'target', got"):
         Mathematics.from_ground_truth({"target": target}, "")
 
 

@@ -139,9 +139,9 @@ def test_a_batch_is_handed_to_the_slow_scorers_before_the_first_verdict(monkeypa
     pytest.importorskip("sympy")
     handed: list[str] = []
 
-    def watched(truth: str, answer: str, *, worked_out: bool = False) -> None:
+    def watched(truth: str, answer: str, *, worked_out: bool = False, digits: int | None = None) -> None:
         handed.append(answer)
-        submit(truth, answer, worked_out=worked_out)
+        submit(truth, answer, worked_out=worked_out, digits=digits)
 
     monkeypatch.setattr("mtgrpo_env.envs.mathematics.submit", watched)
     truth = json.dumps({"task": "math", "target": r"\sqrt{2}"})

@@ -161,3 +161,27 @@ def test_prompts_that_do_not_ask_for_the_box_that_mathematics_needs_are_noted() 
     (note,) = played("math", sums()).notes
     assert note == r"rows.jsonl, row 0: math scores only what stands in \boxed{}, and no prompt asks for it"
     assert played("math", [row_of(r"What is 1 + 1? Put it into \boxed{}.", "2", 1)]).notes == ()
+
+
+def test_a_truth_in_mathematics_is_proven_by_another_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own text is right even where it is misread."""
+    rows = [row_of(r"What is it? Put it into \boxed{}.", truth, i) for i, truth in enumerate(["2e-05", r"\sqrt2, x"])]
+    rows += [row_of(r"What is it? Put it into \boxed{}.", {"target": 2e-05}, 2)]
+    assert played("math", rows[1:]).unsolved == ()
+    monkeypatch.setattr("mtgrpo_env.experiments.row_checks.respelled", lambda truth: "3")
+    assert list(played("math", rows).unsolved) == rows
+
+
+def test_truths_that_are_no_mathematics_are_named() -> None:
+    asked = r"What is it? Put it into \boxed{}."
+    check = played("math", [row_of(asked, r"\int x", 1), row_of("How many?", "7", 2), row_of("And then?", "1+", 3)])
+    (note,) = check.notes
+    assert note.startswith(r"rows.jsonl, row 1: '\\int x', and 1 more truths are no mathematics that can be read")
+    assert check.unsolved == ()
+
+
+def test_a_reward_that_reads_no_fractions_is_noted() -> None:
+    rows = [row_of(f"What is {n} / 4?", str(n / 4), n) for n in (1, 3, 5, 7)]
+    assert played("number", rows).notes == ()
+    (note,) = played("exact", rows).notes
+    assert "written as a fraction" in note

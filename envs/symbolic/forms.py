@@ -1,0 +1,131 @@
+r"""The form that a question asks for: factored, expanded, simplified, a reduced fraction, and so on.
+
+The value alone is no answer to "Factor $x^2 - 1$" or "Write $\frac46$ in lowest terms". An answer may fall as short of
+a form as the truth does, and no further: what the truth does not do is not asked of the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from mtgrpo_env.envs.symbolic import shortfalls
+from mtgrpo_env.envs.symbolic.formulas import is_equation, values
+from mtgrpo_env.envs.symbolic.normal import nodes, rooted
+from mtgrpo_env.envs.symbolic.shortfalls import Shortfall
+from mtgrpo_env.envs.symbolic.tree import Node
+
+_MAX_QUESTION = 20_000  # characters that are looked at
+
+
+_REDUCED = (shortfalls.unreduced_fractions,)
+_FRACTION = (shortfalls.no_fraction,)
+_RATIONALISED = (shortfalls.roots_below, shortfalls.reducible_roots)
+_EVALUATED = (shortfalls.functions_of_numbers,)
+_EXPANDED = (shortfalls.products_of_sums, shortfalls.uncollected_terms)
+_SIMPLIFIED = (
+    *_REDUCED,
+    *_RATIONALISED,
+    *_EVALUATED,
+    shortfalls.unfinished_arithmetic,
+    shortfalls.uncollected_terms,
+    shortfalls.uncollected_factors,
+    shortfalls.denominator_degree,
+    shortfalls.num_roots,
+)
+
+_IN_FORM = r"\b(?:as|to|into|in)(?: an?)?(?: \w+)?"  # "as a", "in simplified", "as a reduced"
+_ALONE = r"\b(?!,? or\b)"
+_ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
+    (
+        r"(?<!common )(?<!scale )(?<!prime )(?<!what )(?<!\ba )\bfactor(?:i[sz]e|ed|i[sz]ation)?\b(?! of\b)"
+        r"|\bas (?:a|the) product of\b",
+        (shortfalls.missing_factors, shortfalls.common_divisors, shortfalls.denominator_degree),
+    ),
+    (r"\bprime factori[sz]ation\b|\bproduct of (?:its )?primes?\b", (shortfalls.composite_factors,)),
+    (r"\bexpand(?:ed form)?\b|\bmultiply\b|\bmultiplied out\b|\bdistribute\b|\bfind the product\b", _EXPANDED),
+    (r"\b(?:combine|collect)(?: the)? like terms\b", (shortfalls.uncollected_terms,)),
+    (r"\bform \$?a ?\+ ?bi\b|\brectangular form\b", (shortfalls.products_of_two_sums, *_RATIONALISED, *_EVALUATED)),
+    (r"\bsimplif(?:y|ied)\b|\bsimplest\b", _SIMPLIFIED),
+    (r"\brationali[sz]ed?\b|\brational denominator\b|\b(?:radical|root)s? in the denominator\b", _RATIONALISED),
+    (r"\bpartial fractions?\b", (shortfalls.largest_denominator, shortfalls.missing_fractions)),
+    (
+        r"\blowest terms\b|\breduced? (?:\w+ )?(?:fraction|form)|\bfully reduced\b|\birreducible fraction"
+        r"|\breduce (?:\$?\\?[dt]?frac|\$?[0-9]|the fraction)",
+        _REDUCED,
+    ),
+    (r"\bcommon fraction" + _ALONE, (*_FRACTION, *_REDUCED)),
+    (_IN_FORM + r" fraction" + _ALONE, _FRACTION),
+    (_IN_FORM + r" mixed number" + _ALONE, (shortfalls.no_mixed_number, *_REDUCED)),
+    (_IN_FORM + r" decimal" + _ALONE + r"|\bdecimal (?:form|notation)\b", (shortfalls.no_decimal,)),
+    (r"\b(?:scientific notation|standard index form)\b", (shortfalls.no_scientific_notation,)),
+    (r"\bin terms of (?:\$?\\?pi\b|\$?π)", (shortfalls.no_pi,)),
+    (r"\bas a single fraction\b", (shortfalls.num_terms,)),
+    (r"\bas a single logarithm\b", (shortfalls.num_logarithms,)),
+    (r"\bas a (?:single )?power\b|\bin exponential form\b", (shortfalls.no_power,)),
+    (r"\bvertex form\b|\bcomplet(?:e|ing) the square\b", (shortfalls.num_variables,)),
+    (r"\b(?:compute|calculate|evaluate|exact value)\b", _EVALUATED),
+)
+_PATTERNS = [(re.compile(words), forms) for words, forms in _ASKED]
+_SOLVED = re.compile(r"\bsolve\b.{0,200}\bfor\b|\bslope-intercept\b|\bin terms of\b|\bform \$?y ?=", re.DOTALL)
+
+
+@lru_cache(maxsize=4096)
+def asked_forms(question: str) -> tuple[Shortfall, ...]:
+    """What a question asks an answer to be, beyond its value: measures of how far it is not, of one value each.
+
+    >>> [form.__name__ for form in asked_forms("Write 0.75 as a mixed number.")]
+    ['no_mixed_number', 'unreduced_fractions']
+    """
+    text = question[:_MAX_QUESTION].casefold()
+    return tuple(dict.fromkeys(form for words, forms in _PATTERNS if words.search(text) for form in forms))
+
+
+def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node]) -> bool:
+    """Whether an answer is in the form that the question asks for, as far as the truth is.
+
+    >>> from mtgrpo_env.envs.symbolic.readings import readings
+    >>> [has_asked_form("Factor.", readings("x(x-1)"), readings(text)) for text in ("(x-1)x", "x^2-x", "-(x-x^2)")]
+    [True, False, False]
+
+    Args:
+        question: text from a file.
+        truth: the readings of the truth.
+        answer: the readings of an answer.
+    """
+    if asks_to_solve(question) and any(map(_is_solved, truth)) and any(map(_is_unsolved, answer)):
+        return False
+    forms = asked_forms(question)
+    return not forms or any(_falls_no_shorter(forms, right, given) for right in truth for given in answer)
+
+
+@lru_cache(maxsize=4096)
+def asks_to_solve(question: str) -> bool:
+    """Whether a question asks for an equation to be solved for a variable."""
+    return _SOLVED.search(question[:_MAX_QUESTION].casefold()) is not None
+
+
+def _falls_no_shorter(forms: Sequence[Shortfall], truth: Node, answer: Node) -> bool:
+    right, given = _rooted_values(truth), _rooted_values(answer)
+    return all(max(map(form, given), default=0) <= max(map(form, right), default=0) for form in forms)
+
+
+def _rooted_values(tree: Node) -> list[Node]:
+    return [rooted(value) for value in values(tree)]
+
+
+def _is_solved(tree: Node) -> bool:
+    """Whether there are equations, and each says what a variable is by others."""
+    equations = [node for node in nodes(tree) if is_equation(node)]
+    return bool(equations) and not any(map(_is_unsolved, equations))
+
+
+def _is_unsolved(tree: Node) -> bool:
+    """Whether there is an equation that does not say what a variable is by others."""
+    return any(is_equation(node) and not _has_name(node) for node in nodes(tree))
+
+
+def _has_name(equation: Node) -> bool:
+    names = [side.text for side in equation.args if side.head == "symbol"]
+    return any(sum(node.text == name for node in nodes(equation)) == 1 for name in names)
