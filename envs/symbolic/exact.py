@@ -62,16 +62,25 @@ def number_value(text: str) -> Fraction:
 
 
 def half_last_place(tree: Node, digits: int) -> Fraction | None:
-    """Half a unit in the last place of a decimal number of at least so many significant digits; None for others.
+    """Half a unit in the last place of a written number of at least so many significant digits; None for others.
+
+    Zeros at the end of a whole number need not be significant: 3140000 may round to 10000, and to 1.
 
     >>> half_last_place(Node("number", text="0.333"), 3)
     Fraction(1, 2000)
     """
-    number = tree.args[0] if tree.head == "negate" else tree
-    whole, point, decimals = number.text.partition(".")
-    if number.head != "number" or not point or not (whole + decimals).isdecimal():
+    match tree:
+        case Node("negate", (inner,)):
+            return half_last_place(inner, digits)
+        case Node("multiply", (inner, Node("power", (Node("number", text="10"), Node("number" | "negate") as power)))):
+            half, exponent = half_last_place(inner, digits), exact_value(power)
+            return half and exponent and half * Fraction(10) ** int(max(-MAX_EXPONENT, min(exponent, MAX_EXPONENT)))
+    whole, _, decimals = tree.text.partition(".")
+    if tree.head != "number" or not (whole + decimals).isdecimal():
         return None
-    return Fraction(1, 2 * 10 ** len(decimals)) if len((whole + decimals).lstrip("0")) >= digits else None
+    significant = len((whole + decimals).lstrip("0"))
+    zeros = 0 if decimals else min(len(whole) - len(whole.rstrip("0")), max(significant - digits, 0))
+    return Fraction(10**zeros, 2 * 10 ** len(decimals)) if significant >= digits else None
 
 
 def _combine(head: str, text: str, values: list[Fraction]) -> Fraction | None:

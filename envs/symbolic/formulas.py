@@ -52,14 +52,13 @@ def sides(equation: Node) -> tuple[Node, ...]:
 
 
 def values(tree: Node) -> Iterator[Node]:
-    """The single finite values that an answer gives: no names, and what stands behind the last "=" of a name."""
+    """The single finite values that an answer gives: no names, and of equal sides the last one."""
     if tree.head in _VALUES or not tree.args:
         if tree.head not in ("symbol", "words") and not any(node.text == "infinity" for node in nodes(tree)):
             yield tree
     else:
-        is_named = is_equation(tree) and any(arg.head == "symbol" for arg in tree.args)
         given = [arg for arg in (sides(tree) if is_equation(tree) else tree.args) if arg.head != "symbol"]
-        for value in given[-1:] if is_named else given:
+        for value in given[-1:] if is_equation(tree) else given:
             yield from values(value)
 
 

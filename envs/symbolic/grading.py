@@ -14,7 +14,7 @@ from typing import Any
 from mtgrpo_env.envs.dress import undressed
 from mtgrpo_env.envs.symbolic.equality import Undecided, same_answer, same_rational, same_rounded
 from mtgrpo_env.envs.symbolic.exact import NoValue
-from mtgrpo_env.envs.symbolic.readings import is_worked_out, readings
+from mtgrpo_env.envs.symbolic.readings import is_worked_out, is_worked_out_truth, readings
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import shared_pool
@@ -62,25 +62,6 @@ def submit(truth: str, answer: str, *, worked_out: bool = False, digits: int | N
         shared_pool(_JUDGE).submit(_request(truth, answer, digits))
 
 
-def same_as_written(truth: str, answer: str) -> bool:
-    """Whether an answer is the truth as it stands, up to notation: `x^2 - 1` is, `(x - 1)(x + 1)` is not."""
-    if len(answer) > MAX_LENGTH:
-        return answer == truth
-    try:
-        given = readings(answer)
-    except MathSyntaxError:
-        return _same_words(truth, answer)
-    return any(tree in _truth_readings(truth) for tree in given)
-
-
-def is_number(answer: str) -> bool:
-    """Whether an answer is a written number, or several, with nothing left to compute."""
-    try:
-        return is_worked_out(readings(answer)[0])
-    except MathSyntaxError:
-        return False
-
-
 def _here(truth: str, answer: str, worked_out: bool, digits: int | None) -> bool | None:
     """The verdict, if it can be had in this process."""
     if answer == truth or len(answer) > MAX_LENGTH:
@@ -92,7 +73,7 @@ def _here(truth: str, answer: str, worked_out: bool, digits: int | None) -> bool
         given = readings(answer, truth=wanted)
         if "words" in {tree.head for tree in (*wanted, *given)} and _same_words(truth, answer):
             return True
-        if worked_out and all(map(is_worked_out, wanted)) and not any(map(is_worked_out, given)):
+        if worked_out and all(map(is_worked_out_truth, wanted)) and not any(map(is_worked_out, given)):
             return False
         same_value = same_rational if digits is None else partial(same_rounded, digits=digits)
         return same_answer(wanted, given, same_value)

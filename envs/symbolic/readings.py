@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mtgrpo_env.envs.symbolic.meaning import chain, is_name
+from mtgrpo_env.envs.symbolic.meaning import chain, is_name, solved
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node
@@ -65,6 +65,11 @@ def _is_lone(tree: Node) -> bool:
     )
 
 
+def is_worked_out_truth(tree: Node) -> bool:
+    """Whether an answer must be worked out because the truth is: an equation that is not solved says nothing of it."""
+    return is_worked_out(tree) and (not chain(tree) or bool(solved(tree)))
+
+
 def _has_names(tree: Node) -> bool:
     return tree.head in ("symbol", "words") or any(map(_has_names, tree.args))
 
@@ -77,7 +82,7 @@ def is_worked_out(tree: Node) -> bool:
         case Node("relation"):
             values = chain(tree)
             if values:
-                return any(map(is_worked_out, values)) and not any(map(_has_names, values))
+                return any(map(is_worked_out, values)) and (len(values) == 1 or not any(map(_has_names, values)))
             return all(is_name(arg) or is_worked_out(arg) for arg in tree.args)
         case Node("number" | "based" | "symbol") | Node("constant", text="infinity"):
             return True

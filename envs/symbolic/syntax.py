@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from mtgrpo_env.envs.symbolic.atoms import AtomParser
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError, Notation, tokens
@@ -28,6 +29,7 @@ _PLAIN = Notation()
 _DIGITS = re.compile(rf"[0-9]{{1,{MAX_LENGTH}}}")
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str, notation: Notation = _PLAIN) -> Node:
     r"""The tree of an answer.
 

@@ -94,15 +94,18 @@ def _same_relation(left: Node, right: Node) -> bool:
         return False
     if len(left.args) > 2:
         return all(_same_value(a, b) for a, b in zip(left.args, right.args, strict=True))
+    return all(_has_constant_ratio(left, right, digits) for digits in (_ROUGH, _FINE))
+
+
+def _has_constant_ratio(left: Node, right: Node, digits: int) -> bool:
+    """Whether the differences of both sides are the same up to a factor, which for an inequality is positive."""
     first, second = _difference(left), _difference(right)
-    # The ratio is constant: the same at any point as at the next.
     try:
-        with mp.workdps(_FINE):
+        with mp.workdps(digits):
             ratios = [value_at(second, point) / value_at(first, point) for point in _points(first, second)]
-            if not all(_close(a, b, _FINE) for a, b in pairwise(ratios)):
+            if not all(_close(a, b, digits) for a, b in pairwise(ratios)):
                 return False
-            ratio = ratios[0]
-            return not _close(ratio, mp.zero, _FINE) and (left.text in ("=", "!=") or bool(mp.re(ratio) > 0))
+            return not _close(ratios[0], mp.zero, digits) and (left.text in ("=", "!=") or bool(mp.re(ratios[0]) > 0))
     except (NoValue, ZeroDivisionError):
         return False
 
