@@ -14,6 +14,7 @@ from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
 from mtgrpo_env.envs.symbolic.tree import Node
 
 _FUNCTIONS = frozenset("fghpq" + ascii_uppercase)  # in `f(2) = 7`; another letter beside a number is a factor
+_ARGUMENTS = frozenset({"symbol", "brackets", "union", "intersection", "relation"})
 _CALLS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _LIMITS = {"<": "()", "<=": "[]"}
 _MIRRORED = {"=": "=", ">": "<", ">=": "<=", "!=": "!="}
@@ -66,10 +67,8 @@ def is_label(tree: Node) -> bool:
             return name in _CALLS
         case Node("absolute", (inner,)):  # the length of a segment, the size of a set
             return _are_points(inner)
-        case Node(
-            "multiply", (Node("symbol", text=function), Node("symbol" | "brackets" | "union" | "intersection"))
-        ) if function.rstrip("'") in _FUNCTIONS:
-            return True
+        case Node("multiply", (Node("symbol", text=function), argument)) if function.rstrip("'") in _FUNCTIONS:
+            return argument.head in _ARGUMENTS
         case Node("multiply", (Node("power", (Node("symbol"), exponent)), Node("symbol" | "number"))):  # f^{-1}(x)
             return exponent == _INVERSE
         case Node("multiply", (Node("symbol"), Node("symbol", text=marked))) if " " in marked:  # m\angle A
@@ -153,7 +152,7 @@ def _place(name: Node) -> tuple[str, int, str]:
 def ascending(relation: Node) -> Node:
     """A relation with its signs turned to "<" and "<=", if all of them can be."""
     signs = relation.text.split()
-    if relation.head != "relation" or not all(sign in _MIRRORED for sign in signs) or signs == ["="]:
+    if relation.head != "relation" or not all(sign in _MIRRORED for sign in signs) or {*signs} == {"="}:
         return relation
     return Node("relation", relation.args[::-1], " ".join(_MIRRORED[sign] for sign in reversed(signs)))
 

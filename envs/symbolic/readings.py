@@ -86,8 +86,8 @@ def is_worked_out(tree: Node) -> bool:
             return all(is_name(arg) or is_worked_out(arg) for arg in tree.args)
         case Node("number" | "based" | "symbol") | Node("constant", text="infinity"):
             return True
-        case Node("negate", (inner,)) | Node("sign", (inner,)):
-            return is_worked_out(inner)
+        case Node("negate" | "sign", (inner,)):
+            return inner.head != "negate" and is_worked_out(inner)
         case Node("multiply", (factor, Node("matrix") as matrix)):
             return is_worked_out(factor) and is_worked_out(matrix)
         case Node("multiply", (Node("symbol"), Node("brackets") as place)):  # P(1, 2)

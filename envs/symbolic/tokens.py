@@ -69,7 +69,7 @@ _TOKEN = (
     r"|(?P<unequal>\\not\s*=)"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
-    r"|(?P<sign>\{:\}|\*\*|<=|>=|(?<![0-9)])!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹¢])"
+    r"|(?P<sign>\{[-+:=]\}|\*\*|<=|>=|(?<![0-9)])!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹¢])"
 )
 _COMMAS = {"groups": "|,(?! )", "separates": "", "decimal": ""}
 _DECIMALS = r"|,(?:[0-9]{1,2}|[0-9]{4,}|(?<=\b0,)[0-9]{3})(?![0-9])"  # "1,000" has no decimals
@@ -176,7 +176,7 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
         case "sign":
             if text in words_of.CURRENCIES:
                 return [Token("unit", text.lstrip("\\"))]
-            return [Token("sign", words_of.SAME_SIGN.get(text, text))]
+            return [Token("sign", words_of.SAME_SIGN.get(text, text[1] if len(text) == 3 else text))]
         case "command":
             return _read_command(text)
         case "text":
