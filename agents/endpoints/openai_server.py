@@ -35,6 +35,10 @@ class Api(Protocol):
         """Send a request; what comes back with a status of success."""
         ...
 
+    def fields_of(self, text: str) -> Mapping[str, Any]:
+        """A text by itself as the fields of a request."""
+        ...
+
 
 class Chat:
     """Requests hold `messages`; the server puts them into the model's own template."""
@@ -46,6 +50,9 @@ class Chat:
         )
         return answer.text, answer.headers
 
+    def fields_of(self, text: str) -> Mapping[str, Any]:
+        return {"messages": [{"role": "user", "content": text}]}
+
 
 class Completions:
     """Requests hold a `prompt`, a text that is continued as it stands."""
@@ -56,6 +63,9 @@ class Completions:
             model=request["model"], prompt=request["prompt"], extra_body=rest
         )
         return answer.text, answer.headers
+
+    def fields_of(self, text: str) -> Mapping[str, Any]:
+        return {"prompt": text}
 
 
 class OpenAIServer:
@@ -94,8 +104,9 @@ class OpenAIServer:
         key = os.environ.get(API_KEY, "").strip() or "none"  # servers of one's own ask for none
         self._client = openai.OpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=patience)
 
-    def request(self, prompt: Mapping[str, Any], sample: int, *, deterministic: bool) -> Mapping[str, Any]:
-        """See `Server`."""
+    def request(self, prompt: Mapping[str, Any] | str, sample: int, *, deterministic: bool) -> Mapping[str, Any]:
+        """See `Server`; a prompt may also be a text by itself."""
+        prompt = self._api.fields_of(prompt) if isinstance(prompt, str) else prompt
         drawn = {"seed": _seed(self._seed, prompt, sample), **self._fields}
         if deterministic:
             drawn["temperature"] = 0.0

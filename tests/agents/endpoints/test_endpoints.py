@@ -312,3 +312,12 @@ def test_a_suite_is_played_through_faults_with_conversations_of_several_turns() 
 def _oracle(suite: Any, problem: Any) -> str:
     opening = suite.opening(problem)
     return suite.envs(problem.task_id, 1)[0].unwrapped.oracle(opening.puzzle)
+
+
+def test_a_text_by_itself_is_one_message_or_the_prompt() -> None:
+    for api, fields in (
+        (Chat(), {"messages": [{"role": "user", "content": "1+1?"}]}),
+        (Completions(), {"prompt": "1+1?"}),
+    ):
+        server = OpenAIServer("tiny", "http://127.0.0.1:1/v1", api=api, fields={})
+        assert server.request("1+1?", 0, deterministic=True) == server.request(fields, 0, deterministic=True)
