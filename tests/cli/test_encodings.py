@@ -14,7 +14,6 @@ from training_runs import train
 from mtgrpo_env.cli import main
 
 COMMANDS = ("train", "compare", "report", "evaluate", "tasks", "check", "score", "export")
-ENCODINGS = ("cp1252", "cp437", "latin-1", "ascii", "utf-8")
 PLAIN = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}  # a machine whose locale is ASCII
 
 
@@ -30,10 +29,9 @@ def output(monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str, *argumen
     return code, stream.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_help_is_printed_in_every_encoding(monkeypatch: pytest.MonkeyPatch, name: str, encoding: str) -> None:
-    code, text = output(monkeypatch, encoding, "strict", name, "--help")
+def test_every_help_is_ascii_and_so_printed_in_every_encoding(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    code, text = output(monkeypatch, "ascii", "strict", name, "--help")
     assert code == 0
     assert f"usage: mtgrpo {name}" in text
     assert "?" not in text.replace("...?", ""), "a help needs no character beyond ASCII"
