@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
+from mtgrpo_env.envs.symbolic.meaning import ascending
 from mtgrpo_env.envs.symbolic.tree import Node
 
 ZERO, ONE, _TEN = (Node("number", text=digits) for digits in ("0", "1", "10"))
@@ -183,7 +184,7 @@ def _unordered(tree: Node) -> Node:
 
 
 def _relation(tree: Node) -> Node:
-    return _unordered(tree) if tree.text == "=" else tree
+    return _unordered(tree) if tree.text in ("=", "!=") else ascending(tree)
 
 
 def _rooted_power(tree: Node) -> Node:

@@ -66,6 +66,9 @@ def test_a_normal_form_is_its_own_and_keeps_rational_values(tree: Node, form: Ca
         (r"\frac{1}{\frac{1}{x}}", "x"),
         (r"\frac{a}{bc}", r"a\cdot\frac1b\cdot\frac1c"),
         (r"\exp(x)", "e^x"),
+        ("x-y>2", "2<x-y"),
+        (r"1\ge x>0", r"0<x\le1"),
+        (r"x\neq6", r"6\neq x"),
     ],
 )
 def test_notations_of_one_formula_have_one_normal_form(text: str, other: str) -> None:
@@ -80,6 +83,8 @@ def test_notations_of_one_formula_have_one_normal_form(text: str, other: str) ->
         (r"\sqrt{144\cdot2}", r"\sqrt{288}"),
         ("2x+3x", "5x"),
         ("x", "y"),
+        ("x<2", "2<x"),
+        ("x<2", r"x\le2"),
     ],
 )
 def test_a_normal_form_works_nothing_out(text: str, other: str) -> None:
