@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice, permutations
 from typing import NamedTuple
 
 from mtgrpo_env.envs.symbolic.normal import folded, nodes, normal, rational
@@ -27,6 +28,14 @@ _SHORT_WORDS = frozenset({"by", "my", "try", "why", "cm", "km", "mm", "kg", "mph
 _LONGEST_PRODUCT = 3  # letters: "xyz" is a product, "sine" is a word
 _BEFORE_PRODUCT, _BEHIND_PRODUCT = frozenset("0123456789+-*/^=)]{}<>|"), frozenset("0123456789+-*/^=([{}<>|")
 _RELATIONS = re.compile(r"[=<>]+|\\(?:leq?|geq?|lt|gt|ne|neq|le|approx|in|to|cdots|ldots|dots)(?![A-Za-z])")
+_OF = r" (?:of|between) (?:[$\\(0-9]|[a-z](?:\b|\^))"  # and a formula
+_OPERATIONS: Sequence[tuple[str, Callable[[Node, Node], Node]]] = (
+    (r"\bdivided?\b|\bquotient" + _OF, lambda left, right: Node("multiply", (left, Node("reciprocal", (right,))))),
+    (r"\bmultipl(?:y|ied)\b|\bproduct" + _OF, lambda left, right: Node("multiply", (left, right))),
+    (r"\badd(?:ed)?\b|\bsum" + _OF, lambda left, right: Node("add", (left, right))),
+    (r"\bsubtract(?:ed)?\b|\bdifference" + _OF, lambda left, right: Node("add", (left, Node("negate", (right,))))),
+)
+_MAX_OPERANDS = 6
 _VALUES: frozenset[str] = frozenset(
     {"number", "symbol", "constant", "based", "add", "multiply", "negate", "reciprocal", "power", "root", "call", "log"}
     | {"absolute", "factorial", "binomial", "percent", "floor", "ceiling"}
@@ -87,12 +96,21 @@ def repeats_question(question: str, truth: Sequence[Node], answer: Sequence[Node
 
 @lru_cache(maxsize=4096)
 def formulas(question: str) -> Formulas:
-    """The formulas of a question; their parts and members are formulas, too."""
+    """The formulas of a question; their parts and members are formulas, too, and what is to be computed of them."""
     found = list(dict.fromkeys(part for tree in _trees(question) for part in _parts(tree)))
+    found += _results(question, found)
     return Formulas(
         frozenset(map(normal, (tree for tree in found if not is_worked_out(tree)))),
         frozenset(tree for tree in map(folded, found) if tree.head != "symbol" and rational(tree) is None),
     )
+
+
+def _results(question: str, found: Iterable[Node]) -> list[Node]:
+    r"""What a question asks to compute, as it stands: for "Divide $x^2-1$ by $x-1$" also `\frac{x^2-1}{x-1}`."""
+    text = question[:_MAX_QUESTION].casefold()
+    operations = [operation for words, operation in _OPERATIONS if re.search(words, text)]
+    operands = list(islice((tree for tree in found if tree.head in _VALUES), _MAX_OPERANDS))
+    return [operation(left, right) for operation in operations for left, right in permutations(operands, 2)]
 
 
 def _any_new(
@@ -152,7 +170,7 @@ def _is_product(text: str, question: str, start: int, end: int) -> bool:
 
 
 def _balanced(piece: str) -> Iterator[str]:
-    """The piece, cut at brackets without a partner; none that is a sign or a number alone, or too long."""
+    """The piece, cut at brackets without a partner; none that is empty or too long."""
     open_brackets: list[int] = []
     lonely: list[int] = []
     for place, sign in enumerate(piece):
@@ -166,6 +184,6 @@ def _balanced(piece: str) -> Iterator[str]:
     start = 0
     for place in sorted([*lonely, *open_brackets, len(piece)]):
         text = piece[start:place].replace("&", "").lstrip(" \t,.").rstrip(" \t,.\\")
-        if 1 < len(text) <= MAX_LENGTH and not text.isdecimal():
+        if 0 < len(text) <= MAX_LENGTH:
             yield text
         start = place + 1

@@ -87,6 +87,9 @@ def test_a_formula_is_the_same_in_any_order_and_notation(formula: str, dressed: 
         (r"Simplify $\sqrt{3^2+4^2+5}$.", r"\sqrt{30}", r"\sqrt{30}"),
         ("Simplify $x^{4/2}$.", "x^2", "x^2"),
         ("Write $\\sqrt x$ as a power.", r"x^{\frac12}", "x^{1/2}"),
+        ("Find the quotient of $x$ and $x+1$.", r"\frac{x}{x+1}", r"\frac{x}{1+x}"),
+        ("Let $a=x^2+1$ and $b=x$. What is half the sum of the two?", "1", "x^2+1+x"),
+        ("Find the sum of the roots of $x^2-5x+6$ and of $x-1$.", "6", "x^2-5x+6+x-1"),
     ],
 )
 def test_numbers_variables_and_what_the_truth_says_are_no_repetition(question: str, truth: str, answer: str) -> None:
@@ -102,6 +105,15 @@ def test_numbers_variables_and_what_the_truth_says_are_no_repetition(question: s
         ("Write $4^5$ as a power of 2.", "2^{10}", "4^5"),
         ("Factor $x^2-1$ and $x^2-4$.", "(x-1)(x+1), (x-2)(x+2)", "x^2-1, (x-2)(x+2)"),
         ("Let $f(x)=(x-4)(x+6)$. Expand $f(x)$.", "x^2+2x-24", "f(x)=(x+6)(x-4)"),
+        ("Rewrite $x-y>2$.", "y<x-2", "2<x-y"),
+        ("Divide $x^2+3x+5$ by $x+1$.", r"x+2+\frac{3}{x+1}", r"(x^2+3x+5)\div(1+x)"),
+        ("Divide $6x+4$ by $2$.", "3x+2", r"\frac{4+6x}{2}"),
+        ("Find the quotient of x^2+x and x.", "x+1", r"\frac{x+x^2}{x}"),
+        (r"Find the product of $\frac xy$ and $\frac yz$.", r"\frac xz", r"\frac yz\cdot\frac xy"),
+        ("Find the sum of $2x^2+3$ and $x^2-5x$.", "3x^2-5x+3", "(x^2-5x)+(2x^2+3)"),
+        (r"Add $\frac1x$ and $\frac1y$.", r"\frac{x+y}{xy}", r"\frac1y+\frac1x"),
+        ("Subtract $x-4$ from $3x+1$.", "2x+5", "(3x+1)-(x-4)"),
+        (r"What is the difference between $\sqrt{18}$ and $\sqrt2$?", r"2\sqrt2", r"\sqrt{18}-\sqrt2"),
     ],
 )
 def test_what_the_truth_does_otherwise_is_a_repetition(question: str, truth: str, answer: str) -> None:
