@@ -34,6 +34,8 @@ from mtgrpo_env.types import Split
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
+# what programs write where a number is missing or too large
+_MISSING = frozenset({"nan", "NaN", "NAN", "inf", "Inf", "None", "null", "Null", "NULL", "<NA>", "NaT"})
 _MAX_ROUNDED = 100  # digits
 
 
@@ -108,11 +110,20 @@ class Mathematics(BoxedTask[MathPuzzle]):
         r"""Read `{"target": "\\frac{1}{2}"}`; a number may be given as one.
 
         With `"digits": 3` an answer may round the target to three significant digits, or to more.
+
+        Raises:
+            ValueError: if there is no target, or only what programs write for none, such as `nan` or `inf`; a truth
+                may be `\\infty`, `infinity` or `\\text{None}`.
         """
         digits = ground_truth.get("digits")
         if digits is not None and not 1 <= (whole(digits) or 0) <= _MAX_ROUNDED:
             raise ValueError(f"ground truth needs an int 'digits' of 1 to {_MAX_ROUNDED}, or none, got {digits!r:.80}")
-        return MathPuzzle(question_of(question), value_field(ground_truth, "target"), digits=whole(digits))
+        target = value_field(ground_truth, "target")
+        if target.lstrip("+-") in _MISSING:
+            raise ValueError(
+                f"ground truth needs a text or a number as 'target', got {target!r}, which stands for none"
+            )
+        return MathPuzzle(question_of(question), target, digits=whole(digits))
 
     def ground_truth(self, puzzle: MathPuzzle) -> dict[str, Any]:
         """What `from_ground_truth` reads."""

@@ -208,10 +208,18 @@ def test_each_of_several_values_may_have_a_box(truth: str, response: str, is_rig
     assert Mathematics("easy").verify(MathPuzzle("Solve it.", truth), response).is_success == is_right
 
 
-@pytest.mark.parametrize("target", [None, "", "  ", True, [1]])
+@pytest.mark.parametrize(
+    "target", [None, "", "  ", True, [1], "nan", " NaN ", "-nan", "inf", "-inf", "None", "null", "NULL", "<NA>", "NaT"]
+)
 def test_malformed_ground_truth_is_refused(target: Any) -> None:
     with pytest.raises(ValueError, match="ground truth needs a text or a number as 'target', got"):
         Mathematics.from_ground_truth({"target": target}, "")
+
+
+@pytest.mark.parametrize("target", [r"\infty", r"-\infty", "infinity", "n", "no", "none", r"\text{None}", r"n\cdot a"])
+def test_infinity_and_words_are_truths(target: str) -> None:
+    puzzle = Mathematics.from_ground_truth({"target": target}, "What is the limit?")
+    assert Mathematics("easy").verify(puzzle, boxed(target)).outcome == "correct"
 
 
 def test_without_its_extra_the_task_is_refused_when_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
