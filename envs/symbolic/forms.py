@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from mtgrpo_env.envs.symbolic import shortfalls
+from mtgrpo_env.envs.symbolic import notations, shortfalls
 from mtgrpo_env.envs.symbolic.formulas import is_equation, values
 from mtgrpo_env.envs.symbolic.normal import nodes, rooted
 from mtgrpo_env.envs.symbolic.shortfalls import Shortfall
@@ -19,11 +19,11 @@ from mtgrpo_env.envs.symbolic.tree import Node
 _MAX_QUESTION = 20_000  # characters that are looked at
 
 
-_REDUCED = (shortfalls.unreduced_fractions,)
-_FRACTION = (shortfalls.no_fraction,)
+_REDUCED = (shortfalls.unreduced_fractions, notations.unreduced_ratios, notations.nested_fractions)
+_FRACTION = (shortfalls.no_fraction, notations.nested_fractions)
 _RATIONALISED = (shortfalls.roots_below, shortfalls.reducible_roots)
 _EVALUATED = (shortfalls.functions_of_numbers,)
-_EXPANDED = (shortfalls.products_of_sums, shortfalls.uncollected_terms)
+_EXPANDED = (shortfalls.products_of_sums, shortfalls.uncollected_terms, notations.unfinished_exponents)
 _SIMPLIFIED = (
     *_REDUCED,
     *_RATIONALISED,
@@ -33,6 +33,7 @@ _SIMPLIFIED = (
     shortfalls.uncollected_factors,
     shortfalls.denominator_degree,
     shortfalls.num_roots,
+    notations.unfinished_exponents,
 )
 
 _IN_FORM = r"\b(?:as|to|into|in)(?: an?)?(?: \w+)?"  # "as a", "in simplified", "as a reduced"
@@ -45,13 +46,18 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     ),
     (r"\bprime factori[sz]ation\b|\bproduct of (?:its )?primes?\b", (shortfalls.composite_factors,)),
     (r"\bexpand(?:ed form)?\b|\bmultiply\b|\bmultiplied out\b|\bdistribute\b|\bfind the product\b", _EXPANDED),
-    (r"\b(?:combine|collect)(?: the)? like terms\b", (shortfalls.uncollected_terms,)),
+    (
+        r"\b(?:combine|collect)(?: the)? like terms\b|\b(?:add|subtract) (?:the (?:polynomial|expression)|\\?[$(\[])",
+        (shortfalls.uncollected_terms,),
+    ),
+    (r"\bdivided?\b|\bquotient\b", (shortfalls.largest_denominator,)),
     (r"\bform \$?a ?\+ ?bi\b|\brectangular form\b", (shortfalls.products_of_two_sums, *_RATIONALISED, *_EVALUATED)),
     (r"\bsimplif(?:y|ied)\b|\bsimplest\b", _SIMPLIFIED),
     (r"\brationali[sz]ed?\b|\brational denominator\b|\b(?:radical|root)s? in the denominator\b", _RATIONALISED),
     (r"\bpartial fractions?\b", (shortfalls.largest_denominator, shortfalls.missing_fractions)),
     (
-        r"\blowest terms\b|\breduced? (?:\w+ )?(?:fraction|form)|\bfully reduced\b|\birreducible fraction"
+        r"\blowest terms\b|\breduced? (?:\w+ )?(?:fraction|form|ratio)|\bfully reduced\b|\birreducible fraction"
+        r"|\b(?:relatively prime|coprime)\b|\bno common (?:factor|divisor)"
         r"|\breduce (?:\$?\\?[dt]?frac|\$?[0-9]|the fraction)",
         _REDUCED,
     ),
@@ -59,11 +65,20 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     (_IN_FORM + r" fraction" + _ALONE, _FRACTION),
     (_IN_FORM + r" mixed number" + _ALONE, (shortfalls.no_mixed_number, *_REDUCED)),
     (_IN_FORM + r" decimal" + _ALONE + r"|\bdecimal (?:form|notation)\b", (shortfalls.no_decimal,)),
-    (r"\b(?:scientific notation|standard index form)\b", (shortfalls.no_scientific_notation,)),
+    (
+        r"\bscientific notation\b|\bstandard (?:index )?form\b",
+        (notations.unscientific_numbers, notations.unfinished_exponents),
+    ),
+    (r"10 ?\^.{0,60}\bstandard form\b|\bstandard notation\b|\bordinary number\b", (shortfalls.no_decimal,)),
+    (_IN_FORM + r" (?:per ?cent(?:age)?s?\b|\\?%)", (notations.worked_out_percent,)),
+    (r"\binterval (?:notation|form)\b|\bas (?:an interval|a union of intervals)\b", (notations.inequality,)),
+    (r"\bas an inequality\b|\binequality notation\b|\bset[- ]builder\b", (notations.no_inequality,)),
+    (r"\bform \$?(?:\\[dt]?frac ?\{?[a-z]\}? ?\{?[a-z]\}?|[a-z] ?/ ?[a-z])(?= ?(?:[$.,;?)]|$| [a-z]{2,}))", _FRACTION),
+    (r"\bform \$?[^$.?]{0,40}\\sqrt", (shortfalls.num_roots, shortfalls.products_of_two_sums, *_RATIONALISED)),
     (r"\bin terms of (?:\$?\\?pi\b|\$?π)", (shortfalls.no_pi,)),
-    (r"\bas a single fraction\b", (shortfalls.num_terms,)),
+    (r"\bas a single fraction\b", (shortfalls.num_terms, notations.nested_fractions)),
     (r"\bas a single logarithm\b", (shortfalls.num_logarithms,)),
-    (r"\bas a (?:single )?power\b|\bin exponential form\b", (shortfalls.no_power,)),
+    (r"\bas a (?:single )?power\b|\bin exponential form\b", (notations.no_power, notations.unfinished_exponents)),
     (r"\bvertex form\b|\bcomplet(?:e|ing) the square\b", (shortfalls.num_variables,)),
     (r"\b(?:compute|calculate|evaluate|exact value)\b", _EVALUATED),
 )
@@ -73,7 +88,7 @@ _SOLVED = re.compile(r"\bsolve\b.{0,200}\bfor\b|\bslope-intercept\b|\bin terms o
 
 @lru_cache(maxsize=4096)
 def asked_forms(question: str) -> tuple[Shortfall, ...]:
-    """What a question asks an answer to be, beyond its value: measures of how far it is not, of one value each.
+    """What a question asks an answer to be, beyond its value: measures of how far it is not.
 
     >>> [form.__name__ for form in asked_forms("Write 0.75 as a mixed number.")]
     ['no_mixed_number', 'unreduced_fractions']
@@ -107,12 +122,13 @@ def asks_to_solve(question: str) -> bool:
 
 
 def _falls_no_shorter(forms: Sequence[Shortfall], truth: Node, answer: Node) -> bool:
-    right, given = _rooted_values(truth), _rooted_values(answer)
-    return all(max(map(form, given), default=0) <= max(map(form, right), default=0) for form in forms)
+    pairs = zip(_shortfalls(forms, truth), _shortfalls(forms, answer), strict=True)
+    return all(given <= right for right, given in pairs)
 
 
-def _rooted_values(tree: Node) -> list[Node]:
-    return [rooted(value) for value in values(tree)]
+def _shortfalls(forms: Sequence[Shortfall], tree: Node) -> list[int]:
+    rooted_values = list(map(rooted, values(tree)))
+    return [form(tree) if form in notations.NOTATIONS else max(map(form, rooted_values), default=0) for form in forms]
 
 
 def _is_solved(tree: Node) -> bool:

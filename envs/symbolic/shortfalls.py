@@ -131,9 +131,10 @@ def composite_factors(tree: Node) -> int:
 
 def no_fraction(tree: Node) -> int:
     """0 for a whole number or a fraction of two."""
-    parts = [factor.args[0] if factor.head == "reciprocal" else factor for factor in factors(tree)]
-    fraction = len(parts) <= 2 and sum(factor.head == "reciprocal" for factor in factors(tree)) <= 1
-    return int(not (fraction and all(part.head == "number" and part.text.isdecimal() for part in parts)))
+    above = [factor for factor in factors(tree) if factor.head != "reciprocal"]
+    below = [factor.args[0] for factor in factors(tree) if factor.head == "reciprocal"]
+    is_whole = all(part.head == "number" and part.text.isdecimal() for part in (*above, *below))
+    return int(not (len(above) <= 1 and len(below) <= 1 and is_whole))
 
 
 def no_decimal(tree: Node) -> int:
@@ -158,11 +159,6 @@ def no_scientific_notation(tree: Node) -> int:
     numbers = [rational(node) for node in factors(tree) if node.head == "number" and node != _TEN]
     known = all(number is not None and 1 <= number < 10 for number in numbers)
     return int(not (len(powers) == 1 and len(numbers) <= 1 and len(factors(tree)) <= 2 and known))
-
-
-def no_power(tree: Node) -> int:
-    """0 for a power."""
-    return int(tree.head not in ("power", "root"))
 
 
 def no_pi(tree: Node) -> int:

@@ -20,9 +20,9 @@ from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 PAGE = Path(__file__).parents[3] / "docs" / "verdicts.md"
 ALL_FORMS = (
     "Factor, expand, simplify and rationalise it, find its prime factorization and partial fractions, write it in "
-    "lowest terms, as a common fraction, as a mixed number, as a decimal, in scientific notation, in terms of pi, as a "
-    "single fraction, as a single logarithm, as a power, in vertex form, in the form a + bi, compute it, and solve it "
-    "for y."
+    "lowest terms, as a common fraction, as a mixed number, as a decimal, in scientific notation, as a percentage, in "
+    "interval notation, as an inequality, in terms of pi, as a single fraction, as a single logarithm, as a power, in "
+    "vertex form, in the form a + bi, compute it, and solve it for y."
 )
 
 RIGHT_AND_WRONG = [

@@ -1,0 +1,163 @@
+r"""Notations that questions ask for, and natural answers that no form may refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtgrpo_env.envs.answers import boxed
+from mtgrpo_env.envs.math_questions import MathPuzzle
+from mtgrpo_env.envs.mathematics import Mathematics
+from mtgrpo_env.envs.symbolic import notations
+from mtgrpo_env.envs.symbolic.forms import has_asked_form
+from mtgrpo_env.envs.symbolic.notations import NOTATIONS
+from mtgrpo_env.envs.symbolic.readings import readings
+
+RIGHT_AND_WRONG = [
+    (
+        "Write 0.00045 in scientific notation.",
+        r"4.5\times10^{-4}",
+        [
+            r"4.5 \cdot 10^{-4}",
+            "4.5e-4",
+            "4.50*10^(-4)",
+            r"0.00045=4.5\times10^{-4}",
+            "4.5×10⁻⁴",
+            r"4.5\times 10^{-04}",
+        ],
+        ["0.00045", r"45\times10^{-5}", r"0.45\times10^{-3}", r"\frac{4.5}{10000}", r"\frac{4.5}{10^4}", "45e-5"],
+    ),
+    (
+        "Express it in scientific notation.",
+        r"1.2\times10^{-5}",
+        [r"1.2\times10^{-5}\text{ kg}", r"m = 1.2\times10^{-5}"],
+        [r"\frac65\times10^{-5}", r"1.2\times10^{-3-2}", r"1.2\times0.00001", "0.12e-4"],
+    ),
+    ("Write 0.0001 in scientific notation.", "10^{-4}", [r"1\times10^{-4}", "1e-4"], ["0.0001", r"10\times10^{-5}"]),
+    ("Write -0.02 in scientific notation.", r"-2\times10^{-2}", ["-2e-2"], ["-0.02", r"-20\times10^{-3}"]),
+    ("Write 4500000 in standard form.", r"4.5\times10^6", ["4.5e6"], ["4500000", r"45\times10^5"]),
+    (r"Write $4.5\times10^{-4}$ in standard form.", "0.00045", ["0.000450"], [r"4.5\times10^{-4}", "4.5e-4"]),
+    ("Write it in scientific notation.", "0.00045", [r"4.5\times10^{-4}", r"45\times10^{-5}"], ["0.0045"]),
+    (
+        "Express 0.375 as a percent.",
+        r"37.5\%",
+        ["37.5%", "37.5", "37.5 percent", r"37\frac12\%", r"\frac{75}{2}\%", r"0.375=37.5\%", r"x=37.5\%"],
+        ["0.375", r"\frac38", r"\frac{37.5}{100}"],
+    ),
+    (r"Write $\frac13$ as a percentage.", r"33\frac13\%", [r"\frac{100}{3}\%", r"33\frac13"], [r"\frac13"]),
+    ("Convert 0.05 to a percent.", "5", [r"5\%"], ["0.05"]),
+    ("Convert $0.005$ to %.", r"0.5\%", ["0.5", r"\frac12\%"], ["0.005"]),
+    ("Give both as percentages.", r"10\%, 25\%", ["25%, 10%", "10, 25"], ["0.1, 0.25", r"0.1, 25\%", r"10\%, 0.25"]),
+    ("What percent are red?", r"40\%", ["40", "0.4", r"\frac25"], ["4"]),
+    ("Express 45% as a decimal.", "0.45", [".45", "0.450"], [r"45\%"]),
+    ("Simplify $x^3 x^5$.", "x^8", ["x^{8}", r"x^3x^5=x^{3+5}=x^8"], ["x^{3+5}"]),
+    ("Simplify $(x^2)^3$.", "x^6", ["x^{6.0}"], [r"x^{2\cdot3}", "x^{12/2}"]),
+    (r"Simplify $\frac{x}{x^3}$.", r"\frac{1}{x^2}", ["x^{-2}", "1/x^2"], ["x^{1-3}", "x^{-4/2}"]),
+    (r"Simplify $x^{\frac12}x^{\frac13}$.", "x^{5/6}", [r"x^{\frac{5}{6}}"], ["x^{1/2+1/3}", "x^{10/12}"]),
+    ("Simplify $e^xe^{2x}$.", "e^{3x}", [r"\exp(3x)"], ["e^{x+2x}"]),
+    (r"Write $\frac{2^{10}}{2^3}$ as a power of 2.", "2^7", ["2^{7}"], ["2^{10-3}", "128"]),
+    (r"Write $\frac18$ as a power of 2.", "2^{-3}", [r"\frac18=2^{-3}"], [r"\frac18", r"\frac{1}{2^3}", "2^{1-4}"]),
+    (
+        r"Simplify $\frac{\frac{1}{x}}{\frac{1}{y}}$.",
+        r"\frac{y}{x}",
+        ["y/x", r"y\cdot\frac1x"],
+        [r"\frac{\frac1x}{\frac1y}", r"\frac{1/x}{1/y}", r"\frac{1}{\frac xy}", r"\frac{y/1}{x}"],
+    ),
+    (r"Simplify $\frac{1/x}{y}$.", r"\frac{1}{xy}", ["1/(xy)"], [r"\frac{\frac1x}{y}"]),
+    (r"Simplify $\frac{1}{1+\frac1x}$.", r"\frac{x}{x+1}", [r"1-\frac{1}{x+1}"], [r"\frac{1}{1+\frac{1}{x}}"]),
+    ("Write the ratio 6:8 in lowest terms.", "3:4", ["3 to 4", r"\frac34", "6:8 = 3:4"], ["6:8", "9:12", r"\frac68"]),
+    ("Simplify the ratio.", "2:3:5", ["2 : 3 : 5"], ["4:6:10", "1:1.5:2.5"]),
+    ("Simplify the ratio.", r"1:\sqrt2", [], [r"2:\sqrt2"]),
+    ("Find the ratio.", "3:4", ["6:8"], ["4:3"]),
+    (
+        "Express in interval notation: $x>3$.",
+        r"(3,\infty)",
+        [r"x\in(3,\infty)", r"\left(3,+\infty\right)"],
+        ["x>3", "3<x", r"\{x\mid x>3\}"],
+    ),
+    ("Write it in interval notation.", r"(-\infty,6)\cup(6,\infty)", [r"\mathbb{R}\setminus\{6\}"], [r"x\neq6"]),
+    ("Write it in interval notation.", "x>3", [r"(3,\infty)", "3<x"], [r"x\ge3"]),
+    ("Write it in interval notation.", "-2<x<4", [r"x>-2\text{ and }x<4", "(-2,4)"], ["[-2,4]"]),
+    ("Write it as an inequality.", "-2<x<4", [r"x>-2\text{ and }x<4"], ["(-2,4)"]),
+    ("Write it in set-builder notation.", r"\{x\mid x>3\}", [r"\{x:x>3\}"], [r"(3,\infty)"]),
+    (r"Write 0.75 in the form $\frac{a}{b}$.", r"\frac34", ["3/4", r"\frac68"], ["0.75", r"75\%"]),
+    (r"Write it in the form $m/n$, with $m$ and $n$ relatively prime.", "3/4", [r"\dfrac34"], ["0.75", "6/8"]),
+    (r"Write it in the form $a\sqrt{b}$.", r"7\sqrt2", [r"\sqrt{98}=7\sqrt{2}"], [r"\sqrt{98}", r"\sqrt2\sqrt{49}"]),
+    (r"Write it in the form $a+b\sqrt{c}$.", r"3+2\sqrt2", [r"2\sqrt2+3"], [r"(1+\sqrt2)^2", r"3+\sqrt8"]),
+    (
+        r"Write it in the form $\frac{a+b\sqrt{c}}{d}$.",
+        r"\frac{1+\sqrt5}{2}",
+        [r"\frac12+\frac{\sqrt5}{2}", r"\frac12(1+\sqrt5)"],
+        [r"\frac{2}{\sqrt5-1}"],
+    ),
+    (
+        "Divide $x^2+3x+2$ by $x+1$.",
+        "x+2",
+        [r"\frac{x^2+3x+2}{x+1}=x+2"],
+        [r"\frac{x^2+3x+2}{x+1}", r"(x^2+3x+2)\div(x+1)", r"\frac{(x+1)(x+2)}{x+1}"],
+    ),
+    ("What is $x^2-1$ divided by $x-1$?", "x+1", ["1+x"], [r"\frac{x^2-1}{x-1}"]),
+    ("Subtract $2x-1$ from $5x$.", "3x+1", ["1+3x"], ["5x-(2x-1)", "5x-2x+1"]),
+]
+
+NATURAL = [
+    (r"The answer is in the form $\frac{m}{n}$ with coprime $m$ and $n$. Find $m+n$.", "7", ["m+n=7", "3+4=7"]),
+    (r"It is $\frac{a\sqrt{b}}{c}$ in simplest form. Find $a+b+c$.", "10", ["10", "a+b+c = 10"]),
+    (r"Write your answer in the form $\frac{a\pi}{b}$.", r"\frac{3\pi}{4}", [r"\frac34\pi", r"\dfrac{3\pi}{4}"]),
+    (r"Simplify $\frac{\sqrt3}{2}\cdot\frac{x}{3}$.", r"\frac{x\sqrt3}{6}", [r"\frac{\sqrt3}{6}x", r"\frac16\sqrt3x"]),
+    (r"Simplify $2^n\cdot2^{n+1}$.", "2^{2n+1}", [r"2\cdot4^n", "2^{1+2n}"]),
+    (r"Simplify $\sqrt[3]{x^2}$ with rational exponents.", "x^{2/3}", [r"x^{\frac{2}{3}}"]),
+    ("Simplify $(2x^2)^3$.", "8x^6", [r"8\cdot x^{6}"]),
+    (r"Simplify $\frac{3x}{6}$.", r"\frac x2", ["x/2", r"\frac12x", "0.5x"]),
+    (r"Simplify $\frac{\frac1x+\frac1y}{\frac1x-\frac1y}$.", r"\frac{y+x}{y-x}", [r"-\frac{x+y}{x-y}", "(x+y)/(y-x)"]),
+    (r"Divide $\frac34$ by $\frac25$.", r"\frac{15}{8}", ["15/8", "1.875", r"1\frac78"]),
+    (r"Divide $3+i$ by $1-i$.", "1+2i", ["2i+1"]),
+    ("Divide $x+1$ by $x^2$.", r"\frac{x+1}{x^2}", [r"\frac1x+\frac{1}{x^2}", r"\frac1x(1+\frac1x)"]),
+    ("Divide $x^3-x$ by $x+1$.", "x^2-x", ["x(x-1)"]),
+    ("How many are left if 12 cookies are divided among 5?", "2", [r"2\text{ cookies}"]),
+    (r"Find the remainder when $x^3-1$ is divided by $x-2$.", "7", ["r = 7"]),
+    ("What is the total area in terms of $\\pi$?", r"6\pi", [r"6\pi\text{ cm}^2", r"A = 6\pi", "6π"]),
+    (r"Compute $\sin 60^\circ$.", r"\frac{\sqrt3}{2}", [r"\sin60^\circ=\frac{\sqrt3}{2}", r"0.5\sqrt3"]),
+    ("How many degrees are in the angle?", "45", [r"45^\circ", "45°", r"\angle A=45^\circ"]),
+    ("What percent of 80 is 28? Express your answer as a percent.", r"35\%", [r"x = 35\%", r"\frac{28}{80}=35\%"]),
+    ("The rate rises to 5 percent. What is it as a decimal?", "0.05", [".05"]),
+    ("Express 45% as a common fraction.", r"\frac{9}{20}", [r"45\%=\frac{45}{100}=\frac{9}{20}", r"\tfrac9{20}"]),
+    ("Find the domain in interval notation.", r"(-\infty,\infty)", [r"\mathbb{R}", r"x\in\mathbb{R}"]),
+    ("Solve $2x+1<=7$.", r"x\le3", [r"(-\infty,3]", "x <= 3", r"3\ge x"]),
+    ("On which interval is it decreasing?", "(1,3)", ["1<x<3"]),
+    ("Write an expression for the sum of $x$ and $5$.", "x+5", ["5+x"]),
+    ("Write an expression for the product of $5$ and the sum of $x$ and 2.", "5(x+2)", ["5x+10", "5(2+x)"]),
+    ("Write an expression for the quotient of $x$ and $y$.", r"\frac xy", ["x/y", r"x\div y"]),
+    ("If $a$ is added to the product of $b$ and $c$, what is it?", "a+bc", ["cb+a"]),
+    ("Find the sum of the roots of $x^2-5x+6$.", "5", ["2+3=5"]),
+    (r"Multiply: $(2\times10^{-3})(3\times10^{-4})$.", r"6\times10^{-7}", ["6e-7", "0.0000006"]),
+    (r"Write $5^{-2}$ as a fraction.", r"\frac{1}{25}", [r"5^{-2}=\frac{1}{5^2}=\frac{1}{25}"]),
+]
+
+
+@pytest.mark.parametrize(("question", "truth", "right", "wrong"), RIGHT_AND_WRONG)
+def test_an_answer_needs_the_notation_that_is_asked_for(
+    question: str, truth: str, right: list[str], wrong: list[str]
+) -> None:
+    task, puzzle = Mathematics("easy"), MathPuzzle(question, truth)
+    for answer in (truth, *right):
+        assert task.verify(puzzle, boxed(answer)).outcome == "correct", answer
+    for answer in wrong:
+        assert task.verify(puzzle, boxed(answer)).outcome == "wrong", answer
+
+
+@pytest.mark.parametrize(("question", "truth", "right"), NATURAL)
+def test_no_form_refuses_a_natural_answer(question: str, truth: str, right: list[str]) -> None:
+    task, puzzle = Mathematics("easy"), MathPuzzle(question, truth)
+    for answer in (truth, *right):
+        assert task.verify(puzzle, boxed(answer)).outcome == "correct", answer
+
+
+def test_every_measure_of_the_module_is_a_notation() -> None:
+    measures = [value for name, value in vars(notations).items() if not name.startswith("_") and callable(value)]
+    assert {measure for measure in measures if measure.__module__ == notations.__name__} == NOTATIONS
+
+
+def test_a_truth_without_a_notation_demands_none_of_an_answer() -> None:
+    asked = "Write it in scientific notation, as a percentage, in interval notation and as a ratio in lowest terms."
+    for truth, answer in (("0.5", r"50\%"), ("6:8", "9:12"), ("x>3", "3<x"), ("1/2", "0.5")):
+        assert has_asked_form(asked, readings(truth), readings(answer))
