@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from mtgrpo_env.envs.symbolic import notations, shortfalls
-from mtgrpo_env.envs.symbolic.formulas import is_equation, values
+from mtgrpo_env.envs.symbolic.formulas import is_equation, repeats_verbatim, values
 from mtgrpo_env.envs.symbolic.normal import nodes, rooted
 from mtgrpo_env.envs.symbolic.shortfalls import Shortfall
 from mtgrpo_env.envs.symbolic.tree import Node
@@ -23,7 +23,12 @@ _REDUCED = (shortfalls.unreduced_fractions, notations.unreduced_ratios, notation
 _FRACTION = (shortfalls.no_fraction, notations.nested_fractions)
 _RATIONALISED = (shortfalls.roots_below, shortfalls.reducible_roots)
 _EVALUATED = (shortfalls.functions_of_numbers,)
-_EXPANDED = (shortfalls.products_of_sums, shortfalls.uncollected_terms, notations.unfinished_exponents)
+_EXPANDED = (
+    shortfalls.products_of_sums,
+    shortfalls.uncollected_terms,
+    shortfalls.unfinished_arithmetic,
+    notations.unfinished_exponents,
+)
 _SIMPLIFIED = (
     *_REDUCED,
     *_RATIONALISED,
@@ -51,7 +56,10 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
         (shortfalls.uncollected_terms,),
     ),
     (r"\bdivided?\b|\bquotient\b", (shortfalls.largest_denominator,)),
-    (r"\bform \$?a ?\+ ?bi\b|\brectangular form\b", (shortfalls.products_of_two_sums, *_RATIONALISED, *_EVALUATED)),
+    (
+        r"\bform \$?a ?\+ ?bi\b|\brectangular form\b",
+        (shortfalls.products_of_two_sums, shortfalls.unfinished_arithmetic, *_RATIONALISED, *_EVALUATED),
+    ),
     (r"\bsimplif(?:y|ied)\b|\bsimplest\b", _SIMPLIFIED),
     (r"\brationali[sz]ed?\b|\brational denominator\b|\b(?:radical|root)s? in the denominator\b", _RATIONALISED),
     (r"\bpartial fractions?\b", (shortfalls.largest_denominator, shortfalls.missing_fractions)),
@@ -70,7 +78,7 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
         (notations.unscientific_numbers, notations.unfinished_exponents),
     ),
     (r"10 ?\^.{0,60}\bstandard form\b|\bstandard notation\b|\bordinary number\b", (shortfalls.no_decimal,)),
-    (_IN_FORM + r" (?:per ?cent(?:age)?s?\b|\\?%)", (notations.worked_out_percent,)),
+    (_IN_FORM + r" (?:per ?cent(?:age)?s?\b|\\?%)|\bwhat per ?cent", (notations.worked_out_percent,)),
     (r"\binterval (?:notation|form)\b|\bas (?:an interval|a union of intervals)\b", (notations.inequality,)),
     (r"\bas an inequality\b|\binequality notation\b|\bset[- ]builder\b", (notations.no_inequality,)),
     (r"\bform \$?(?:\\[dt]?frac ?\{?[a-z]\}? ?\{?[a-z]\}?|[a-z] ?/ ?[a-z])(?= ?(?:[$.,;?)]|$| [a-z]{2,}))", _FRACTION),
@@ -112,6 +120,8 @@ def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node])
     if asks_to_solve(question) and any(map(_is_solved, truth)) and any(map(_is_unsolved, answer)):
         return False
     forms = asked_forms(question)
+    if forms and repeats_verbatim(question, truth, answer):
+        return False
     return not forms or any(_falls_no_shorter(forms, right, given) for right in truth for given in answer)
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import islice, permutations
 from typing import NamedTuple
 
-from mtgrpo_env.envs.symbolic.normal import folded, nodes, normal, rational
+from mtgrpo_env.envs.symbolic.normal import as_given, folded, nodes, normal, rational
 from mtgrpo_env.envs.symbolic.readings import is_worked_out, readings
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
@@ -46,6 +46,7 @@ _VALUES: frozenset[str] = frozenset(
 class Formulas(NamedTuple):
     """The formulas of a question in their normal forms."""
 
+    as_given: frozenset[Node]
     written: frozenset[Node]
     worked_out: frozenset[Node]
 
@@ -94,13 +95,25 @@ def repeats_question(question: str, truth: Sequence[Node], answer: Sequence[Node
     return _any_new(given, wanted, asked.written, normal) or _any_new(given, wanted, asked.worked_out, folded)
 
 
+def repeats_verbatim(question: str, truth: Sequence[Node], answer: Sequence[Node]) -> bool:
+    """Whether part of an answer is a formula of the question but for order, and no part of the truth.
+
+    >>> [repeats_verbatim("Simplify $-(x-3)$.", readings("3-x"), readings(text)) for text in ("-(-3+x)", "-x+3")]
+    [True, False]
+    """
+    given = [part for tree in answer for part in _claims(tree) if not is_worked_out(part)]
+    return _any_new(given, [part for tree in truth for part in _parts(tree)], formulas(question).as_given, as_given)
+
+
 @lru_cache(maxsize=4096)
 def formulas(question: str) -> Formulas:
     """The formulas of a question; their parts and members are formulas, too, and what is to be computed of them."""
     found = list(dict.fromkeys(part for tree in _trees(question) for part in _parts(tree)))
     found += _results(question, found)
+    written = [tree for tree in found if not is_worked_out(tree)]
     return Formulas(
-        frozenset(map(normal, (tree for tree in found if not is_worked_out(tree)))),
+        frozenset(map(as_given, written)),
+        frozenset(map(normal, written)),
         frozenset(tree for tree in map(folded, found) if tree.head != "symbol" and rational(tree) is None),
     )
 

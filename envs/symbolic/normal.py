@@ -16,7 +16,7 @@ from mtgrpo_env.envs.symbolic.meaning import ascending
 from mtgrpo_env.envs.symbolic.tree import Node
 
 ZERO, ONE, _TEN = (Node("number", text=digits) for digits in ("0", "1", "10"))
-
+_MINUS_ONE = Node("negate", (ONE,))
 _OF_NUMBERS = frozenset({"negate", "reciprocal", "multiply"})
 _DECIMAL = re.compile(r"([0-9]*)(?:\.([0-9]*))?")
 
@@ -29,6 +29,11 @@ def normal(tree: Node) -> Node:
     True
     """
     return _rewritten(tree, _NORMAL)
+
+
+def as_given(tree: Node) -> Node:
+    """A tree up to order and numbers alone: signs stay before brackets, and fractions in fractions."""
+    return _rewritten(tree, _AS_GIVEN)
 
 
 def rooted(tree: Node) -> Node:
@@ -130,9 +135,16 @@ def _product(given: Iterable[Node]) -> Node:
     return _negate(Node("negate", (tree,))) if negative else tree
 
 
+def _unopened_product(tree: Node) -> Node:
+    signed = [factor for arg in tree.args for factor in _signed_factors(arg)]
+    flat = sorted(factor for factor in signed if factor not in (ONE, _MINUS_ONE))
+    product = Node("multiply", tuple(flat)) if len(flat) > 1 else flat[0] if flat else ONE
+    return Node("negate", (product,)) if signed.count(_MINUS_ONE) % 2 else product
+
+
 def _signed_factors(tree: Node) -> tuple[Node, ...]:
     """The factors of a product, and -1 if it is negative."""
-    return (Node("negate", (ONE,)), *factors(tree)) if tree.head == "negate" else factors(tree)
+    return (_MINUS_ONE, *factors(tree)) if tree.head == "negate" else factors(tree)
 
 
 def _oriented(tree: Node) -> Node:
@@ -259,6 +271,15 @@ _NORMAL: Mapping[str, Rule] = {
     "list": _unordered,
     "set": _unordered,
     "union": _unordered,
+    "relation": _relation,
+}
+_AS_GIVEN: Mapping[str, Rule] = {
+    "number": _number,
+    "negate": lambda tree: _unopened_product(Node("multiply", (tree,))),
+    "add": _add,
+    "multiply": _unopened_product,
+    "list": _unordered,
+    "set": _unordered,
     "relation": _relation,
 }
 _ROOTED: Mapping[str, Rule] = _NORMAL | {"power": _rooted_power}

@@ -14,6 +14,7 @@ from mtgrpo_env.envs.symbolic.formulas import is_equation, sides, values
 from mtgrpo_env.envs.symbolic.normal import nodes, normal, rational
 from mtgrpo_env.envs.symbolic.shortfalls import (
     Shortfall,
+    denominators,
     no_scientific_notation,
     unfinished_arithmetic,
     unreduced_fractions,
@@ -36,7 +37,8 @@ def unfinished_exponents(answer: Node) -> int:
 
 def unscientific_numbers(answer: Node) -> int:
     r"""1 where a value is not in scientific notation, such as `45\times10^{-5}`."""
-    return max((no_scientific_notation(normal(value)) for value in values(answer)), default=0)
+    numbers = [normal(value) for value in values(answer)]
+    return int(any(no_scientific_notation(tree) or denominators(tree) for tree in numbers))
 
 
 def no_power(answer: Node) -> int:

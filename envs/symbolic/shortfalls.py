@@ -60,13 +60,13 @@ def uncollected_factors(tree: Node) -> int:
 
 
 def unfinished_arithmetic(tree: Node) -> int:
-    r"""Operations on numbers that are left to do: `7^2`, `2 \cdot 3x`, `x + 1 + 2`."""
+    r"""Operations on numbers that are left to do: `7^2`, `2 \cdot 3x`, `x + 1 + 2`, `i^3`."""
     if rational(tree) is not None:
         return min(no_fraction(tree), no_decimal(tree), no_mixed_number(tree), no_scientific_notation(tree))
     numbers = [arg for arg in tree.args if rational(arg) is not None] if tree.head in ("add", "multiply") else []
     above = [arg for arg in numbers if tree.head == "add" or arg.head != "reciprocal"]
     left = max(0, len(above) - 1) + max(0, len(numbers) - len(above) - 1)
-    return left + sum(map(unfinished_arithmetic, tree.args))
+    return left + _is_power_of_i(tree) + sum(map(unfinished_arithmetic, tree.args))
 
 
 def unreduced_fractions(tree: Node) -> int:
@@ -109,8 +109,8 @@ def reducible_roots(tree: Node) -> int:
 
 
 def functions_of_numbers(tree: Node) -> int:
-    r"""1 where there is a function whose value could be worked out, such as `\sin 75^\circ`."""
-    return int(any(node.head in _FUNCTIONS and not has_variable(node) for node in nodes(tree)))
+    r"""1 where there is a function whose value could be worked out, such as `\sin 75^\circ`, `e^{\pi i/3}`."""
+    return int(any(_is_function(node) and not has_variable(node) for node in nodes(tree)))
 
 
 def num_logarithms(tree: Node) -> int:
@@ -132,7 +132,7 @@ def composite_factors(tree: Node) -> int:
 def no_fraction(tree: Node) -> int:
     """0 for a whole number or a fraction of two."""
     above = [factor for factor in factors(tree) if factor.head != "reciprocal"]
-    below = [factor.args[0] for factor in factors(tree) if factor.head == "reciprocal"]
+    below = denominators(tree)
     is_whole = all(part.head == "number" and part.text.isdecimal() for part in (*above, *below))
     return int(not (len(above) <= 1 and len(below) <= 1 and is_whole))
 
@@ -155,7 +155,8 @@ def no_mixed_number(tree: Node) -> int:
 
 def no_scientific_notation(tree: Node) -> int:
     """0 for a number from 1 to 10 times a power of ten."""
-    powers = [node for node in factors(tree) if node == _TEN or (node.head == "power" and node.args[0] == _TEN)]
+    parts = [*factors(tree), *denominators(tree)]
+    powers = [node for node in parts if node == _TEN or (node.head == "power" and node.args[0] == _TEN)]
     numbers = [rational(node) for node in factors(tree) if node.head == "number" and node != _TEN]
     known = all(number is not None and 1 <= number < 10 for number in numbers)
     return int(not (len(powers) == 1 and len(numbers) <= 1 and len(factors(tree)) <= 2 and known))
@@ -166,9 +167,23 @@ def no_pi(tree: Node) -> int:
     return int(not any(node.head == "constant" and node.text == "pi" for node in nodes(tree)))
 
 
+def denominators(tree: Node) -> list[Node]:
+    """What stands below in a product."""
+    return [factor.args[0] for factor in factors(tree) if factor.head == "reciprocal"]
+
+
 def has_variable(tree: Node) -> bool:
     """Whether there is a variable in a tree."""
     return any(node.head == "symbol" for node in nodes(tree))
+
+
+def _is_function(tree: Node) -> bool:
+    is_complex = tree.head == "power" and any(node.text == "i" for node in nodes(tree.args[1]))
+    return is_complex or tree.head in _FUNCTIONS
+
+
+def _is_power_of_i(tree: Node) -> bool:
+    return tree.head == "power" and tree.args[0].text == "i" and rational(tree.args[1]) is not None
 
 
 def _num_factors(tree: Node) -> int:
@@ -218,9 +233,9 @@ def _without_coefficient(term: Node) -> Node:
 
 
 def _is_unreduced(tree: Node) -> bool:
-    below = [factor.args[0] for factor in factors(tree) if factor.head == "reciprocal"]
+    below = denominators(tree)
     above = [factor for factor in factors(tree) if factor.head != "reciprocal"]
-    if not below:
+    if not below or any(factor.head == "power" and factor.args[0] == _TEN for factor in below):  # 6 * 10^-7
         return False
     if set(map(folded, below)) & set(map(folded, above)) or any(rational(factor) == 1 for factor in below):
         return True
@@ -244,7 +259,7 @@ def _base(tree: Node) -> Node:
 
 
 def _degree_below(term: Node) -> int:
-    return sum(_degree(factor.args[0]) for factor in factors(term) if factor.head == "reciprocal")
+    return sum(map(_degree, denominators(term)))
 
 
 def _degree(tree: Node) -> int:

@@ -9,13 +9,13 @@ import pytest
 from math_pairs import EQUAL
 
 from mtgrpo_env.envs.symbolic.exact import exact_value
-from mtgrpo_env.envs.symbolic.normal import folded, normal, rational, rooted
+from mtgrpo_env.envs.symbolic.normal import as_given, folded, normal, rational, rooted
 from mtgrpo_env.envs.symbolic.readings import readings
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 
-FORMS = [normal, rooted, folded]
+FORMS = [as_given, normal, rooted, folded]
 COMMUTING = frozenset({"add", "multiply", "list", "set"})
 
 

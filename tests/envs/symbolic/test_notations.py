@@ -47,7 +47,8 @@ RIGHT_AND_WRONG = [
     ("Convert 0.05 to a percent.", "5", [r"5\%"], ["0.05"]),
     ("Convert $0.005$ to %.", r"0.5\%", ["0.5", r"\frac12\%"], ["0.005"]),
     ("Give both as percentages.", r"10\%, 25\%", ["25%, 10%", "10, 25"], ["0.1, 0.25", r"0.1, 25\%", r"10\%, 0.25"]),
-    ("What percent are red?", r"40\%", ["40", "0.4", r"\frac25"], ["4"]),
+    ("What percent of 80 is 20?", r"25\%", ["25"], ["0.25", r"\frac{20}{80}"]),
+    ("What share is red?", r"40\%", ["40", "0.4", r"\frac25"], ["4"]),
     ("Express 45% as a decimal.", "0.45", [".45", "0.450"], [r"45\%"]),
     ("Simplify $x^3 x^5$.", "x^8", ["x^{8}", r"x^3x^5=x^{3+5}=x^8"], ["x^{3+5}"]),
     ("Simplify $(x^2)^3$.", "x^6", ["x^{6.0}"], [r"x^{2\cdot3}", "x^{12/2}"]),
@@ -96,6 +97,20 @@ RIGHT_AND_WRONG = [
         [r"\frac{x^2+3x+2}{x+1}", r"(x^2+3x+2)\div(x+1)", r"\frac{(x+1)(x+2)}{x+1}"],
     ),
     ("What is $x^2-1$ divided by $x-1$?", "x+1", ["1+x"], [r"\frac{x^2-1}{x-1}"]),
+    ("Simplify $a-(b-c)$.", "a-b+c", ["a+c-b"], ["a-(b-c)", "-(b-c)+a", "a+-1(b-c)"]),
+    ("Simplify $-(x-3)$.", "3-x", ["-x+3"], ["-(x-3)", "-1(x-3)", r"-1\cdot(-3+x)"]),
+    ("Expand $-(x-3)$.", "3-x", ["-x+3"], ["-(x-3)"]),
+    ("Simplify $(a-b)(-1)$.", "b-a", ["-a+b"], ["-(a-b)", "(a-b)(-1)"]),
+    (r"Simplify $\frac{-a}{-b}$.", r"\frac ab", ["a/b"], [r"\frac{-a}{-b}", "-a/(-b)"]),
+    ("Expand $(x+1)(x+2)(x+3)$.", "x^3+6x^2+11x+6", [], [r"x^3+6x^2+11x+2\cdot3", "x^3+(1+5)x^2+11x+6"]),
+    ("Simplify $i^{11}$.", "-i", [], ["i^3", "i^{11}"]),
+    (
+        r"Write $e^{\pi i/3}$ in the form $a+bi$.",
+        r"\frac12+\frac{\sqrt3}{2}i",
+        [r"\frac{1+i\sqrt3}{2}"],
+        [r"e^{i\pi/3}", r"e^{2\pi i/6}", r"\cos\frac\pi3+i\sin\frac\pi3"],
+    ),
+    ("Write $(1+i)^2$ in rectangular form.", "2i", ["0+2i"], ["1+2i+i^2"]),
     ("Subtract $2x-1$ from $5x$.", "3x+1", ["1+3x"], ["5x-(2x-1)", "5x-2x+1"]),
 ]
 
@@ -130,6 +145,12 @@ NATURAL = [
     ("If $a$ is added to the product of $b$ and $c$, what is it?", "a+bc", ["cb+a"]),
     ("Find the sum of the roots of $x^2-5x+6$.", "5", ["2+3=5"]),
     (r"Multiply: $(2\times10^{-3})(3\times10^{-4})$.", r"6\times10^{-7}", ["6e-7", "0.0000006"]),
+    (r"Simplify $(2\times10^{-3})(3\times10^{-4})$.", "0.0000006", [r"6\times10^{-7}"]),
+    (r"Simplify $\frac{9-x^2}{x+3}$.", "3-x", ["-(x-3)", "-x+3"]),
+    ("Simplify $x^2+2x$.", "x^2+2x", ["2x+x^2", "x^{2}+2*x"]),
+    (r"Expand $(x+\frac12)^2$.", r"x^2+x+\frac14", ["x^2+x+0.25", "x^2+1x+1/4"]),
+    (r"Expand $\frac23(x+1)$.", r"\frac23x+\frac23", [r"\frac{2x}{3}+\frac{2}{3}"]),
+    ("Write in polar form.", r"2e^{\pi i/3}", [r"2e^{i\pi/3}"]),
     (r"Write $5^{-2}$ as a fraction.", r"\frac{1}{25}", [r"5^{-2}=\frac{1}{5^2}=\frac{1}{25}"]),
 ]
 
