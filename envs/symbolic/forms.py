@@ -7,7 +7,7 @@ a form as the truth does, and no further: what the truth does not do is not aske
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from mtgrpo_env.envs.symbolic import notations, shortfalls
@@ -15,6 +15,7 @@ from mtgrpo_env.envs.symbolic.formulas import is_equation, repeats_verbatim, val
 from mtgrpo_env.envs.symbolic.normal import nodes, rooted
 from mtgrpo_env.envs.symbolic.shortfalls import Shortfall
 from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.units import Unit, units
 
 _MAX_QUESTION = 20_000  # characters that are looked at
 
@@ -91,6 +92,7 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     (r"\b(?:compute|calculate|evaluate|exact value)\b", _EVALUATED),
 )
 _PATTERNS = [(re.compile(words), forms) for words, forms in _ASKED]
+_CONVERTED = re.compile(r"\bconvert\b|\bhow many\b")
 _SOLVED = re.compile(r"\bsolve\b.{0,200}\bfor\b|\bslope-intercept\b|\bin terms of\b|\bform \$?y ?=", re.DOTALL)
 
 
@@ -119,6 +121,8 @@ def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node])
     """
     if asks_to_solve(question) and any(map(_is_solved, truth)) and any(map(_is_unsolved, answer)):
         return False
+    if _CONVERTED.search(question[:_MAX_QUESTION].casefold()) and not _is_converted(truth, answer):
+        return False
     forms = asked_forms(question)
     if forms and repeats_verbatim(question, truth, answer):
         return False
@@ -129,6 +133,19 @@ def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node])
 def asks_to_solve(question: str) -> bool:
     """Whether a question asks for an equation to be solved for a variable."""
     return _SOLVED.search(question[:_MAX_QUESTION].casefold()) is not None
+
+
+def _is_converted(truth: Sequence[Node], answer: Sequence[Node]) -> bool:
+    """Whether no quantity of an answer is in a unit that could be converted to the truth's."""
+    wanted = {unit for found in _units(truth) for unit in found}
+    dimensions = {unit.dimension for unit in wanted}
+    return all(found & wanted or dimensions.isdisjoint(unit.dimension for unit in found) for found in _units(answer))
+
+
+def _units(trees: Sequence[Node]) -> Iterator[set[Unit]]:
+    """What the unit of each quantity may be."""
+    for tree in trees:
+        yield from (set(units(node.text)) for node in nodes(tree) if node.head == "quantity")
 
 
 def _falls_no_shorter(forms: Sequence[Shortfall], truth: Node, answer: Node) -> bool:

@@ -28,6 +28,8 @@ _SHORT_WORDS = frozenset({"by", "my", "try", "why", "cm", "km", "mm", "kg", "mph
 _LONGEST_PRODUCT = 3  # letters: "xyz" is a product, "sine" is a word
 _BEFORE_PRODUCT, _BEHIND_PRODUCT = frozenset("0123456789+-*/^=)]{}<>|"), frozenset("0123456789+-*/^=([{}<>|")
 _RELATIONS = re.compile(r"[=<>]+|\\(?:leq?|geq?|lt|gt|ne|neq|le|approx|in|to|cdots|ldots|dots)(?![A-Za-z])")
+_DELIMITERS = re.compile(r"\$+|\\[()\[\]]")
+_MATRIX = re.compile(r"\\begin\{(?:[bpvB]?matrix|array)\}")
 _OF = r" (?:of|between) (?:[$\\(0-9]|[a-z](?:\b|\^))"  # and a formula
 _OPERATIONS: Sequence[tuple[str, Callable[[Node, Node], Node]]] = (
     (r"\bdivided?\b|\bquotient" + _OF, lambda left, right: Node("multiply", (left, Node("reciprocal", (right,))))),
@@ -88,7 +90,7 @@ def repeats_question(question: str, truth: Sequence[Node], answer: Sequence[Node
         truth: the readings of the truth.
         answer: the readings of an answer.
     """
-    given = [part for tree in answer for part in _claims(tree) if not is_worked_out(part)]
+    given = [part for tree in answer for part in _claims(tree) if _is_formula(part)]
     if not given:
         return False
     asked, wanted = formulas(question), [part for tree in truth for part in _parts(tree)]
@@ -101,7 +103,7 @@ def repeats_verbatim(question: str, truth: Sequence[Node], answer: Sequence[Node
     >>> [repeats_verbatim("Simplify $-(x-3)$.", readings("3-x"), readings(text)) for text in ("-(-3+x)", "-x+3")]
     [True, False]
     """
-    given = [part for tree in answer for part in _claims(tree) if not is_worked_out(part)]
+    given = [part for tree in answer for part in _claims(tree) if _is_formula(part)]
     return _any_new(given, [part for tree in truth for part in _parts(tree)], formulas(question).as_given, as_given)
 
 
@@ -110,7 +112,7 @@ def formulas(question: str) -> Formulas:
     """The formulas of a question; their parts and members are formulas, too, and what is to be computed of them."""
     found = list(dict.fromkeys(part for tree in _trees(question) for part in _parts(tree)))
     found += _results(question, found)
-    written = [tree for tree in found if not is_worked_out(tree)]
+    written = list(filter(_is_formula, found))
     return Formulas(
         frozenset(map(as_given, written)),
         frozenset(map(normal, written)),
@@ -124,6 +126,11 @@ def _results(question: str, found: Iterable[Node]) -> list[Node]:
     operations = [operation for words, operation in _OPERATIONS if re.search(words, text)]
     operands = list(islice((tree for tree in found if tree.head in _VALUES), _MAX_OPERANDS))
     return [operation(left, right) for operation in operations for left, right in permutations(operands, 2)]
+
+
+def _is_formula(tree: Node) -> bool:
+    """Whether a tree is no number and no lone variable; a number times a matrix is a formula."""
+    return not is_worked_out(tree) or (tree.head == "multiply" and tree.args[-1].head == "matrix")
 
 
 def _any_new(
@@ -153,7 +160,7 @@ def _claims(tree: Node) -> Iterator[Node]:
 
 def _trees(question: str) -> Iterator[Node]:
     for piece in dict.fromkeys(_pieces(question[:_MAX_QUESTION])):
-        for text in (piece, *_RELATIONS.split(piece)):
+        for text in (piece, *_RELATIONS.split(piece)) if len(piece) <= MAX_LENGTH else ():
             try:
                 yield from readings(text)
                 if text is piece:
@@ -164,6 +171,7 @@ def _trees(question: str) -> Iterator[Node]:
 
 def _pieces(question: str) -> Iterator[str]:
     """What may be formulas."""
+    yield from filter(_MATRIX.search, _DELIMITERS.split(question))
     start = 0
     for match in _CUT.finditer(question):
         if not _is_product(match.group(), question, match.start(), match.end()):
@@ -183,7 +191,7 @@ def _is_product(text: str, question: str, start: int, end: int) -> bool:
 
 
 def _balanced(piece: str) -> Iterator[str]:
-    """The piece, cut at brackets without a partner; none that is empty or too long."""
+    """The piece, cut at brackets without a partner; none that is empty."""
     open_brackets: list[int] = []
     lonely: list[int] = []
     for place, sign in enumerate(piece):
@@ -197,6 +205,6 @@ def _balanced(piece: str) -> Iterator[str]:
     start = 0
     for place in sorted([*lonely, *open_brackets, len(piece)]):
         text = piece[start:place].replace("&", "").lstrip(" \t,.").rstrip(" \t,.\\")
-        if 0 < len(text) <= MAX_LENGTH:
+        if text:
             yield text
         start = place + 1

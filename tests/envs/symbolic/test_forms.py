@@ -149,8 +149,9 @@ def test_no_form_and_no_question_make_a_truth_wrong(truth: str) -> None:
     """An answer may fall as short of a form as the truth does, so the truth itself always has it."""
     with contextlib.suppress(MathSyntaxError):  # words
         trees = readings(truth)
-        assert has_asked_form(ALL_FORMS, trees, trees)
-        assert not repeats_question(f"{ALL_FORMS} Here ${truth}$ is given.", trees, trees)
+        question = f"{ALL_FORMS} Convert it and add. Here ${truth}$ is given."
+        assert has_asked_form(question, trees, trees)
+        assert not repeats_question(question, trees, trees)
 
 
 def test_all_forms_are_asked_for_at_once() -> None:

@@ -111,6 +111,28 @@ RIGHT_AND_WRONG = [
         [r"e^{i\pi/3}", r"e^{2\pi i/6}", r"\cos\frac\pi3+i\sin\frac\pi3"],
     ),
     ("Write $(1+i)^2$ in rectangular form.", "2i", ["0+2i"], ["1+2i+i^2"]),
+    (
+        "Convert 3 feet to inches.",
+        r"36\text{ inches}",
+        ["36", r"36\text{ in}"],
+        [r"3\text{ feet}", r"1\text{ yard}", "3 ft"],
+    ),
+    ("Convert 5 km to m.", r"5000\text{ m}", ["5000", r"5{,}000\,\mathrm{m}"], ["5 km", r"5\text{ kilometers}"]),
+    ("How many minutes are in 2 hours?", r"120\text{ minutes}", ["120", "120 min"], [r"2\text{ hours}", "2 h"]),
+    ("Convert 72 km/h to m/s.", r"20\text{ m/s}", [r"20\text{ meters per second}"], [r"72\text{ km/h}"]),
+    ("How long does it take?", r"8\text{ hours}", [r"480\text{ minutes}"], [r"480\text{ seconds}"]),
+    (
+        r"Compute the determinant $\begin{vmatrix}a&b\\c&d\end{vmatrix}$.",
+        "ad-bc",
+        ["-cb+da"],
+        [r"\begin{vmatrix} a & b \\ c & d \end{vmatrix}"],
+    ),
+    (
+        r"Compute \[2\begin{pmatrix}1&2\\3&4\end{pmatrix}.\]",
+        r"\begin{pmatrix}2&4\\6&8\end{pmatrix}",
+        [r"\begin{bmatrix}2&4\\6&8\end{bmatrix}"],
+        [r"2\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}\cdot2"],
+    ),
     ("Subtract $2x-1$ from $5x$.", "3x+1", ["1+3x"], ["5x-(2x-1)", "5x-2x+1"]),
 ]
 
@@ -151,6 +173,16 @@ NATURAL = [
     (r"Expand $(x+\frac12)^2$.", r"x^2+x+\frac14", ["x^2+x+0.25", "x^2+1x+1/4"]),
     (r"Expand $\frac23(x+1)$.", r"\frac23x+\frac23", [r"\frac{2x}{3}+\frac{2}{3}"]),
     ("Write in polar form.", r"2e^{\pi i/3}", [r"2e^{i\pi/3}"]),
+    ("How many students are there?", r"12\text{ students}", ["12"]),
+    ("How many miles per hour?", r"60\text{ mph}", [r"60\text{ miles per hour}", r"60\text{ mi/h}"]),
+    ("How many square feet is it?", r"12\text{ ft}^2", [r"12\text{ square feet}"]),
+    ("How many hours and minutes?", r"2\text{ hours }30\text{ minutes}", [r"150\text{ minutes}"]),
+    (
+        r"Find the inverse of $\begin{pmatrix}1&2\\3&4\end{pmatrix}$.",
+        r"\begin{pmatrix}-2&1\\3/2&-1/2\end{pmatrix}",
+        [r"-\frac12\begin{pmatrix}4&-2\\-3&1\end{pmatrix}"],
+    ),
+    (r"Project it onto $\begin{pmatrix}1\\2\end{pmatrix}$.", "(1,2)", [r"\begin{pmatrix}1\\2\end{pmatrix}"]),
     (r"Write $5^{-2}$ as a fraction.", r"\frac{1}{25}", [r"5^{-2}=\frac{1}{5^2}=\frac{1}{25}"]),
 ]
 
