@@ -1,4 +1,4 @@
-r"""The form that a question asks for: factored, expanded, simplified, a reduced fraction, and so on.
+r"""The form that a question asks for: factored, expanded, a reduced fraction, in minutes, in increasing order, and so on.
 
 The value alone is no answer to "Factor $x^2 - 1$" or "Write $\frac46$ in lowest terms". An answer may fall as short of
 a form as the truth does, and no further: what the truth does not do is not asked of the answer.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from functools import lru_cache
 
 from mtgrpo_env.envs.symbolic import notations, shortfalls
 from mtgrpo_env.envs.symbolic.formulas import is_equation, repeats_verbatim, values
-from mtgrpo_env.envs.symbolic.normal import nodes, rooted
+from mtgrpo_env.envs.symbolic.normal import folded, nodes, rational, rooted
 from mtgrpo_env.envs.symbolic.shortfalls import Shortfall
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, members
 from mtgrpo_env.envs.symbolic.units import Unit, units
 
 _MAX_QUESTION = 20_000  # characters that are looked at
@@ -76,7 +77,7 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     (_IN_FORM + r" decimal" + _ALONE + r"|\bdecimal (?:form|notation)\b", (shortfalls.no_decimal,)),
     (
         r"\bscientific notation\b|\bstandard (?:index )?form\b",
-        (notations.unscientific_numbers, notations.unfinished_exponents),
+        (notations.unscientific_numbers, notations.unfinished_exponents, shortfalls.products_of_sums),
     ),
     (r"10 ?\^.{0,60}\bstandard form\b|\bstandard notation\b|\bordinary number\b", (shortfalls.no_decimal,)),
     (_IN_FORM + r" (?:per ?cent(?:age)?s?\b|\\?%)|\bwhat per ?cent", (notations.worked_out_percent,)),
@@ -87,12 +88,21 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     (r"\bin terms of (?:\$?\\?pi\b|\$?π)", (shortfalls.no_pi,)),
     (r"\bas a single fraction\b", (shortfalls.num_terms, notations.nested_fractions)),
     (r"\bas a single logarithm\b", (shortfalls.num_logarithms,)),
-    (r"\bas a (?:single )?power\b|\bin exponential form\b", (notations.no_power, notations.unfinished_exponents)),
+    (
+        r"\bas a (?:single )?power\b|\bin exponential form\b|\bas \$?[0-9a-z] ?\^",
+        (notations.no_power, notations.unfinished_exponents),
+    ),
     (r"\bvertex form\b|\bcomplet(?:e|ing) the square\b", (shortfalls.num_variables,)),
     (r"\b(?:compute|calculate|evaluate|exact value)\b", _EVALUATED),
 )
 _PATTERNS = [(re.compile(words), forms) for words, forms in _ASKED]
 _CONVERTED = re.compile(r"\bconvert\b|\bhow many\b")
+_UNIT = re.compile(r"\b(?:how many|in|to) ((?:(?:square|cubic) )?(?:[a-z]+s|feet))\b")
+_SIZES = r"(?:least|greatest|smallest|largest|lowest|highest|shortest|longest)"
+_ORDERED = re.compile(
+    rf"\b(?:\w+ing|alphabetical|chronological|numerical) order\b|\b{_SIZES} to {_SIZES}\b|\bin order\b(?! to\b| that\b)"
+    r"|\b(?:first|next) (?:\w+ )?terms\b"
+)
 _SOLVED = re.compile(r"\bsolve\b.{0,200}\bfor\b|\bslope-intercept\b|\bin terms of\b|\bform \$?y ?=", re.DOTALL)
 
 
@@ -100,8 +110,8 @@ _SOLVED = re.compile(r"\bsolve\b.{0,200}\bfor\b|\bslope-intercept\b|\bin terms o
 def asked_forms(question: str) -> tuple[Shortfall, ...]:
     """What a question asks an answer to be, beyond its value: measures of how far it is not.
 
-    >>> [form.__name__ for form in asked_forms("Write 0.75 as a mixed number.")]
-    ['no_mixed_number', 'unreduced_fractions']
+    >>> [form.__name__ for form in asked_forms("Find the quotient as a decimal.")]
+    ['largest_denominator', 'no_decimal']
     """
     text = question[:_MAX_QUESTION].casefold()
     return tuple(dict.fromkeys(form for words, forms in _PATTERNS if words.search(text) for form in forms))
@@ -121,12 +131,15 @@ def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node])
     """
     if asks_to_solve(question) and any(map(_is_solved, truth)) and any(map(_is_unsolved, answer)):
         return False
-    if _CONVERTED.search(question[:_MAX_QUESTION].casefold()) and not _is_converted(truth, answer):
-        return False
     forms = asked_forms(question)
-    if forms and repeats_verbatim(question, truth, answer):
+    if not _has_asked_unit(question, truth, answer) or (forms and repeats_verbatim(question, truth, answer)):
         return False
-    return not forms or any(_falls_no_shorter(forms, right, given) for right in truth for given in answer)
+    is_ordered, forms = _asks_for_order(question), (*forms, *_EVALUATED)
+    return any(
+        (not is_ordered or _in_one_order(right, given)) and _falls_no_shorter(forms, right, given)
+        for right in truth
+        for given in answer
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -135,17 +148,45 @@ def asks_to_solve(question: str) -> bool:
     return _SOLVED.search(question[:_MAX_QUESTION].casefold()) is not None
 
 
-def _is_converted(truth: Sequence[Node], answer: Sequence[Node]) -> bool:
-    """Whether no quantity of an answer is in a unit that could be converted to the truth's."""
-    wanted = {unit for found in _units(truth) for unit in found}
+@lru_cache(maxsize=4096)
+def _asked_units(question: str) -> frozenset[Unit]:
+    """The units that a question asks for: "how many minutes", "in square meters"."""
+    return frozenset(unit for words in _UNIT.findall(question[:_MAX_QUESTION].casefold()) for unit in units(words))
+
+
+def _has_asked_unit(question: str, truth: Sequence[Node], answer: Sequence[Node]) -> bool:
+    """Whether no quantity of an answer is in a unit that could be converted to the one that is asked for."""
+    given, asked = list(_units(answer)), _asked_units(question)
+    if not given or not (asked or _CONVERTED.search(question[:_MAX_QUESTION].casefold())):
+        return True
+    wanted = {unit for found in _units(truth) for unit in found} or asked
     dimensions = {unit.dimension for unit in wanted}
-    return all(found & wanted or dimensions.isdisjoint(unit.dimension for unit in found) for found in _units(answer))
+    return all(found & wanted or dimensions.isdisjoint(unit.dimension for unit in found) for found in given)
 
 
 def _units(trees: Sequence[Node]) -> Iterator[set[Unit]]:
     """What the unit of each quantity may be."""
     for tree in trees:
         yield from (set(units(node.text)) for node in nodes(tree) if node.head == "quantity")
+
+
+@lru_cache(maxsize=4096)
+def _asks_for_order(question: str) -> bool:
+    return _ORDERED.search(question[:_MAX_QUESTION].casefold()) is not None
+
+
+def _in_one_order(truth: Node, answer: Node) -> bool:
+    """Whether two lists have their values in the same order; values that only one of them has may stand anywhere."""
+    right, given = (list(map(_key, members(tree))) for tree in (truth, answer))
+    pairs = zip(right, given, strict=True) if len(right) == len(given) else ()
+    return all(left == other or not (left in given or other in right) for left, other in pairs)
+
+
+def _key(member: Node) -> Node | Fraction:
+    """The same for values that are written alike, and for rational values."""
+    value = next(iter(values(member)), member)
+    number = rational(value)
+    return folded(value) if number is None else number
 
 
 def _falls_no_shorter(forms: Sequence[Shortfall], truth: Node, answer: Node) -> bool:
