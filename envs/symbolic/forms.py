@@ -1,4 +1,4 @@
-r"""The form that a question asks for: factored, expanded, a reduced fraction, in minutes, in increasing order, and so on.
+r"""The form that a question asks for: factored, expanded, a reduced fraction, in minutes, in increasing order, etc.
 
 The value alone is no answer to "Factor $x^2 - 1$" or "Write $\frac46$ in lowest terms". An answer may fall as short of
 a form as the truth does, and no further: what the truth does not do is not asked of the answer.
