@@ -99,9 +99,11 @@ _PATTERNS = [(re.compile(words), forms) for words, forms in _ASKED]
 _CONVERTED = re.compile(r"\bconvert\b|\bhow many\b")
 _UNIT = re.compile(r"\b(?:how many|in|to) ((?:(?:square|cubic) )?(?:[a-z]+s|feet))\b")
 _SIZES = r"(?:least|greatest|smallest|largest|lowest|highest|shortest|longest)"
+_ORDER = rf"(?:\b(?:\w+ing|alphabetical|numerical) order\b|\b{_SIZES} to {_SIZES}\b|\bin order\b(?! to\b| that\b))"
+_LIST = r"\b(?:list|arrange|order|sort|rank|put|write|give|enter|express|state|name|find|what are)\b"
+_SENTENCE = r"(?:[^.?!]|\.[0-9]){0,200}?"
 _ORDERED = re.compile(
-    rf"\b(?:\w+ing|alphabetical|chronological|numerical) order\b|\b{_SIZES} to {_SIZES}\b|\bin order\b(?! to\b| that\b)"
-    r"|\b(?:first|next) (?:\w+ )?terms\b"
+    rf"{_LIST}{_SENTENCE}{_ORDER}|{_ORDER}{_SENTENCE}{_LIST}|{_LIST} the (?:first|next) (?:\w+ )?terms\b"
 )
 _SOLVED = re.compile(r"\bsolve\b.{0,200}\bfor\b|\bslope-intercept\b|\bin terms of\b|\bform \$?y ?=", re.DOTALL)
 

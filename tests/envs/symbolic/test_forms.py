@@ -178,5 +178,5 @@ def test_a_form_that_is_only_mentioned_is_not_asked_for(question: str) -> None:
 def test_hostile_answers_are_looked_at_in_no_time(truth: str) -> None:
     start = time.process_time()
     for answer in (*HOSTILE, r"\sqrt[999999999]{6}", "(x+1)^{999999999}", "x^{9^{9^9}}", "((x^9)^9)^9" * 30):
-        answers_question(ALL_FORMS, truth, answer)
+        answers_question(f"{ALL_FORMS} List how many minutes in increasing order.", truth, answer)
     assert time.process_time() - start < 2.0
