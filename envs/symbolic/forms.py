@@ -62,7 +62,7 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
         r"\bform \$?a ?\+ ?bi\b|\brectangular form\b",
         (shortfalls.products_of_two_sums, shortfalls.unfinished_arithmetic, *_RATIONALISED, *_EVALUATED),
     ),
-    (r"\bsimplif(?:y|ied)\b|\bsimplest\b", _SIMPLIFIED),
+    (r"\bsimplif(?:y|ied)\b|\bsimplest\b|\breduce (?:\$?\\sqrt|the (?:radical|root)\b)", _SIMPLIFIED),
     (r"\brationali[sz]ed?\b|\brational denominator\b|\b(?:radical|root)s? in the denominator\b", _RATIONALISED),
     (r"\bpartial fractions?\b", (shortfalls.largest_denominator, shortfalls.missing_fractions)),
     (

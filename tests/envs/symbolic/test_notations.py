@@ -110,6 +110,7 @@ RIGHT_AND_WRONG = [
         [r"\frac{1+i\sqrt3}{2}"],
         [r"e^{i\pi/3}", r"e^{2\pi i/6}", r"\cos\frac\pi3+i\sin\frac\pi3"],
     ),
+    (r"Reduce $\sqrt{288}$.", r"12\sqrt2", [], [r"4\sqrt{18}", r"\sqrt{288}"]),
     ("Write $(1+i)^2$ in rectangular form.", "2i", ["0+2i"], ["1+2i+i^2"]),
     (
         "Convert 3 feet to inches.",
@@ -203,6 +204,10 @@ NATURAL = [
     ("Write the circle in standard form.", "(x-1)^2+(y-2)^2=9", ["(y-2)^2+(x-1)^2=3^2"]),
     ("How many miles per hour?", r"60\text{ mph}", [r"60\text{ miles per hour}", r"60\text{ mi/h}"]),
     ("How many square feet is it?", r"12\text{ ft}^2", [r"12\text{ square feet}"]),
+    ("How many square centimeters?", "12", ["12 cm²", r"12\text{ sq cm}", r"12\,\mathrm{cm}^2"]),
+    ("What is it in degrees Celsius?", "25", [r"25^\circ\text{C}", "25 °C", "25 degrees"]),
+    ("What is it in kilometers per hour?", "60", [r"60\text{ km/h}", "60 km/h"]),
+    ("How many pounds?", "5", ["5 lb", r"5\text{ lbs}", "£5"]),
     ("How many hours and minutes?", r"2\text{ hours }30\text{ minutes}", [r"150\text{ minutes}"]),
     (
         r"Find the inverse of $\begin{pmatrix}1&2\\3&4\end{pmatrix}$.",
