@@ -13,7 +13,7 @@ from typing import Any
 from mtgrpo_env.chat import ChatText, Message
 from mtgrpo_env.chat_columns import chat_text
 from mtgrpo_env.envs.chat_messages import content_of, message_of
-from mtgrpo_env.envs.fields import plain, written
+from mtgrpo_env.envs.fields import plain, read_json, written
 from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row import ANSWER_COLUMNS, PROMPT_COLUMNS, GroundTruth, Row, missing_column
 from mtgrpo_env.envs.row_choices import choices_of, letter_of, with_options
@@ -234,7 +234,7 @@ def _can_be_sent(value: GroundTruth | int) -> bool:
 def parsed_truth(text: str) -> GroundTruth:
     """The object that a text is the JSON of, or else the text."""
     try:
-        parsed = json.loads(text)
+        parsed = read_json(text)
     except (ValueError, RecursionError):
         return text
     return parsed if isinstance(parsed, Mapping) else text
