@@ -17,6 +17,7 @@ from typing import Any
 
 from mtgrpo_env.envs.countdown_solver import solve
 from mtgrpo_env.envs.reasoning_gym_checks import (
+    colours_graph,
     makes_target,
     meets_sums,
     one_of_the_listed,
@@ -25,9 +26,11 @@ from mtgrpo_env.envs.reasoning_gym_checks import (
     same_items,
     same_json,
     same_letters,
+    same_partitions,
     same_polynomial,
     same_text,
     same_words,
+    solves_cryptarithm,
 )
 from mtgrpo_env.envs.reasoning_gym_numbers import (
     same_complex,
@@ -39,6 +42,7 @@ from mtgrpo_env.envs.reasoning_gym_numbers import (
     same_measure,
     same_number,
     same_numbers,
+    same_probability,
     same_value,
     same_whole,
 )
@@ -74,10 +78,11 @@ class Rule:
 
 
 _TARGET_24 = partial(makes_target, target=24)
-_NEAR = partial(same_number, tolerance=Fraction(1, 10_000))
 _ROOTS = partial(same_numbers, ordered=False, tolerance=Fraction(1, 10_000))  # four decimals are asked for
 _IN_ORDER = partial(same_numbers, ordered=True)
 _THREE_FIGURES = partial(same_figures, figures=3)
+_TEN_FIGURES = partial(same_figures, figures=10)  # of twelve that are asked for: theirs are rounded on the way
+_THREE_DECIMALS = partial(same_number, tolerance=Fraction(1, 2000))
 
 _REPLACED: Sequence[tuple[Check, str, str]] = (
     (
@@ -113,19 +118,27 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
     (same_integral, "runs code", "intermediate_integration simple_integration"),
     (same_whole, "runs code", "bitwise_arithmetic"),  # on its own text only, but with the answer beside it
     (same_json, "hangs", "codeio"),  # it compares trees, for many seconds where an answer has some hundred parts
-    (_NEAR, "hangs", "coin_flip"),  # a large exponent is multiplied out; and a first digit in common pays all
+    (
+        same_probability,
+        "hangs",
+        "coin_flip",
+    ),  # a large exponent is multiplied out; and a first digit in common pays all
     (same_letters, "pays wrong answers", "figlet_font"),  # ten letters in place
     (same_complex, "pays wrong answers", "complex_arithmetic"),  # nan
     (same_json, "pays wrong answers", "game_of_life"),  # rows and cells too many
     (same_words, "pays wrong answers", "game_of_life_halting"),  # any text, where the answer is any text
     (same_words, "pays wrong answers", "letter_jumble spell_backward"),  # anything after the right words or letters
-    (same_figures, "pays wrong answers", "decimal_arithmetic"),  # 0, where the right one is below 0.001
+    (_TEN_FIGURES, "pays wrong answers", "decimal_arithmetic"),  # 0, where the right one is below 0.001
     (same_number, "pays wrong answers", "gsm_symbolic"),  # the first number of any text, less its sign
+    (_THREE_DECIMALS, "pays wrong answers", "number_format"),  # with a comma anywhere
     (_IN_ORDER, "pays wrong answers", "number_sorting"),  # NaN throughout, or each number off by one
     (_ROOTS, "pays wrong answers", "polynomial_equations"),  # any text, where there is no root
     (same_claims, "pays wrong answers", "knights_knaves"),  # a second role behind the right one, or "not" before it
     (same_grid, "pays wrong answers", "pool_matrix"),  # a column for a row; and all numbers off by one per cent
     (same_text, "pays wrong answers", "survo"),  # words among the numbers
+    (solves_cryptarithm, "pays wrong answers", "cryptarithm"),  # a second digit for a letter
+    (colours_graph, "pays wrong answers", "graph_color"),  # a second colour for a vertex
+    (same_partitions, "pays wrong answers", "palindrome_partitioning"),  # a list of words twice
     (meets_sums, "pays wrong answers", "kakurasu"),  # numbers among the cells
     (same_duration, "pays wrong answers", "time_intervals"),  # years for days; anything after the right time
     (same_measure, "refuses right answers", "advanced_geometry"),  # a length with a zero behind it
@@ -135,9 +148,8 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
 
 _ALPHABETS = {"quantum_lock": "ABCabc→->, \n", "sokoban": "UDLR, \n"}
 _THEIR_OWN = (
-    "cryptarithm graph_color group_anagrams jugs knight_swap number_format palindrome_generation "
-    "palindrome_partitioning quantum_lock rubiks_cube shortest_path sokoban tower_of_hanoi word_ladder "
-    "word_sorting"
+    "group_anagrams jugs knight_swap palindrome_generation quantum_lock rubiks_cube shortest_path sokoban "
+    "tower_of_hanoi word_ladder word_sorting"
 )
 
 REFUSED: Mapping[str, str] = {
