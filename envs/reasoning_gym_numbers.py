@@ -29,12 +29,14 @@ _WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,100}|[0-9]{1,100})")
 _FRACTION = re.compile(
     r"([+-]?)(?:\\[dtc]?frac\s?\{([+-]?[0-9]{1,60})\}\s?\{([0-9]{1,60})\}|([0-9]{1,60})\s?/\s?([0-9]{1,60}))"
 )
-_CLOSING = {"[": "]", "(": ")", "{": "}", "'": "'", '"': '"', "‘": "’", "“": "”"}
-_BRACKETS, _QUOTES = "[({", "'\"‘“"
-_NAME_OF_LIST = re.compile(r"\A\s*(?:[A-Za-z]\w{0,9}|\([A-Za-z], ?[A-Za-z]\))\s?[=∈]\s?(?=[\[({])")
+_CLOSING = {"[": "]", "(": ")", "{": "}", "'": "'", '"': '"', "‘": "’", "“": "”", "`": "'"}
+_BRACKETS, _QUOTES = "[({", "'\"‘“`"
+_NAME_OF_LIST = re.compile(r"\A\s*(?:[A-Za-z]\w{0,9}|\([A-Za-z], ?[A-Za-z]\))\s?[=∈]\s?(?=[\[({])|\A\s*[A-Z]\s?(?=\()")
 _NAME_OF_ITEM = re.compile(r"\s*([A-Za-z]\w{0,9})\s?=")
 _SEPARATOR = re.compile(r"[,;](?:\s?and\b)?|\band\b")
 _ALTERNATIVES = re.compile(r"[,;](?:\s?(?:and|or)\b)?|\band\b|\bor\b")
+_LETTER_X = re.compile(r"(?<=[0-9])\s?[xX]\s?(?=[0-9])")
+_PERCENTAGE = re.compile(r"([^%\\]*)\\?%\s*")
 _GRID = re.compile(r"[-+−0-9.\s]*")
 _TERM = re.compile(r"\s*([-+−–]?)\s*([0-9.,]*)((?:(?<=[0-9.])\s?[*×])?\s?[ijIJ])?\s*")
 _DURATION = re.compile(
@@ -61,16 +63,19 @@ def same_value(entry: Mapping[str, Any], answer: str) -> bool:
 def same_figures(entry: Mapping[str, Any], answer: str, figures: int) -> bool:
     """The right number to so many significant figures."""
     right = _number(entry["answer"])
-    if not right:
-        return same_number(entry, answer)
-    unit = Fraction(10) ** (_magnitude(right) - figures)
-    return same_number(entry, answer, unit / 2)
+    return same_number(entry, answer, _half_last_figure(right, figures) if right else Fraction(0))
 
 
 def same_probability(entry: Mapping[str, Any], answer: str) -> bool:
-    """The right probability to four significant figures; 0 and 1 only where nothing else is right."""
-    is_certain = _number(answer) in (0, 1)
-    return same_number(entry, answer) if is_certain else same_figures(entry, answer, figures=4)
+    """The right probability to four decimals, or three figures of a small one; 0 and 1 only where nothing else is."""
+    percentage = _PERCENTAGE.fullmatch(answer)
+    right, given = _number(entry["answer"]), _number(percentage[1] if percentage else answer)
+    if right is None or given is None:
+        return False
+    given /= 100 if percentage else 1
+    if {right, given} & {0, 1}:
+        return right == given
+    return abs(right - given) <= _half_last_figure(right, 4 if right >= Fraction(1, 10) else 3)
 
 
 def same_whole(entry: Mapping[str, Any], answer: str) -> bool:
@@ -124,11 +129,13 @@ def same_duration(entry: Mapping[str, Any], answer: str) -> bool:
 
 def same_factors(entry: Mapping[str, Any], answer: str) -> bool:
     """The right prime factors in any order, with powers or without."""
+    number, right = entry["metadata"]["number"], entry["metadata"]["factors"]
+    product = _LETTER_X.sub("×", re.sub(rf"\A\s*{number}\s?=", "", answer))
     try:
-        factors = _factors(parse(answer))
+        factors = _factors(parse(product))
     except (MathSyntaxError, NoValue):
         return False
-    return factors is not None and sorted(factors) == sorted(entry["metadata"]["factors"])
+    return factors is not None and sorted(factors) == sorted(right)
 
 
 def _context(entry: Mapping[str, Any]) -> str:
@@ -156,6 +163,10 @@ def _is_asked_for(found: Quantity, question: str) -> bool:
 @lru_cache(maxsize=64)
 def _named_units(question: str) -> frozenset[Unit]:
     return frozenset(unit for name in {*_NAME.findall(question)} for unit in units(name))
+
+
+def _half_last_figure(value: Fraction, figures: int) -> Fraction:
+    return Fraction(10) ** (_magnitude(value) - figures) / 2
 
 
 def _magnitude(value: Fraction) -> int:
