@@ -28,6 +28,7 @@ _TYPESETTING = re.compile(
 _CHARACTERS = {"rightarrow": "→", "to": "→", "times": "×", "cdot": "×"}
 _GROUP = re.compile(r"\{([^{}:]*)\}")  # not an object of JSON
 _ASSIGNMENT = re.compile(r"\s*([A-Z])\s?=\s?([0-9])\s*")
+_CLAIM = re.compile(r"(\S+) (?:is )?(?:an? )?(\S+)")
 _CLAIM_ENDS = re.compile(r"[,.;\n]|\band\b")
 
 
@@ -169,10 +170,10 @@ def _squeezed(text: str) -> str:
     return "".join(str(text).split()).casefold()
 
 
-def _claims(text: str) -> list[list[str]]:
-    """What is said of whom: "Zoe is a knight, and Al is a knave" as two pairs of words."""
-    claims = [claim.split() for claim in _CLAIM_ENDS.split(text.casefold()) if claim.strip()]
-    return [[word for word in claim if word not in ("is", "a", "an")] for claim in claims]
+def _claims(text: str) -> list[tuple[str, ...]]:
+    """Of whom what is said: "Zoe is a knight, and Al is a knave" as two pairs of words; () for anything else."""
+    claims = [" ".join(claim.split()) for claim in _CLAIM_ENDS.split(text.casefold()) if claim.strip()]
+    return [match.groups() if (match := _CLAIM.fullmatch(claim)) else () for claim in claims]
 
 
 def _num_terms(text: str) -> int | None:

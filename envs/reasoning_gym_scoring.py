@@ -9,6 +9,7 @@ scorer and entered it here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -69,12 +70,12 @@ class Rule:
     Attributes:
         check: None where the data set's own scorer judges, in a worker.
         fault: a key of `FAULTS`; None where its own scorer judges.
-        alphabet: of answers, where its own scorer skips all other characters and so would read any text; else empty.
+        form: of answers, where its own scorer skips what it cannot read and so would read any text; else None.
     """
 
     check: Check | None = None
     fault: str | None = None
-    alphabet: str = ""
+    form: re.Pattern[str] | None = None
 
 
 _TARGET_24 = partial(makes_target, target=24)
@@ -125,6 +126,7 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
     ),  # a large exponent is multiplied out; and a first digit in common pays all
     (same_letters, "pays wrong answers", "figlet_font"),  # ten letters in place
     (same_complex, "pays wrong answers", "complex_arithmetic"),  # nan
+    (same_items, "pays wrong answers", "word_sorting"),  # words after the right ones
     (same_json, "pays wrong answers", "game_of_life"),  # rows and cells too many
     (same_words, "pays wrong answers", "game_of_life_halting"),  # any text, where the answer is any text
     (same_words, "pays wrong answers", "letter_jumble spell_backward"),  # anything after the right words or letters
@@ -146,10 +148,16 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
     (_THREE_FIGURES, "refuses right answers", "power_function"),  # a power of ten in LaTeX
 )
 
-_ALPHABETS = {"quantum_lock": "ABCabc→->, \n", "sokoban": "UDLR, \n"}
+_FORMS = {
+    "jugs": re.compile(r'(?:"(?:(?:fill|empty) [A-Z]|pour [A-Z]->[A-Z])"|[\[\],\s])*'),
+    "quantum_lock": re.compile(r"[ABCabc→\->, \n]*"),
+    "rubiks_cube": re.compile(r"(?:[A-Za-z]{1,2}'?[1-9]?(?!\S)|\s)*"),
+    "sokoban": re.compile(r"[UDLR, \n]*"),
+    "tower_of_hanoi": re.compile(r"(?:Move disk [0-9]{1,3} from Peg [0-9]{1,3} to Peg [0-9]{1,3}(?!\S)|\s)*"),
+}
 _THEIR_OWN = (
     "group_anagrams jugs knight_swap palindrome_generation quantum_lock rubiks_cube shortest_path sokoban "
-    "tower_of_hanoi word_ladder word_sorting"
+    "tower_of_hanoi word_ladder"
 )
 
 REFUSED: Mapping[str, str] = {
@@ -162,7 +170,7 @@ REFUSED: Mapping[str, str] = {
 
 RULES: Mapping[str, Rule] = {
     **{name: Rule(check, fault) for check, fault, names in _REPLACED for name in names.split()},
-    **{name: Rule(alphabet=_ALPHABETS.get(name, "")) for name in _THEIR_OWN.split()},
+    **{name: Rule(form=_FORMS.get(name)) for name in _THEIR_OWN.split()},
 }
 """How each data set that makes a task is scored."""
 

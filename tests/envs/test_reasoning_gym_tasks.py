@@ -143,6 +143,13 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     ("maze", "infeasible", {}, ["Infeasible"], ["feasible", "0"]),
     ("syllogism", "Yes", {}, ["yes"], ["No", "Yes and no"]),
     ("word_sequence_reversal", "new, any", {}, ["new,any"], ["any, new", "new any", "new, any, or"]),
+    (
+        "word_sorting",
+        "Time, any",
+        {},
+        ["Time,any"],
+        ["any, Time", "Time, any, Time, any", "Time any", "Time, any, or", "Time,, any"],
+    ),
     ("list_functions", "[1, 2]", {}, ["[1,2]"], ["[2, 1]", "1, 2", "[1, 2.0]"]),
     (
         "number_filtering",
@@ -243,6 +250,13 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         [
             "Ann is a knave, and Bo is a knave.",
             "Ann is a knight a knave, and Bo is a knave",
+            "is Ann a knight, and Bo is a knave",
+            "Ann an is knight, and Bo is a knave",
+            "a Ann is a knight, and Bo is a knave",
+            "Ann is a knave, and Bo is a knight",
+            "Ann is a knight, Ann is a knight, Bo is a knave",
+            "Ann is a knight Bo is a knave",
+            "Annis a knight, and Bo is a knave",
             "It is false that Ann is a knight, and Bo is a knave",
             "Ann is a knight",
             "Ann is a knight, Bo is a knave, Bo is a knight",
@@ -508,13 +522,21 @@ def test_dress_that_may_mean_something_stays() -> None:
     assert env.verify(puzzle, boxed(puzzle.answer.replace("_", ""))).outcome == "wrong"
 
 
-@pytest.mark.parametrize("name", ["quantum_lock", "sokoban"])
+@pytest.mark.parametrize("name", ["quantum_lock", "sokoban", "rubiks_cube", "tower_of_hanoi"])
 def test_an_answer_is_not_picked_out_of_other_text(name: str) -> None:
     env = _env(name)
     puzzle = env.generate(np.random.default_rng(0))
-    for answer in (f"not {puzzle.answer}", f"{puzzle.answer} or so", f"{puzzle.answer}\nnan"):
-        assert env.verify(puzzle, boxed(answer)).outcome == "wrong"
+    for wrong in ("not %s", "%s or so", "%s\nnan", "R1U1 %s", "%s or2not", "0 %s", "%s %%"):
+        assert env.verify(puzzle, boxed(wrong % puzzle.answer)).outcome == "wrong", wrong
     assert env.verify(puzzle, boxed(f"$${puzzle.answer}$$".replace("→", r"\rightarrow"))).outcome == "correct"
+
+
+def test_a_move_of_jugs_names_nothing_more() -> None:
+    env = _env("jugs")
+    puzzle = env.generate(np.random.default_rng(0))
+    assert env.verify(puzzle, boxed(puzzle.answer.replace(", ", ",\n"))).outcome == "correct"
+    for old, new in (('A"', 'A B"'), ('"fill', '"refill'), ('"fill', '"fill no'), ("[", "")):
+        assert env.verify(puzzle, boxed(puzzle.answer.replace(old, new))).outcome == "wrong"
 
 
 @pytest.mark.parametrize("name", ["number_format", "gcd", "time_intervals", "advanced_geometry", "survo"])
