@@ -18,13 +18,13 @@ from mtgrpo_env.envs.symbolic.numbers import Quantity, quantity
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
-from mtgrpo_env.envs.symbolic.units import Unit, units
+from mtgrpo_env.envs.symbolic.units import Unit, singular, units
 
 _LONGEST_NUMBER = 1000
 _MOST_NUMBERS = 1000
 _GROUPED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")
 _TWO_SIGNS = re.compile(r"[-+−–]\s*[-+−–]")
-_NAME = re.compile(r"[A-Za-z]+|[$€£¥°]")
+_NAME = re.compile(r"[A-Za-z]{3,}|(?<=[0-9])\s?[A-Za-z]{1,2}(?![A-Za-z])|[$€£¥°]")  # "in" may be no inch
 _WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,100}|[0-9]{1,100})")
 _FRACTION = re.compile(
     r"([+-]?)(?:\\[dtc]?frac\s?\{([+-]?[0-9]{1,60})\}\s?\{([0-9]{1,60})\}|([0-9]{1,60})\s?/\s?([0-9]{1,60}))"
@@ -140,7 +140,7 @@ def same_factors(entry: Mapping[str, Any], answer: str) -> bool:
 
 def _context(entry: Mapping[str, Any]) -> str:
     """The text that names the units which an answer may have."""
-    return f"{entry.get('question', '')} {entry['answer']}".casefold()
+    return f"{entry.get('question', '')} {entry['answer']}"
 
 
 def _number(text: str, question: str = "") -> Fraction | None:
@@ -155,14 +155,21 @@ def _number(text: str, question: str = "") -> Fraction | None:
 
 
 def _is_asked_for(found: Quantity, question: str) -> bool:
-    if found.is_percentage and "percent" not in question:
+    """Whether a number is bare, or the question names what stands behind it."""
+    stems, named = _names(question)
+    if found.is_percentage and "percent" not in stems:
         return False
-    return bool({*found.units} & _named_units(question)) or all(word in question for word in found.words)
+    if {*found.units} & named:
+        return True
+    return found.words <= stems and bool(found.words or not found.units)  # an inch has no words: "in" is a small one
 
 
 @lru_cache(maxsize=64)
-def _named_units(question: str) -> frozenset[Unit]:
-    return frozenset(unit for name in {*_NAME.findall(question)} for unit in units(name))
+def _names(question: str) -> tuple[frozenset[str], frozenset[Unit]]:
+    """The words of a question in the singular, and the units that it names."""
+    names = {name.strip() for name in _NAME.findall(question)}
+    stems = frozenset(singular(name).removesuffix("s") for name in names)
+    return stems | {*map(singular, names)}, frozenset(unit for name in names for unit in units(name))
 
 
 def _half_last_figure(value: Fraction, figures: int) -> Fraction:

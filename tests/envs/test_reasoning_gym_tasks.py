@@ -490,9 +490,14 @@ def _with_commas(digits: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("question", "right", "wrong"),
     [
-        ("How many days are there?", ["23", "23 days", "23 days."], ["23 weeks", "23 hours", "23%", "$23", "23 km"]),
+        (
+            "How many days are there?",
+            ["23", "23 days", "23 days."],
+            ["23 m", "23 weeks", "23 hours", "23%", "$23", "23 km"],
+        ),
         ("He has $40 and spends $17. How much is left?", ["$23", "23 dollars", "US$23"], ["23 euros", "23 cents"]),
         ("What percent of her spools are purple?", ["23%", r"23\%", "23 percent"], ["23 spools%", "0.23"]),
+        ("In how many boxes of 5 kg does it come?", ["23 boxes", "23 kg"], ["23 in", "23 inches", "23 g", "23 foxes"]),
         ("How many tubes of paint does he have?", ["23 tubes", "23 tubes of paint"], ["23 brushes", "23 litres"]),
         ("What is the missing angle (in degrees)?", ["23°", r"23^\circ", "23 degrees"], ["23 rad", "23'"]),
     ],
