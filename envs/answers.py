@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Literal, Protocol
 
 from mtgrpo_env.envs.boxes import bare, boxes, closing_statement
+from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.task_registry import task_class, task_names
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, PuzzleT, TextEnv, Verdict
 from mtgrpo_env.types import Split
@@ -131,6 +132,8 @@ class BoxedTask(TextEnv[PuzzleT]):
         super().__init__(level=self.LEVELS[level], split=split, render_mode=render_mode)
         self._level_name = level
         self.extract: Extract = EXTRACTIONS[extraction]
+        # Taken off before an answer is compared; the released code knows no more than blanks.
+        self.bare: Callable[[str], str] = bare_words if extraction == "last-box" else str.strip
 
     @property
     def level_name(self) -> str:

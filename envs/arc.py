@@ -20,7 +20,6 @@ from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.arc_rows import Row
 from mtgrpo_env.envs.arc_rules import RULES, Rule, Transform
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.envs.fields import text_field
 from mtgrpo_env.paper_frame import question_of
 
@@ -158,7 +157,7 @@ class Arc(BoxedTask[ArcPuzzle]):
 
     def is_correct(self, puzzle: ArcPuzzle, answer: str) -> bool:
         cells = self.level.write(puzzle.answer).split()
-        return answer.split() == cells or bare_words(answer).split() == cells
+        return answer.split() == cells or self.bare(answer).split() == cells
 
     def oracle(self, puzzle: ArcPuzzle) -> str:
         return boxed(self.level.write(puzzle.answer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -11,6 +12,23 @@ import numpy as np
 
 _MAX_DIGITS = 500
 _NUMBERS = (int, float, Decimal, Fraction, np.integer, np.floating)
+
+
+def read_json(text: str | bytes) -> Any:
+    """What JSON text says, numbers to the last digit: those that no float holds are Decimals.
+
+    >>> read_json('[0.1, 9007199254740993.0]')
+    [0.1, Decimal('9007199254740993.0')]
+
+    Raises:
+        ValueError, RecursionError: if it is no JSON.
+    """
+    return json.loads(text, parse_float=_exact)
+
+
+def _exact(digits: str) -> float | Decimal:
+    number, exact = float(digits), Decimal(digits)
+    return number if Decimal(repr(number)) == exact else exact
 
 
 def text_field(ground_truth: Mapping[str, Any], name: str) -> str:

@@ -20,13 +20,15 @@ from mtgrpo_env.envs.symbolic.tree import Node
 
 _TYPESETTING = re.compile(
     r"\\text\{([^{}]*)\}"  # keeps its words
-    r"|\\(?:quad|qquad)(?![A-Za-z])|\\[,;:! ]|~"  # become a blank
+    r"|\\(?:quad|qquad)(?![A-Za-z])|\\[,;:! ]|(?<=\S)~"  # become a blank
     r"|\\(?:left|right)(?![A-Za-z])"  # are dropped
     r"|\\(rightarrow|to|times|cdot)(?![A-Za-z])"  # have a character of their own
     r"|\\([_#&%{}])"
 )
 _CHARACTERS = {"rightarrow": "→", "to": "→", "times": "×", "cdot": "×"}
 _GROUP = re.compile(r"\{([^{}:]*)\}")  # not an object of JSON
+_ASSIGNMENT = re.compile(r"\s*([A-Z])\s?=\s?([0-9])\s*")
+_CLAIM = re.compile(r"(\S+) (?:is )?(?:an? )?(\S+)")
 _CLAIM_ENDS = re.compile(r"[,.;\n]|\band\b")
 
 
@@ -89,7 +91,7 @@ def same_integral(entry: Mapping[str, Any], answer: str) -> bool:
         ScorerFailure: if the workers have no result.
     """
     variable = entry["metadata"]["variable"]
-    return same_letters(entry, answer) or same_antiderivative(entry["answer"], answer, variable=variable)
+    return same_words(entry, answer) or same_antiderivative(entry["answer"], answer, variable=variable)
 
 
 def same_polynomial(entry: Mapping[str, Any], answer: str) -> bool:
@@ -98,7 +100,7 @@ def same_polynomial(entry: Mapping[str, Any], answer: str) -> bool:
     Raises:
         ScorerFailure: if the workers have no result.
     """
-    if same_letters(entry, answer):
+    if same_words(entry, answer):
         return True
     right, given = _num_terms(entry["answer"]), _num_terms(answer)
     return right is not None and given is not None and given <= right and grade(entry["answer"], answer)
@@ -113,6 +115,37 @@ def makes_target(entry: Mapping[str, Any], answer: str, target: int | None = Non
     """An expression that uses every given number exactly once and comes to the target exactly."""
     metadata = entry["metadata"]
     return solves(answer, metadata["numbers"], metadata["target"] if target is None else target)
+
+
+def solves_cryptarithm(entry: Mapping[str, Any], answer: str) -> bool:
+    """A digit of its own for each letter, once, with which the sum is right."""
+    found = [_ASSIGNMENT.fullmatch(part) for part in answer.split(",")]
+    pairs = [(match[1], match[2]) for match in found if match]
+    digits, metadata = dict(pairs), entry["metadata"]
+    words = [*metadata["words_letters"], metadata["result_letters"]]
+    if digits.keys() != {*"".join(words)} or not len({*digits.values()}) == len(pairs) == len(found):
+        return False
+    if not metadata["allow_leading_zero"] and any(digits[word[0]] == "0" for word in words):
+        return False
+    *addends, total = (int(word.translate(str.maketrans(digits))) for word in words)
+    return sum(addends) == total
+
+
+def colours_graph(entry: Mapping[str, Any], answer: str) -> bool:
+    """One of the colours for each vertex, as JSON, and two for the ends of each edge."""
+    puzzle, colours = entry["metadata"]["puzzle"], json.loads(_json(answer) or "null")
+    if not isinstance(colours, dict) or colours.keys() != {*map(str, puzzle["vertices"])}:
+        return False
+    if any(type(colour) is not int or colour not in puzzle["color_options"] for colour in colours.values()):
+        return False
+    return all(colours[str(one)] != colours[str(other)] for one, other in puzzle["edges"])
+
+
+def same_partitions(entry: Mapping[str, Any], answer: str) -> bool:
+    """The right lists of words in any order, each once, as JSON."""
+    given = json.loads(_json(answer) or "null")
+    right = entry["metadata"]["solution"]
+    return isinstance(given, list) and sorted(map(json.dumps, given)) == sorted(map(json.dumps, right))
 
 
 def meets_sums(entry: Mapping[str, Any], answer: str) -> bool:
@@ -137,10 +170,10 @@ def _squeezed(text: str) -> str:
     return "".join(str(text).split()).casefold()
 
 
-def _claims(text: str) -> list[list[str]]:
-    """What is said of whom: "Zoe is a knight, and Al is a knave" as two pairs of words."""
-    claims = [claim.split() for claim in _CLAIM_ENDS.split(text.casefold()) if claim.strip()]
-    return [[word for word in claim if word not in ("is", "a", "an")] for claim in claims]
+def _claims(text: str) -> list[tuple[str, ...]]:
+    """Of whom what is said: "Zoe is a knight, and Al is a knave" as two pairs of words; () for anything else."""
+    claims = [" ".join(claim.split()) for claim in _CLAIM_ENDS.split(text.casefold()) if claim.strip()]
+    return [match.groups() if (match := _CLAIM.fullmatch(claim)) else () for claim in claims]
 
 
 def _num_terms(text: str) -> int | None:
@@ -160,6 +193,13 @@ def _holds_sum(tree: Node) -> bool:
 def _json(text: str) -> str | None:
     """The JSON value in canonical form, so that 1, 1.0 and true differ."""
     try:
-        return json.dumps(json.loads(text), sort_keys=True)
+        return json.dumps(json.loads(text, object_pairs_hook=_object), sort_keys=True)
     except (ValueError, RecursionError):
         return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"expected each key once, got {[key for key, _ in pairs]!r:.200}")
+    return found

@@ -8,34 +8,50 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from mtgrpo_env.envs.reasoning_gym_checks import same_words
 from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
-from mtgrpo_env.envs.symbolic.numbers import written_number
+from mtgrpo_env.envs.symbolic.numbers import Quantity, quantity
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.units import Unit, singular, units
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,60}(?:\.[0-9]{0,60})?|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,3})?")
-_POWER_OF_TEN = re.compile(r"(?<=[0-9.])\s?(?:\\times|\\cdot|×|\*)\s?10(?:\^|\*\*)\{?([+-]?[0-9]{1,3})\}?$")
+_LONGEST_NUMBER = 1000
+_MOST_NUMBERS = 1000
+_GROUPED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")
+_TWO_SIGNS = re.compile(r"[-+−–]\s*[-+−–]")
+_NAME = re.compile(r"[A-Za-z]{3,}|(?<=[0-9])\s?[A-Za-z]{1,2}(?![A-Za-z])|[$€£¥°]")  # "in" may be no inch
 _WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,100}|[0-9]{1,100})")
 _FRACTION = re.compile(
     r"([+-]?)(?:\\[dtc]?frac\s?\{([+-]?[0-9]{1,60})\}\s?\{([0-9]{1,60})\}|([0-9]{1,60})\s?/\s?([0-9]{1,60}))"
 )
-_SEPARATOR = re.compile(r",|\band\b|\bor\b")
-_TERM = re.compile(r"[+-]?[^+-]+")
+_CLOSING = {"[": "]", "(": ")", "{": "}", "'": "'", '"': '"', "‘": "’", "“": "”", "`": "'"}
+_BRACKETS, _QUOTES = "[({", "'\"‘“`"
+_NAME_OF_LIST = re.compile(r"\A\s*(?:[A-Za-z]\w{0,9}|\([A-Za-z], ?[A-Za-z]\))\s?[=∈]\s?(?=[\[({])|\A\s*[A-Z]\s?(?=\()")
+_NAME_OF_ITEM = re.compile(r"\s*([A-Za-z]\w{0,9})\s?=")
+_SEPARATOR = re.compile(r"[,;](?:\s?and\b)?|\band\b")
+_ALTERNATIVES = re.compile(r"[,;](?:\s?(?:and|or)\b)?|\band\b|\bor\b")
+_LETTER_X = re.compile(r"(?<=[0-9])\s?[xX]\s?(?=[0-9])")
+_PERCENTAGE = re.compile(r"([^%\\]*)\\?%\s*")
+_GRID = re.compile(r"[-+−0-9.\s]*")
+_TERM = re.compile(r"\s*([-+−–]?)\s*([0-9.,]*)((?:(?<=[0-9.])\s?[*×])?\s?[ijIJ])?\s*")
 _DURATION = re.compile(
-    r"(?:([0-9]{1,7})\s?days?)?[,\s]{0,2}(?:([0-9]{1,7}):([0-9]{2})(?::([0-9]{2})(\.[0-9]{1,6})?)?)?", re.IGNORECASE
+    r"(?:([0-9]{1,7})\s?days?[,\s]{0,2})?(?:([0-9]{1,7}):([0-5][0-9])(?::([0-5][0-9])(\.[0-9]{1,6})?)?)?",
+    re.IGNORECASE,
 )
-_GEOMETRY_TOLERANCE = {"angle_measure": Fraction(1, 200)}  # two decimals, of three that are asked for ...
+_TWO_DECIMALS = Fraction(1, 200)
+_GEOMETRY_TOLERANCE = {"angle_measure": _TWO_DECIMALS}  # two decimals, of three that are asked for ...
 _THREE_DECIMALS = Fraction(1, 2000)  # ... and all three of lengths and coordinates
 
 
 def same_number(entry: Mapping[str, Any], answer: str, tolerance: Fraction = Fraction(0)) -> bool:
-    """The right number, as a decimal or a fraction; commas may group its digits."""
-    right, given = _number(entry["answer"]), _number(answer)
+    """The right number, as a decimal or a fraction, alone or with a unit that the question names."""
+    question = _context(entry)
+    right, given = _number(str(entry["answer"]), question), _number(answer, question)
     return right is not None and given is not None and abs(right - given) <= tolerance
 
 
@@ -44,13 +60,22 @@ def same_value(entry: Mapping[str, Any], answer: str) -> bool:
     return same_words(entry, answer) or same_number(entry, answer)
 
 
-def same_figures(entry: Mapping[str, Any], answer: str, figures: int = 6) -> bool:
+def same_figures(entry: Mapping[str, Any], answer: str, figures: int) -> bool:
     """The right number to so many significant figures."""
     right = _number(entry["answer"])
-    if not right:
-        return same_number(entry, answer)
-    unit = Fraction(10) ** (_magnitude(right) - figures)
-    return same_number(entry, answer, unit / 2)
+    return same_number(entry, answer, _half_last_figure(right, figures) if right else Fraction(0))
+
+
+def same_probability(entry: Mapping[str, Any], answer: str) -> bool:
+    """The right probability to four decimals, or three figures of a small one; 0 and 1 only where nothing else is."""
+    percentage = _PERCENTAGE.fullmatch(answer)
+    right, given = _number(entry["answer"]), _number(percentage[1] if percentage else answer)
+    if right is None or given is None:
+        return False
+    given /= 100 if percentage else 1
+    if {right, given} & {0, 1}:
+        return right == given
+    return abs(right - given) <= _half_last_figure(right, 4 if right >= Fraction(1, 10) else 3)
 
 
 def same_whole(entry: Mapping[str, Any], answer: str) -> bool:
@@ -60,8 +85,8 @@ def same_whole(entry: Mapping[str, Any], answer: str) -> bool:
 
 
 def same_numbers(entry: Mapping[str, Any], answer: str, *, ordered: bool, tolerance: Fraction = Fraction(0)) -> bool:
-    """The right numbers, with commas between them, with or without brackets and quotes."""
-    right, given = _numbers(entry["answer"]), _numbers(answer)
+    """The right numbers with commas between them, brackets around all or none, and quotes around any."""
+    right, given = (_numbers(text, _context(entry), ordered=ordered) for text in (str(entry["answer"]), answer))
     if right is None or given is None or len(right) != len(given):
         return False
     if not ordered:
@@ -72,17 +97,16 @@ def same_numbers(entry: Mapping[str, Any], answer: str, *, ordered: bool, tolera
 def same_grid(entry: Mapping[str, Any], answer: str) -> bool:
     """The right numbers in rows and columns, to two decimals."""
     right, given = ([line.split() for line in text.strip().splitlines()] for text in (entry["answer"], answer))
-    if list(map(len, right)) != list(map(len, given)):
+    if list(map(len, right)) != list(map(len, given)) or not _GRID.fullmatch(answer):
         return False
     pairs = zip(chain.from_iterable(right), chain.from_iterable(given), strict=True)
-    return all(same_number({"answer": a}, b, Fraction(1, 100)) for a, b in pairs)
+    return all(same_number({"answer": a}, b, _TWO_DECIMALS) for a, b in pairs)
 
 
 def same_measure(entry: Mapping[str, Any], answer: str) -> bool:
     """The right angle, length or point."""
     tolerance = _GEOMETRY_TOLERANCE.get(entry["metadata"]["task_type"], _THREE_DECIMALS)
-    right = {"answer": entry["answer"].replace("°", "")}
-    return same_numbers(right, answer.replace("°", "").replace("^\\circ", ""), ordered=True, tolerance=tolerance)
+    return same_numbers(entry, answer, ordered=True, tolerance=tolerance)
 
 
 def same_fraction(entry: Mapping[str, Any], answer: str) -> bool:
@@ -105,25 +129,51 @@ def same_duration(entry: Mapping[str, Any], answer: str) -> bool:
 
 def same_factors(entry: Mapping[str, Any], answer: str) -> bool:
     """The right prime factors in any order, with powers or without."""
+    number, right = entry["metadata"]["number"], entry["metadata"]["factors"]
+    product = _LETTER_X.sub("×", re.sub(rf"\A\s*{number}\s?=", "", answer))
     try:
-        factors = _factors(parse(answer))
+        factors = _factors(parse(product))
     except (MathSyntaxError, NoValue):
         return False
-    return factors is not None and sorted(factors) == sorted(entry["metadata"]["factors"])
+    return factors is not None and sorted(factors) == sorted(right)
 
 
-def _number(text: str) -> Fraction | None:
-    value = _bare_number(text)
-    return written_number(text) if value is None and "%" not in text else value
+def _context(entry: Mapping[str, Any]) -> str:
+    """The text that names the units which an answer may have."""
+    return f"{entry.get('question', '')} {entry['answer']}"
 
 
-def _bare_number(text: str) -> Fraction | None:
-    parts = _POWER_OF_TEN.sub(r"e\1", text.strip().strip("$").replace(",", "")).split("/")
-    values = [Fraction(part.strip()) if _NUMBER.fullmatch(part.strip()) else None for part in parts[:3]]
-    first, *rest = values
-    if first is None or not rest:
-        return first
-    return first / rest[0] if len(rest) == 1 and rest[0] else None
+def _number(text: str, question: str = "") -> Fraction | None:
+    """The value of one written number; commas group its digits by three, and one sign stands before them."""
+    if len(text) > _LONGEST_NUMBER:
+        return None
+    bare = _GROUPED.sub(lambda digits: digits[0].replace(",", ""), text.replace("{,}", ","))
+    if "," in bare or _TWO_SIGNS.search(bare):
+        return None
+    found = quantity(bare, question)
+    return found.value if found and _is_asked_for(found, question) else None
+
+
+def _is_asked_for(found: Quantity, question: str) -> bool:
+    """Whether a number is bare, or the question names what stands behind it."""
+    stems, named = _names(question)
+    if found.is_percentage and "percent" not in stems:
+        return False
+    if {*found.units} & named:
+        return True
+    return found.words <= stems and bool(found.words or not found.units)  # an inch has no words: "in" is a small one
+
+
+@lru_cache(maxsize=64)
+def _names(question: str) -> tuple[frozenset[str], frozenset[Unit]]:
+    """The words of a question in the singular, and the units that it names."""
+    names = {name.strip() for name in _NAME.findall(question)}
+    stems = frozenset(singular(name).removesuffix("s") for name in names)
+    return stems | {*map(singular, names)}, frozenset(unit for name in names for unit in units(name))
+
+
+def _half_last_figure(value: Fraction, figures: int) -> Fraction:
+    return Fraction(10) ** (_magnitude(value) - figures) / 2
 
 
 def _magnitude(value: Fraction) -> int:
@@ -136,11 +186,26 @@ def _whole(text: str) -> int:
     return int(text, 16 if "x" in text.lower() else 10)
 
 
-def _numbers(text: str) -> list[Fraction] | None:
-    bare = re.sub(r"[\[\]{}()'\"]", "", str(text))
-    values = [_number(part) for part in _SEPARATOR.split(bare) if part.strip()]
+def _numbers(text: str, question: str, *, ordered: bool) -> list[Fraction] | None:
+    """The numbers of a list; None if a part is none, or they are ordered and their names are not."""
+    listed = _within(_within(_NAME_OF_LIST.sub("", text, count=1), _QUOTES), _BRACKETS)
+    if not listed.strip() and listed != text:
+        return []
+    parts = (_SEPARATOR if ordered else _ALTERNATIVES).split(listed)
+    if len(parts) > _MOST_NUMBERS:
+        return None
+    names = [name[1] for part in parts if (name := _NAME_OF_ITEM.match(part))]
+    values = [_number(_within(part, _QUOTES), question) for part in parts]
     found = [value for value in values if value is not None]
-    return found if len(found) == len(values) else None
+    return found if len(found) == len(values) and not (ordered and names != sorted({*names})) else None
+
+
+def _within(text: str, openings: str) -> str:
+    """What stands within one pair of brackets or quotes around a whole text; without it, the text."""
+    bare = text.strip()
+    pair, inner = (bare[:1], bare[-1:]), bare[1:-1]
+    is_pair = len(bare) > 1 and pair[0] in openings and pair[1] == _CLOSING[pair[0]]
+    return inner if is_pair and not {*pair} & {*inner} else text
 
 
 def _fraction(text: str) -> tuple[int, int] | None:
@@ -152,18 +217,20 @@ def _fraction(text: str) -> tuple[int, int] | None:
 
 
 def _complex(text: str) -> dict[str, Fraction] | None:
-    squeezed = "".join(text.split()).casefold()
-    terms = _TERM.findall(squeezed)
+    """The parts of a complex number that are not zero."""
+    text, position = _within(text, "(").strip(), 0
     parts: dict[str, Fraction] = {}
-    for term in terms:
-        part = "imaginary" if term[-1] in "ij" else "real"
-        digits = term[:-1].removesuffix("*") if part == "imaginary" else term
-        value = _bare_number(digits + "1" if digits in ("", "+", "-") else digits)
-        if value is None or part in parts:
+    while position < len(text):
+        term = _TERM.match(text, position)
+        assert term is not None, "every part of it may be empty"
+        sign, digits, unit = term.groups()
+        part = "imaginary" if unit else "real"
+        value = _number(digits or ("1" if unit else ""))
+        if value is None or part in parts or not (sign or position == 0):
             return None
-        parts[part] = value
-    known = {part: value for part, value in parts.items() if value}
-    return known if parts and "".join(terms) == squeezed else None
+        parts[part] = -value if sign in (*"-−–",) else value
+        position = term.end()
+    return {part: value for part, value in parts.items() if value} if parts else None
 
 
 def _seconds(text: str) -> Fraction | None:

@@ -9,6 +9,7 @@ scorer and entered it here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +18,7 @@ from typing import Any
 
 from mtgrpo_env.envs.countdown_solver import solve
 from mtgrpo_env.envs.reasoning_gym_checks import (
+    colours_graph,
     makes_target,
     meets_sums,
     one_of_the_listed,
@@ -25,9 +27,11 @@ from mtgrpo_env.envs.reasoning_gym_checks import (
     same_items,
     same_json,
     same_letters,
+    same_partitions,
     same_polynomial,
     same_text,
     same_words,
+    solves_cryptarithm,
 )
 from mtgrpo_env.envs.reasoning_gym_numbers import (
     same_complex,
@@ -39,6 +43,7 @@ from mtgrpo_env.envs.reasoning_gym_numbers import (
     same_measure,
     same_number,
     same_numbers,
+    same_probability,
     same_value,
     same_whole,
 )
@@ -65,19 +70,20 @@ class Rule:
     Attributes:
         check: None where the data set's own scorer judges, in a worker.
         fault: a key of `FAULTS`; None where its own scorer judges.
-        alphabet: of answers, where its own scorer skips all other characters and so would read any text; else empty.
+        form: of answers, where its own scorer skips what it cannot read and so would read any text; else None.
     """
 
     check: Check | None = None
     fault: str | None = None
-    alphabet: str = ""
+    form: re.Pattern[str] | None = None
 
 
 _TARGET_24 = partial(makes_target, target=24)
-_NEAR = partial(same_number, tolerance=Fraction(1, 10_000))
 _ROOTS = partial(same_numbers, ordered=False, tolerance=Fraction(1, 10_000))  # four decimals are asked for
 _IN_ORDER = partial(same_numbers, ordered=True)
 _THREE_FIGURES = partial(same_figures, figures=3)
+_TEN_FIGURES = partial(same_figures, figures=10)  # of twelve that are asked for: theirs are rounded on the way
+_THREE_DECIMALS = partial(same_number, tolerance=Fraction(1, 2000))
 
 _REPLACED: Sequence[tuple[Check, str, str]] = (
     (
@@ -113,19 +119,28 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
     (same_integral, "runs code", "intermediate_integration simple_integration"),
     (same_whole, "runs code", "bitwise_arithmetic"),  # on its own text only, but with the answer beside it
     (same_json, "hangs", "codeio"),  # it compares trees, for many seconds where an answer has some hundred parts
-    (_NEAR, "hangs", "coin_flip"),  # a large exponent is multiplied out; and a first digit in common pays all
+    (
+        same_probability,
+        "hangs",
+        "coin_flip",
+    ),  # a large exponent is multiplied out; and a first digit in common pays all
     (same_letters, "pays wrong answers", "figlet_font"),  # ten letters in place
     (same_complex, "pays wrong answers", "complex_arithmetic"),  # nan
+    (same_items, "pays wrong answers", "word_sorting"),  # words after the right ones
     (same_json, "pays wrong answers", "game_of_life"),  # rows and cells too many
     (same_words, "pays wrong answers", "game_of_life_halting"),  # any text, where the answer is any text
     (same_words, "pays wrong answers", "letter_jumble spell_backward"),  # anything after the right words or letters
-    (same_figures, "pays wrong answers", "decimal_arithmetic"),  # 0, where the right one is below 0.001
+    (_TEN_FIGURES, "pays wrong answers", "decimal_arithmetic"),  # 0, where the right one is below 0.001
     (same_number, "pays wrong answers", "gsm_symbolic"),  # the first number of any text, less its sign
+    (_THREE_DECIMALS, "pays wrong answers", "number_format"),  # with a comma anywhere
     (_IN_ORDER, "pays wrong answers", "number_sorting"),  # NaN throughout, or each number off by one
     (_ROOTS, "pays wrong answers", "polynomial_equations"),  # any text, where there is no root
     (same_claims, "pays wrong answers", "knights_knaves"),  # a second role behind the right one, or "not" before it
     (same_grid, "pays wrong answers", "pool_matrix"),  # a column for a row; and all numbers off by one per cent
     (same_text, "pays wrong answers", "survo"),  # words among the numbers
+    (solves_cryptarithm, "pays wrong answers", "cryptarithm"),  # a second digit for a letter
+    (colours_graph, "pays wrong answers", "graph_color"),  # a second colour for a vertex
+    (same_partitions, "pays wrong answers", "palindrome_partitioning"),  # a list of words twice
     (meets_sums, "pays wrong answers", "kakurasu"),  # numbers among the cells
     (same_duration, "pays wrong answers", "time_intervals"),  # years for days; anything after the right time
     (same_measure, "refuses right answers", "advanced_geometry"),  # a length with a zero behind it
@@ -133,11 +148,16 @@ _REPLACED: Sequence[tuple[Check, str, str]] = (
     (_THREE_FIGURES, "refuses right answers", "power_function"),  # a power of ten in LaTeX
 )
 
-_ALPHABETS = {"quantum_lock": "ABCabc→->, \n", "sokoban": "UDLR, \n"}
+_FORMS = {
+    "jugs": re.compile(r'(?:"(?:(?:fill|empty) [A-Z]|pour [A-Z]->[A-Z])"|[\[\],\s])*'),
+    "quantum_lock": re.compile(r"[ABCabc→\->, \n]*"),
+    "rubiks_cube": re.compile(r"(?:[A-Za-z]{1,2}'?[1-9]?(?!\S)|\s)*"),
+    "sokoban": re.compile(r"[UDLR, \n]*"),
+    "tower_of_hanoi": re.compile(r"(?:Move disk [0-9]{1,3} from Peg [0-9]{1,3} to Peg [0-9]{1,3}(?!\S)|\s)*"),
+}
 _THEIR_OWN = (
-    "cryptarithm graph_color group_anagrams jugs knight_swap number_format palindrome_generation "
-    "palindrome_partitioning quantum_lock rubiks_cube shortest_path sokoban tower_of_hanoi word_ladder "
-    "word_sorting"
+    "group_anagrams jugs knight_swap palindrome_generation quantum_lock rubiks_cube shortest_path sokoban "
+    "tower_of_hanoi word_ladder"
 )
 
 REFUSED: Mapping[str, str] = {
@@ -150,7 +170,7 @@ REFUSED: Mapping[str, str] = {
 
 RULES: Mapping[str, Rule] = {
     **{name: Rule(check, fault) for check, fault, names in _REPLACED for name in names.split()},
-    **{name: Rule(alphabet=_ALPHABETS.get(name, "")) for name in _THEIR_OWN.split()},
+    **{name: Rule(form=_FORMS.get(name)) for name in _THEIR_OWN.split()},
 }
 """How each data set that makes a task is scored."""
 

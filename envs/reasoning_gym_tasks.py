@@ -151,7 +151,7 @@ class ReasoningGymEnv(TextEnv[ReasoningGymPuzzle]):
             return False  # Python reads the digits of all scripts, and so do their scorers
         if self._rule.check is not None:
             return self._rule.check(json.loads(puzzle.entry), answer)
-        if self._rule.alphabet and not set(answer) <= set(self._rule.alphabet):
+        if self._rule.form and not self._rule.form.fullmatch(answer):
             return False
         request = {
             "name": self.name,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mtgrpo_env.envs.fields import read_json
 from mtgrpo_env.extras import imports_for
 from mtgrpo_env.row_options import HUB
 
@@ -166,7 +168,7 @@ def _jsonl_rows(path: Path) -> Iterator[Any]:
     with path.open("rb") as lines:
         for line in lines:
             try:
-                yield json.loads(line) if line.strip() else None
+                yield read_json(line) if line.strip() else None
             except (ValueError, RecursionError) as error:
                 yield _Broken(error)
 
@@ -175,7 +177,7 @@ def _json_rows(path: Path) -> Iterator[Any]:
     if (size := path.stat().st_size) > _MAX_JSON:
         raise ValueError(f"{path.name}: expected at most {_MAX_JSON} bytes of one JSON value, got {size}: use .jsonl")
     try:
-        rows = json.loads(path.read_bytes())
+        rows = read_json(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name}: expected a JSON list of objects, got a broken file: {error}") from error
     if not isinstance(rows, list):
@@ -196,7 +198,7 @@ def _parquet_rows(path: Path) -> Iterator[Any]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches():
-                yield from batch.to_pylist()
+                yield from _batch_rows(batch)
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path.name}: expected a parquet file, got one that cannot be read: {error}") from error
 
@@ -207,9 +209,27 @@ def _arrow_rows(path: Path) -> Iterator[Any]:
     try:
         with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as batches:
             for batch in batches:
-                yield from batch.to_pylist()
+                yield from _batch_rows(batch)
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path.name}: expected an arrow stream, got one that cannot be read: {error}") from error
+
+
+def _batch_rows(batch: Any) -> Iterator[Any]:
+    """Rows whose numbers of half and single precision have the digits of that precision: 0.1 is no 0.10000000149."""
+    fields = [(field.name, field.type) for field in batch.schema]
+    for row in batch.to_pylist():
+        yield {name: _shortest(row[name], kind) for name, kind in fields}
+
+
+def _shortest(value: Any, kind: Any) -> Any:
+    if isinstance(value, float):
+        precision = _PRECISIONS.get(str(kind), float)
+        return float(str(precision(value)))
+    if isinstance(value, dict):
+        return {field.name: _shortest(value[field.name], field.type) for field in kind}
+    if isinstance(value, list) and str(kind).startswith(_LISTS):
+        return [_shortest(item, kind.value_type) for item in value]
+    return value
 
 
 def _pyarrow(path: Path) -> Any:
@@ -219,6 +239,8 @@ def _pyarrow(path: Path) -> Any:
         return pyarrow
 
 
+_PRECISIONS: Mapping[str, Callable[[float], Any]] = {"halffloat": np.float16, "float": np.float32}
+_LISTS = ("list<", "large_list<", "fixed_size_list<")
 _OF_DATASETS = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
 _READERS: Mapping[str, Callable[[Path], Iterator[Any]]] = {
     ".jsonl": _jsonl_rows,

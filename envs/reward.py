@@ -8,7 +8,6 @@ verifier, and no function.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 from mtgrpo_env.chat import Message
 from mtgrpo_env.chat_columns import chat_text
 from mtgrpo_env.envs.chat_messages import response_of
-from mtgrpo_env.envs.fields import written
+from mtgrpo_env.envs.fields import read_json, written
 from mtgrpo_env.envs.named_scorers import Reward, is_known, known_scorer, named_scorer
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_scorers import RowScorer
@@ -254,7 +253,7 @@ def _read(ground_truth: GroundTruth | float | None) -> GroundTruth:
         raise ValueError(f"expected a ground truth like {{'target': ...}} or a text, got {ground_truth!r:.80}")
     if isinstance(ground_truth, str) and ground_truth.lstrip().startswith("{"):
         try:
-            fields = json.loads(ground_truth)
+            fields = read_json(ground_truth)
         except (ValueError, RecursionError):
             return ground_truth
         return fields if isinstance(fields, Mapping) else ground_truth

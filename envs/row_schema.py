@@ -7,13 +7,14 @@ by a mapping from `COLUMNS` to the row's own.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mtgrpo_env.chat import ChatText, Message
 from mtgrpo_env.chat_columns import chat_text
 from mtgrpo_env.envs.chat_messages import content_of, message_of
-from mtgrpo_env.envs.fields import plain, written
+from mtgrpo_env.envs.fields import plain, read_json, written
 from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row import ANSWER_COLUMNS, PROMPT_COLUMNS, GroundTruth, Row, missing_column
 from mtgrpo_env.envs.row_choices import choices_of, letter_of, with_options
@@ -25,6 +26,9 @@ ANSWERS = ("reward_model.ground_truth", *ANSWER_COLUMNS)
 
 _OF_PROMPTS_ALONE = tuple(column for column in PROMPT_COLUMNS if column != "messages")
 _DATA_SOURCE_SPLITS = ("train", "test")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
+)  # what `\beta` and `\frac` begin with where a backslash is missing
 _MAX_NAME = 100  # characters of a task's name
 
 
@@ -53,6 +57,9 @@ def row_of(record: Record, position: int, columns: Mapping[str, str] | None = No
     for column, value in (("prompt", asked), ("answer", truth), ("question", question)):
         if not _can_be_sent(value):
             raise record.error(column, "a text that can be encoded as UTF-8", value)
+    if control := next(filter(None, map(_CONTROL.search, _texts(truth))), None):
+        expected = f"a text without {control.group()!r}; JSON has LaTeX's backslash twice, as in \\\\frac"
+        raise record.error("answer", expected, truth)
     return Row(
         task=task,
         level=level,
@@ -222,6 +229,15 @@ def _from_sciknoweval(record: Record) -> Record:
         raise ValueError(f"{record.source}: {error}") from error
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(part)
+
+
 def _can_be_sent(value: GroundTruth | int) -> bool:
     """Whether no text in a value has half of a surrogate pair, which no tokenizer and no server takes."""
     try:
@@ -234,7 +250,7 @@ def _can_be_sent(value: GroundTruth | int) -> bool:
 def parsed_truth(text: str) -> GroundTruth:
     """The object that a text is the JSON of, or else the text."""
     try:
-        parsed = json.loads(text)
+        parsed = read_json(text)
     except (ValueError, RecursionError):
         return text
     return parsed if isinstance(parsed, Mapping) else text

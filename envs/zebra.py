@@ -16,7 +16,6 @@ import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.dice import Dice
-from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.envs.fields import text_field
 from mtgrpo_env.envs.zebra_solver import Board, Clue, ClueKind, Grid, Value, is_unique
 from mtgrpo_env.envs.zebra_words import PEOPLE, THEMES, Theme
@@ -110,7 +109,7 @@ class Zebra(BoxedTask[ZebraPuzzle]):
 
     def is_correct(self, puzzle: ZebraPuzzle, answer: str) -> bool:
         name = puzzle.answer.lower()
-        return answer.lower() == name or bare_words(answer).lower() == name
+        return answer.lower() == name or self.bare(answer).lower() == name
 
     def oracle(self, puzzle: ZebraPuzzle) -> str:
         """The answer; in the compact notation after everybody in order, which is what has to be worked out."""

@@ -19,6 +19,7 @@ from mtgrpo_env.spaces import is_sendable
 
 _EXCERPT = 200
 _UNAUTHORIZED = 401
+_COMPLETIONS = ("chat.completion", "text_completion")  # an object that says so may have no choices: all were filtered
 
 Answer = tuple[str, Mapping[str, str]]
 """The text of an answer, and its headers."""
@@ -143,10 +144,10 @@ class OpenAIServer:
             answer = json.loads(text)
         except (ValueError, RecursionError):
             answer = None
-        if not isinstance(answer, Mapping):
-            raise Fault(f"sent an answer that is no completion: {text!r:.{_EXCERPT}}")
-        if fault := fault_within(answer, headers):
+        if isinstance(answer, Mapping) and (fault := fault_within(answer, headers)):
             raise fault
+        if not isinstance(answer, Mapping) or not ("choices" in answer or answer.get("object") in _COMPLETIONS):
+            raise Fault(f"sent an answer that is no completion: {text!r:.{_EXCERPT}}")
         return read_reply(answer)
 
     def _error(self, fault: Fault, tries: int) -> EndpointError:

@@ -16,6 +16,7 @@ from itertools import product
 from mtgrpo_env.envs.symbolic.exact import exact_value, half_last_place
 from mtgrpo_env.envs.symbolic.meaning import RealSet, are_numbered, assignments, chain, in_order, real_sets, solved
 from mtgrpo_env.envs.symbolic.plain import plain
+from mtgrpo_env.envs.symbolic.terms import DEGREE
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members
 from mtgrpo_env.envs.symbolic.units import units
 
@@ -132,7 +133,7 @@ class _Comparison:
 
     def _same_quantity(self, truth: Node, answer: Node) -> bool:
         if truth.head != answer.head:
-            left, right = (tree.args[0] if tree.head == "quantity" else tree for tree in (truth, answer))
+            left, right = (_bare_value(tree, beside=other) for tree, other in ((truth, answer), (answer, truth)))
             return self.same(left, right)
         if truth.text == answer.text:
             return self.same(truth.args[0], answer.args[0])
@@ -237,6 +238,17 @@ def _rows(tree: Node) -> list[tuple[Node, ...]]:
 def _is_bound(tree: Node) -> bool:
     """Whether "and" says something else of it than "or" does; of the solutions of an equation both say the same."""
     return tree.head == "relation" and not chain(tree)
+
+
+def _bare_value(tree: Node, *, beside: Node) -> Node:
+    r"""A value without its unit; in radians beside one that speaks of pi."""
+    if tree.head != "quantity":
+        return tree
+    return Node("multiply", (tree.args[0], DEGREE)) if tree.text == "°" and _holds_pi(beside) else tree.args[0]
+
+
+def _holds_pi(tree: Node) -> bool:
+    return (tree.head, tree.text) == ("constant", "pi") or any(map(_holds_pi, tree.args))
 
 
 def _without_percent(tree: Node) -> tuple[Node, ...]:

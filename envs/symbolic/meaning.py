@@ -31,6 +31,8 @@ def is_name(tree: Node) -> bool:
             return name[0].isupper() and (exponent == _INVERSE or exponent.text == "T")
         case Node("add", args):
             return all(map(_is_named_term, args)) and args[0].head != "negate" and _are_different(tree)
+        case Node("call", (Node("symbol"),), name):
+            return name in _CALLS
         case Node("multiply" | "ratio" | "union" | "intersection" | "brackets" | "reciprocal", args):
             return is_label(tree) or (all(map(is_name, args)) and _are_different(tree))
         case _:
@@ -63,8 +65,6 @@ def is_label(tree: Node) -> bool:
             return True
         case Node("words", (), text):
             return not _DENIALS & {*text.split()}
-        case Node("call", (Node("symbol"),), name):
-            return name in _CALLS
         case Node("absolute", (inner,)):  # the length of a segment, the size of a set
             return _are_points(inner)
         case Node("multiply", (Node("symbol", text=function), argument)) if function.rstrip("'") in _FUNCTIONS:

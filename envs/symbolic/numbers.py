@@ -77,7 +77,8 @@ def _words(text: str) -> frozenset[str]:
 
 _SMALL_WORDS = _words("a all altogether an each every in left of overall per remaining the total")
 _NO_NOUNS = _words(  # they change a number, deny it, or offer another, so that they count nowhere, asked for or not
-    "or and nor not no never none neither either but except without unless if maybe perhaps wrong false incorrect "
+    "least most than at or and nor not no never none neither either but except without unless if maybe perhaps wrong "
+    "false incorrect "
     "is are was were be isn't aren't plus minus times divided multiplied mod modulo base squared cubed root power "
     "half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth "
     "eighths ninth ninths tenth tenths hundredth hundredths thousandth thousandths percent point negative "

@@ -14,6 +14,8 @@ _PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "compound"
 _PLAIN = Notation()
 _ONE_WAY = re.compile(r"[^,A-Za-z]*")
 _SCIENTIFIC = re.compile(r"[ $]*[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]{1,3}[ $.]*")  # and nothing else
+_GROUPED = re.compile(r"[0-9],0[0-9]{2}(?![0-9])")  # as no list is written
+_SPACED_UNIT = re.compile(r"[0-9] [A-Za-z°µ]")  # of a truth: "5 m" is no product
 _POWER_OF_TEN = re.compile(r"[0-9.][eE][-+]?[0-9]")
 
 
@@ -47,13 +49,13 @@ def _notations(text: str, truth: Sequence[Node]) -> list[Notation]:
     with_comma = "," in text
     beside_number = bool(truth) and all(map(_is_lone, truth))
     found = [_PLAIN]
-    if with_comma:
+    if with_comma and not _GROUPED.search(text):
         found.append(Notation(comma="separates"))
     if with_comma and beside_number:
         found.append(Notation(comma="decimal"))
     if _POWER_OF_TEN.search(text) and not _SCIENTIFIC.fullmatch(text):
         found += [Notation(notation.comma, e_is_ten=False) for notation in found]
-    if beside_number and text[-1:].isalpha():
+    if beside_number or (not truth and _SPACED_UNIT.search(text)):
         found.append(Notation(letters="unit"))
     return found
 
@@ -67,7 +69,8 @@ def _is_lone(tree: Node) -> bool:
 
 def is_worked_out_truth(tree: Node) -> bool:
     """Whether an answer must be worked out because the truth is: an equation that is not solved says nothing of it."""
-    return is_worked_out(tree) and (not chain(tree) or bool(solved(tree)))
+    values = solved(tree)
+    return is_worked_out(tree) and (not chain(tree) or (bool(values) and not any(map(_has_names, values))))
 
 
 def _has_names(tree: Node) -> bool:

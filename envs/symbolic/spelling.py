@@ -124,7 +124,7 @@ _SPELLED: Mapping[str, Callable[[Node, list[str]], str]] = {
     "matrix": _matrix,
     "determinant": _matrix,
     "row": lambda tree, args: " & ".join(args),
-    "list": lambda tree, args: (f" {tree.text} " if tree.text.isalpha() else tree.text).join(reversed(args)),
+    "list": lambda tree, args: (f" {tree.text} " if tree.text.isalpha() else f"{tree.text} ").join(reversed(args)),
     "set": _joined(", ", form=r"\{{{}\}}"),
     "brackets": lambda tree, args: f"{tree.text[0]}{', '.join(args)}{tree.text[1]}",
     "union": _joined(r" \cup "),

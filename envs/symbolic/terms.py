@@ -13,7 +13,7 @@ from mtgrpo_env.envs.symbolic.vocabulary import CURRENCIES
 
 MAX_DEPTH = 32
 _SIGNS = {"+": "+", "-": "-", "pm": "+", "mp": "-"}
-_DEGREE = Node("multiply", (Node("constant", text="pi"), Node("reciprocal", (Node("number", text="180"),))))
+DEGREE = Node("multiply", (Node("constant", text="pi"), Node("reciprocal", (Node("number", text="180"),))))
 AFTER_WORDS = frozenset({"", "=", ",", ";", "or", "and", ")", "]", "\\}", "}", "&", "\\\\"})
 _OPENING = ("(", "[", "\\{", "{")
 _OPENING_COMMANDS = ("frac", "sqrt", "binom", "lfloor", "lceil", "langle")
@@ -134,7 +134,7 @@ class TermParser(Cursor):
 
     def _degrees(self, tree: Node) -> Node:
         if self._calls:
-            return Node("multiply", (tree, _DEGREE))
+            return Node("multiply", (tree, DEGREE))
         scale = self.advance().text if self.next in _TEMPERATURES else ""
         return Node("quantity", (tree,), "°" + scale)
 

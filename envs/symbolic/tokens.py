@@ -87,6 +87,8 @@ _PATTERNS = {
 }
 _EXPONENTS, _INDICES = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+"), re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _BEFORE_UNIT = re.compile(r"[0-9)}]\s*(?=[A-Za-z°µΩ$€£¥₹][^=<>+,;()|]{0,39}$)")
+_TIMES = re.compile(r"(?<=[0-9]) x (?=10 ?\^)")  # 2.5 x 10^3
+_UNION = re.compile(r"(?<=[\])])\s*U\s*(?=[\[(])")
 _NOT_DIGITS = re.compile(r"[^0-9.]")
 _OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
 
@@ -123,6 +125,7 @@ def tokens(text: str, notation: Notation) -> list[Token]:
 
 def _plain(text: str) -> str:
     """Text with one spelling of each character."""
+    text = _TIMES.sub("*", _UNION.sub(r"\\cup ", text))
     if text.isascii():
         return text
     text = _EXPONENTS.sub(lambda match: "^" + _group(match.group().translate(words_of.SUPERSCRIPTS)), text)
@@ -227,6 +230,8 @@ def _read_words(words: list[str], *, in_text: bool = False) -> list[Token]:
     words = " ".join(words).replace("per cent", "percent").split()
     if " ".join(words).casefold() in words_of.REALS:
         return [*_REALS]
+    if " ".join(words).casefold() in words_of.EMPTY:
+        return [Token("command", "emptyset")]
     found: list[Token] = []
     while words:
         length = next((n for n in range(min(len(words), _MAX_UNIT_WORDS), 0, -1) if _is_unit(words[:n], in_text)), 0)

@@ -175,7 +175,7 @@ NOUNS = """
     box bag basket packet pack package carton crate case bucket barrel container tray shelf/shelves drawer pile stack
     row column line bundle bunch pair set clip coin penny nickel dime note bill shirt hat sock shoe dress jacket
     glove scarf/scarves skirt coat blanket towel pillow rope string stick stone rock bar tile pole post nail screw
-    point score goal win match round turn lap trip visit step stair jump throw shot try
+    point goal win match round turn lap trip visit step stair jump throw shot try
     way time possibility permutation combination arrangement outcome case subset pathway path route choice option
     solution root zero term factor multiple divisor prime integer number digit value pair element edge side
     vertex/vertices face diagonal angle triangle square rectangle circle cube sphere polygon pentagon hexagon

@@ -133,9 +133,12 @@ DIGITS = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven
 }
 CURRENCIES = _words(r"\$ $ € £ ¥ ₹ USD EUR GBP US$ ¢")  # which stand before an amount
 NO_PRODUCTS = _words("not non nor the are was for but all any only one two six ten yes odd is of no if")
-SEPARATORS = {"or": "or", "and": "and", "to": ":"}
+SEPARATORS = {"or": "or", "and": "and", "to": ":", "in": "in"}
 PERCENT = _words("percent pct percentage")
 REAL_COMMANDS = _words("R Reals reals")
+EMPTY = frozenset(
+    {"no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set"}
+)
 REALS = frozenset(
     {"all real numbers", "all reals", "real numbers", "the real numbers", "the reals", "all real values", "all real"}
     | {"set of all real numbers", "the set of all real numbers", "set of real numbers", "the set of real numbers"}

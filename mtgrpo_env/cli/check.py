@@ -65,6 +65,8 @@ def _print_task(task: Task, num_problems: int) -> bool:
 
 
 def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
+    if not envs:
+        raise ValueError(f"expected at least one row in {path.name}, got none")
     checks = [checked_rows(env, num_rows=num_rows) for env in envs]
     unsolved = [row for check in checks for row in check.unsolved]
     faults = [fault for check in checks for fault in check.faults]
@@ -72,7 +74,7 @@ def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
     if unsolved:
         print(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
         for row in unsolved[:_MAX_SHOWN]:
-            print(f"      {row.source}")
+            print(f"      {row.source}: {row.ground_truth!r:.120}")
     for fault in faults:
         print(f"FAULT {fault}")
     if not (unsolved or faults):

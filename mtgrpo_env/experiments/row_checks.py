@@ -23,6 +23,7 @@ from mtgrpo_env.suite import Task
 from mtgrpo_env.text_env import WRONG, Verdict
 
 _CHUNK = 256  # rows that a slow reward scores side by side
+_MAX_ROWS = 5  # that a line names
 _MAX_SHOWN = 60  # characters of a response
 _PATIENCE = 10.0  # seconds for a hostile response
 _WORKERS_PATIENCE = 30.0  # a worker starts first, and keeps a deadline of its own
@@ -172,9 +173,9 @@ def _texts(env: RowsEnv) -> Iterator[str]:
     problems = [(puzzle.row, puzzle.problem) for puzzle in env.puzzles]
     texts = [(row, p.answer) for row, p in problems if isinstance(p, MathPuzzle) and not _is_mathematics(p.answer)]
     if texts:
-        row, truth = texts[0]
-        more = f", and {len(texts) - 1} more truths are" if len(texts) > 1 else " is"
-        yield f"{row.source}: {truth!r:.80}{more} no mathematics that can be read: only the same text is right"
+        shown = ", ".join(f"{row.source} {truth!r:.60}" for row, truth in texts[:_MAX_ROWS])
+        more = f" and {len(texts) - _MAX_ROWS} more" if len(texts) > _MAX_ROWS else ""
+        yield f"no mathematics that can be read, so that only the same text is right: {shown}{more}"
 
 
 @dataclass

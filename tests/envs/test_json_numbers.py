@@ -148,3 +148,32 @@ def test_whole_numbers_may_be_written_with_a_decimal_point() -> None:
 def test_verl_may_pass_a_bare_number() -> None:
     assert compute_score("math-easy-train", r"\boxed{72}", 72)["score"] == 1.0
     assert compute_score("openai/gsm8k", "#### 72", 72.0, reward="number")["score"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "literal", ["9007199254740993.0", "3.14159265358979323846", "1e-400", "123456789.123456789123"]
+)
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_number_that_no_float_holds_keeps_its_digits(literal: str, as_text: bool, tmp_path: Path) -> None:
+    truth = f'{{"target": {literal}}}'
+    file = tmp_path / "sums.jsonl"
+    file.write_text(
+        f'{{"prompt": "?", "data_source": "math", "ground_truth": {json.dumps(truth) if as_text else truth}}}\n'
+    )
+    (row,) = read_rows(file)
+    answer = boxed(f"{Decimal(literal):f}")
+    for known in (row.ground_truth, truth):
+        assert verdict("?", answer, known, task="math").is_success
+        assert not verdict("?", boxed(repr(float(literal))), known, task="math").is_success
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_column_of_less_precision_has_its_own_digits(precision: str, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    kind = getattr(pyarrow, precision)()
+    truths = pyarrow.array([{"target": np.dtype(precision).type(0.1)}], pyarrow.struct([("target", kind)]))
+    columns = {"prompt": ["?"], "data_source": ["math"], "ground_truth": truths}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "sums.parquet")
+    (row,) = read_rows(tmp_path / "sums.parquet")
+    assert verdict("?", boxed("0.1"), row.ground_truth, task="math").is_success

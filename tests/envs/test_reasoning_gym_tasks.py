@@ -95,9 +95,7 @@ def test_a_data_set_pays_its_own_answers_and_nothing_else(name: str) -> None:
         assert verdict.outcome in ("wrong", "no_answer"), ascii(answer[:40])
 
 
-@pytest.mark.parametrize(
-    "name", ["rubiks_cube", "palindrome_partitioning", "sokoban", "group_anagrams", "number_format"]
-)
+@pytest.mark.parametrize("name", ["rubiks_cube", "jugs", "sokoban", "group_anagrams", "word_ladder"])
 def test_their_own_scorers_withstand_hostile_answers_too(name: str) -> None:
     env = _env(name)
     puzzle = env.generate(np.random.default_rng(0))
@@ -113,13 +111,30 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     ("chain_sum", "-1000", {}, ["-1,000.00", " -01000"], ["1000", "-1000 or 1000", "-1000.1", "--1000", "-10 00"]),
     ("bitwise_arithmetic", "0x1f", {}, ["31", "0X1F", "0x01f"], ["1f", "0x1f0", "-31", "31.0", "0b11111"]),
     ("coin_flip", "0.234375", {}, ["15/64", ".2344"], ["0", "0.2", "0.23", "15/64/1", "1/0", "0.234375?", "1e999"]),
+    ("coin_flip", "3.051757812e-05", {}, ["1/32768", r"3.052 \times 10^{-5}"], ["0", "0.0001", "3.05e-5,", "3.1e-5"]),
+    (
+        "coin_flip",
+        "0.03125",
+        {},
+        ["1/32", "0.0313", r"3.125\%"],
+        ["3,125%", "0.03125%", "%", "100%", "0,03125", "0.031", "3125", "1:32", "1/,32"],
+    ),
+    ("coin_flip", "1.0", {}, ["1", "100%"], ["0.9999", "99.99%", "0"]),
+    ("coin_flip", "0.9999694824", {}, ["32767/32768", "0.99997"], ["1", "1.0", "0.9998"]),
     ("calendar_arithmetic", "-1", {"task": "count_days"}, ["-1"], ["5", "0", "1", "-10"]),
     ("calendar_arithmetic", "Tuesday", {}, ["tuesday"], ["Tue", "Tuesday or Monday", "Monday"]),
     (
         "complex_arithmetic",
         "8.0 - 3.0i",
         {},
-        ["8.0-3.0i", "8 - 3i", "-3i + 8", "8 - 3j", "8-3*i"],
+        ["8.0-3.0i", "8 - 3i", "-3i + 8", "8 - 3j", "8-3*i", "(8-3j)", "8 − 3i", "+8 - 3i", "-3 i + 8", "8.0 - 3.0 I"],
+        ["8 .0 - 3i", "8,0 - 3i", "8 3i", "8 + -3i", "- 8 - 3i", "[8 - 3i", "(8 - 3i", "8 - 3ii", "8 - i3", "8 - 3i -"],
+    ),
+    (
+        "complex_arithmetic",
+        "8.0 - 3.0i",
+        {},
+        ["8-3i"],
         ["nan", "8.0 + 3.0i", "-3.0i", "nan+nanj", "8", "8 - 3", "8 - 3i + 0i + i", "8 - 3i - 3i", "8--3i", "i"],
     ),
     ("complex_arithmetic", "-1.00i", {}, ["-i", "0 - i", "-1i"], ["i", "-1", ""]),
@@ -128,8 +143,50 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     ("maze", "infeasible", {}, ["Infeasible"], ["feasible", "0"]),
     ("syllogism", "Yes", {}, ["yes"], ["No", "Yes and no"]),
     ("word_sequence_reversal", "new, any", {}, ["new,any"], ["any, new", "new any", "new, any, or"]),
+    (
+        "word_sorting",
+        "Time, any",
+        {},
+        ["Time,any"],
+        ["any, Time", "Time, any, Time, any", "Time any", "Time, any, or", "Time,, any"],
+    ),
     ("list_functions", "[1, 2]", {}, ["[1,2]"], ["[2, 1]", "1, 2", "[1, 2.0]"]),
-    ("number_filtering", "['-9.040', '5']", {}, ["[-9.04, 5]", '["-9.040", "5"]'], ["['5', '-9.040']", "[-9.04]"]),
+    (
+        "number_filtering",
+        "['-9.040', '5']",
+        {},
+        [
+            "[-9.04, 5]",
+            '["-9.040", "5"]',
+            "-9.04, 5",
+            "(-9.04, 5)",
+            "[‘-9.04’, “5”]",
+            "[`-9.04', `5']",
+            "L = ['-9.04', '5']",
+            "-9.04 and 5",
+        ],
+        [
+            *("['5', '-9.040']", "[-9.04]", "['-9][.04', '5']", "['-9'.04', '5']", "['-9.04, 5']", "[[-9.04, 5]"),
+            *(
+                "[-9.04, 5",
+                "-9.04, 5]",
+                "[-9.04, 5)",
+                "['-9.04', '5'",
+                "['-9.04\", '5']",
+                "['-9,04', '5']",
+                "[-9.04 5]",
+            ),
+            *(
+                "[-9.04, 5, 5]",
+                "[-9.04,, 5]",
+                "[-9.04, 5,,]",
+                "[-9.04, or 5]",
+                "[--9.04, 5]",
+                "[-9., 04, 5]",
+            ),
+        ],
+    ),
+    ("number_filtering", "[]", {}, ["[]", "()", "[ ]"], ["", " ", "[,]", "[0]", "['']", "[[]]", "]["]),
     ("dice", "823/1575", {}, [r"\frac{823}{1575}", r"\dfrac{823}{1575}"], ["1646/3150", "0.5225", "823", "-823/1575"]),
     (
         "fraction_simplification",
@@ -149,9 +206,22 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     (
         "prime_factorization",
         "2 × 2 × 41",
-        {"factors": [2, 2, 41]},
-        ["2*2*41", r"2^2 \times 41", r"41 \cdot 2 \cdot 2", "2 × 41 × 2"],
-        ["4 × 41", "164", "2 × 41", "1 × 2 × 2 × 41", "2 × 2 × 41 × x", "2 + 2 + 41", "2^{999999999} × 41"],
+        {"number": 164, "factors": [2, 2, 41]},
+        ["164 = 2 × 2 × 41", "2 x 2 X 41", "2x2x41", "2*2*41", r"2^2 \times 41", r"41 \cdot 2 \cdot 2", "2 × 41 × 2"],
+        [
+            "4 × 41",
+            "164",
+            "2 × 41",
+            "1 × 2 × 2 × 41",
+            "2 × 2 × 41 × x",
+            "2 + 2 + 41",
+            "163 = 2 × 2 × 41",
+            "2 x 2 41",
+            "2, 2, 41",
+            "2 × 2 × 4 1",
+            "22 × 41",
+            "2^{999999999} × 41",
+        ],
     ),
     (
         "time_intervals",
@@ -160,9 +230,17 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         ["6 days, 22:23:00", "6 days 22:23"],
         ["6 years, 22:23", "6 days, 22:24", "6 days", "6 days, 22:23, 5", "6 days, 22:23:00:01"],
     ),
+    ("time_intervals", "00:01:30", {}, ["0:01:30"], ["00:00:90", "1:30", ", 00:01:30", "00:01,30", "00:0130"]),
     ("time_intervals", "5 days", {}, ["5", "5 Days"], ["5 years", "5 hours", "-5 days", "5.5 days", "15 days"]),
     ("time_intervals", "05:32:56", {}, ["5:32:56", "05:32:56.000"], ["05:32", "05:32:56:01", "05:32:57"]),
     ("pool_matrix", "9 6\n7 4", {}, ["9.0 6\n7 4.00"], ["9 6 7 4", "9 6\n7 5", "9.09 6\n7 4", "9 6\n7 4\n1 1"]),
+    (
+        "pool_matrix",
+        "3.22\n12",
+        {},
+        ["3.222\n12.0"],
+        ["3.23\n12", "3,22\n12", "3.22\n1,2", "3.22\n1 2", "3.22;\n12", "29/9\n12"],
+    ),
     ("pool_matrix", "9\n7", {}, ["9\n7"], ["9 7"]),
     (
         "knights_knaves",
@@ -172,6 +250,13 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         [
             "Ann is a knave, and Bo is a knave.",
             "Ann is a knight a knave, and Bo is a knave",
+            "is Ann a knight, and Bo is a knave",
+            "Ann an is knight, and Bo is a knave",
+            "a Ann is a knight, and Bo is a knave",
+            "Ann is a knave, and Bo is a knight",
+            "Ann is a knight, Ann is a knight, Bo is a knave",
+            "Ann is a knight Bo is a knave",
+            "Annis a knight, and Bo is a knave",
             "It is false that Ann is a knight, and Bo is a knave",
             "Ann is a knight",
             "Ann is a knight, Bo is a knave, Bo is a knight",
@@ -184,13 +269,27 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         ["15.22", "15.221°", r"15.22^\circ"],
         ["15.23", "x"],
     ),
-    ("advanced_geometry", "2.425", {"task_type": "incircle_radius"}, ["2.4250"], ["2.43", "2.4"]),
+    (
+        "advanced_geometry",
+        "98.13°",
+        {"task_type": "angle_measure"},
+        ["98.13 degrees"],
+        ["9°8.13", "98.13 rad", "98,13°"],
+    ),
+    ("advanced_geometry", "2.425", {"task_type": "incircle_radius"}, ["2.4250"], ["2.43", "2.4", "2,425", "2.425 km"]),
     (
         "advanced_geometry",
         "(11.381, 5.254)",
         {"task_type": "orthocenter"},
-        ["11.381, 5.254", "(11.3812, 5.254)"],
-        ["(5.254, 11.381)", "(11.381)", "(11.4, 5.3)"],
+        [
+            "11.381, 5.254",
+            "(11.3812, 5.254)",
+            "H = (11.381, 5.254)",
+            "H(11.381, 5.254)",
+            "(x, y) = (11.381, 5.254)",
+            "x = 11.381, y = 5.254",
+        ],
+        ["(5.254, 11.381)", "(11.381)", "(11.4, 5.3)", "y = 11.381, x = 5.254", "(11.381, or 5.254)", "(11.381, 5.254"],
     ),
     ("figlet_font", "CLOWRESTORE", {}, ["clowrestore", "C L O W R E S T O R E"], ["CLOWRESTORX", "CLOWRESTOREX"]),
     (
@@ -216,7 +315,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         "-0.7757, 1.9717",
         {},
         ["1.9717, -0.7757", "x = -0.7757 or x = 1.9717", "-0.7757, and 1.97170"],
-        ["1.9717", "-0.7757, 1.9717, 3", "-0.77, 1.97", "x"],
+        ["1.9717", "-0.7757, 1.9717, 3", "-0.77, 1.97", "x", "-0.7757, -0.7757", "-0.7757 1.9717", "-0,7757; 1,9717"],
     ),
     ("decimal_arithmetic", "0.000408", {}, ["4.08e-4"], ["0", "0.0004", "0.0005"]),
     (
@@ -224,7 +323,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         '{"a": 1, "b": [2]}',
         {},
         ['{"b":[2],"a":1}'],
-        ['{"a": 1}', '{"a": 1.0, "b": [2]}', '{"a": "1", "b": [2]}'],
+        ['{"a": 1}', '{"a": 1, "a": 1, "b": [2]}', '{"a": 1.0, "b": [2]}', '{"a": "1", "b": [2]}'],
     ),
     ("codeio", "[" * 5000, {}, ["[" * 5000], ["[" * 5001]),
     ("n_queens", "_ Q", {"valid_answers": ["_ Q", "Q _"]}, ["Q _"], ["Q Q", "[['Q', '_']]", "Q _\nQ _"]),
@@ -233,7 +332,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         "3*5+7",
         {"numbers": [3, 5, 7], "target": 22},
         ["7 + 5*3", r"5 \times 3 + 7", "3*5+7 = 22"],
-        ["22", "3**2", "3*5+7+0", "3*5+8-1", "5!"],
+        ["22", "3**2", "3*5+7+0", "3*5+8-1", "5!", "3*5+,7", "3*5+7, 3*5+7"],
     ),
     ("puzzle24", "4*6*1*1", {"numbers": [4, 6, 1, 1]}, ["(4*6)/1/1", "4*6*1*1=24"], ["24", "4*6", "8*3*1*1"]),
     (
@@ -248,7 +347,49 @@ CASES: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         "x**2 + 3*x + 2",
         {},
         ["3x + 2 + x^2", "x^{2} + 3 \\cdot x + 2"],
-        ["(x+1)*(x+2)", "x**2 + 2*x + x + 2", "x**2 + 3*x", "x*(x + 3) + 2", "x^{1+1}+3x+2"],
+        ["x**2, 3*x, 2", "(x+1)*(x+2)", "x**2 + 2*x + x + 2", "x**2 + 3*x", "x*(x + 3) + 2", "x^{1+1}+3x+2"],
+    ),
+    (
+        "polynomial_multiplication",
+        "182528*x - 38",
+        {},
+        ["182,528x - 38"],
+        ["18 2528*x - 38", "18,2528*x - 38", "182528*x - 3 8"],
+    ),
+    (
+        "number_format",
+        "473187622.33",
+        {},
+        ["473,187,622.33", "4.7318762233e+08"],
+        ["4,73187622.33", "473187622,33", "473187622"],
+    ),
+    (
+        "cryptarithm",
+        "A=1,B=2,C=3",
+        {"words_letters": ["AB", "BA"], "result_letters": "CC", "allow_leading_zero": False},
+        ["B=2, A = 1, C=3", "A=2,B=1,C=3"],
+        ["A=1,B=2", "A=1,A=2,B=2,C=3", "A=1,B=2,C=3,C=3", "A=1,B=2,C=4", "A=0,B=3,C=3", "A=1 B=2 C=3", "A=1,B=2,C=+3"],
+    ),
+    (
+        "graph_color",
+        '{"0": 1, "1": 2}',
+        {"puzzle": {"vertices": [0, 1], "edges": [[0, 1]], "color_options": [1, 2]}},
+        ['{"1": 1, "0": 2}'],
+        [
+            '{"0": 1, "1": 1}',
+            '{"0": 1, "1": 1, "1": 2}',
+            '{"0": 1}',
+            '{"0": 1, "1": 3}',
+            '{"0": true, "1": 2}',
+            "[1, 2]",
+        ],
+    ),
+    (
+        "palindrome_partitioning",
+        '[["a", "a"], ["aa"]]',
+        {"solution": [["a", "a"], ["aa"]]},
+        ['[["aa"],["a","a"]]'],
+        ['[["aa"]]', '[["aa"], ["aa"], ["a", "a"]]', '[["a"], ["a", "aa"]]', '["aa", ["a", "a"]]', '{"aa": 1}'],
     ),
     ("binary_matrix", "0 1\n1 2", {}, ["0 1\n1 2 "], ["[[0,1],[1,2]]", "0 1 1 2"]),
     ("needle_haystack", "Ann Lee", {}, ["annlee"], ["Ann Lee Ann"]),
@@ -271,6 +412,104 @@ def test_our_checks_pay_right_answers_and_no_near_misses(
         assert not check(entry, answer), answer
 
 
+_NUMBER_SETS = [
+    name
+    for name, rule in RULES.items()
+    if any(part in repr(rule.check) for part in ("same_value", "same_number ", "same_figures", "same_whole"))
+]
+JOINED = [
+    *("2,1", ",21", "2,,1", "2, 1", "2 1", "2.1", "2'1", "2][1", "2_1", "2\n1", "2\u200b1", "2 ,1", "0,021", "21,0"),
+    *(
+        "--21",
+        "+-21",
+        "-+21",
+        "+ +21",
+        "21-",
+        "21+",
+        "[21",
+        "21]",
+        "(21",
+        "'21",
+        '21"',
+        "{2}1",
+        "2(1)",
+        "21 21",
+        "21, 21",
+    ),
+    *(
+        "21 km",
+        "21%",
+        "21 percent",
+        "21!",
+        "21i",
+        "x21",
+        "21 = 20",
+        "0.21e",
+        "٢١",
+        "²1",
+        "2①",
+        "21 or 12",
+        "12",
+        "021,",
+    ),
+]
+
+
+def test_most_data_sets_have_numbers_for_answers() -> None:
+    assert len(_NUMBER_SETS) > 25
+
+
+@pytest.mark.parametrize("name", _NUMBER_SETS)
+def test_a_number_is_not_joined_from_pieces(name: str) -> None:
+    check = rule_of(name).check
+    assert check is not None
+    entry = {"answer": "21", "question": "How many?", "metadata": {}}
+    assert [answer for answer in JOINED if check(entry, answer)] == []
+    assert all(check(entry, answer) for answer in ("21", " 21 ", "+21", "021"))
+
+
+@pytest.mark.parametrize("name", ["products", "gcd", "decimal_chain_sum", "gsm_symbolic", "number_format"])
+def test_commas_group_digits_by_three_and_nowhere_else(name: str) -> None:
+    check = rule_of(name).check
+    assert check is not None
+    entry = {"answer": "-1234567.5", "metadata": {}}
+    right = "-1,234,567.5", "-1 234 567.5", "-1{,}234{,}567.5", "−1,234,567.50"
+    assert [answer for answer in right if not check(entry, answer)] == []
+    places = [f"-{digits}.5" for digits in _with_commas("1234567")]
+    assert [answer for answer in places if check(entry, answer)] == ["-1,234,567.5"]
+    assert not any(check(entry, f"-1,234,567.5{digits}") for digits in (",000", ",0", "0,0", ".0"))
+    assert not check({"answer": "611", "metadata": {}}, "0,611")
+
+
+def _with_commas(digits: str) -> Iterator[str]:
+    """The digits with commas at every choice of at least one place."""
+    for chosen in range(1, 2 ** (len(digits) - 1)):
+        yield "".join(digit + "," * (chosen >> place & 1) for place, digit in enumerate(digits))
+
+
+@pytest.mark.parametrize(
+    ("question", "right", "wrong"),
+    [
+        (
+            "How many days are there?",
+            ["23", "23 days", "23 days."],
+            ["23 m", "23 weeks", "23 hours", "23%", "$23", "23 km"],
+        ),
+        ("He has $40 and spends $17. How much is left?", ["$23", "23 dollars", "US$23"], ["23 euros", "23 cents"]),
+        ("What percent of her spools are purple?", ["23%", r"23\%", "23 percent"], ["23 spools%", "0.23"]),
+        ("In how many boxes of 5 kg does it come?", ["23 boxes", "23 kg"], ["23 in", "23 inches", "23 g", "23 foxes"]),
+        ("How many tubes of paint does he have?", ["23 tubes", "23 tubes of paint"], ["23 brushes", "23 litres"]),
+        ("What is the missing angle (in degrees)?", ["23°", r"23^\circ", "23 degrees"], ["23 rad", "23'"]),
+    ],
+)
+def test_a_number_may_have_the_unit_that_the_question_names(question: str, right: list[str], wrong: list[str]) -> None:
+    check = rule_of("gsm_symbolic").check
+    assert check is not None
+    entry = {"question": question, "answer": "23", "metadata": {}}
+    assert [answer for answer in right if not check(entry, answer)] == []
+    assert [answer for answer in wrong if check(entry, answer)] == []
+
+
 @pytest.mark.parametrize(
     "dress", ["**%s**", "$%s$", r"\text{%s}", r"\textbf{%s}", r"\mathbf{%s}", "%s.", r"\,%s\,", " %s "]
 )
@@ -288,13 +527,21 @@ def test_dress_that_may_mean_something_stays() -> None:
     assert env.verify(puzzle, boxed(puzzle.answer.replace("_", ""))).outcome == "wrong"
 
 
-@pytest.mark.parametrize("name", ["quantum_lock", "sokoban"])
+@pytest.mark.parametrize("name", ["quantum_lock", "sokoban", "rubiks_cube", "tower_of_hanoi"])
 def test_an_answer_is_not_picked_out_of_other_text(name: str) -> None:
     env = _env(name)
     puzzle = env.generate(np.random.default_rng(0))
-    for answer in (f"not {puzzle.answer}", f"{puzzle.answer} or so", f"{puzzle.answer}\nnan"):
-        assert env.verify(puzzle, boxed(answer)).outcome == "wrong"
+    for wrong in ("not %s", "%s or so", "%s\nnan", "R1U1 %s", "%s or2not", "0 %s", "%s %%"):
+        assert env.verify(puzzle, boxed(wrong % puzzle.answer)).outcome == "wrong", wrong
     assert env.verify(puzzle, boxed(f"$${puzzle.answer}$$".replace("→", r"\rightarrow"))).outcome == "correct"
+
+
+def test_a_move_of_jugs_names_nothing_more() -> None:
+    env = _env("jugs")
+    puzzle = env.generate(np.random.default_rng(0))
+    assert env.verify(puzzle, boxed(puzzle.answer.replace(", ", ",\n"))).outcome == "correct"
+    for old, new in (('A"', 'A B"'), ('"fill', '"refill'), ('"fill', '"fill no'), ("[", "")):
+        assert env.verify(puzzle, boxed(puzzle.answer.replace(old, new))).outcome == "wrong"
 
 
 @pytest.mark.parametrize("name", ["number_format", "gcd", "time_intervals", "advanced_geometry", "survo"])

@@ -360,3 +360,10 @@ def test_a_run_does_not_resume_on_rows_that_were_edited(tmp_path: Path) -> None:
     suite.next_problem(0)
     with pytest.raises(ValueError, match="continue with the problems of then"):
         edited.load_state_dict(suite.state_dict())
+
+
+@pytest.mark.parametrize("answer", ["\x0crac{1}{2}", "\x08eta", {"target": ["1", "\x00"]}])
+def test_a_truth_whose_backslash_json_has_eaten_is_refused(answer: Any, tmp_path: Path) -> None:
+    write_lines(tmp_path / "rows.jsonl", [{"question": "?", "answer": answer}])
+    with pytest.raises(ValueError, match=r"rows\.jsonl, row 1, column answer: expected a text without '.*'; JSON"):
+        read_rows(tmp_path / "rows.jsonl")

@@ -176,7 +176,8 @@ def test_truths_that_are_no_mathematics_are_named() -> None:
     asked = r"What is it? Put it into \boxed{}."
     check = played("math", [row_of(asked, r"\int x", 1), row_of("How many?", "7", 2), row_of("And then?", "1+", 3)])
     (note,) = check.notes
-    assert note.startswith(r"rows.jsonl, row 1: '\\int x', and 1 more truths are no mathematics that can be read")
+    assert note.startswith("no mathematics that can be read")
+    assert note.endswith(r": rows.jsonl, row 1 '\\int x', rows.jsonl, row 3 '1+'")
     assert check.unsolved == ()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from faulty_server import Fault, FaultyServer, faulty_server
+from faulty_server import Fault, FaultyServer, Sent, faulty_server
 
 from mtgrpo_env.agents.endpoints.openai_server import Api, Chat, Completions, EndpointError, OpenAIServer
 from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
@@ -76,6 +76,8 @@ def test_what_goes_wrong_is_asked_for_again(fault: Fault) -> None:
         ("broken", "status 500"),
         ("hang up", "did not answer .* after 2 tries"),
         ("no JSON", "sent an answer that is no completion: .* after 2 tries"),
+        (Sent({"detail": "Not Found"}), "sent an answer that is no completion: .* after 2 tries"),
+        (Sent({"message": {"content": "ok"}, "done": True}), "sent an answer that is no completion: .* after 2 tries"),
     ],
 )
 def test_what_keeps_going_wrong_is_an_error_that_says_what_and_where(fault: Fault, said: str) -> None:

@@ -169,7 +169,7 @@ def test_a_question_that_a_model_makes_up_behind_its_answer_is_not_scored(tokeni
     ids = tuple(tokenizer(written)["input_ids"])
     completion = Completion((3,), ids, (0.0,) * len(ids))
     outcomes = [verdict(prompt, response_text(tokenizer, completion, [1], stop), truth) for stop in ((), ("User:",))]
-    assert [outcome.outcome for outcome in outcomes] == ["wrong", "correct"]
+    assert [outcome.outcome for outcome in outcomes] == ["correct", "correct"]
 
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]

@@ -133,6 +133,23 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
         ("12:30", "12:30"),
         (r"\text{3:45 p.m.}", r"3:45\text{ PM}"),
     ],
+    "equations": [
+        ("x^2+y^2=4", "2x^2+2y^2=8"),
+        ("x^2+y^2=4", "x^2+y^2-4=0"),
+        ("x+y=1", "y=1-x"),
+        ("x-y=2", "y=x-2"),
+    ],
+    "plain text": [
+        ("60 km/h", r"60\text{ km/h}"),
+        ("60 km/h", "60"),
+        ("5 m", r"5\text{ m}"),
+        ("9.8 m/s^2", "9.8"),
+        ("2.5 x 10^{-3}", "0.0025"),
+        ("[1,2] U [3,4]", r"[1,2]\cup[3,4]"),
+        ("x in (1,2)", "1<x<2"),
+        (r"\frac{\pi}{3}", r"60^\circ"),
+        (r"\emptyset", r"\text{no solution}"),
+    ],
     "words": [
         (r"\text{no solution}", "no solution"),
         (r"\text{odd}", "odd"),
@@ -184,6 +201,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1&2\end{pmatrix}"),
         (r"\begin{pmatrix}1\\2\end{pmatrix}", "1,2"),
     ],
+    "equations": [(r"\sin x=1", "1"), ("x^2+y^2=4", "x^2+y^2=5"), ("1,000", r"\{1,0\}")],
     "names": [
         *((text, "7") for text in ("x+y=7", "xy=7", "x-y=7", r"\frac{x}{y}=7")),
         ("x=5", "y=5"),
