@@ -9,8 +9,7 @@ lowest terms, the answer must have it if the truth has (see `symbolic.formulas` 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +22,7 @@ from mtgrpo_env.envs.symbolic.forms import asked_forms, has_asked_form
 from mtgrpo_env.envs.symbolic.formulas import repeats_question
 from mtgrpo_env.envs.symbolic.grading import grade, submit
 from mtgrpo_env.envs.symbolic.normal import nodes
-from mtgrpo_env.envs.symbolic.readings import readings
+from mtgrpo_env.envs.symbolic.readings import readings, truth_readings
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import ScorerFailure
@@ -77,7 +76,7 @@ class Mathematics(BoxedTask[MathPuzzle]):
 
     def answer(self, puzzle: MathPuzzle, response: str) -> str | None:
         """As `BoxedTask.answer`; where the truth has several values, each may have a box of its own."""
-        return self.extract(response, sum(map(_num_values, _readings(puzzle.answer)[:1])))
+        return self.extract(response, sum(map(_num_boxes, truth_readings(puzzle.answer)[:1])))
 
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
         has_value = grade(puzzle.answer, answer, worked_out=True, digits=puzzle.digits)
@@ -144,7 +143,7 @@ def answers_question(question: str, truth: str, answer: str) -> bool:
     """
     if answer == truth or (_PLAIN_NUMBER.fullmatch(answer) and not asked_forms(question)):
         return True
-    wanted = _readings(truth)
+    wanted = truth_readings(truth)
     try:
         given = readings(answer, truth=wanted)
     except MathSyntaxError:
@@ -152,20 +151,16 @@ def answers_question(question: str, truth: str, answer: str) -> bool:
     return not repeats_question(question, wanted, given) and (not wanted or has_asked_form(question, wanted, given))
 
 
+def _num_boxes(tree: Node) -> int:
+    """How many boxes an answer may have: for the coordinates of a point these have names, or they make no point."""
+    return len(tree.args) if tree.head == "brackets" else _num_values(tree)
+
+
 def _num_values(tree: Node) -> int:
     r"""How many values an answer lists, of which `\pm 3` is two; a pair or an interval is one."""
     if tree.head in ("list", "set"):
         return sum(map(_num_values, tree.args))
     return 2 if any(node.head == "sign" for node in nodes(tree)) else 1
-
-
-@lru_cache(maxsize=4096)
-def _readings(truth: str) -> Sequence[Node]:
-    """The readings of a truth; none if it is no mathematics."""
-    try:
-        return readings(truth)
-    except MathSyntaxError:
-        return ()
 
 
 def similar(answer: str, dice: Dice) -> str:

@@ -7,16 +7,15 @@ evaluated but our own trees, and nothing is rounded unless it is asked for: 0.33
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from mtgrpo_env.envs.dress import undressed
 from mtgrpo_env.envs.symbolic.equality import Undecided, same_answer, same_rational, same_rounded
 from mtgrpo_env.envs.symbolic.exact import NoValue
-from mtgrpo_env.envs.symbolic.readings import is_worked_out, is_worked_out_truth, readings
+from mtgrpo_env.envs.symbolic.readings import is_worked_out, is_worked_out_truth, readings, truth_readings
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
-from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import shared_pool
 from mtgrpo_env.extras import require_package
 
@@ -66,7 +65,7 @@ def _here(truth: str, answer: str, worked_out: bool, digits: int | None) -> bool
     """The verdict, if it can be had in this process."""
     if answer == truth or len(answer) > MAX_LENGTH:
         return answer == truth
-    wanted = _truth_readings(truth)
+    wanted = truth_readings(truth)
     if not wanted:
         return _same_words(truth, answer)
     try:
@@ -83,14 +82,6 @@ def _here(truth: str, answer: str, worked_out: bool, digits: int | None) -> bool
         return False
     except Undecided:
         return None
-
-
-@lru_cache(maxsize=4096)
-def _truth_readings(truth: str) -> Sequence[Node]:
-    try:
-        return readings(truth)
-    except MathSyntaxError:
-        return ()
 
 
 def _same_words(truth: str, answer: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mtgrpo_env.envs.symbolic.meaning import chain, is_name, solved
 from mtgrpo_env.envs.symbolic.syntax import parse
@@ -43,6 +44,15 @@ def readings(text: str, *, truth: Sequence[Node] = ()) -> list[Node]:
     if not found and first:
         raise first
     return found
+
+
+@lru_cache(maxsize=4096)
+def truth_readings(truth: str) -> Sequence[Node]:
+    """The ways to read a truth; none if it is no mathematics."""
+    try:
+        return tuple(readings(truth))
+    except MathSyntaxError:
+        return ()
 
 
 def _notations(text: str, truth: Sequence[Node]) -> list[Notation]:

@@ -228,3 +228,19 @@ def test_without_its_extra_the_task_is_refused_when_it_is_made(monkeypatch: pyte
         Mathematics("mini")
     with pytest.raises(MissingPackageError, match="the task 'math' needs mpmath"):
         read_tasks("countdown-mini,math-mini").held_out(1)
+
+
+@pytest.mark.parametrize(
+    ("response", "outcome"),
+    [
+        (r"So $x=\boxed{3}$ and $y=\boxed{2}$.", "correct"),
+        (r"So $y=\boxed{2}$ and $x=\boxed{3}$.", "correct"),
+        (r"$\boxed{x=3}$, $\boxed{y=2}$", "correct"),
+        (r"It is \boxed{(3,2)}.", "correct"),
+        (r"So $x=\boxed{2}$ and $y=\boxed{3}$.", "wrong"),
+        (r"\boxed{3}, \boxed{2}", "wrong"),
+    ],
+)
+def test_each_coordinate_of_a_point_may_have_a_box_with_its_name(response: str, outcome: str) -> None:
+    task = Mathematics()
+    assert task.verify(MathPuzzle("Solve it.", "(3,2)"), response).outcome == outcome
