@@ -12,6 +12,7 @@ from typing import NamedTuple
 from mtgrpo_env.envs.answers import last_box
 from mtgrpo_env.envs.fields import value_field
 from mtgrpo_env.envs.row import GroundTruth
+from mtgrpo_env.envs.thoughts import without_thoughts
 
 _HASHES = "####"
 _OPENING_TAG, _CLOSING_TAG = "<answer>", "</answer>"
@@ -28,7 +29,9 @@ def final_answer(response: str) -> str | None:
     2. the last complete `<answer>...</answer>`;
     3. what follows the last of `####`, "answer:" (both to the end of the line) and "answer is" (to the end of the
        sentence);
-    4. the whole response, if it is a single line; what stands before the last `</think>` is no part of it.
+    4. the whole response, if it is a single line.
+
+    Thoughts are no part of it: see `thoughts.without_thoughts`.
 
     A place is never searched for a number or a word: the answer is all that stands there, but for blanks, the stars of
     bold text and one full stop around it.
@@ -54,7 +57,7 @@ def final_line(response: str) -> str | None:
 
 def marked_answer(response: str) -> str | None:
     """`final_answer` where a mark says that it is one, so not the whole response; "" if nothing stands there."""
-    place = _marked_place(response.rpartition("</think>")[2])
+    place = _marked_place(without_thoughts(response))
     return place.sentence if place else None
 
 
@@ -93,7 +96,7 @@ class _Place(NamedTuple):
 
 
 def _place(response: str) -> _Place | None:
-    text = response.rpartition("</think>")[2]  # thoughts are no answer
+    text = without_thoughts(response)
     marked, text = _marked_place(text), text.strip()
     return _Place(_bare(text), _bare(text)) if marked is None and "\n" not in text else marked
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, Extraction, boxed
+from mtgrpo_env.envs.boxes import names_set
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import value_field, whole
 from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
@@ -75,7 +76,8 @@ class Mathematics(BoxedTask[MathPuzzle]):
 
     def answer(self, puzzle: MathPuzzle, response: str) -> str | None:
         """As `BoxedTask.answer`; where the truth has several values, each may have a box of its own."""
-        return self.extract(response, sum(map(_num_values, _readings(puzzle.answer)[:1])))
+        count = sum(map(_num_values, _readings(puzzle.answer)[:1]))
+        return self.extract(response, count, names_set(puzzle.answer))
 
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
         has_value = grade(puzzle.answer, answer, worked_out=True, digits=puzzle.digits)
