@@ -17,15 +17,26 @@ LETTERS = "ABCDEFGHIJ"
 
 _MAX_ANSWER = 10_000
 _BRACKETS = ("()", "[]", "{}", "<>", "【】", '""', "''", "||")
+_NOUN = r"(?:(?:the|my) )?(?:(?:final|correct|right|best) )?(?:answer|ans\.?|option|choice|letter)"
 _ANNOUNCED = re.compile(
-    r"(?:(?:the )?(?:(?:final|correct|right|best) )?(?:answer|ans\.?|option|choice|letter)(?: is)?(?: ?: ?| )){1,2}",
+    r"\A(?:(?:so|thus|therefore|hence),? )?"
+    rf"(?:(?:it|that|this)(?: is|'s) |(?:(?:i|we) )?(?:choose|pick|select) |{_NOUN}(?: is)?(?: ?: ?| ))"
+    r"{1,2}",
     re.IGNORECASE,
+)
+_CONFIRMED = re.compile(
+    r" is (?:(?:correct|right)|(?:the )?(?:(?:correct|right|best) )?(?:answer|option|choice|one))\Z", re.IGNORECASE
 )
 _IN_BRACKETS = "|".join(f"{re.escape(left)} ?([A-Za-z]) ?{re.escape(right)}" for left, right in _BRACKETS)
 _LETTER = re.compile(
-    rf"(?:{_IN_BRACKETS}|([A-Za-z])(?![A-Za-z0-9'])) ?(?P<mark>[.):,;=→-]{{0,2}}) ?(?P<text>.*)", re.DOTALL
+    rf"(?:{_IN_BRACKETS}|([A-Za-z])(?![A-Za-z0-9'^_]))(?P<mark> ?[.):,;=→]{{0,2}} ?)(?P<text>.*)", re.DOTALL
 )
-_LETTER_BEHIND = re.compile(r"(?P<text>.+) ?[(\[]([A-Za-z])[)\]]", re.DOTALL)
+_LETTER_BEHIND = re.compile(
+    r"(?P<text>.+?) ?(?:[(\[](?:option |choice |answer )?([A-Za-z])[)\]]|(?:[,;:] ?|(?<= )- )(?:option )?([A-Z]))",
+    re.DOTALL | re.IGNORECASE,
+)
+_DASH = re.compile(r"\A- ?")
+_MINUS = re.compile(r"-(?! |[^\W\d_]{3}|\Z)")
 
 
 class _Spellings(NamedTuple):
@@ -42,8 +53,8 @@ def bare_letter(text: str) -> str | None:
     >>> bare_letter(r"\textbf{(c)}."), bare_letter("Option C"), bare_letter("C or D")
     ('C', 'C', None)
     """
-    letter, rest = _letter_and_text(plain(text))
-    return None if rest else letter
+    letter, readings = _letter_and_text(plain(text))
+    return None if readings else letter
 
 
 def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
@@ -63,11 +74,12 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     if len(answer) > _MAX_ANSWER:
         return None
     text = plain(answer)
-    letter, rest = _letter_and_text(text)
-    if letter is not None and letter in letters and not rest:
+    letter, readings = _letter_and_text(text)
+    if letter is not None and letter in letters and not readings:
         return letter
     options = [_spelled_choice(choice) for choice in choices]
-    labelled = _fitting(rest, options) or _fitting(plain(rest.strip("()")), options)
+    fitting = (_fitting(text, options) or _fitting(plain(text.strip("()")), options) for text in readings)
+    labelled = next(filter(None, fitting), set())
     named = labelled & {letter}
     alone = _fitting(text, options) or _fitting(_unannounced(text), options)
     found = named | alone
@@ -84,25 +96,48 @@ def begins_with_option(text: str, choices: Sequence[str]) -> bool:
     return said.startswith(tuple(_spelled_choice(choice).folded for choice in choices))
 
 
-def _letter_and_text(text: str) -> tuple[str | None, str]:
-    """The letter that a plain text begins or ends with, as a capital, and what it labels; (None, "") if none does."""
+def _letter_and_text(text: str) -> tuple[str | None, tuple[str, ...]]:
+    """The letter that a plain text begins or ends with, as a capital, and the readings of what it labels.
+
+    A dash behind the letter may be the minus sign of the text: both are readings, unless only one of them can be.
+    (None, ()) if there is no letter, and no readings if there is nothing else.
+    """
     text = _unannounced(text)
     found = _LETTER.fullmatch(text)
-    if found and not (len(found["text"]) == 1 and not _is_label(found)):
+    if (
+        found
+        and not (len(_undashed(found["text"])) == 1 and not _is_label(found))
+        and found["text"][:1] not in ("^", "_")
+    ):
         letter = next(group for group in found.groups() if group)
-        return letter.upper(), plain(found["text"])
+        return letter.upper(), _readings(found)
     behind = _LETTER_BEHIND.fullmatch(text)
-    return (behind[2].upper(), plain(behind["text"])) if behind else (None, "")
+    if behind is None or (len(behind["text"]) == 1 and behind["text"].isalpha()):
+        return None, ()
+    return (behind[2] or behind[3]).upper(), (plain(behind["text"]),)
+
+
+def _readings(found: re.Match[str]) -> tuple[str, ...]:
+    text, is_apart = found["text"], found["mark"].endswith(" ")
+    if not text or (text == "-" and is_apart):
+        return ()
+    if text[0] != "-" or (is_apart and _MINUS.match(text)):
+        return (plain(text),)
+    return tuple(map(plain, (text, _undashed(text))))
+
+
+def _undashed(text: str) -> str:
+    return _DASH.sub("", text)
 
 
 def _is_label(found: re.Match[str]) -> bool:
-    """Whether brackets or a mark set a letter apart from what follows; between two letters nothing else does."""
-    return not found.group()[0].isalpha() or not set(".):").isdisjoint(found["mark"])
+    """Whether the letter is apart from what follows: no index, and between two letters brackets or a mark."""
+    is_alone = found.group()[0].isalpha() and set(".):").isdisjoint(found["mark"])
+    return not found["text"].startswith(("^", "_")) and not (is_alone and len(_undashed(found["text"])) == 1)
 
 
 def _unannounced(text: str) -> str:
-    found = _ANNOUNCED.match(text)
-    return text[found.end() :] if found else text
+    return _CONFIRMED.sub("", _ANNOUNCED.sub("", text, count=1))
 
 
 def _fitting(text: str, options: Sequence[_Spellings]) -> set[str]:

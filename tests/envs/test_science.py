@@ -56,7 +56,7 @@ HOSTILE = [
     "photosynthesis or respiration",
     "respiration photosynthesis",
     "Β",  # the Greek letter
-    "Ｂ",
+    "Ｂ2",
     "b\u0301",
     "\x00B",
     "()",
