@@ -31,6 +31,8 @@ _COMMANDS = _pairs(
     "Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω"
 ) | dict.fromkeys(("~", ",", ";", ":", " ", "\\", "\n", "quad", "qquad"), " ")
 _COMMANDS |= dict.fromkeys(_words("! text left right big Big bigl bigr ce SI qty num unit mathbb textcircled"), "")
+NARROW = {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF01, 0xFF10), *range(0xFF1A, 0xFF5F))}
+"""Letters and signs of full width, though no digits, in ASCII."""
 _GAP = "\0"  # where something was taken off: digits before and behind it stay apart
 _SQUARED = (*range(0x1F110, 0x1F12A), *range(0x1F130, 0x1F14A))
 _CHARACTERS = str.maketrans(
@@ -42,7 +44,7 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("º˚", "°"),
         **_pairs("µ μ ℃ °C ϕ φ ϵ ε ϑ θ ⁄ / ∕ / ⟶ → ⇒ → … ..."),
         **{sign: f"{_GAP}{parts}{_GAP}" for sign, parts in _pairs("½ 1/2 ¼ 1/4 ¾ 3/4").items()},
-        **{chr(code): chr(code - 0xFEE0) for code in (*range(0xFF01, 0xFF10), *range(0xFF1A, 0xFF5F))},  # full width
+        **NARROW,
         **{letter: unicodedata.normalize("NFKC", letter) for letter in map(chr, (*range(0x249C, 0x24EA), *_SQUARED))},
     }
 )
