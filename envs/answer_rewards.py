@@ -14,7 +14,7 @@ from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.envs.final_answers import final_answer, final_line, target_text
 from mtgrpo_env.envs.row import GroundTruth
 from mtgrpo_env.envs.science import Science
-from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, begins_with_option, chosen_letter
+from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, begins_with_option, chosen_letter, takes_back
 from mtgrpo_env.envs.symbolic.numbers import quantity
 
 
@@ -77,11 +77,13 @@ def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:
 def _chosen(completion: str, choices: Sequence[str]) -> str | None:
     """The letter that the final line chooses, else its first sentence; in "B. Gold" the stop ends no sentence."""
     line, sentence = final_line(completion) or "", final_answer(completion) or ""
-    chosen = chosen_letter(line, choices) or chosen_letter(sentence, choices)
-    if chosen is None or sentence == line or bare_letter(sentence) is None:
-        return chosen
-    others = [choice for letter, choice in zip(LETTERS, choices, strict=False) if letter != chosen]
-    return None if begins_with_option(line[len(sentence) :], others) else chosen
+    whole, first = chosen_letter(line, choices), chosen_letter(sentence, choices)
+    if whole is not None or first is None:
+        return whole
+    others = [choice for letter, choice in zip(LETTERS, choices, strict=False) if letter != first]
+    rest = line[len(sentence) :]
+    is_label_of_other = bare_letter(sentence) is not None and begins_with_option(rest, others)
+    return None if is_label_of_other or takes_back(rest, first, choices) else first
 
 
 def _plain(text: str) -> str:

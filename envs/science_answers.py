@@ -35,6 +35,8 @@ _LETTER_BEHIND = re.compile(
     r"(?P<text>.+?) ?(?:[(\[](?:option |choice |answer )?([A-Za-z])[)\]]|(?:[,;:] ?|(?<= )- )(?:option )?([A-Z]))",
     re.DOTALL | re.IGNORECASE,
 )
+_OBJECTION = re.compile(r"(?:no|wait|but|or|actually|rather|sorry|hmm|oops|correction|however)\b", re.IGNORECASE)
+_MENTIONED = re.compile(r"(?<![A-Za-z0-9'.])(?:[B-HJ](?![A-Za-z0-9'])|[AI](?![A-Za-z0-9']| [a-z]))")  # no article
 _DASH = re.compile(r"\A- ?")
 _MINUS = re.compile(r"-(?! |[^\W\d_]{3}|\Z)")
 
@@ -92,8 +94,23 @@ def begins_with_option(text: str, choices: Sequence[str]) -> bool:
     >>> begins_with_option(". Gold is soft", ["gold", "iron"]), begins_with_option(". I hope so", ["gold", "iron"])
     (True, False)
     """
-    said = _spelled(plain(text[:_MAX_ANSWER].lstrip(". *"))).folded
+    said = _spelled(_continued(text)).folded
     return said.startswith(tuple(_spelled_choice(choice).folded for choice in choices))
+
+
+def takes_back(text: str, letter: str, choices: Sequence[str]) -> bool:
+    r"""Whether what follows a sentence that chose a letter objects to it, or names another.
+
+    >>> [takes_back(text, "B", ["gold", "iron"]) for text in (". No, gold", " (A)", ". A metal. I hope", ". D block")]
+    [True, True, False, False]
+    """
+    text = _continued(text)
+    letters = LETTERS[: len(choices)] if choices else LETTERS
+    return _OBJECTION.match(text) is not None or not {*_MENTIONED.findall(text)} & {*letters} <= {letter}
+
+
+def _continued(text: str) -> str:
+    return plain(text[:_MAX_ANSWER].lstrip(". *"))
 
 
 def _letter_and_text(text: str) -> tuple[str | None, tuple[str, ...]]:

@@ -69,7 +69,8 @@ def read_question(text: str, letter: str) -> tuple[str, tuple[str, ...]]:
     if compact:
         return compact[1], tuple(compact[2].split(","))
     narrow = text.translate(_NARROW)
-    lines, inline = _runs(_labels(_LINE_LABEL, narrow)), _runs(_labels(_INLINE_LABEL, narrow))
+    lines = _runs(_labels(_LINE_LABEL, narrow))
+    inline = [run for run in _runs(_labels(_INLINE_LABEL, narrow)) if len(run) >= _FEWEST_DOTTED or run[0].left]
     capitals = [run for run in lines if run[0].series == LETTERS]
     others = [run for run in (*inline, *lines) if letter in LETTERS[: len(run)] and _is_list(text, run)]
     run = next(iter((*capitals, *sorted(others, key=lambda run: _SERIES.index(run[0].series)))), None)
@@ -97,16 +98,12 @@ def _runs(labels: Iterable[_Label]) -> list[list[_Label]]:
 
 
 def _is_list(text: str, run: Sequence[_Label]) -> bool:
-    """Whether labels list options: what they label are texts, and they stand as such labels do.
-
-    "A." and "B." in one line may be initials, and numbers may count anything, unless there is one on every line.
-    """
-    between = [text[label.end : after.start] for label, after in pairwise(run)]
+    """Whether what is labelled are texts; and of numbers, which count much else, one a line without lines between."""
     if not _NO_OPTIONS.isdisjoint(choice.strip(" ,") for choice in _texts(text, run)):
         return False
-    if run[0].series == _ORDINALS:
-        return all(gap.count("\n") == 1 for gap in between)
-    return len(run) >= _FEWEST_DOTTED or run[0].left != "" or any("\n" in gap for gap in between)
+    return run[0].series != _ORDINALS or all(
+        text[label.end : after.start].count("\n") == 1 for label, after in pairwise(run)
+    )
 
 
 def _texts(text: str, run: Sequence[_Label]) -> tuple[str, ...]:
