@@ -99,7 +99,7 @@ def _readings(answer: str) -> Iterator[str]:
     answer = re.sub(r"\\cdot(?![A-Za-z])", "*", answer)
     answer = answer.translate(str.maketrans("[]{}", "()()"))
     answer = re.sub(r"(?<=\s)x(?=\s)", "*", answer)
-    answer = re.sub(r"[.,;:=\s$]+$|\\(?:left|text)(?![A-Za-z])|[\s$]", " ", answer)
+    answer = re.sub(r"^[,;=\s$]+|[.,;:=\s$]+$|\\(?:left|text)(?![A-Za-z])|[\s$]", " ", answer)
     yield from map(str.strip, answer.split("="))
 
 
