@@ -98,7 +98,7 @@ def _readings(answer: str) -> Iterator[str]:
         answer = re.sub(r"\\frac\s*(?:\{([^{}]*)\}|([0-9]))\s*(?:\{([^{}]*)\}|([0-9]))", r"((\1\2)/(\3\4))", answer)
     answer = re.sub(r"\\cdot(?![A-Za-z])", "*", answer)
     answer = answer.translate(str.maketrans("[]{}", "()()"))
-    answer = re.sub(r"(?<=\s)x(?=\s)", "*", answer)
+    answer = re.sub(r"\{\s*([-+*/])\s*\}", r"\1", re.sub(r"(?<=\s)x(?=\s)", "*", answer))
     answer = re.sub(r"^[,;=\s$]+|[.,;:=\s$]+$|\\(?:left|text)(?![A-Za-z])|[\s$]", " ", answer)
     yield from map(str.strip, answer.split("="))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from mtgrpo_env.envs.science_typesetting import plain, squeezed
+from mtgrpo_env.envs.science_typesetting import case_folded, plain, squeezed
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -42,11 +42,18 @@ _MINUS = re.compile(r"-(?! |[^\W\d_]{3}|\Z)")
 
 
 class _Spellings(NamedTuple):
-    """A text as it stands, without blanks and typesetting, and then without case."""
+    """A text as it stands, without blanks and typesetting, and then with words in one case."""
 
     plain: str
     squeezed: str
     folded: str
+
+
+class _Labelling(NamedTuple):
+    """A letter, as a capital, and the readings of the text that it labels, if there is any."""
+
+    letter: str
+    texts: tuple[str, ...]
 
 
 def bare_letter(text: str) -> str | None:
@@ -55,15 +62,15 @@ def bare_letter(text: str) -> str | None:
     >>> bare_letter(r"\textbf{(c)}."), bare_letter("Option C"), bare_letter("C or D")
     ('C', 'C', None)
     """
-    letter, readings = _letter_and_text(plain(text))
-    return None if readings else letter
+    labelled = next(_labellings(plain(text)), None)
+    return labelled.letter if labelled and not labelled.texts else None
 
 
 def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     r"""The letter of the option that an answer commits to; None if it commits to none or to several.
 
     A letter comes first: `C` is option C even if another option reads "C". A text is compared as it stands with every
-    option, and only if it is none of them without blanks and typesetting, and then without case.
+    option, and only if it is none of them without blanks and typesetting, and then with words in one case.
 
     >>> chosen_letter("b) Iron", ["gold", "iron"]), chosen_letter("IRON", ["gold", "iron"])
     ('B', 'B')
@@ -76,13 +83,11 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     if len(answer) > _MAX_ANSWER:
         return None
     text = plain(answer)
-    letter, readings = _letter_and_text(text)
-    if letter is not None and letter in letters and not readings:
-        return letter
+    labellings = [*_labellings(text)]
+    if labellings and labellings[0].letter in letters and not labellings[0].texts:
+        return labellings[0].letter
     options = [_spelled_choice(choice) for choice in choices]
-    fitting = (_fitting(text, options) or _fitting(plain(text.strip("()")), options) for text in readings)
-    labelled = next(filter(None, fitting), set())
-    named = labelled & {letter}
+    named = {labelled.letter for labelled in labellings if labelled.letter in _labelled(labelled.texts, options)}
     alone = _fitting(text, options) or _fitting(_unannounced(text), options)
     found = named | alone
     return found.pop() if len(found) == 1 else None
@@ -113,28 +118,26 @@ def _continued(text: str) -> str:
     return plain(text[:_MAX_ANSWER].lstrip(". *"))
 
 
-def _letter_and_text(text: str) -> tuple[str | None, tuple[str, ...]]:
-    """The letter that a plain text begins or ends with, as a capital, and the readings of what it labels.
-
-    A dash behind the letter may be the minus sign of the text: both are readings, unless only one of them can be.
-    (None, ()) if there is no letter, and no readings if there is nothing else.
-    """
+def _labellings(text: str) -> Iterator[_Labelling]:
+    """The letter that a plain text begins with and the one that it ends with, with what each labels."""
     text = _unannounced(text)
     found = _LETTER.fullmatch(text)
-    if (
-        found
-        and not (len(_undashed(found["text"])) == 1 and not _is_label(found))
-        and found["text"][:1] not in ("^", "_")
-    ):
+    if found and _is_label(found):
         letter = next(group for group in found.groups() if group)
-        return letter.upper(), _readings(found)
+        yield _Labelling(letter.upper(), _readings(found))
     behind = _LETTER_BEHIND.fullmatch(text)
-    if behind is None or (len(behind["text"]) == 1 and behind["text"].isalpha()):
-        return None, ()
-    return (behind[2] or behind[3]).upper(), (plain(behind["text"]),)
+    if behind and not (len(behind["text"]) == 1 and behind["text"].isalpha()):
+        yield _Labelling((behind[2] or behind[3]).upper(), (plain(behind["text"]),))
+
+
+def _labelled(texts: Sequence[str], options: Sequence[_Spellings]) -> set[str]:
+    """The letters of the options that a text reads like, for the first of the texts that reads like any."""
+    fitting = (_fitting(text, options) or _fitting(plain(text.strip("()")), options) for text in texts)
+    return next(filter(None, fitting), set())
 
 
 def _readings(found: re.Match[str]) -> tuple[str, ...]:
+    """What a letter labels; a dash behind the letter may be the minus sign of that, which is then the first reading."""
     text, is_apart = found["text"], found["mark"].endswith(" ")
     if not text or (text == "-" and is_apart):
         return ()
@@ -150,7 +153,8 @@ def _undashed(text: str) -> str:
 def _is_label(found: re.Match[str]) -> bool:
     """Whether the letter is apart from what follows: no index, and between two letters brackets or a mark."""
     is_alone = found.group()[0].isalpha() and set(".):").isdisjoint(found["mark"])
-    return not found["text"].startswith(("^", "_")) and not (is_alone and len(_undashed(found["text"])) == 1)
+    text = _undashed(found["text"])
+    return not text.startswith(("^", "_")) and not (is_alone and len(text) == 1 and text.isalpha())
 
 
 def _unannounced(text: str) -> str:
@@ -167,7 +171,7 @@ def _fitting(text: str, options: Sequence[_Spellings]) -> set[str]:
 
 
 def _spelled(text: str) -> _Spellings:
-    return _Spellings(text, without := squeezed(text), without.casefold())
+    return _Spellings(text, squeezed(text), squeezed(case_folded(text)))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -67,6 +67,8 @@ _NEGATION = re.compile(r"∼|\A([\s$(\[*]*)~(?=[^\s0-9.])|(?<=\s)~(?=[A-Z](?![A-
 _THOUSANDS = re.compile(r"(?<![0-9.,^])[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)(?![, ]?[0-9])")
 _BLANK = re.compile(r"(?<![0-9.]) | (?![0-9.])")
 
+_LETTERS, _DIGIT = re.compile(r"[^\W\d_]+"), re.compile("[0-9]")
+
 _SPELLINGS = (
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"\^\(([-+]?[0-9]+)\)(?![0-9.])"), r"^\1"),
@@ -109,6 +111,27 @@ def squeezed(text: str) -> str:
     for spelling, other in _SPELLINGS:
         text = spelling.sub(other, text)
     return text.strip('"')
+
+
+def case_folded(text: str) -> str:
+    """A plain text with its words in small letters; what may be a unit or a formula keeps its capitals.
+
+    A word has three letters or more, or any number in a text without digits that has one of four; beside digits, three
+    capitals are no word.
+
+    >>> case_folded("Sodium Chloride"), case_folded("NaCl"), case_folded("5 MW"), case_folded("The 3 laws of Newton")
+    ('sodium chloride', 'NaCl', '5 MW', 'the 3 laws of newton')
+    """
+    has_digits = _DIGIT.search(text) is not None
+    longest = max(map(len, _LETTERS.findall(text)), default=0)
+    shortest = 1 if longest > 3 and not has_digits else 3
+
+    def folded(found: re.Match[str]) -> str:
+        word = found.group()
+        is_word = word.istitle() or word.islower() or (word.isupper() and (len(word) > 3 or not has_digits))
+        return word.casefold() if word.lower() == "no" or (is_word and len(word) >= shortest) else word
+
+    return _LETTERS.sub(folded, text)
 
 
 def _on_the_line(found: re.Match[str]) -> str:

@@ -515,8 +515,38 @@ def test_texts_that_mean_different_things_are_told_apart(text: str) -> None:
 def test_case_decides_between_options_that_differ_in_nothing_else() -> None:
     watts = ["5 mW", "5 MW", "5 W"]
     assert chosen_letter("5 MW", watts) == chosen_letter(r"5\,\text{MW}", watts) == "B"
-    assert chosen_letter(r"A: 5\,\mathrm{mW}", watts) == chosen_letter("A: 5 mw", watts) == "A"
+    assert chosen_letter(r"A: 5\,\mathrm{mW}", watts) == "A"
     assert chosen_letter("A: 5 MW", watts) is chosen_letter("5 mw", watts) is chosen_letter("C: 5 mw", watts) is None
+
+
+@pytest.mark.parametrize(
+    ("option", "answer", "same"),
+    [
+        ("5 mW", "5 MW", False),
+        ("10 pF", "10 PF", False),
+        ("3 MeV", "3 meV", False),
+        ("3 MOL", "3 mol", False),
+        ("Co", "CO", False),
+        ("nm", "NM", False),
+        ("kPa", "KPA", False),
+        ("NaCl", "NACL", False),
+        ("H2O", "h2o", False),
+        ("Aa × aa", "AA × AA", False),
+        ("tRNA", "TRNA", False),
+        ("iron", "IRON", True),
+        ("tin", "TIN", True),
+        ("DNA", "dna", True),
+        ("no", "No", True),
+        ("Yes", "yes", True),
+        ("vitamin C", "Vitamin c", True),
+        ("a plant", "A Plant", True),
+        ("The 3 laws of motion", "the 3 laws of Motion", True),
+        ("12 Meters", "12 meters", True),
+    ],
+)
+def test_words_may_change_case_and_units_and_formulas_may_not(option: str, answer: str, same: bool) -> None:
+    for written in (answer, f"A. {answer}", f"{answer}, A", rf"\text{{{answer}}}"):
+        assert (chosen_letter(written, [option, "nothing else"]) == "A") == same, written
 
 
 def test_a_text_of_two_options_names_neither_and_beside_a_letter_that_one() -> None:
@@ -554,6 +584,17 @@ def test_a_dash_is_a_mark_where_no_option_begins_with_it() -> None:
 @pytest.mark.parametrize("answer", ["A_2", "A_{2}", "A^2", "A₂", "(A)_2", "A _2", r"A\textsubscript{2}", "~A", "A'"])
 def test_a_letter_with_an_index_is_not_the_letter_of_an_option(answer: str) -> None:
     assert chosen_letter(answer, ["2", "3"]) is None
+
+
+@pytest.mark.parametrize("answer", ["A 2", "A, 2", "A = 2", "A - 2", "2, A", "A (2)", "A: 2"])
+def test_a_digit_may_be_the_text_of_an_option(answer: str) -> None:
+    assert chosen_letter(answer, ["2", "3"]) == "A"
+    assert chosen_letter(answer, ["3", "2"]) is None
+
+
+def test_a_text_may_begin_with_a_letter_of_its_own() -> None:
+    assert chosen_letter("A proton, B", ["an electron", "a proton"]) == "B"
+    assert chosen_letter("A proton, A", ["an electron", "a proton"]) is None
 
 
 def test_a_negated_text_is_not_the_text() -> None:
