@@ -19,7 +19,8 @@ _PIECE = re.compile(r"\\[A-Za-z]+|\\?.", re.DOTALL)
 _IGNORED = re.compile(
     r"\s|[~&]|\\?\$|\\[\\()\[\],;:! ]|\\(?:q?quad|thinspace|left|right|[bB]igg?[lrm]?|text|math(?:bin|rel|op|ord))"
 )
-_SIGN_OFF = ",;= \t\r\n$~&"
+_STRUCK_OUT = "~~"
+_SIGN_OFF = ",;= \t\r\n"
 _LETTER_TIMES = re.compile(r"(?<=\s)[xX](?=\s)")
 _LONE_SIGN = re.compile(r"\{\s*(\\(?:times|cdot|ast|div)|[^\w\s\\{}()\[\]])\s*\}")
 _SIGNS = {
@@ -75,11 +76,13 @@ def plain_arithmetic(text: str) -> str:
     ' (12 / 6 ) * ((4)/(2)) = 4'
 
     Raises:
-        ExpressionError: if the text is too long, a bracket is not closed by its kind, or a character is not on the
-            lists of this module.
+        ExpressionError: if the text is too long or struck out, a bracket is not closed by its kind, or a character is
+            not on the lists of this module.
     """
     if len(text) > _MAX_LENGTH:
         raise ExpressionError(f"expected at most {_MAX_LENGTH} characters, got {len(text)}")
+    if _STRUCK_OUT in text:
+        raise ExpressionError(f"expected no {_STRUCK_OUT!r} in {text!r}")
     text = _LONE_SIGN.sub(r" \1 ", _LETTER_TIMES.sub("*", undressed(text))).strip(_SIGN_OFF)
     return "".join(_rewritten(_PIECE.findall(_with_fractions(_PIECE.findall(text)))))
 
