@@ -37,9 +37,15 @@ _JOINT = re.compile(
 # What makes of the first box no value of a list: a bracket of a pair or an interval, an operator or relation, a word.
 _NO_LIST = re.compile(
     r"(?:(?<!\\)[(\[]|(?<![-=])>|(?<!\*)\*|[-+/^_<|!·×÷−±∓√≠≤≥≈0-9]"
-    r"|\\(?:cdot|times|div|ast|pm|mp|sqrt|neg?|neq|not|leq?|geq?|leqslant|geqslant|lt|gt|approx|sim|notin|frac))[\s$]*$"
+    r"|\\(?:cdot|times|div|ast|pm|mp|sqrt|neg?|neq|not|leq?|geq?|leqslant|geqslant|lt|gt|approx|sim|notin|frac"
+    r"|log|ln|exp|sin|cos|tan|cot|sec|csc))[\s$]*$"
     r"|(?:\b(?:not|never|neither|nor|cannot|between|than|except|excluding|without|unless|instead of)"
     r"|\b(?:wrong|incorrect|false)|n['’]t)\b(?:[^\n.,:!?;\\]|\\[(\[]){0,20}$",
+    re.IGNORECASE,
+)
+_NO_LIST_BEHIND_IT = re.compile(
+    r"[0-9A-Za-z]|[\s$]*(?:[+/^·×÷]|[-*]\s*[0-9]|\\(?:cdot|times|div|pi|sqrt|frac)(?![A-Za-z]))"
+    r"|[^\n.,:;!?\\]{0,20}(?:\b(?:not|never|wrong|extraneous|incorrect|false|impossible|excluded)|n['’]t)\b",
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"(?:^|\n)[ \t]*[-*\u2022][ \t]+[\s$]*$")
@@ -50,7 +56,7 @@ _INDEX = re.compile(r"[_(]")
 _NAME = re.compile(_SET + r"\s*(?:\$|\\\(|\\\[)?\s*$", re.ASCII)
 _NO_BRACES = str.maketrans("", "", "{}\\")
 _LONGEST_NAME = 40
-_LONGEST_LEAD = 40  # characters before a list of boxes that say whether it is one
+_LONGEST_CONTEXT = 40  # characters before and behind a list of boxes that say whether it is one
 
 
 class Box(NamedTuple):
@@ -190,7 +196,7 @@ def _closing_boxes(text: str, found: Sequence[Box]) -> list[tuple[str | None, st
     first = len(found) - 1
     while first > 0 and _is_joint(text[found[first - 1].end : starts[first]], is_named=names[first] is not None):
         first -= 1
-    if found and not _may_begin_list(text[max(starts[first] - _LONGEST_LEAD, 0) : starts[first]]):
+    if found and not _is_list(text, starts[first], found[-1].end):
         first = len(found) - 1
     return [(name, box.content) for name, box in zip(names[first:], found[first:], strict=True)]
 
@@ -199,8 +205,11 @@ def _spelled(name: str) -> str:
     return name.translate(_NO_BRACES)
 
 
-def _may_begin_list(lead: str) -> bool:
-    return _BULLET.search(lead) is not None or _NO_LIST.search(lead) is None
+def _is_list(text: str, start: int, end: int) -> bool:
+    """Whether what stands around boxes that are joined leaves them a list of values."""
+    lead = text[max(start - _LONGEST_CONTEXT, 0) : start]
+    is_led = _BULLET.search(lead) is not None or _NO_LIST.search(lead) is None
+    return is_led and _NO_LIST_BEHIND_IT.match(text, end, end + _LONGEST_CONTEXT) is None
 
 
 def _is_joint(between: str, *, is_named: bool) -> bool:
