@@ -20,7 +20,9 @@ _OPEN = "\\boxed{"
 _MARKUP = "\\text{"
 _LONGEST_EXPRESSION = 256  # characters that Countdown reads
 _LONGEST_PIECE = 60
-_LEAVES_ROOM = re.compile(r"\\boxed(?!\{)|\\fbox|\\[{}\\]|answer|User|\?|[{$]\s*[.~_\u2026][\s.~_\u2026]*[}$]")
+_LEAVES_ROOM = re.compile(
+    r"\\boxed(?!\{)|\\f(?:rame)?box|think|\\[{}\\]|answer|User|\?|[{$]\s*[.~_\u2026][\s.~_\u2026]*[}$]"
+)
 
 
 def is_plain(response: str) -> bool:
@@ -83,8 +85,10 @@ def _content(text: str, start: int) -> str | None:
 
 def countdown(task: Any, puzzle: Any, answer: str) -> bool | None:
     """Certain where nothing is typeset, and that an answer is wrong of which no side is right, however it is read."""
-    if not re.search(r"[^0-9+\-*/() \t\r\n]", answer):
+    if not re.search(r"[^0-9+\-*/() \t\r\n]", answer) and not answer.rstrip().endswith("*"):
         return _solves(puzzle, answer)
+    if re.search(r"_|(?:^|[^0-9)\]}\s])\s*\*|\*\s*(?:$|[^0-9(\[{\\\s])", answer):
+        return None  # it may be emphasis
     return None if any(_solves(puzzle, reading) for reading in _readings(answer)) else False
 
 
@@ -94,7 +98,8 @@ def _readings(answer: str) -> Iterator[str]:
         answer = re.sub(r"\\frac\s*(?:\{([^{}]*)\}|([0-9]))\s*(?:\{([^{}]*)\}|([0-9]))", r"((\1\2)/(\3\4))", answer)
     answer = re.sub(r"\\cdot(?![A-Za-z])", "*", answer)
     answer = answer.translate(str.maketrans("[]{}", "()()"))
-    answer = re.sub(r"\.\s*\$?\s*$|\\left(?![A-Za-z])|[\s$]", " ", answer)
+    answer = re.sub(r"\{\s*([-+*/])\s*\}", r"\1", re.sub(r"(?<=\s)x(?=\s)", "*", answer))
+    answer = re.sub(r"^[,;=\s$]+|[.,;:=\s$]+$|\\(?:left|text)(?![A-Za-z])|[\s$]", " ", answer)
     yield from map(str.strip, answer.split("="))
 
 

@@ -7,15 +7,24 @@ holds its answer is the same for all of them: see `final_answers.final_answer`.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
 from mtgrpo_env.envs.dress import bare_words
-from mtgrpo_env.envs.final_answers import final_answer, final_line, target_text
+from mtgrpo_env.envs.final_answers import (
+    answer_as_written,
+    final_answer,
+    final_line,
+    target_text,
+    without_full_stop,
+)
 from mtgrpo_env.envs.row import GroundTruth
 from mtgrpo_env.envs.science import Science
-from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, begins_with_option, chosen_letter
+from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, begins_with_option, chosen_letter, takes_back
 from mtgrpo_env.envs.symbolic.numbers import quantity
+
+_CODE = re.compile(r"[*_\s]*(`+)(?P<code>[^`]+)\1[*_\s.]*")  # what stands in backticks may have marks of its own
 
 
 def exact(completion: str, ground_truth: GroundTruth) -> float:
@@ -23,18 +32,19 @@ def exact(completion: str, ground_truth: GroundTruth) -> float:
 
     Case, runs of blanks, and one full stop at the end do not count, and composed characters equal decomposed ones
     (Unicode NFC, so that x² is not x2). Nor does the dress of the answer (`dress.undressed`): fonts, maths delimiters,
-    Markdown; that of the truth only if it is LaTeX, because `__init__` may mean just that.
+    Markdown; that of the truth only if it is LaTeX, because `__init__` and `*args` may mean just that.
 
     >>> exact("The answer is new  york.", "New York"), exact("New York or Boston", "New York")
     (1.0, 0.0)
-    >>> exact(r"\boxed{\textbf{New York}}", "New York"), exact("`init`", "__init__")
-    (1.0, 0.0)
+    >>> exact(r"\boxed{\textbf{New York}}", "New York"), exact("`__init__`", "__init__"), exact("`init`", "__init__")
+    (1.0, 1.0, 0.0)
     """
     truth = target_text(ground_truth)
     truths = {_plain(truth), _plain(bare_words(truth) if "\\" in truth or "$" in truth else truth)}
-    answers = [text for text in (final_answer(completion), final_line(completion)) if text is not None]
-    short = [text for text in answers if len(text) <= 4 * len(truth) + 100]
-    return float(any(_plain(text) in truths or _plain(bare_words(text)) in truths for text in short))
+    found = (final_answer(completion), final_line(completion), answer_as_written(completion))
+    short = [text for text in found if text is not None and len(text) <= 4 * len(truth) + 100]
+    code = [match["code"] for text in short if (match := _CODE.fullmatch(text))]
+    return float(any(_plain(text) in truths for text in (*short, *code, *map(bare_words, short))))
 
 
 def number(completion: str, ground_truth: GroundTruth, prompt: str = "") -> float:
@@ -77,13 +87,15 @@ def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:
 def _chosen(completion: str, choices: Sequence[str]) -> str | None:
     """The letter that the final line chooses, else its first sentence; in "B. Gold" the stop ends no sentence."""
     line, sentence = final_line(completion) or "", final_answer(completion) or ""
-    chosen = chosen_letter(line, choices) or chosen_letter(sentence, choices)
-    if chosen is None or sentence == line or bare_letter(sentence) is None:
-        return chosen
-    others = [choice for letter, choice in zip(LETTERS, choices, strict=False) if letter != chosen]
-    return None if begins_with_option(line[len(sentence) :], others) else chosen
+    whole, first = chosen_letter(line, choices), chosen_letter(sentence, choices)
+    if whole is not None or first is None:
+        return whole
+    others = [choice for letter, choice in zip(LETTERS, choices, strict=False) if letter != first]
+    rest = line[len(sentence) :]
+    is_label_of_other = bare_letter(sentence) is not None and begins_with_option(rest, others)
+    return None if is_label_of_other or takes_back(rest, first, choices) else first
 
 
 def _plain(text: str) -> str:
     composed = unicodedata.normalize("NFC", " ".join(text.split()).casefold())
-    return composed.removesuffix(".").rstrip() or composed
+    return without_full_stop(composed).rstrip() or composed

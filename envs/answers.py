@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, ClassVar, Literal, Protocol
 
 from mtgrpo_env.envs.boxes import bare, boxes, closing_statement
 from mtgrpo_env.envs.dress import bare_words
+from mtgrpo_env.envs.thoughts import without_thoughts
 from mtgrpo_env.task_registry import task_class, task_names
 from mtgrpo_env.text_env import CORRECT, NO_ANSWER, WRONG, PuzzleT, TextEnv, Verdict
 from mtgrpo_env.types import Split
@@ -27,13 +28,13 @@ _BOX = "\\boxed{"
 class Extract(Protocol):
     """Finds the answer that a response commits to."""
 
-    def __call__(self, response: str, count: int = 1) -> str | None:
-        """The answer, or None if there is none; `count` is how many values it has."""
+    def __call__(self, response: str, count: int = 1, names: Collection[str] = ()) -> str | None:
+        """The answer, or None if there is none; `count` is how many values it has, `names` what they are called."""
         ...
 
 
-def last_box(response: str, count: int = 1) -> str | None:
-    r"""What the last box of a response holds, wherever it stands; None if there is none, or it is cut off.
+def last_box(response: str, count: int = 1, names: Collection[str] = ()) -> str | None:
+    r"""What the last box of a response holds, outside of its thoughts; None if there is none, or it is cut off.
 
     An answer of several values may have a box for each: if the closing statement has `count` boxes, their contents are
     the answer, with commas between. With any other number the last box is all that counts, so that a response gains
@@ -46,23 +47,24 @@ def last_box(response: str, count: int = 1) -> str | None:
     >>> print(last_box(r"\boxed{3} and then \boxed{4"))
     None
     """
+    response = without_thoughts(response)
     rest = response[response.find("\\") :]  # the usual case is a single box without LaTeX in it or around it
     if rest.startswith(_BOX) and "\\" not in rest[1:]:
         content, closing, _ = rest[len(_BOX) :].partition("}")
         if closing and "{" not in content:
             return (bare(content) if "$" in content else content.strip()) or None
     found = boxes(response)
-    values = closing_statement(response, found) if count > 1 else []
+    values = closing_statement(response, found, names) if count > 1 else []
     if values and len(values) == count:
         return ", ".join(values)
     return found[-1].content if found else None
 
 
-def released_box(response: str, count: int = 1) -> str | None:
+def released_box(response: str, count: int = 1, names: Collection[str] = ()) -> str | None:
     r"""What the paper's released code extracts; for comparison with its scores, and for nothing else.
 
     It reads only the last line, only after an assistant marker, and accepts an empty box. It knows of one box only,
-    whatever the `count`.
+    whatever the `count` and the `names`.
 
     >>> released_box("Assistant: so\n\\boxed{7}"), released_box("Assistant: \\boxed{7}\n")
     ('7', None)

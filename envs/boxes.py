@@ -6,13 +6,13 @@ A stack of open braces, no recursion; nothing in a response is evaluated.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-_COMMANDS = ("\\boxed", "\\fbox")
-_TOKEN = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*(\{)?|\\\\(?!boxed|fbox)|\\[{}]|[{}]")
+_COMMANDS = ("\\boxed", "\\fbox", "\\framebox")
+_TOKEN = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])\s*(\{)?|\\\\(?!boxed|fbox|framebox)|\\[{}]|[{}]")
 # An argument without braces: a number, a letter, a command with its own arguments. TeX would take the first digit only.
-_ARGUMENT = re.compile(r"(?=[0-9A-Za-z+\-.]|\\[A-Za-z])(?:\\(?!boxed|fbox)[A-Za-z]+|\{[^{}]*\}|[^\s$\\{}])++")
+_ARGUMENT = re.compile(r"(?=[0-9A-Za-z+\-.]|\\[A-Za-z])(?:\\(?!boxed|fbox|framebox)[A-Za-z]+|\{[^{}]*\}|[^\s$\\{}])++")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _MENTIONED = re.compile(
     r"(?:[\s.\u2026_?~]|\\(?:[lc]?dots|square|_|[,;:! ])|\\q?quad)*"
@@ -34,14 +34,29 @@ _JOINT = re.compile(
     r"|\n[ \t]*[-*\u2022][ \t]|\(?\b[0-9a-h][.)]|\*\*|\.(?=[\s$])|[\s$,;~])++",
     re.IGNORECASE,
 )
-_OPENING = re.compile(r"(?<!\\)[(\[][\s$]*$")  # of a pair or an interval, which is no list
-_TEXT = re.compile(r"\\(?:text[a-z]*|mbox)\s*\{([^{}]*)\}")
-_NAME = re.compile(
-    r"(?:^|(?<=[\s$(,;:{\[&*~]))(?P<name>(?:\\[a-z]+|[A-Za-z])(?:_(?:\w|\{\w{1,9}\}))?(?:\(\w\))?)"
-    r"\s*&?=&?\s*(?:\$|\\\(|\\\[)?\s*$",
-    re.ASCII,
+# What makes of the first box no value of a list: a bracket of a pair or an interval, an operator or relation, a word.
+_NO_LIST = re.compile(
+    r"(?:(?<!\\)[(\[]|(?<![-=])>|(?<!\*)\*|[-+/^_<|!·×÷−±∓√≠≤≥≈0-9]"
+    r"|\\(?:cdot|times|div|ast|pm|mp|sqrt|neg?|neq|not|leq?|geq?|leqslant|geqslant|lt|gt|approx|sim|notin|frac"
+    r"|log|ln|exp|sin|cos|tan|cot|sec|csc))[\s$]*$"
+    r"|(?:\b(?:not|never|neither|nor|cannot|between|than|except|excluding|without|unless|instead of)"
+    r"|\b(?:wrong|incorrect|false)|n['’]t)\b(?:[^\n.,:!?;\\]|\\[(\[]){0,20}$",
+    re.IGNORECASE,
 )
+_NO_LIST_BEHIND_IT = re.compile(
+    r"[0-9A-Za-z]|[\s$]*(?:[+/^·×÷]|[-*]\s*[0-9]|\\(?:cdot|times|div|pi|sqrt|frac)(?![A-Za-z]))"
+    r"|[^\n.,:;!?\\]{0,20}(?:\b(?:not|never|wrong|extraneous|incorrect|false|impossible|excluded)|n['’]t)\b",
+    re.IGNORECASE,
+)
+_BULLET = re.compile(r"(?:^|\n)[ \t]*[-*\u2022][ \t]+[\s$]*$")
+_TEXT = re.compile(r"\\(?:text[a-z]*|mbox)\s*\{([^{}]*)\}")
+_SET = r"(?:^|(?<=[\s$(,;:{\[&*~]))(?P<name>(?:\\[a-z]+|[A-Za-z])(?:_(?:\w|\{\w{1,9}\}))?(?:\(\w\))?)\s*&?=&?"
+_NAME_SET = re.compile(_SET, re.ASCII)
+_INDEX = re.compile(r"[_(]")
+_NAME = re.compile(_SET + r"\s*(?:\$|\\\(|\\\[)?\s*$", re.ASCII)
+_NO_BRACES = str.maketrans("", "", "{}\\")
 _LONGEST_NAME = 40
+_LONGEST_CONTEXT = 40  # characters before and behind a list of boxes that say whether it is one
 
 
 class Box(NamedTuple):
@@ -80,24 +95,37 @@ def boxes(response: str) -> list[Box]:
     return [] if answers and answers[-1].start < cut_off < end else answers
 
 
-def closing_statement(response: str, found: Sequence[Box]) -> list[str]:
+def closing_statement(response: str, found: Sequence[Box], names: Collection[str] = ()) -> list[str]:
     r"""What the last of the boxes found hold, as far back as only commas, "and", names and the like join them.
 
-    Equal ones count once.
+    Equal ones count once. Boxes behind "not" or "between", a sign or an opening bracket are no list.
 
-    Where the boxes have different names, `x = \boxed{1}` and `y = \boxed{2}`, these go with what they hold.
+    Where the boxes have different names, `x_1 = \boxed{1}` and `x_2 = \boxed{2}`, these go with what they hold. If they
+    differ in more than an index, all must be among `names`, as `names_set` finds them in a truth: x and y are not the
+    two roots of an equation.
 
     >>> response = r"With $d=\boxed{13}$ the roots are $x=\boxed{-4}$ and $x=\boxed{9}$."
     >>> closing_statement(response, boxes(response))
     ['-4', '9']
     >>> response = r"So $y = \boxed{5}$, $x = \boxed{3}$."
-    >>> closing_statement(response, boxes(response))
-    ['y=5', 'x=3']
+    >>> closing_statement(response, boxes(response)), closing_statement(response, boxes(response), names_set("x=3,y=5"))
+    (['3'], ['y=5', 'x=3'])
     """
     closing = _closing_boxes(response, found[-_MOST_VALUES:])
-    names = {name for name, _ in closing}
-    has_names = None not in names and len(names) > 1
+    named = {name for name, _ in closing if name is not None}
+    if len({_INDEX.split(name)[0] for name in named}) > 1 and not {*map(_spelled, named)} <= {*names}:
+        return [found[-1].content]
+    has_names = len(named) > 1 and all(name is not None for name, _ in closing)
     return list(dict.fromkeys(f"{name}={content}" if has_names else content for name, content in closing))
+
+
+def names_set(text: str) -> frozenset[str]:
+    r"""The names that a text sets equal to something, without braces and backslashes.
+
+    >>> sorted(names_set(r"x_{1} = 3, \alpha=5"))
+    ['alpha', 'x_1']
+    """
+    return frozenset(_spelled(found["name"]) for found in _NAME_SET.finditer(text))
 
 
 def bare(content: str) -> str:
@@ -168,9 +196,20 @@ def _closing_boxes(text: str, found: Sequence[Box]) -> list[tuple[str | None, st
     first = len(found) - 1
     while first > 0 and _is_joint(text[found[first - 1].end : starts[first]], is_named=names[first] is not None):
         first -= 1
-    if found and _OPENING.search(text[max(starts[first] - _LONGEST_NAME, 0) : starts[first]]):
+    if found and not _is_list(text, starts[first], found[-1].end):
         first = len(found) - 1
     return [(name, box.content) for name, box in zip(names[first:], found[first:], strict=True)]
+
+
+def _spelled(name: str) -> str:
+    return name.translate(_NO_BRACES)
+
+
+def _is_list(text: str, start: int, end: int) -> bool:
+    """Whether what stands around boxes that are joined leaves them a list of values."""
+    lead = text[max(start - _LONGEST_CONTEXT, 0) : start]
+    is_led = _BULLET.search(lead) is not None or _NO_LIST.search(lead) is None
+    return is_led and _NO_LIST_BEHIND_IT.match(text, end, end + _LONGEST_CONTEXT) is None
 
 
 def _is_joint(between: str, *, is_named: bool) -> bool:

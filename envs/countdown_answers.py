@@ -1,7 +1,7 @@
 r"""Countdown's answers as people and models write them: typeset in LaTeX, with other signs, or as an equation.
 
-Typesetting is rewritten to the plain arithmetic that `evaluate` reads, character by character with a stack; what is not
-on the lists here makes the answer wrong. What takes typesetting off never joins digits: `1\,2` is no 12.
+Dress is taken off, and typesetting rewritten to the plain arithmetic that `evaluate` reads, character by character with
+a stack; what is not on the lists here makes the answer wrong. Nothing of this joins digits: `1\,2` is no 12.
 """
 
 from __future__ import annotations
@@ -10,21 +10,26 @@ import re
 from collections.abc import Sequence
 
 from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
+from mtgrpo_env.envs.dress import undressed
 
 _MAX_LENGTH = 1024  # characters of an answer with its typesetting
 
-_PLAIN = re.compile(r"[0-9+\-*/() \t\r\n]*")
+_PLAIN = re.compile(r"[0-9+\-*/() \t\r\n]*[0-9)]\s*")  # a star behind it is emphasis
 _PIECE = re.compile(r"\\[A-Za-z]+|\\?.", re.DOTALL)
 _IGNORED = re.compile(
-    r"\s|[$~]|\\[()\[\],;:! ]|\\(?:q?quad|thinspace|left|right|[bB]igg?[lrm]?|displaystyle|textstyle|boxed|fbox|mbox"
-    r"|ensuremath|math(?:rm|bf|it|sf|tt|normal)|text(?:rm|bf|it|sf|tt|normal))"
+    r"\s|[~&]|\\?\$|\\[\\()\[\],;:! ]|\\(?:q?quad|thinspace|left|right|[bB]igg?[lrm]?|text|math(?:bin|rel|op|ord))"
 )
-_FULL_STOP = re.compile(r"\.(?:\s|\$|\\[)\]])*\Z")
+_STRUCK_OUT = "~~"
+_SIGN_OFF = ",;= \t\r\n"
+_LETTER_TIMES = re.compile(r"(?<=\s)[xX](?=\s)")
+_LONE_SIGN = re.compile(r"\{\s*(\\(?:times|cdot|ast|div)|[^\w\s\\{}()\[\]])\s*\}")
 _SIGNS = {
     **{sign: sign for sign in "0123456789+-*/="},
     **dict.fromkeys(("\N{MINUS SIGN}", "\N{EN DASH}"), "-"),
     **dict.fromkeys(
-        "\N{MULTIPLICATION SIGN}\N{MIDDLE DOT}\N{BULLET OPERATOR}\N{DOT OPERATOR}\N{ASTERISK OPERATOR}", "*"
+        "\N{MULTIPLICATION SIGN}\N{MIDDLE DOT}\N{BULLET OPERATOR}\N{DOT OPERATOR}\N{ASTERISK OPERATOR}"
+        "\N{HEAVY MULTIPLICATION X}\N{MULTIPLICATION X}\N{FULLWIDTH ASTERISK}",
+        "*",
     ),
     **dict.fromkeys((r"\times", r"\cdot", r"\ast"), "*"),
     **dict.fromkeys(("\N{DIVISION SIGN}", "\N{DIVISION SLASH}", "\N{FRACTION SLASH}", r"\div"), "/"),
@@ -37,7 +42,8 @@ _NUMERATOR_END, _DENOMINATOR_END = ")/", "))"
 def solves(answer: str, numbers: Sequence[int], target: int) -> bool:
     r"""Whether an answer makes the target from all of the numbers, each used once, exactly and by + - * / only.
 
-    It may be an equation with the target alone on its other side; what stands between the two must equal it too.
+    It may be an equation with the target alone on its other side; what stands between the two must equal it too. A sign
+    of equality with nothing beside it, a comma and a semicolon at the ends do not count.
     Operators are never left out: `2(3+4)` is wrong, since `12/2(3)` and `2\frac{1}{2}` mean two things each.
 
     >>> solves("(1 + 2) / 3", [1, 2, 3], 1), solves(r"$1 = \frac{1 + 2}{3}$.", [1, 2, 3], 1)
@@ -70,12 +76,32 @@ def plain_arithmetic(text: str) -> str:
     ' (12 / 6 ) * ((4)/(2)) = 4'
 
     Raises:
-        ExpressionError: if the text is too long, a bracket is not closed by its kind, or a character is not on the
-            lists of this module.
+        ExpressionError: if the text is too long or struck out, a bracket is not closed by its kind, or a character is
+            not on the lists of this module.
     """
     if len(text) > _MAX_LENGTH:
         raise ExpressionError(f"expected at most {_MAX_LENGTH} characters, got {len(text)}")
-    return "".join(_rewritten(_PIECE.findall(_FULL_STOP.sub("", text))))
+    if _STRUCK_OUT in text:
+        raise ExpressionError(f"expected no {_STRUCK_OUT!r} in {text!r}")
+    text = _LONE_SIGN.sub(r" \1 ", _LETTER_TIMES.sub("*", undressed(text))).strip(_SIGN_OFF)
+    return "".join(_rewritten(_PIECE.findall(_with_fractions(_PIECE.findall(text)))))
+
+
+def _with_fractions(pieces: Sequence[str]) -> str:
+    r"""The text with `{a \over b}` as `{\frac{a}{b}}`."""
+    written: list[str] = []
+    groups: list[int] = []  # where each open group starts
+    fractions: set[int] = set()
+    for piece in pieces:
+        if piece == r"\over" and groups and groups[-1] not in fractions:
+            fractions.add(groups[-1])
+            written[groups[-1]] = r"{\frac{"
+            written.append("}{")
+            continue
+        if piece == "{":
+            groups.append(len(written))
+        written.append("}}" if piece == "}" and groups and groups.pop() in fractions else piece)
+    return "".join(written)
 
 
 def _rewritten(pieces: Sequence[str]) -> list[str]:

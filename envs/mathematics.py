@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from string import ascii_letters
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, Extraction, boxed
+from mtgrpo_env.envs.boxes import names_set
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import value_field, whole
 from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
@@ -25,12 +27,14 @@ from mtgrpo_env.envs.symbolic.normal import nodes
 from mtgrpo_env.envs.symbolic.readings import readings, truth_readings
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.vocabulary import GREEK
 from mtgrpo_env.envs.worker_pool import ScorerFailure
 from mtgrpo_env.extras import require_package
 from mtgrpo_env.paper_frame import question_of
 from mtgrpo_env.text_env import SCORER_ERROR, Verdict
 from mtgrpo_env.types import Split
 
+_COORDINATES = frozenset(ascii_letters) | GREEK  # what those of a point may be called
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 # what programs write where a number is missing or too large
@@ -76,7 +80,10 @@ class Mathematics(BoxedTask[MathPuzzle]):
 
     def answer(self, puzzle: MathPuzzle, response: str) -> str | None:
         """As `BoxedTask.answer`; where the truth has several values, each may have a box of its own."""
-        return self.extract(response, sum(map(_num_boxes, truth_readings(puzzle.answer)[:1])))
+        truth = truth_readings(puzzle.answer)[:1]
+        is_point = [tree.head for tree in truth] == ["brackets"]
+        names = _COORDINATES if is_point else names_set(puzzle.answer)
+        return self.extract(response, sum(map(_num_boxes, truth)), names)
 
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
         has_value = grade(puzzle.answer, answer, worked_out=True, digits=puzzle.digits)

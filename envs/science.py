@@ -18,12 +18,11 @@ from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import text_field
 from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, chosen_letter
+from mtgrpo_env.envs.science_prompts import read_question
 from mtgrpo_env.envs.science_questions import draw_compact, draw_question
 from mtgrpo_env.paper_frame import question_of
 
 _INSTRUCTION = "Return the letter of the answer in \\boxed{}, for example \\boxed{A}."
-_OPTION_LINE = re.compile(r"[ \t]*(?:\(([A-J])\)|([A-J])[).:])[ \t]+(\S.*)")
-_COMPACT = re.compile(r"S([A-Za-z0-9]+):([0-9]{1,4}(?:,[0-9]{1,4}){1,9}):")
 _MULTIPLE_CHOICE = re.compile(r"mcq\b.*|multiple[-_ ]choice.*")
 _LEVEL_OF = {"L1": "easy", "L2": "medium", "L3": "hard", "L4": "very_hard", "L5": "very_hard"}
 
@@ -118,17 +117,17 @@ class Science(BoxedTask[SciencePuzzle]):
 
     @classmethod
     def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> SciencePuzzle:
-        """Read `{"target": "B"}`, with the options from "choices", else from the lines of the question.
+        """Read `{"target": "B"}`, with the options from "choices", else from the question.
 
         Raises:
             ValueError: if the target is no letter of an option, or "choices" is not a list of 2 to 10 texts.
         """
         target = text_field(ground_truth, "target")
-        text, choices = _read_question(question_of(question))
+        letter = bare_letter(target)
+        text, choices = read_question(question_of(question), letter or "")
         if ground_truth.get("choices") is not None:
             choices = _read_choices(ground_truth["choices"])
         letters = LETTERS[: len(choices)] if choices else LETTERS
-        letter = bare_letter(target)
         if letter is None or letter not in letters:
             raise ValueError(f"ground truth needs a letter {letters[0]}..{letters[-1]} as 'target', got {target!r:.80}")
         return SciencePuzzle(text, choices, letter)
@@ -140,27 +139,6 @@ class Science(BoxedTask[SciencePuzzle]):
 def _ground_truth(puzzle: SciencePuzzle) -> dict[str, Any]:
     found: dict[str, Any] = {"target": puzzle.answer}
     return {**found, "choices": list(puzzle.choices)} if puzzle.choices else found
-
-
-def _read_question(text: str) -> tuple[str, tuple[str, ...]]:
-    """A question and its options: the last lines that are labelled A, B, ... in order; () if there are none."""
-    compact = _COMPACT.fullmatch(text)
-    if compact:
-        return compact[1], tuple(compact[2].split(","))
-    lines = text.split("\n")
-    start, choices = 0, []
-    for number, line in enumerate(lines):
-        option = _OPTION_LINE.fullmatch(line)
-        if option is None:
-            continue
-        letter = option[1] or option[2]
-        if letter == "A":
-            start, choices = number, []
-        if letter == LETTERS[len(choices) : len(choices) + 1]:
-            choices.append(option[3].strip())
-    if len(choices) < 2:
-        return text, ()
-    return "\n".join(lines[:start]).rstrip("\n"), tuple(choices)
 
 
 def _read_choices(given: Any) -> tuple[str, ...]:

@@ -8,32 +8,52 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from mtgrpo_env.envs.science_typesetting import plain, squeezed
+from mtgrpo_env.envs.science_typesetting import case_folded, plain, squeezed
 
 LETTERS = "ABCDEFGHIJ"
 
 _MAX_ANSWER = 10_000
 _BRACKETS = ("()", "[]", "{}", "<>", "【】", '""', "''", "||")
+_NOUN = r"(?:(?:the|my) )?(?:(?:final|correct|right|best) )?(?:answer|ans\.?|option|choice|letter)"
 _ANNOUNCED = re.compile(
-    r"(?:(?:the )?(?:(?:final|correct|right|best) )?(?:answer|ans\.?|option|choice|letter)(?: is)?(?: ?: ?| )){1,2}",
+    r"\A(?:(?:so|thus|therefore|hence),? )?"
+    rf"(?:(?:it|that|this)(?: is|'s) |(?:(?:i|we) )?(?:choose|pick|select) |{_NOUN}(?: is)?(?: ?: ?| ))"
+    r"{1,2}",
     re.IGNORECASE,
+)
+_CONFIRMED = re.compile(
+    r" is (?:(?:correct|right)|(?:the )?(?:(?:correct|right|best) )?(?:answer|option|choice|one))\Z", re.IGNORECASE
 )
 _IN_BRACKETS = "|".join(f"{re.escape(left)} ?([A-Za-z]) ?{re.escape(right)}" for left, right in _BRACKETS)
 _LETTER = re.compile(
-    rf"(?:{_IN_BRACKETS}|([A-Za-z])(?![A-Za-z0-9'])) ?(?P<mark>[.):,;=→-]{{0,2}}) ?(?P<text>.*)", re.DOTALL
+    rf"(?:{_IN_BRACKETS}|([A-Za-z])(?![A-Za-z0-9'^_]))(?P<mark> ?[.):,;=→]{{0,2}} ?)(?P<text>.*)", re.DOTALL
 )
-_LETTER_BEHIND = re.compile(r"(?P<text>.+) ?[(\[]([A-Za-z])[)\]]", re.DOTALL)
+_LETTER_BEHIND = re.compile(
+    r"(?P<text>.+?) ?(?:[(\[](?:option |choice |answer )?([A-Za-z])[)\]]|(?:[,;:] ?|(?<= )- )(?:option )?([A-Z]))",
+    re.DOTALL | re.IGNORECASE,
+)
+_OBJECTION = re.compile(r"(?:no|wait|but|or|actually|rather|sorry|hmm|oops|correction|however)\b", re.IGNORECASE)
+_MENTIONED = re.compile(r"(?<![A-Za-z0-9'.])(?:[B-HJ](?![A-Za-z0-9'])|[AI](?![A-Za-z0-9']| [a-z]))")  # no article
+_DASH = re.compile(r"\A- ?")
+_MINUS = re.compile(r"-(?! |[^\W\d_]{3}|\Z)")
 
 
 class _Spellings(NamedTuple):
-    """A text as it stands, without blanks and typesetting, and then without case."""
+    """A text as it stands, without blanks and typesetting, and then with words in one case."""
 
     plain: str
     squeezed: str
     folded: str
+
+
+class _Labelling(NamedTuple):
+    """A letter, as a capital, and the readings of the text that it labels, if there is any."""
+
+    letter: str
+    texts: tuple[str, ...]
 
 
 def bare_letter(text: str) -> str | None:
@@ -42,15 +62,15 @@ def bare_letter(text: str) -> str | None:
     >>> bare_letter(r"\textbf{(c)}."), bare_letter("Option C"), bare_letter("C or D")
     ('C', 'C', None)
     """
-    letter, rest = _letter_and_text(plain(text))
-    return None if rest else letter
+    labelled = next(_labellings(plain(text)), None)
+    return labelled.letter if labelled and not labelled.texts else None
 
 
 def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     r"""The letter of the option that an answer commits to; None if it commits to none or to several.
 
     A letter comes first: `C` is option C even if another option reads "C". A text is compared as it stands with every
-    option, and only if it is none of them without blanks and typesetting, and then without case.
+    option, and only if it is none of them without blanks and typesetting, and then with words in one case.
 
     >>> chosen_letter("b) Iron", ["gold", "iron"]), chosen_letter("IRON", ["gold", "iron"])
     ('B', 'B')
@@ -63,12 +83,11 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     if len(answer) > _MAX_ANSWER:
         return None
     text = plain(answer)
-    letter, rest = _letter_and_text(text)
-    if letter is not None and letter in letters and not rest:
-        return letter
+    labellings = [*_labellings(text)]
+    if labellings and labellings[0].letter in letters and not labellings[0].texts:
+        return labellings[0].letter
     options = [_spelled_choice(choice) for choice in choices]
-    labelled = _fitting(rest, options) or _fitting(plain(rest.strip("()")), options)
-    named = labelled & {letter}
+    named = {labelled.letter for labelled in labellings if labelled.letter in _labelled(labelled.texts, options)}
     alone = _fitting(text, options) or _fitting(_unannounced(text), options)
     found = named | alone
     return found.pop() if len(found) == 1 else None
@@ -80,29 +99,66 @@ def begins_with_option(text: str, choices: Sequence[str]) -> bool:
     >>> begins_with_option(". Gold is soft", ["gold", "iron"]), begins_with_option(". I hope so", ["gold", "iron"])
     (True, False)
     """
-    said = _spelled(plain(text[:_MAX_ANSWER].lstrip(". *"))).folded
+    said = _spelled(_continued(text)).folded
     return said.startswith(tuple(_spelled_choice(choice).folded for choice in choices))
 
 
-def _letter_and_text(text: str) -> tuple[str | None, str]:
-    """The letter that a plain text begins or ends with, as a capital, and what it labels; (None, "") if none does."""
+def takes_back(text: str, letter: str, choices: Sequence[str]) -> bool:
+    r"""Whether what follows a sentence that chose a letter objects to it, or names another.
+
+    >>> [takes_back(text, "B", ["gold", "iron"]) for text in (". No, gold", " (A)", ". A metal. I hope", ". D block")]
+    [True, True, False, False]
+    """
+    text = _continued(text)
+    letters = LETTERS[: len(choices)] if choices else LETTERS
+    return _OBJECTION.match(text) is not None or not {*_MENTIONED.findall(text)} & {*letters} <= {letter}
+
+
+def _continued(text: str) -> str:
+    return plain(text[:_MAX_ANSWER].lstrip(". *"))
+
+
+def _labellings(text: str) -> Iterator[_Labelling]:
+    """The letter that a plain text begins with and the one that it ends with, with what each labels."""
     text = _unannounced(text)
     found = _LETTER.fullmatch(text)
-    if found and not (len(found["text"]) == 1 and not _is_label(found)):
+    if found and _is_label(found):
         letter = next(group for group in found.groups() if group)
-        return letter.upper(), plain(found["text"])
+        yield _Labelling(letter.upper(), _readings(found))
     behind = _LETTER_BEHIND.fullmatch(text)
-    return (behind[2].upper(), plain(behind["text"])) if behind else (None, "")
+    if behind and not (len(behind["text"]) == 1 and behind["text"].isalpha()):
+        yield _Labelling((behind[2] or behind[3]).upper(), (plain(behind["text"]),))
+
+
+def _labelled(texts: Sequence[str], options: Sequence[_Spellings]) -> set[str]:
+    """The letters of the options that a text reads like, for the first of the texts that reads like any."""
+    fitting = (_fitting(text, options) or _fitting(plain(text.strip("()")), options) for text in texts)
+    return next(filter(None, fitting), set())
+
+
+def _readings(found: re.Match[str]) -> tuple[str, ...]:
+    """What a letter labels; a dash behind the letter may be the minus sign of that, which is then the first reading."""
+    text, is_apart = found["text"], found["mark"].endswith(" ")
+    if not text or (text == "-" and is_apart):
+        return ()
+    if text[0] != "-" or (is_apart and _MINUS.match(text)):
+        return (plain(text),)
+    return tuple(map(plain, (text, _undashed(text))))
+
+
+def _undashed(text: str) -> str:
+    return _DASH.sub("", text)
 
 
 def _is_label(found: re.Match[str]) -> bool:
-    """Whether brackets or a mark set a letter apart from what follows; between two letters nothing else does."""
-    return not found.group()[0].isalpha() or not set(".):").isdisjoint(found["mark"])
+    """Whether the letter is apart from what follows: no index, and between two letters brackets or a mark."""
+    is_alone = found.group()[0].isalpha() and set(".):").isdisjoint(found["mark"])
+    text = _undashed(found["text"])
+    return not text.startswith(("^", "_")) and not (is_alone and len(text) == 1 and text.isalpha())
 
 
 def _unannounced(text: str) -> str:
-    found = _ANNOUNCED.match(text)
-    return text[found.end() :] if found else text
+    return _CONFIRMED.sub("", _ANNOUNCED.sub("", text, count=1))
 
 
 def _fitting(text: str, options: Sequence[_Spellings]) -> set[str]:
@@ -115,7 +171,7 @@ def _fitting(text: str, options: Sequence[_Spellings]) -> set[str]:
 
 
 def _spelled(text: str) -> _Spellings:
-    return _Spellings(text, without := squeezed(text), without.casefold())
+    return _Spellings(text, squeezed(text), squeezed(case_folded(text)))
 
 
 @functools.lru_cache(maxsize=1024)

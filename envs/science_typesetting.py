@@ -31,6 +31,10 @@ _COMMANDS = _pairs(
     "Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω"
 ) | dict.fromkeys(("~", ",", ";", ":", " ", "\\", "\n", "quad", "qquad"), " ")
 _COMMANDS |= dict.fromkeys(_words("! text left right big Big bigl bigr ce SI qty num unit mathbb textcircled"), "")
+NARROW = {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF01, 0xFF10), *range(0xFF1A, 0xFF5F))}
+"""Letters and signs of full width, though no digits, in ASCII."""
+_GAP = "\0"  # where something was taken off: digits before and behind it stay apart
+_SQUARED = (*range(0x1F110, 0x1F12A), *range(0x1F130, 0x1F14A))
 _CHARACTERS = str.maketrans(
     {
         **dict.fromkeys("−–—‐‑", "-"),
@@ -38,7 +42,10 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("′’‘", "'"),
         **dict.fromkeys("“”″", '"'),
         **dict.fromkeys("º˚", "°"),
-        **_pairs("µ μ ℃ °C ϕ φ ϵ ε ϑ θ ⁄ / ∕ / ∼ ~ ⟶ → ⇒ → ½ 1/2 ¼ 1/4 ¾ 3/4 … ..."),
+        **_pairs("µ μ ℃ °C ϕ φ ϵ ε ϑ θ ⁄ / ∕ / ⟶ → ⇒ → … ..."),
+        **{sign: f"{_GAP}{parts}{_GAP}" for sign, parts in _pairs("½ 1/2 ¼ 1/4 ¾ 3/4").items()},
+        **NARROW,
+        **{letter: unicodedata.normalize("NFKC", letter) for letter in map(chr, (*range(0x249C, 0x24EA), *_SQUARED))},
     }
 )
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉₊₋ₙ"
@@ -54,11 +61,18 @@ _ONE_POWER = re.compile(r"[-+]?[0-9]*[-+]?|[A-Za-z]|'+")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)|[{}]|(?<!~)(~)(?!~)", re.DOTALL)
 _MARKED_EXPONENT = re.compile(r"(?<=[0-9])[eE]\+?(-?[0-9]+)(?![0-9.])")
 
+_APART = re.compile(rf"(?<=[0-9.]){_GAP}[{_GAP} ]*(?=[0-9.])")
+# A "~" that negates, which is no LaTeX blank: as the first sign, or before a single letter.
+_NEGATION = re.compile(r"∼|\A([\s$(\[*]*)~(?=[^\s0-9.])|(?<=\s)~(?=[A-Z](?![A-Za-z]))")
+_THOUSANDS = re.compile(r"(?<![0-9.,^])[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)(?![, ]?[0-9])")
+_BLANK = re.compile(r"(?<![0-9.]) | (?![0-9.])")
+
+_LETTERS, _DIGIT = re.compile(r"[^\W\d_]+"), re.compile("[0-9]")
+
 _SPELLINGS = (
     (re.compile(r"\*\*"), "^"),
-    (re.compile(r"\^\(([-+]?[0-9]+)\)"), r"^\1"),
+    (re.compile(r"\^\(([-+]?[0-9]+)\)(?![0-9.])"), r"^\1"),
     (re.compile(r"\^(?=[°'])"), ""),
-    (re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))"), ""),
     (re.compile(r"(?<=[^\W\d_])[·*](?=[^\W\d_])"), ""),  # kg·m is kg m
     (re.compile(r"[·*]|(?<=[0-9])[xX](?=10\^)"), "×"),
     (re.compile(r"(?<![0-9.])1×(?=10\^)"), ""),
@@ -76,32 +90,62 @@ def plain(text: str) -> str:
     >>> plain(r"\textbf{C. } 4.5 \times 10^{7}\,\text{J}"), plain(r"25\,^{\circ}\mathrm{C}"), plain(r"$\frac{m}{s}$")
     ('C. 4.5 × 10^7 J', '25 ^° C', 'm/s')
     """
-    text = _TAG.sub(lambda tag: _TAGS[tag.group()], unicodedata.normalize("NFC", text))
-    text = _SCRIPTS.sub(_on_the_line, undressed(text)).translate(_CHARACTERS)
-    text = _POWER.sub(_power, _FRACTION.sub(_fraction, _WORDS.sub(r" \1", text)))
-    text = _COMMAND.sub(lambda found: _COMMANDS.get(name := found[1] or found[2] or "", name), text)
+    text = _TAG.sub(lambda tag: _TAGS[tag.group()], unicodedata.normalize("NFC", text.replace(_GAP, "\ufffd")))
+    text = undressed(_NEGATION.sub(lambda found: f"{found[1] or ''}\\sim ", text))
+    text = _SCRIPTS.sub(_on_the_line, text).translate(_CHARACTERS)
+    text = _POWER.sub(_power, _FRACTION.sub(_fraction, _WORDS.sub(rf" \1{_GAP}", text)))
+    text = _APART.sub(" ", _COMMAND.sub(_command, text)).replace(_GAP, "")
     return _MARKED_EXPONENT.sub(r" × 10^\1", " ".join(text.split()))
 
 
 def squeezed(text: str) -> str:
     """A plain text without blanks and indices, in one spelling of products, units, powers of ten and charges.
 
+    Blanks between two digits stay, but for those of thousands.
+
     >>> squeezed("4.5e7 J/s"), squeezed("4.5 x 10^7 J s^-1"), squeezed("SO_4^2-"), squeezed("kg·m")
     ('4.5e7Js^-1', '4.5×10^7Js^-1', 'SO42-', 'kgm')
     """
-    text = "".join(text.split())
+    text = _THOUSANDS.sub(lambda number: re.sub("[, ]", "", number.group()), " ".join(text.split()))
+    text = _BLANK.sub("", text)
     for spelling, other in _SPELLINGS:
         text = spelling.sub(other, text)
     return text.strip('"')
 
 
+def case_folded(text: str) -> str:
+    """A plain text with its words in small letters; what may be a unit or a formula keeps its capitals.
+
+    A word has three letters or more, or any number in a text without digits that has one of four; beside digits, three
+    capitals are no word.
+
+    >>> case_folded("Sodium Chloride"), case_folded("NaCl"), case_folded("5 MW"), case_folded("The 3 laws of Newton")
+    ('sodium chloride', 'NaCl', '5 MW', 'the 3 laws of newton')
+    """
+    has_digits = _DIGIT.search(text) is not None
+    longest = max(map(len, _LETTERS.findall(text)), default=0)
+    shortest = 1 if longest > 3 and not has_digits else 3
+
+    def folded(found: re.Match[str]) -> str:
+        word = found.group()
+        is_word = word.istitle() or word.islower() or (word.isupper() and (len(word) > 3 or not has_digits))
+        return word.casefold() if word.lower() == "no" or (is_word and len(word) >= shortest) else word
+
+    return _LETTERS.sub(folded, text)
+
+
 def _on_the_line(found: re.Match[str]) -> str:
-    return ("^" if found[1] else "_") + found.group().translate(_ON_THE_LINE)
+    return ("^" if found[1] else "_") + found.group().translate(_ON_THE_LINE) + _GAP
+
+
+def _command(found: re.Match[str]) -> str:
+    name = found[1] or found[2] or ""
+    return _COMMANDS.get(name, name) or _GAP
 
 
 def _fraction(found: re.Match[str]) -> str:
     above, below = found[1] or found[3] or "", found[2] or found[4] or ""
-    return f"{_grouped(above, _SUM)}/{_grouped(below, _PRODUCT)}"
+    return f"{_GAP}{_grouped(above, _SUM)}/{_grouped(below, _PRODUCT)}{_GAP}"
 
 
 def _grouped(text: str, operation: re.Pattern[str]) -> str:
@@ -112,4 +156,4 @@ def _power(found: re.Match[str]) -> str:
     power = found[1].strip()
     if power[:1] == "\\":
         return f"^{power} "
-    return f"^{power}" if _ONE_POWER.fullmatch(power) else f"^({power})"
+    return f"^{power}{_GAP}" if _ONE_POWER.fullmatch(power) else f"^({power})"

@@ -186,7 +186,9 @@ def test_the_dress_of_a_text_or_letter_does_not_count(form: str, dress: str) -> 
         (r"\frac{1}{2}", r"$\frac{1}{2}$", True),
         (r"\frac{1}{2}", "1/2", False),
         ("__init__", "__init__", True),
-        ("__init__", "`__init__`", False),
+        ("__init__", "`__init__`", True),
+        ("__init__", "**`__init__`**", True),
+        ("__init__", "`init`", False),
         ("__init__", "init", False),
         ("2**3", "2**3", True),
         ("2**3", "23", False),
@@ -205,6 +207,39 @@ def test_the_dress_of_a_text_or_letter_does_not_count(form: str, dress: str) -> 
 )
 def test_what_is_no_dress_stays_a_part_of_a_text(truth: str, answer: str, right: bool) -> None:
     assert exact(f"\\boxed{{{answer}}}", truth) == right
+
+
+PLACES = [
+    "{}",
+    "Answer: {}",
+    "**Answer:** {}",
+    "**Answer**: {}",
+    "The answer is {}",
+    "#### {}",
+    r"\boxed{{{}}}",
+    "<answer>{}</answer>",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("truth", "others"),
+    [
+        ("*args", ["args", "**args", "*arg"]),
+        ("**kwargs", ["kwargs", "*kwargs"]),
+        ("a*", ["a", "a**"]),
+        ("*", ["", "**", "."]),
+        ("...", ["", "..", "....", "*"]),
+        ("etc...", ["etc", "etc.."]),
+        (".", ["", ",", "*"]),
+        ("__init__", ["init", "`init`", "_init_"]),
+    ],
+)
+def test_marks_of_a_truth_are_a_part_of_it_and_so_are_those_of_code(place: str, truth: str, others: list[str]) -> None:
+    for answer in (truth, f"`{truth}`", f"**`{truth}`**"):
+        assert exact(place.format(answer), truth) == 1.0, answer
+    for answer in others:
+        assert exact(place.format(answer), truth) == 0.0, answer
 
 
 @pytest.mark.parametrize(
@@ -253,6 +288,19 @@ def test_hedging_between_options_earns_nothing(response: str) -> None:
         (r"The answer is \textbf{B. gold}.", False),
         (r"The answer is $\text{B. gold}$. I hope it is correct.", False),
         ("The answer is A. iron.", False),
+        ("The answer is B. A metal is hard, I think.", True),
+        ("The answer is B. That is iron, as E. Smith wrote.", True),
+        ("The answer is B. No, A.", False),
+        ("The answer is B. No, gold.", False),
+        ("The answer is B. But wait, C.", False),
+        ("The answer is B. Actually gold.", False),
+        ("The answer is B. (C)", False),
+        ("The answer is B. Or **C**", False),
+        ("The answer is B. Hmm, perhaps not.", False),
+        ("The answer is B. D is right too.", False),
+        ("The answer is **B**. I think A", False),
+        ("The answer is iron. No, gold.", False),
+        ("The answer is iron. Option D fits too.", False),
     ],
 )
 def test_a_full_stop_behind_a_letter_does_not_hide_another_options_text(response: str, right: bool) -> None:

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.answers import boxed, last_box
-from mtgrpo_env.envs.boxes import boxes, closing_statement
+from mtgrpo_env.envs.boxes import boxes, closing_statement, names_set
 
 OPEN = r"\boxed{"
 
@@ -38,6 +38,8 @@ OPEN = r"\boxed{"
         (r"$\boxed 2{,}000$", "2{,}000"),
         (r"\boxed B.", "B"),
         (r"\boxed\text{B}", "B"),
+        (r"\framebox{7}", "7"),
+        (r"\framebox 7", "7"),
         (r"\boxed{\text{7}}", "7"),
         (r"\boxed{\text{ 7 }}", "7"),
         (r"\boxed{\boxed{7}}", "7"),
@@ -151,6 +153,17 @@ def test_a_response_ends_where_the_user_speaks_again(turn: str) -> None:
         r"\(\boxed{-4}\), \(\boxed{9}\)",
         r"\[\boxed{-4}, \boxed{9}\]",
         r"\{\boxed{-4}, \boxed{9}\}",
+        r"Not 4, so $x = \boxed{-4}$ or $x = \boxed{9}$",
+        r"Between them: \boxed{-4}, \boxed{9}",
+        r"\framebox{-4}, \framebox{9}",
+        r"=> \boxed{-4}, \boxed{9}",
+        r"\boxed{-4} and \boxed{9} are the roots, not 3.",
+        r"\boxed{-4}, \boxed{9} - as expected",
+        r"**\boxed{-4}, \boxed{9}**",
+        r"\boxed{-4} and \boxed{9} cm",
+        r"x \in \{\boxed{-4}, \boxed{9}\}",
+        "The roots are\n* \\boxed{-4}\n* \\boxed{9}",
+        "The roots are\n\n- \\boxed{-4}\n- \\boxed{9}\n",
         r"One root: \boxed{-4}. The other root: \boxed{9}.",
         r"\boxed{-4}, \boxed{9}. I repeat: \boxed{-4}, \boxed{9}",
         r"\boxed{-4}, \boxed{9}, \boxed{-4}",
@@ -172,9 +185,8 @@ def test_the_boxes_of_the_closing_statement_count_together(response: str) -> Non
     [
         (r"\[\boxed{2}, \boxed{3}, \boxed{5}\]", ["2", "3", "5"]),
         (r"$\boxed{(1,2)}$ and $\boxed{(3,4)}$", ["(1,2)", "(3,4)"]),
-        (r"So $y=\boxed{5}$ and $x=\boxed{3}$", ["y=5", "x=3"]),
         (r"$x_1=\boxed{5},\quad x_{2} = \boxed{3}$", ["x_1=5", "x_{2}=3"]),
-        (r"$\alpha = \boxed{1}$ and $f(0)=\boxed{2}$", [r"\alpha=1", "f(0)=2"]),
+        (r"$f(1) = \boxed{1}$ and $f(0)=\boxed{2}$", ["f(1)=1", "f(0)=2"]),
         (r"$x = \boxed{1}$ or \boxed{2}", ["1", "2"]),
     ],
 )
@@ -183,8 +195,59 @@ def test_different_names_stay_with_their_values_and_one_name_does_not(response: 
 
 
 @pytest.mark.parametrize(
+    ("response", "truth", "values"),
+    [
+        (r"So $y=\boxed{5}$ and $x=\boxed{3}$", "x=3, y=5", ["y=5", "x=3"]),
+        (r"$x_{1}=\boxed{5}$, $y=\boxed{3}$", r"x_1 = 5,\quad y = 3", ["x_{1}=5", "y=3"]),
+        (r"$\alpha = \boxed{1}$ and $f(0)=\boxed{2}$", r"\alpha=1, f(0)=2", [r"\alpha=1", "f(0)=2"]),
+        (r"$y=\boxed{5}$ and $x=\boxed{3}$", "3, 5", ["3"]),
+        (r"$y=\boxed{5}$ and $x=\boxed{3}$", "x=3, z=5", ["3"]),
+        (r"$y=\boxed{5}$ and $x=\boxed{3}$ or \boxed{4}", "3, 4, 5", ["4"]),
+    ],
+)
+def test_names_of_different_letters_join_only_where_the_truth_has_them(
+    response: str, truth: str, values: list[str]
+) -> None:
+    assert closing_statement(response, boxes(response), names_set(truth)) == values
+
+
+@pytest.mark.parametrize(
     "response",
     [
+        r"not \boxed{-4}, \boxed{9}",
+        r"The roots are not $\boxed{-4}$ and $\boxed{9}$",
+        r"It isn't $x = \boxed{-4}$ or $x = \boxed{9}$",
+        r"not equal to \(\boxed{-4}\), \(\boxed{9}\)",
+        r"between \boxed{-4} and \boxed{9}",
+        r"between $x=\boxed{-4}$ and $x=\boxed{9}$",
+        r"Neither \boxed{-4} or \boxed{9}",
+        r"all numbers except $\boxed{-4}$ and $\boxed{9}$",
+        r"more than \boxed{-4}, \boxed{9}",
+        r"The extraneous, wrong roots are \boxed{-4}, \boxed{9}",
+        r"$-\boxed{-4}$ and $\boxed{9}$",
+        r"$\boxed{-4}$ and $-\boxed{9}$",
+        r"$x = -\boxed{-4}$ or $x = \boxed{9}$",
+        r"$2\cdot\boxed{-4}$, $\boxed{9}$",
+        r"$2\boxed{-4}$, $\boxed{9}$",
+        r"$7 + \boxed{-4}$, $\boxed{9}$",
+        r"$x \ne \boxed{-4}$, $\boxed{9}$",
+        r"$x \neq \boxed{-4}$, $\boxed{9}$",
+        r"$x > \boxed{-4}$, $\boxed{9}$",
+        r"$x \le \boxed{-4}$, $\boxed{9}$",
+        r"$\pm\boxed{-4}$, $\boxed{9}$",
+        r"$|\boxed{-4}, \boxed{9}$",
+        r"$x=\boxed{-4}$, $y=\boxed{9}$",
+        r"\boxed{-4} and \boxed{9} are not roots",
+        r"$\boxed{-4}$ and $\boxed{9}$ aren't roots",
+        r"\boxed{-4} and \boxed{9} are extraneous",
+        r"\boxed{-4} and \boxed{9} are both wrong",
+        r"$\boxed{-4}$, $\boxed{9}\pi$",
+        r"$\boxed{-4}$, $\boxed{9}x$",
+        r"$\boxed{-4}$, $\boxed{9}^2$",
+        r"$\boxed{-4}$, $\boxed{9} + 1$",
+        r"$\boxed{-4}$, $\boxed{9} - 1$",
+        r"$\boxed{-4}$, $\boxed{9} / 2$",
+        r"$\log\boxed{-4}$, $\boxed{9}$",
         r"Not \boxed{-4} but \boxed{9}",
         r"\boxed{-4}? No, \boxed{9}",
         r"From \boxed{-4} we get \boxed{9}",

@@ -244,3 +244,21 @@ def test_without_its_extra_the_task_is_refused_when_it_is_made(monkeypatch: pyte
 def test_each_coordinate_of_a_point_may_have_a_box_with_its_name(response: str, outcome: str) -> None:
     task = Mathematics()
     assert task.verify(MathPuzzle("Solve it.", "(3,2)"), response).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("truth", "response", "outcome"),
+    [
+        ("-4, 9", r"$x=\boxed{-4}$ or $x=\boxed{9}$", "correct"),
+        ("-4, 9", r"$x_1=\boxed{-4}$, $x_2=\boxed{9}$", "correct"),
+        ("x=-4, y=9", r"$y=\boxed{9}$ and $x=\boxed{-4}$", "correct"),
+        ("-4, 9", r"$x=\boxed{-4}$, $y=\boxed{9}$", "wrong"),
+        ("-4, 9", r"not $\boxed{-4}$, $\boxed{9}$", "wrong"),
+        ("-4, 9", r"between $\boxed{-4}$ and $\boxed{9}$", "wrong"),
+        ("-4, 9", r"$-\boxed{-4}$ and $\boxed{9}$", "wrong"),
+        ("-4, 9", r"$2\cdot\boxed{-4}$, $\boxed{9}$", "wrong"),
+        ("x=-4, y=9", r"$x=\boxed{9}$ and $y=\boxed{-4}$", "wrong"),
+    ],
+)
+def test_several_boxes_are_the_values_only_where_they_list_them(truth: str, response: str, outcome: str) -> None:
+    assert Mathematics().verify(MathPuzzle("Solve it.", truth), response).outcome == outcome

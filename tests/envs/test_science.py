@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import string
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ from mtgrpo_env.envs.science_facts import (
     SUBSTANCES,
 )
 from mtgrpo_env.envs.science_options import Question, written
+from mtgrpo_env.envs.science_prompts import read_question
 from mtgrpo_env.envs.science_questions import draw_compact, draw_question
 from mtgrpo_env.paper_frame import framed
 
@@ -56,7 +58,7 @@ HOSTILE = [
     "photosynthesis or respiration",
     "respiration photosynthesis",
     "Β",  # the Greek letter
-    "Ｂ",
+    "Ｂ2",
     "b\u0301",
     "\x00B",
     "()",
@@ -104,7 +106,10 @@ def test_the_text_of_an_option_counts_as_its_letter(drawn: tuple[Science, Scienc
     task, puzzle = drawn
     for letter, choice in zip(LETTERS, puzzle.choices, strict=False):
         expected = "correct" if letter == puzzle.answer else "wrong"
-        assert task.verify(puzzle, boxed(f" {choice.upper()} ")).outcome == expected
+        assert (
+            task.verify(puzzle, boxed(f" {choice if re.search('[0-9]', choice) else choice.upper()} ")).outcome
+            == expected
+        )
         assert task.verify(puzzle, boxed(f"{letter}. {choice}")).outcome == expected
         assert task.verify(puzzle, boxed(f"{puzzle.answer}) {choice}")).outcome == expected
 
@@ -329,6 +334,94 @@ def test_options_are_found_in_a_prompt_however_they_are_labelled(style: str) -> 
     lines = "\n".join(style.format(letter, text) for letter, text in zip("ABC", PLANTS.choices, strict=True))
     question = framed([Message("user", f"{PLANTS.question}\n{lines}\nAnswer with a letter.")])
     assert Science.from_ground_truth({"target": "(b)"}, question) == PLANTS
+
+
+SHOWN = {
+    "brackets in one line": "(A) gold (B) iron (C) lead",
+    "brackets without blanks": "(A)gold (B)iron (C)lead",
+    "small brackets in one line": "(a) gold, (b) iron, (c) lead",
+    "brackets, sentences": "(A) gold; (B) iron; (C) lead.",
+    "stops in one line": "A. gold B. iron C. lead",
+    "parentheses in one line": "A) gold, B) iron, C) lead",
+    "colons in one line": "Options: A: gold; B: iron; C: lead",
+    "two lines": "A. gold   B. iron\nC. lead",
+    "a table": "| A. gold | B. iron | C. lead |",
+    "the manner of a competition": r"$\textbf{(A)}\ \text{gold}\qquad\textbf{(B)}\ \text{iron}\quad \textbf{(C)}~lead$",
+    "bullets": "- A. gold\n- B. iron\n- C. lead",
+    "stars": "* A) gold\n* B) iron\n* C) lead",
+    "bold labels": "**A.** gold\n**B.** iron\n**C.** lead",
+    "bold brackets": "**(A)** gold\n**(B)** iron\n**(C)** lead",
+    "bold lines": "**A. gold**\n**B. iron**\n**C. lead**",
+    "bold in LaTeX": "\\textbf{(A)} gold\n\\textbf{(B)} iron\n\\textbf{(C)} lead",
+    "tags": "<b>A.</b> gold\n<b>B.</b> iron\n<b>C.</b> lead",
+    "small letters": "a. gold\nb. iron\nc. lead",
+    "small letters in parentheses": "a) gold\nb) iron\nc) lead",
+    "square brackets": "[A] gold\n[B] iron\n[C] lead",
+    "dashes": "A - gold\nB - iron\nC - lead",
+    "long dashes": "A – gold\nB – iron\nC – lead",
+    "words": "Option A: gold\nOption B: iron\nOption C: lead",
+    "numbers": "1. gold\n2. iron\n3. lead",
+    "numbers in parentheses": "(1) gold\n(2) iron\n(3) lead",
+    "full width": "（Ａ） gold\n（Ｂ） iron\n（Ｃ） lead",
+    "full width in one line": "Ａ． gold Ｂ． iron Ｃ． lead",
+    "no blank": "A.gold\nB.iron\nC.lead",
+    "statements before them": "1. Iron rusts.\n2. Gold shines.\nA. gold\nB. iron\nC. lead",
+    "tabs": "A.\tgold\nB.\tiron\nC.\tlead",
+}
+
+
+@pytest.mark.parametrize("options", SHOWN.values(), ids=SHOWN)
+@pytest.mark.parametrize("after", ["", "\nAnswer with a letter.", "\n\nReturn \\boxed{}."])
+def test_options_are_found_in_any_usual_list(options: str, after: str) -> None:
+    puzzle = Science.from_ground_truth({"target": "B"}, f"Which is magnetic?\n{options}{after}")
+    right = ["B", "B. Iron", "Iron", "(B) iron", "iron (B)", "Iron, B", r"\text{B) iron}"]
+    wrong = ["A", "A. Iron", "B. gold", "gold", "Gold, B", "lead", "B. lead", "iron, gold", "B. iron C. lead"]
+    verify = Science("easy").verify
+    assert [text for text in right if verify(puzzle, boxed(text)).outcome != "correct"] == []
+    assert [text for text in wrong if verify(puzzle, boxed(text)).outcome != "wrong"] == []
+    assert puzzle.question.startswith("Which is magnetic?")
+
+
+def test_a_request_behind_the_last_option_is_no_part_of_it() -> None:
+    puzzle = Science.from_ground_truth({"target": "B"}, "Which? A. gold B. lead C. iron. Answer with a letter.")
+    assert puzzle.choices == ("gold", "lead", "iron.")
+    assert Science("easy").is_correct(SciencePuzzle("Which?", puzzle.choices, "C"), "Iron")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "J. A. Smith and B. Jones: what is it?",
+        "Do (a) and (b) follow, or none?",
+        "In case A: it holds.",
+        "Steps:\n1. Mix.\n\nThen wait.\n2. Heat.\n3. Cool.",
+        "1.5 g of A. niger\n2.5 g of B. subtilis",
+        "See (A) for more.",
+    ],
+)
+def test_labels_that_list_no_options_are_none(question: str) -> None:
+    puzzle = Science.from_ground_truth({"target": "B"}, question)
+    assert puzzle == SciencePuzzle(question, (), "B")
+
+
+def test_options_may_be_words_that_join_others() -> None:
+    assert Science.from_ground_truth({"target": "B"}, "Which?\nA. and\nB. or\nC. AND").choices == ("and", "or", "AND")
+
+
+def test_other_lists_than_capitals_count_only_if_the_target_is_in_them() -> None:
+    listed = "(a) gold (b) iron (c) lead"
+    assert Science.from_ground_truth({"target": "E"}, listed).choices == ()
+    with pytest.raises(ValueError, match=r"needs a letter A..C as 'target'"):
+        Science.from_ground_truth({"target": "E"}, "A. gold\nB. iron\nC. lead")
+
+
+@pytest.mark.parametrize(
+    "piece", ["A. x ", "(A) ", "A.\n", "**A.** x\nB", "\n1. x", "- ", "\\textbf{", "(a)(b)", " ", "? Put "]
+)
+def test_a_long_question_is_read_in_linear_time(piece: str) -> None:
+    start = time.process_time()
+    read_question(piece * (200_000 // len(piece)), "B")
+    assert time.process_time() - start < 2.0
 
 
 def test_without_options_in_the_prompt_only_letters_count() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -36,7 +37,6 @@ C:
 C -
 (C).
 (C):
-~C~
 $C$
 \(C\)
 $\mathbf{C}$
@@ -84,6 +84,27 @@ Final answer: C
 \textcircled{C}
 \text{Answer: }C
 \textbf{Option } \mathbf{C}
+Ｃ
+Ｃ．
+（Ｃ）
+Ⓒ
+ⓒ
+⒞
+🄲
+C is correct
+C is correct.
+**C** is correct
+(C) is the correct answer.
+C is the answer
+Option C is right
+It is C
+It's C.
+So the answer is C
+Therefore, it is (C).
+I choose C
+Choose option C
+My answer: C
+This is \textbf{C}.
 """)
 TEXTS = _lines(r"""
 4.5 × 10^7 J
@@ -130,6 +151,18 @@ C)%s
 (C)%s
 C (%s)
 %s (C)
+%s, C
+%s; C
+%s: C
+%s — C
+%s – C
+%s (option C)
+%s, option C
+%s, (C) is correct
+It is %s
+(C) %s is correct
+Ⓒ %s
+Ｃ． %s
 \text{C. } %s
 \text{C}\quad %s
 \mathrm{C}\text{: }%s
@@ -223,8 +256,29 @@ Any but C
 None
 \text{C is wrong}
 С
-Ｃ
 1
+C-
+$C^-$
+C+
+~C
+$~C$
+(~C)
+Answer: ~C
+∼C
+\sim C
+¬C
+-C
+C_2
+C_{1}
+C^{-}
+C is incorrect
+C is not correct
+C is the wrong answer
+It is not C
+It is C or D
+I choose C and D
+C is correct, D too
+Option A is wrong, C
 3
 4.5 × 10^7 J or 1.2 × 10^6 J
 C. 4.5 × 10^7 J D. 3.6 m/s
@@ -461,8 +515,38 @@ def test_texts_that_mean_different_things_are_told_apart(text: str) -> None:
 def test_case_decides_between_options_that_differ_in_nothing_else() -> None:
     watts = ["5 mW", "5 MW", "5 W"]
     assert chosen_letter("5 MW", watts) == chosen_letter(r"5\,\text{MW}", watts) == "B"
-    assert chosen_letter(r"A: 5\,\mathrm{mW}", watts) == chosen_letter("A: 5 mw", watts) == "A"
+    assert chosen_letter(r"A: 5\,\mathrm{mW}", watts) == "A"
     assert chosen_letter("A: 5 MW", watts) is chosen_letter("5 mw", watts) is chosen_letter("C: 5 mw", watts) is None
+
+
+@pytest.mark.parametrize(
+    ("option", "answer", "same"),
+    [
+        ("5 mW", "5 MW", False),
+        ("10 pF", "10 PF", False),
+        ("3 MeV", "3 meV", False),
+        ("3 MOL", "3 mol", False),
+        ("Co", "CO", False),
+        ("nm", "NM", False),
+        ("kPa", "KPA", False),
+        ("NaCl", "NACL", False),
+        ("H2O", "h2o", False),
+        ("Aa × aa", "AA × AA", False),
+        ("tRNA", "TRNA", False),
+        ("iron", "IRON", True),
+        ("tin", "TIN", True),
+        ("DNA", "dna", True),
+        ("no", "No", True),
+        ("Yes", "yes", True),
+        ("vitamin C", "Vitamin c", True),
+        ("a plant", "A Plant", True),
+        ("The 3 laws of motion", "the 3 laws of Motion", True),
+        ("12 Meters", "12 meters", True),
+    ],
+)
+def test_words_may_change_case_and_units_and_formulas_may_not(option: str, answer: str, same: bool) -> None:
+    for written in (answer, f"A. {answer}", f"{answer}, A", rf"\text{{{answer}}}"):
+        assert (chosen_letter(written, [option, "nothing else"]) == "A") == same, written
 
 
 def test_a_text_of_two_options_names_neither_and_beside_a_letter_that_one() -> None:
@@ -475,6 +559,90 @@ def test_letters_of_other_alphabets_are_no_letters_of_options() -> None:
     assert chosen_letter("I", options) == chosen_letter("i", options) == "I"
     for letter in ("ı", "İ", "Ι", "І", "ⅰ", "Ⅰ"):
         assert chosen_letter(letter, options) is chosen_letter(f"{letter}. 8", options) is None
+
+
+@pytest.mark.parametrize(
+    "answer", ["B -5 °C", "B - 5 °C", "B-5 °C", "B: -5 °C", "B) $-5$ °C", r"B \; -5\,^\circ\text{C}", "−5 °C, B"]
+)
+def test_a_minus_sign_belongs_to_the_text_of_an_option(answer: str) -> None:
+    assert chosen_letter(answer, ["-5 °C", "5 °C", "5 K"]) is None
+    assert chosen_letter(answer.replace("B", "A"), ["-5 °C", "5 °C", "5 K"]) == "A"
+
+
+def test_a_dash_is_a_mark_where_no_option_begins_with_it() -> None:
+    options = ["3 °C", "5 °C", "iron"]
+    assert chosen_letter("B -5 °C", options) is None
+    assert (
+        chosen_letter("B - 5 °C", options)
+        == chosen_letter("B — 5 °C", options)
+        == chosen_letter("B-5 °C", options)
+        == "B"
+    )
+    assert chosen_letter("C -iron", options) == chosen_letter("C-iron", options) == "C"
+
+
+@pytest.mark.parametrize("answer", ["A_2", "A_{2}", "A^2", "A₂", "(A)_2", "A _2", r"A\textsubscript{2}", "~A", "A'"])
+def test_a_letter_with_an_index_is_not_the_letter_of_an_option(answer: str) -> None:
+    assert chosen_letter(answer, ["2", "3"]) is None
+
+
+@pytest.mark.parametrize("answer", ["A 2", "A, 2", "A = 2", "A - 2", "2, A", "A (2)", "A: 2"])
+def test_a_digit_may_be_the_text_of_an_option(answer: str) -> None:
+    assert chosen_letter(answer, ["2", "3"]) == "A"
+    assert chosen_letter(answer, ["3", "2"]) is None
+
+
+def test_a_text_may_begin_with_a_letter_of_its_own() -> None:
+    assert chosen_letter("A proton, B", ["an electron", "a proton"]) == "B"
+    assert chosen_letter("A proton, A", ["an electron", "a proton"]) is None
+
+
+def test_a_negated_text_is_not_the_text() -> None:
+    options = ["P and Q", "P", "~P and Q"]
+    assert [chosen_letter(text, options) for text in ("~P and Q", r"\sim P and Q", "P and Q", "P~and~Q")] == [*"CCAA"]
+    assert chosen_letter("~P and Q", options[:2]) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    _lines(r"""
+6.02×10^{2}3
+6.02×10^2 3
+6.02 × 10^{2}{3}
+6.02 × 10²3
+6.02 × 10^2\,3
+6.02 × 10^2\!3
+6.02 × 10^(2)3
+6.02 × 10<sup>2</sup>3
+6.02 × \text{10^2}3
+6. 02 × 10^23
+6.0 2 × 10^23
+6 .02 × 10^23
+6.02 × 1 0^23
+6.02 × {1}0^23
+"""),
+)
+def test_digits_that_stand_apart_are_no_number(answer: str) -> None:
+    assert chosen_letter(answer, ["6.02 × 10^23", "6.02 × 10^22"]) is None
+    assert chosen_letter(f"A. {answer}", ["6.02 × 10^23", "6.02 × 10^22"]) is None
+
+
+def test_thousands_and_mixed_numbers_are_no_other_numbers() -> None:
+    assert chosen_letter("1 234 567", ["1,234,567", "1"]) == chosen_letter("1234567", ["1 234 567", "1"]) == "A"
+    for text, other in [
+        ("1 1/2", "11/2"),
+        (r"1\frac{1}{2}", "11/2"),
+        ("1½", "11/2"),
+        ("1, 234", "1234"),
+        ("12 34", "1234"),
+    ]:
+        assert chosen_letter(text, [other, "0"]) is None, text
+    assert chosen_letter(r"1\frac12", ["1 1/2", "11/2"]) == chosen_letter("1½", ["1 1/2", "11/2"]) == "A"
+
+
+def test_two_letters_choose_nothing_even_if_options_are_letters() -> None:
+    for answer in ("A, B", "A; B", "A - B", "B is A"):
+        assert chosen_letter(answer, ["B", "A", "AB", "O"]) is None, answer
 
 
 def test_options_that_look_like_labels_or_announcements_are_texts_first() -> None:
@@ -515,7 +683,8 @@ def test_a_plain_text_holds_no_group_blank_or_dress(text: str) -> None:
     bare = plain(text)
     assert "  " not in bare
     assert bare == bare.strip()
-    assert not set(squeezed(bare)) & set(" \n\t_")
+    assert not set(squeezed(bare)) & set("\n\t_")
+    assert squeezed(bare).count(" ") == len(re.findall("[0-9.] (?=[0-9.])", squeezed(bare)))
 
 
 @pytest.mark.parametrize(
