@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, Literal, Protocol
 
 from mtgrpo_env.envs.boxes import bare, boxes, closing_statement
@@ -134,8 +134,7 @@ class BoxedTask(TextEnv[PuzzleT]):
         super().__init__(level=self.LEVELS[level], split=split, render_mode=render_mode)
         self._level_name = level
         self.extract: Extract = EXTRACTIONS[extraction]
-        # Taken off before an answer is compared; the released code knows no more than blanks.
-        self.bare: Callable[[str], str] = bare_words if extraction == "last-box" else str.strip
+        self.extraction = extraction
 
     @property
     def level_name(self) -> str:
@@ -164,6 +163,10 @@ class BoxedTask(TextEnv[PuzzleT]):
         A task with answers of several values, such as both roots of an equation, gives `extract` their number.
         """
         return self.extract(response)
+
+    def bare(self, answer: str) -> str:
+        """Words without their dress; the paper's released code takes no more than blanks off them."""
+        return answer.strip() if self.extraction == "released" else bare_words(answer)
 
     def verify(self, puzzle: PuzzleT, response: str) -> Verdict:
         answer = self.answer(puzzle, response)

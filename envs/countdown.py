@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtgrpo_env.envs.answers import BoxedTask, boxed
-from mtgrpo_env.envs.countdown_answers import solves
+from mtgrpo_env.envs.countdown_answers import solves, solves_as_written
 from mtgrpo_env.envs.countdown_solver import solve
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import whole
@@ -109,7 +109,8 @@ class Countdown(BoxedTask[CountdownPuzzle]):
         return self.level.question(puzzle)
 
     def is_correct(self, puzzle: CountdownPuzzle, answer: str) -> bool:
-        return solves(answer, puzzle.numbers, puzzle.target)
+        judge = solves_as_written if self.extraction == "released" else solves
+        return judge(answer, puzzle.numbers, puzzle.target)
 
     def oracle(self, puzzle: CountdownPuzzle) -> str:
         """The solver's answer; for three numbers a shortest expression.

@@ -52,7 +52,16 @@ def solves(answer: str, numbers: Sequence[int], target: int) -> bool:
     (False, False)
     """
     try:
-        value, used = evaluate(answer if _PLAIN.fullmatch(answer) else _side_of_numbers(answer, target))
+        expression = answer if _PLAIN.fullmatch(answer) else _side_of_numbers(answer, target)
+    except ExpressionError:
+        return False
+    return solves_as_written(expression, numbers, target)
+
+
+def solves_as_written(answer: str, numbers: Sequence[int], target: int) -> bool:
+    """As `solves`, of plain arithmetic alone, as the paper's released code reads it."""
+    try:
+        value, used = evaluate(answer)
     except ExpressionError:
         return False
     return value == target and sorted(used) == sorted(numbers)
