@@ -21,7 +21,12 @@ _MENTIONED = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_MENTION = 40
-_NEXT_TURN = re.compile(r"\n[ \t]*(?:User|Human) ?:|<\|im_(?:start|end)\|>")
+_NEXT_TURN = re.compile(  # a speaker, or the mark of a turn in a chat template, which no answer holds
+    r"\n[ \t]*(?:[#*]{1,3} ?)?(?:User|Human|Question|Problem|Instruction)(?:\*\*)? ?:|\n[ \t]*Q:"
+    r"|<[|\uff5c](?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id|user|User|end)[|\uff5c]>"
+    r"|<(?:start|end)_of_turn>|</s>|\[INST\]",
+    re.IGNORECASE,
+)
 
 _MOST_VALUES = 100
 _LONGEST_JOINT = 120  # characters between two boxes of one statement

@@ -373,3 +373,16 @@ def _unwrapped(content: str) -> str:
     content = content.strip()
     inside, end = _box_at(content, 0)
     return _unwrapped(inside) if inside is not None and end == len(content) else content
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        *("\nUser:", "\nHUMAN: ", "\n**User:**", "\n### Human:", "\n### Instruction:", "\nQuestion:", "\nQ:"),
+        *("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|user|>", "<\uff5cUser\uff5c>", "</s>", "[INST]"),
+        "<end_of_turn>\n<start_of_turn>user",
+    ],
+)  # fmt: skip
+def test_what_a_next_speaker_says_is_no_answer(turn: str) -> None:
+    assert last_box(rf"It is \boxed{{7}}.{turn} What is 5 + 6? \boxed{{11}}") == "7"
+    assert last_box(rf"{turn} What is 3 + 4? It is \boxed{{7}}.") == "7"
