@@ -157,7 +157,7 @@ class Arc(BoxedTask[ArcPuzzle]):
 
     def is_correct(self, puzzle: ArcPuzzle, answer: str) -> bool:
         cells = self.level.write(puzzle.answer).split()
-        return answer.split() == cells or self.bare(answer).split() == cells
+        return answer.split() == cells or ((bare := self.bare(answer)) != answer and bare.split() == cells)
 
     def oracle(self, puzzle: ArcPuzzle) -> str:
         return boxed(self.level.write(puzzle.answer))

@@ -16,7 +16,7 @@ def without_thoughts(response: str) -> str:
     >>> without_thoughts("<think>7? No.</think>8"), without_thoughts("7? No.</think>8"), without_thoughts("<think>7")
     ('8', '8', '')
     """
-    if "think" not in response:
+    if ">" not in response:  # the usual case
         return response
     spoken = _CLOSING.split(response)[-1]
     return _OPENING.split(spoken, maxsplit=1)[0]
