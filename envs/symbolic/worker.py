@@ -44,7 +44,10 @@ def equal(request: dict[str, Any]) -> bool:
     """Whether `request["answer"]` is the same as `request["truth"]`, or rounds it to `request["digits"]`, if any."""
     truth, digits = readings(request["truth"]), request["digits"]
     same_value = _same if digits is None else partial(_same_rounded, digits=digits)
-    return same_answer(truth, readings(request["answer"], truth=truth), same_value)
+    try:
+        return same_answer(truth, readings(request["answer"], truth=truth), same_value)
+    except NoValue:  # of a part that is compared by itself, such as a term of a ratio
+        return False
 
 
 def _same_rounded(truth: Node, answer: Node, digits: int) -> bool:
