@@ -61,6 +61,7 @@ _INDEX = re.compile(r"[_(]")
 _NAME = re.compile(_SET + r"\s*(?:\$|\\\(|\\\[)?\s*$", re.ASCII)
 _NO_BRACES = str.maketrans("", "", "{}\\")
 _LONGEST_NAME = 40
+_AROUND_BOX = frozenset({("", ""), ("$", "$"), ("$$", "$$")})  # before and behind a box that is all of another
 _LONGEST_CONTEXT = 40  # characters before and behind a list of boxes that say whether it is one
 
 
@@ -180,7 +181,7 @@ def _close(found: list[Box], text: str, start: int, content: int, end: int) -> N
     while found and found[-1].start > start:
         inner.append(found.pop())
     only = inner[0] if len(inner) == 1 else None
-    if only and not (text[content : only.start] + text[only.end : end]).replace("$", "").strip():
+    if only and (text[content : only.start].strip(), text[only.end : end].strip()) in _AROUND_BOX:
         found.append(Box(start, end + 1, only.content))
     else:
         found.append(Box(start, end + 1, bare(text[content:end])))
