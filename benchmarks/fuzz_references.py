@@ -50,7 +50,8 @@ def last_box(response: str) -> str | None:
 
 def _bare(content: str) -> str:
     content = content.strip()
-    inner = content.strip("$").strip()
+    marks = next((marks for marks in ("$$", "$") if content.startswith(marks) and content.endswith(marks)), "")
+    inner = content[len(marks) : len(content) - len(marks)].strip()
     if inner.startswith(_OPEN) and (held := _content(inner, 0)) is not None and inner == f"{_OPEN}{held}}}":
         return _bare(held)
     if content.startswith(_MARKUP) and content.endswith("}") and content.count("}") == 1:
