@@ -263,6 +263,6 @@ a.
 
 @pytest.mark.parametrize("piece", [*HOSTILE, *(piece + " " for piece in HOSTILE), " "])
 def test_hostile_texts_take_linear_time(piece):
-    start = time.perf_counter()
+    start = time.process_time()
     undressed(piece * (100_000 // len(piece)))
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 5.0

@@ -209,7 +209,7 @@ def test_garbage_takes_no_time() -> None:
             units(character * length)
             units(("m" + character) * (length // 2))
             magnitude(character * length)
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 5.0
 
 
 @pytest.mark.parametrize(
