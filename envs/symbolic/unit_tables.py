@@ -191,4 +191,4 @@ ADJECTIVES = """
     even odd prime adult male female wooden plastic glass paper chocolate vanilla
 """
 # What may stand behind a unit, and says nothing of it.
-ENDINGS = "altogether|in all|in total|overall|total|remaining"
+ENDINGS = "apart|deep|each|high|long|old|tall|thick|wide|altogether|in all|in total|overall|total|remaining"
