@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from asked_answers import assert_judged
 from math_pairs import DIFFERENT, EQUAL, HOSTILE
 
 from mtgrpo_env.envs.answers import boxed
@@ -124,11 +125,7 @@ RIGHT_AND_WRONG = [
 def test_an_answer_needs_the_form_that_is_asked_for(
     question: str, truth: str, right: list[str], wrong: list[str]
 ) -> None:
-    task, puzzle = Mathematics("easy"), MathPuzzle(question, truth)
-    for answer in (truth, *right):
-        assert task.verify(puzzle, boxed(answer)).outcome == "correct", answer
-    for answer in wrong:
-        assert task.verify(puzzle, boxed(answer)).outcome == "wrong", answer
+    assert_judged(question, truth, right, wrong)
 
 
 def documented() -> list[list[str]]:

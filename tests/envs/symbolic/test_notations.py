@@ -3,6 +3,7 @@ r"""Notations that questions ask for, and natural answers that no form may refus
 from __future__ import annotations
 
 import pytest
+from asked_answers import assert_judged
 
 from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.math_questions import MathPuzzle
@@ -223,11 +224,7 @@ NATURAL = [
 def test_an_answer_needs_the_notation_that_is_asked_for(
     question: str, truth: str, right: list[str], wrong: list[str]
 ) -> None:
-    task, puzzle = Mathematics("easy"), MathPuzzle(question, truth)
-    for answer in (truth, *right):
-        assert task.verify(puzzle, boxed(answer)).outcome == "correct", answer
-    for answer in wrong:
-        assert task.verify(puzzle, boxed(answer)).outcome == "wrong", answer
+    assert_judged(question, truth, right, wrong)
 
 
 @pytest.mark.parametrize(("question", "truth", "right"), NATURAL)
