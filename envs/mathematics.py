@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from string import ascii_letters
 from typing import Any, ClassVar
 
@@ -23,10 +24,9 @@ from mtgrpo_env.envs.math_questions import LEVELS, MathLevel, MathPuzzle
 from mtgrpo_env.envs.symbolic.forms import asked_forms, has_asked_form
 from mtgrpo_env.envs.symbolic.formulas import repeats_question
 from mtgrpo_env.envs.symbolic.grading import grade, submit
-from mtgrpo_env.envs.symbolic.normal import nodes
 from mtgrpo_env.envs.symbolic.readings import readings, truth_readings
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 from mtgrpo_env.envs.symbolic.vocabulary import GREEK
 from mtgrpo_env.envs.worker_pool import ScorerFailure
 from mtgrpo_env.extras import require_package
@@ -80,10 +80,7 @@ class Mathematics(BoxedTask[MathPuzzle]):
 
     def answer(self, puzzle: MathPuzzle, response: str) -> str | None:
         """As `BoxedTask.answer`; where the truth has several values, each may have a box of its own."""
-        truth = truth_readings(puzzle.answer)[:1]
-        is_point = [tree.head for tree in truth] == ["brackets"]
-        names = _COORDINATES if is_point else names_set(puzzle.answer)
-        return self.extract(response, sum(map(_num_boxes, truth)), names)
+        return self.extract(response, *_boxes(puzzle.answer))
 
     def is_correct(self, puzzle: MathPuzzle, answer: str) -> bool:
         has_value = grade(puzzle.answer, answer, worked_out=True, digits=puzzle.digits)
@@ -158,9 +155,13 @@ def answers_question(question: str, truth: str, answer: str) -> bool:
     return not repeats_question(question, wanted, given) and (not wanted or has_asked_form(question, wanted, given))
 
 
-def _num_boxes(tree: Node) -> int:
-    """How many boxes an answer may have: for the coordinates of a point these have names, or they make no point."""
-    return len(tree.args) if tree.head == "brackets" else _num_values(tree)
+@lru_cache(maxsize=4096)
+def _boxes(truth: str) -> tuple[int, frozenset[str]]:
+    """How many boxes an answer may have, and what they may be called: a point's, anything, or they make no point."""
+    readings = truth_readings(truth)
+    if readings and readings[0].head == "brackets":
+        return len(readings[0].args), _COORDINATES
+    return sum(map(_num_values, readings[:1])), names_set(truth)
 
 
 def _num_values(tree: Node) -> int:

@@ -16,7 +16,7 @@ from mtgrpo_env.envs.symbolic.antiderivatives import same_antiderivative
 from mtgrpo_env.envs.symbolic.grading import grade
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 
 _TYPESETTING = re.compile(
     r"\\text\{([^{}]*)\}"  # keeps its words
@@ -187,7 +187,7 @@ def _num_terms(text: str) -> int | None:
 
 
 def _holds_sum(tree: Node) -> bool:
-    return tree.head == "add" or any(map(_holds_sum, tree.args))
+    return any(node.head == "add" for node in nodes(tree))
 
 
 def _json(text: str) -> str | None:

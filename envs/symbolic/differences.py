@@ -15,7 +15,7 @@ from mpmath import mp
 
 from mtgrpo_env.envs.symbolic.exact import NoValue
 from mtgrpo_env.envs.symbolic.syntax import parse
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 from mtgrpo_env.envs.symbolic.worker import Number, Point, symbols_in, value_at
 
 _DIGITS = 700  # that are computed ...
@@ -111,4 +111,4 @@ def _magnitude(tree: Node) -> Node:
 
 
 def _is_complex(tree: Node) -> bool:
-    return tree == Node("constant", text="i") or any(map(_is_complex, tree.args))
+    return Node("constant", text="i") in nodes(tree)

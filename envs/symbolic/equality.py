@@ -17,7 +17,7 @@ from mtgrpo_env.envs.symbolic.exact import exact_value, half_last_place
 from mtgrpo_env.envs.symbolic.meaning import RealSet, are_numbered, assignments, chain, in_order, real_sets, solved
 from mtgrpo_env.envs.symbolic.plain import plain
 from mtgrpo_env.envs.symbolic.terms import DEGREE
-from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members
+from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members, nodes
 from mtgrpo_env.envs.symbolic.units import units
 
 SameValue = Callable[[Node, Node], bool]
@@ -248,7 +248,7 @@ def _bare_value(tree: Node, *, beside: Node) -> Node:
 
 
 def _holds_pi(tree: Node) -> bool:
-    return (tree.head, tree.text) == ("constant", "pi") or any(map(_holds_pi, tree.args))
+    return Node("constant", text="pi") in nodes(tree)
 
 
 def _without_percent(tree: Node) -> tuple[Node, ...]:

@@ -12,10 +12,11 @@ from fractions import Fraction
 from functools import lru_cache
 
 from mtgrpo_env.envs.symbolic import notations, shortfalls
-from mtgrpo_env.envs.symbolic.formulas import is_equation, repeats_verbatim, values
-from mtgrpo_env.envs.symbolic.normal import folded, nodes, rational, rooted
+from mtgrpo_env.envs.symbolic.formulas import repeats_verbatim, values
+from mtgrpo_env.envs.symbolic.meaning import is_equation
+from mtgrpo_env.envs.symbolic.normal import folded, rational, rooted
 from mtgrpo_env.envs.symbolic.shortfalls import Shortfall
-from mtgrpo_env.envs.symbolic.tree import Node, members
+from mtgrpo_env.envs.symbolic.tree import Node, members, nodes
 from mtgrpo_env.envs.symbolic.units import Unit, units
 
 _MAX_QUESTION = 20_000  # characters that are looked at

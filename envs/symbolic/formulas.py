@@ -12,10 +12,11 @@ from functools import lru_cache
 from itertools import islice, permutations
 from typing import NamedTuple
 
-from mtgrpo_env.envs.symbolic.normal import as_given, folded, nodes, normal, rational
+from mtgrpo_env.envs.symbolic.meaning import is_equation
+from mtgrpo_env.envs.symbolic.normal import as_given, folded, normal, rational
 from mtgrpo_env.envs.symbolic.readings import is_worked_out, readings
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 from mtgrpo_env.envs.symbolic.vocabulary import FUNCTIONS, GREEK
 
 _MAX_QUESTION = 20_000  # characters that are looked at
@@ -51,11 +52,6 @@ class Formulas(NamedTuple):
     as_given: frozenset[Node]
     written: frozenset[Node]
     worked_out: frozenset[Node]
-
-
-def is_equation(tree: Node) -> bool:
-    r"""Whether a tree is an equation or a chain of them, such as `x = \frac13 \approx 0.33`."""
-    return tree.head == "relation" and set(tree.text.split()) <= {"=", "~"}
 
 
 def sides(equation: Node) -> tuple[Node, ...]:

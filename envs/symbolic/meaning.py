@@ -5,13 +5,13 @@ r"""What an answer says of its variables: their names, their values, and the set
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from string import ascii_uppercase
 from typing import NamedTuple
 
 from mtgrpo_env.envs.symbolic.atoms import REALS
 from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 
 _FUNCTIONS = frozenset("fghpq" + ascii_uppercase)  # in `f(2) = 7`; another letter beside a number is a factor
 _ARGUMENTS = frozenset({"symbol", "brackets", "union", "intersection", "relation"})
@@ -47,15 +47,12 @@ def _is_named_term(tree: Node) -> bool:
 
 def _are_different(tree: Node) -> bool:
     """Whether no variable stands in a tree twice: `x + x = 7` says that x is 3.5. Points may, as in `AB + BC`."""
-    names = list(_variables(tree))
+    names = [node.text for node in nodes(tree) if _is_variable(node)]
     return len(names) == len(set(names))
 
 
-def _variables(tree: Node) -> Iterator[str]:
-    if tree.head == "symbol" and not _is_capital(tree):
-        yield tree.text
-    for arg in tree.args:
-        yield from _variables(arg)
+def _is_variable(tree: Node) -> bool:
+    return tree.head == "symbol" and not _is_capital(tree)
 
 
 def is_label(tree: Node) -> bool:
@@ -88,6 +85,11 @@ def _is_capital(tree: Node) -> bool:
     return tree.head == "symbol" and tree.text[0].isupper()
 
 
+def is_equation(tree: Node) -> bool:
+    r"""Whether a tree is an equation or a chain of them, such as `x = \frac13 \approx 0.33`."""
+    return tree.head == "relation" and set(tree.text.split()) <= {"=", "~"}
+
+
 def chain(tree: Node) -> tuple[Node, ...]:
     r"""The values that a chain of equalities gives: without names, and without what is only about as large.
 
@@ -104,13 +106,12 @@ def solved(tree: Node) -> tuple[Node, ...]:
 
 
 def _values(tree: Node, is_name: Callable[[Node], bool]) -> tuple[Node, ...]:
-    signs = tree.text.split()
-    if tree.head != "relation" or not {*signs} <= {"=", "~"}:
+    if not is_equation(tree):
         return ()
-    members = list(zip(tree.args, ["=", *signs], strict=True))
+    members = list(zip(tree.args, ["=", *tree.text.split()], strict=True))
     while len(members) > 1 and is_name(members[0][0]):
         del members[0]
-    if not any(True for arg, _ in members if not is_name(arg) for _ in _variables(arg)):  # "5 = x"
+    if not any(_is_variable(node) for arg, _ in members if not is_name(arg) for node in nodes(arg)):  # "5 = x"
         members = [(arg, sign) for arg, sign in members if not is_name(arg)] or members
     exact = [arg for arg, sign in members if sign == "="]
     return tuple(exact or [arg for arg, _ in members])

@@ -8,7 +8,7 @@ No step expands, factors or collects anything. A head without a rule is left as 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
 from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
@@ -68,13 +68,6 @@ def factors(tree: Node) -> tuple[Node, ...]:
 def terms(tree: Node) -> tuple[Node, ...]:
     """The terms of a sum; another tree is its only one."""
     return tree.args if tree.head == "add" else (tree,)
-
-
-def nodes(tree: Node) -> Iterator[Node]:
-    """A tree and all that is in it."""
-    yield tree
-    for arg in tree.args:
-        yield from nodes(arg)
 
 
 Rule = Callable[[Node], Node]

@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator
 from decimal import Decimal
 
-from mtgrpo_env.envs.symbolic.formulas import is_equation, sides, values
-from mtgrpo_env.envs.symbolic.normal import nodes, normal, rational
+from mtgrpo_env.envs.symbolic.formulas import sides, values
+from mtgrpo_env.envs.symbolic.meaning import is_equation
+from mtgrpo_env.envs.symbolic.normal import normal, rational
 from mtgrpo_env.envs.symbolic.shortfalls import (
     Shortfall,
     denominators,
@@ -19,7 +20,7 @@ from mtgrpo_env.envs.symbolic.shortfalls import (
     unfinished_arithmetic,
     unreduced_fractions,
 )
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 
 _INEQUALITIES = frozenset({"<", "<=", ">", ">=", "!="})
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from mtgrpo_env.envs.symbolic.meaning import ascending, is_name
-from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members
+from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members, nodes
 from mtgrpo_env.envs.symbolic.units import units
 
 _MAX_SIGNS = 3
@@ -60,7 +60,7 @@ def _expanded(tree: Node) -> Node:
             item for member in tree.args for item in members(_expanded(member) if _has_sign(member) else member)
         ]
         return Node("list", tuple(expanded), ",")
-    signs = list(_signs(tree))
+    signs = [node.text for node in nodes(tree) if node.head == "sign"]
     if "-" in signs or len(signs) > _MAX_SIGNS:
         choices = [("+",) * len(signs), ("-",) * len(signs)]
     else:
@@ -69,18 +69,11 @@ def _expanded(tree: Node) -> Node:
 
 
 def _has_sign(tree: Node) -> bool:
-    return tree.head == "sign" or any(map(_has_sign, tree.args))
-
-
-def _signs(tree: Node) -> Iterator[str]:
-    if tree.head == "sign":
-        yield tree.text
-    for arg in tree.args:
-        yield from _signs(arg)
+    return any(node.head == "sign" for node in nodes(tree))
 
 
 def _with_signs(tree: Node, chosen: Iterator[str]) -> Node:
-    """A tree with its signs in the order of `_signs`, each as chosen or, if it is the other one, the other way."""
+    """A tree with its signs in the order of `nodes`, each as chosen or, if it is the other one, the other way."""
     up = tree.head != "sign" or next(chosen) == tree.text
     args = tuple([_with_signs(arg, chosen) for arg in tree.args])
     if tree.head != "sign":

@@ -9,9 +9,10 @@ from functools import lru_cache
 from mtgrpo_env.envs.symbolic.meaning import chain, is_name, solved
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
-from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node
+from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, nodes
 
 _PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "compound", "ratio", "row", "words"}
+_NOT_LONE = COLLECTIONS | STRUCTURES | {"relation", "symbol", "words"}
 _PLAIN = Notation()
 _ONE_WAY = re.compile(r"[^,A-Za-z]*")
 _SCIENTIFIC = re.compile(r"[ $]*[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]{1,3}[ $.]*")  # and nothing else
@@ -72,9 +73,7 @@ def _notations(text: str, truth: Sequence[Node]) -> list[Notation]:
 
 def _is_lone(tree: Node) -> bool:
     """Whether a tree is one value without variables."""
-    return tree.head not in (COLLECTIONS | STRUCTURES | {"relation", "symbol", "words"}) and all(
-        map(_is_lone, tree.args)
-    )
+    return not any(node.head in _NOT_LONE for node in nodes(tree))
 
 
 def is_worked_out_truth(tree: Node) -> bool:
@@ -84,7 +83,7 @@ def is_worked_out_truth(tree: Node) -> bool:
 
 
 def _has_names(tree: Node) -> bool:
-    return tree.head in ("symbol", "words") or any(map(_has_names, tree.args))
+    return any(node.head in ("symbol", "words") for node in nodes(tree))
 
 
 def is_worked_out(tree: Node) -> bool:

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 
-from mtgrpo_env.envs.symbolic.normal import ONE, factors, folded, nodes, rational, terms
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.normal import ONE, factors, folded, rational, terms
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 
 Shortfall = Callable[[Node], int]
 """Of one value; 0 or less where it has the form."""

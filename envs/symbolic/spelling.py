@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from mtgrpo_env.envs.symbolic.normal import nodes, rational
+from mtgrpo_env.envs.symbolic.normal import rational
 from mtgrpo_env.envs.symbolic.readings import readings
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 from mtgrpo_env.envs.symbolic.vocabulary import GREEK
 
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?[eE][+-]?[0-9]{1,3}")

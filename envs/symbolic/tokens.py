@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from mtgrpo_env.envs.dress import undressed
@@ -42,7 +43,7 @@ class Notation:
     Attributes:
         comma: whether `1,000` outside brackets is one number (`1{,}000` always is), or a list of two, or whether
             `2,5` is a decimal (`2{,}5` always is).
-        e_is_ten: whether `2e-3` is 0.002, or 3 less than twice Euler's number.
+        e_is_ten: whether `2e-3` in a formula is 0.002, or 3 less than twice Euler's number.
         letters: whether the letters behind the last number of `8 m` are variables or a unit.
     """
 
@@ -112,7 +113,7 @@ def tokens(text: str, notation: Notation) -> list[Token]:
     """
     if len(text) > MAX_LENGTH:
         raise MathSyntaxError(f"expected at most {MAX_LENGTH} characters, got {len(text)}")
-    plain, unit = _plain(undressed(text)), ""
+    plain, unit = _plain(text), ""
     if notation.letters == "unit":
         plain, unit = _parted(plain)
         if not unit:
@@ -123,9 +124,10 @@ def tokens(text: str, notation: Notation) -> list[Token]:
     return [*found, Token("unit", unit)] if unit else found
 
 
+@lru_cache(maxsize=64)
 def _plain(text: str) -> str:
-    """Text with one spelling of each character."""
-    text = _TIMES.sub("*", _UNION.sub(r"\\cup ", text))
+    """Text without its dress and with one spelling of each character; kept, as one text is read in several ways."""
+    text = _TIMES.sub("*", _UNION.sub(r"\\cup ", undressed(text)))
     if text.isascii():
         return text
     text = _EXPONENTS.sub(lambda match: "^" + _group(match.group().translate(words_of.SUPERSCRIPTS)), text)

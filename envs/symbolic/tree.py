@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 Head = Literal[
@@ -48,6 +49,13 @@ class Node(NamedTuple):
     head: Head
     args: tuple[Node, ...] = ()
     text: str = ""
+
+
+def nodes(tree: Node) -> Iterator[Node]:
+    """A tree and all that is in it."""
+    yield tree
+    for arg in tree.args:
+        yield from nodes(arg)
 
 
 COLLECTIONS = frozenset({"list", "set"})

@@ -28,7 +28,7 @@ from mtgrpo_env.envs.symbolic.exact import (
     half_last_place,
 )
 from mtgrpo_env.envs.symbolic.readings import readings
-from mtgrpo_env.envs.symbolic.tree import Node
+from mtgrpo_env.envs.symbolic.tree import Node, nodes
 
 Number = Any  # mpf or mpc; mpmath has no types
 Point = dict[str, Number]
@@ -140,7 +140,7 @@ def _points(left: Node, right: Node) -> Iterator[Point]:
 
 def symbols_in(tree: Node) -> set[str]:
     """The names of a tree's variables."""
-    return {tree.text} if tree.head == "symbol" else set().union(*map(symbols_in, tree.args))
+    return {node.text for node in nodes(tree) if node.head == "symbol"}
 
 
 def _close(a: Number, b: Number, digits: int) -> bool:
