@@ -112,7 +112,7 @@ class MTGRPOAgent:
 
     def train_step(self) -> TrainMetrics:
         """Algorithm 1, one step."""
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         with self.policy.generating():
             batch = self.curriculum.draw(self.roll_out)  # 1. batch ← sampler(z, B, N, ρ)
         sampled = time.perf_counter()
@@ -132,6 +132,7 @@ class MTGRPOAgent:
             actions=self.learner.action_counts(batch),
             rollout_seconds=sampled - started,
             update_seconds=time.perf_counter() - sampled,
+            cpu_seconds=time.process_time() - cpu_started,
             learner=scalars,
         )
 

@@ -27,7 +27,7 @@ from safetensors import safe_open
 
 from mtgrpo_env.agents.run_folder import RunFolder
 
-_TIMINGS = ("rollout_seconds", "update_seconds")
+_TIMINGS = ("rollout_seconds", "update_seconds", "cpu_seconds")
 _TARGETS = ("rank 0", "rank 1", "everything")
 
 

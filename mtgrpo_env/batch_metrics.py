@@ -106,6 +106,7 @@ class TrainMetrics(BatchMetrics):
         actions: (K,) tokens, or env steps, trained on.
         rollout_seconds: time spent generating and verifying.
         update_seconds: time spent learning and measuring the improvement.
+        cpu_seconds: of this process in both, on all its cores: what a step costs where other work shares the machine.
         learner: the learner's own scalars.
     """
 
@@ -115,6 +116,7 @@ class TrainMetrics(BatchMetrics):
     actions: IntArray
     rollout_seconds: float
     update_seconds: float
+    cpu_seconds: float
     learner: Mapping[str, float]
 
 
@@ -162,7 +164,7 @@ _AS_RECORDED = {
     "improvement": "improvements",
     "train_accuracy": "accuracies",
 }
-_OF_BATCH = ("rounds", "replayed", "rollouts", "rollout_seconds", "update_seconds")
+_OF_BATCH = ("rounds", "replayed", "rollouts", "rollout_seconds", "update_seconds", "cpu_seconds")
 
 
 def task_amounts(record: Mapping[str, Any]) -> dict[str, FloatArray]:

@@ -35,7 +35,7 @@ sys.exit(main(sys.argv[3:]))
 
 TASKS = ("zebra-mini", "countdown-mini")
 STEPS = 7
-TIMINGS = ("rollout_seconds", "update_seconds")
+TIMINGS = ("rollout_seconds", "update_seconds", "cpu_seconds")
 
 
 def train(out: Path, model: Path, *options: object) -> list[object]:

@@ -154,7 +154,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(command: RunCommand, out: P
     assert command(*arguments, "--out", tmp_path / "alone").code == 0
     histories = [folder / "history.jsonl" for folder in (run, tmp_path / "alone")]
     interrupted, alone = ([json.loads(line) for line in file.read_text().splitlines()] for file in histories)
-    timings = {"rollout_seconds", "update_seconds"}
+    timings = {"rollout_seconds", "update_seconds", "cpu_seconds"}
     assert [{k: v for k, v in r.items() if k not in timings} for r in interrupted] == [
         {k: v for k, v in r.items() if k not in timings} for r in alone
     ]

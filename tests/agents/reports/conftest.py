@@ -37,6 +37,7 @@ def make_report() -> Callable[..., TrainMetrics]:
             "rollouts": 96,
             "rollout_seconds": 0.5,
             "update_seconds": 0.25,
+            "cpu_seconds": 1.0,
             "learner": {"loss": -0.125, "gradient_norm": 2.0},
         }
         return TrainMetrics(**{**values, **fields})

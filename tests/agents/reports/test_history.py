@@ -64,6 +64,7 @@ def test_a_step_is_recorded_with_every_field_of_its_report(written: list[dict[st
         "rollouts": 96,
         "rollout_seconds": 0.5,
         "update_seconds": 0.25,
+        "cpu_seconds": 1.0,
         "learner": {"loss": -0.125, "gradient_norm": 2.0},
     }
 

@@ -35,6 +35,7 @@ PER_STEP = (
     "gradient_norm",
     "rollout_seconds",
     "update_seconds",
+    "cpu_seconds",
     "rounds",
     "rollouts",
     "replayed",
