@@ -61,6 +61,7 @@ def make_history(settings: Settings, method: str, lr: float, seed: int, *, recor
             "rollouts": rollouts_of_a_step,
             "rollout_seconds": 0.5 / (1 + rank),
             "update_seconds": 0.5,
+            "cpu_seconds": 3.0,
         }
         if recorded:
             record |= {"actions": (90 * kept).tolist(), "abs_advantages": (kept * rng.random(num_tasks)).tolist()}

@@ -24,6 +24,8 @@ from mtgrpo_env.types import FloatArray
 
 Cost = Literal["steps", "rollouts", "seconds"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
+Clock = Literal["wall", "cpu"]
+"""Whose seconds: those that pass, or those of the processor, which other work on the machine does not stretch."""
 Measure = Literal["worst", "average", "relative"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
@@ -54,6 +56,7 @@ class Settings:
         thresholds: worst-task accuracies whose cost is reported.
         eval_problems: held-out problems of each task, or all that it has.
         parallel: runs at a time, since seconds depend on it.
+        clock: whose seconds they are.
     """
 
     command: str
@@ -66,6 +69,13 @@ class Settings:
     thresholds: tuple[float, ...]
     eval_problems: int
     parallel: int
+    clock: Clock = "wall"
+
+    @property
+    def cost_names(self) -> Mapping[Cost, str]:
+        """What the costs are, for people."""
+        seconds = "seconds of training" if self.clock == "wall" else "CPU seconds of training"
+        return {"steps": "training steps", "rollouts": "generated rollouts", "seconds": seconds}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +110,15 @@ class Run:
         return at_budget(self.costs[cost], self.accuracies, budget)
 
 
-def run_of_history(records: Iterable[Record], *, method: str, lr: float, seed: int, num_steps: int) -> Run:
+def run_of_history(
+    records: Iterable[Record], *, method: str, lr: float, seed: int, num_steps: int, clock: Clock = "wall"
+) -> Run:
     """A run up to a horizon, from its history."""
     records = [record for record in records if record["step"] <= num_steps]
     chance = chance_of(records)
     steps = [record for record in records if record["kind"] == "step"]
     evaluations = [record for record in records if record["kind"] == "evaluation"]
-    spent = np.cumsum([0.0, *(record["rollout_seconds"] + record["update_seconds"] for record in steps)])
+    spent = np.cumsum([0.0, *(_seconds(record, clock) for record in steps)])
     after = np.array([record["step"] for record in evaluations])
     costs: dict[Cost, FloatArray] = {
         "steps": after.astype(np.float64),
@@ -118,6 +130,10 @@ def run_of_history(records: Iterable[Record], *, method: str, lr: float, seed: i
     responses = {name: np.array([record[name] for record in evaluations], dtype=np.float64) for name in recorded}
     problems = tuple(evaluations[-1]["counts"])
     return Run(method, lr, seed, costs, accuracies, steps, responses, problems, chance)
+
+
+def _seconds(record: Record, clock: Clock) -> float:
+    return record["cpu_seconds"] if clock == "cpu" else record["rollout_seconds"] + record["update_seconds"]
 
 
 HELD_OUT_RESPONSES = ("mean_lengths", "truncated_shares")

@@ -16,8 +16,6 @@ from mtgrpo_env.agents.reports.task_statistics import overall_numbers
 from mtgrpo_env.batch_metrics import SHARES
 from mtgrpo_env.types import FloatArray
 
-_EQUAL = {"steps": "training steps", "rollouts": "generated rollouts", "seconds": "seconds of training"}
-
 
 def comparison_markdown(comparison: Comparison, summary: Summary, *, figures: Sequence[str] = ()) -> str:
     """The whole report.
@@ -54,9 +52,9 @@ def _setting(comparison: Comparison) -> Iterator[str]:
     )
     yield (
         f"Equal budgets are the most that every run has spent: {steps[-1]} steps, {rollouts} generated rollouts, "
-        f"{seconds} seconds of training without evaluation, {settings.parallel} runs at a time. Scores between "
-        f"evaluations are interpolated. Δm is the mean relative change of a task's accuracy against {BASE} at the same "
-        "seed and budget; it is undefined (-) while a task's base accuracy is 0."
+        f"{seconds} {settings.cost_names['seconds']} without evaluation, {settings.parallel} runs at a time. Scores "
+        f"between evaluations are interpolated. Δm is the mean relative change of a task's accuracy against {BASE} at "
+        "the same seed and budget; it is undefined (-) while a task's base accuracy is 0."
     )
     if len(steps) > 1:
         yield f"The horizon, chosen before the runs were made, is step {steps[0]}; what comes after it is the tail."
@@ -75,7 +73,7 @@ def _said_of_rates(lrs: Sequence[float]) -> str:
 
 
 def _at_equal(comparison: Comparison, summary: Summary, budget: Budget) -> Iterator[str]:
-    yield f"## At equal {_EQUAL[budget.cost]}: {budget.amount:,.0f}"
+    yield f"## At equal {comparison.settings.cost_names[budget.cost]}: {budget.amount:,.0f}"
     header = ["method", "worst task %", "average %", "Δm %", *comparison.settings.tasks]
     rows = []
     for method in comparison.tuned:

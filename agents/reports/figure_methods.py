@@ -17,11 +17,6 @@ from mtgrpo_env.agents.reports.statistics import Arrival, at_budget, mean_band
 from mtgrpo_env.agents.reports.summary import Summary
 from mtgrpo_env.types import FloatArray
 
-COST_LABELS: Mapping[Cost, str] = {
-    "steps": "training steps",
-    "rollouts": "generated rollouts",
-    "seconds": "seconds of training",
-}
 _MEASURE_LABELS: Mapping[Measure, str] = {
     "worst": "worst-task accuracy",
     "average": "average accuracy",
@@ -40,7 +35,7 @@ def draw_budgets(comparison: Comparison, summary: Summary, file: Path) -> None:
         for axes, budget in zip(row, comparison.budgets, strict=True):
             _budget_bars(axes, comparison, summary, measure, budget)
     for axes, (cost, amount) in zip(grid[0], comparison.budgets, strict=True):
-        axes.set_title(f"equal {COST_LABELS[cost]}: {amount:,.0f}", fontsize=10)
+        axes.set_title(f"equal {comparison.settings.cost_names[cost]}: {amount:,.0f}", fontsize=10)
     grid[0, 0].set_yticks(range(len(methods)), methods)
     grid[0, 0].invert_yaxis()
     figure.suptitle("Every method at its best learning rate; whiskers: 95 % of the mean over seeds")
@@ -77,7 +72,7 @@ def draw_curves(comparison: Comparison, file: Path, *, rng: np.random.Generator)
                 axes.axvline(budget.amount, color="black", linestyle=":", linewidth=1)
         for threshold in comparison.settings.thresholds:
             axes.axhline(threshold, color="gray", linewidth=0.8)
-        axes.set(xlabel=COST_LABELS[cost], ylim=SHARE_LIMITS)
+        axes.set(xlabel=comparison.settings.cost_names[cost], ylim=SHARE_LIMITS)
         _short_numbers(axes, cost)
         axes.grid(alpha=0.3)
     row[0].set_ylabel("held-out accuracy of the worst task")
@@ -114,7 +109,7 @@ def draw_thresholds(comparison: Comparison, summary: Summary, file: Path) -> Non
             axes.set_axisbelow(True)
         row[0].set_ylabel(f"{threshold:.0%}")
     for axes, cost in zip(grid[-1], COSTS, strict=True):
-        axes.set_xlabel(COST_LABELS[cost])
+        axes.set_xlabel(comparison.settings.cost_names[cost])
         axes.set_xlim(left=0)  # last: it ends the scaling to what is drawn
     grid[0, 0].set_yticks(range(len(methods)), methods)
     grid[0, 0].invert_yaxis()

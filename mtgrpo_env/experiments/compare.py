@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mtgrpo_env.agents.config import MAY_CHANGE, RunConfig, TrainConfig
 from mtgrpo_env.agents.recipes import RunFacts, make_method
-from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
+from mtgrpo_env.agents.reports.comparison import Clock, Comparison, Run, Settings, run_of_history
 from mtgrpo_env.agents.reports.comparison_report import write_report
 from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
@@ -76,7 +76,7 @@ def compare(
         raise ValueError(f"out must be a folder of its own, got {config.out}, which holds a run")
     with sole_use(config.out, say=console.print) as lock:
         finished_all = _train_missing(planned, options, console, lock)
-    comparison = Comparison(settings, _finished_runs(planned))
+    comparison = Comparison(settings, _finished_runs(planned, settings.clock))
     comparison.save(config.out)
     if finished_all and comparison.runs:
         write_report(comparison, config.out, rng=_rng())
@@ -154,11 +154,12 @@ def _watch(runner: JobRunner, display: CompareDisplay, runs: Mapping[Job, Planne
         time.sleep(_POLL_SECONDS)
 
 
-def _finished_runs(planned: Sequence[PlannedRun]) -> Iterator[Run]:
+def _finished_runs(planned: Sequence[PlannedRun], clock: Clock) -> Iterator[Run]:
     for run in planned:
         if run.is_finished:
             records, config = read_history(run.folder.history), run.config
-            yield run_of_history(records, method=config.method, lr=config.lr, seed=config.seed, num_steps=config.steps)
+            named: dict[str, Any] = {"method": config.method, "lr": config.lr, "seed": config.seed}
+            yield run_of_history(records, **named, num_steps=config.steps, clock=clock)
 
 
 def _settings(config: RunConfig, options: CompareOptions, command: str) -> Settings:
@@ -173,7 +174,15 @@ def _settings(config: RunConfig, options: CompareOptions, command: str) -> Setti
         thresholds=options.thresholds,
         eval_problems=config.eval_problems,
         parallel=options.parallel,
+        clock=_clock(config),
     )
+
+
+def _clock(config: RunConfig) -> Clock:
+    """The processor's own where it does the work, since runs side by side stretch each other."""
+    from mtgrpo_env.agents.llm.devices import device_of  # here: to report a comparison takes no torch
+
+    return "cpu" if device_of(config.device).type == "cpu" else "wall"
 
 
 def _rng() -> np.random.Generator:

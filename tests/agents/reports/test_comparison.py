@@ -159,6 +159,18 @@ def test_tasks_that_were_not_played_survive_the_files(tmp_path: Path) -> None:
     assert np.array_equal(loaded.accuracies, run.accuracies, equal_nan=True)
 
 
+def test_seconds_are_those_of_the_clock_that_the_settings_name() -> None:
+    settings = make_settings(methods=("grpo",), lrs=(2e-4,), seeds=(0,), clock="cpu")
+    history, named = make_history(settings, "grpo", 2e-4, 0), {"method": "grpo", "lr": 2e-4, "seed": 0}
+    by_clock = {clock: run_of_history(history, **named, num_steps=20, clock=clock) for clock in ("wall", "cpu")}
+    assert by_clock["wall"].costs["seconds"][1] == pytest.approx(5 * (0.5 + 0.5))
+    assert by_clock["cpu"].costs["seconds"].tolist() == [0, 15, 30, 45, 60]
+    comparison = Comparison(settings, [by_clock["cpu"]])
+    assert "## At equal CPU seconds of training: 60" in comparison_markdown(
+        comparison, summarise(comparison, np.random.default_rng(0))
+    )
+
+
 def test_a_folder_without_a_comparison_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"has no compare\.json"):
         Comparison.load(tmp_path)
