@@ -7,18 +7,18 @@ from types import FrameType
 from typing import Self
 
 from mtgrpo_env.agents.ranks import Ranks
+from mtgrpo_env.signals import exit_code_of, handled_by
 
 
 class StopRequest:
-    """Turns the first SIGINT or SIGTERM into a request to stop after this step; a second one interrupts at once.
+    """Turns the first SIGINT or SIGTERM into a request to stop after this step; a later SIGINT interrupts at once.
 
-    SIGTERM comes from a scheduler that wants the machine back, so stopping then is no failure.
+    SIGTERM comes from a scheduler that wants the machine back, so stopping then is no failure. A second one changes
+    nothing: launchers and schedulers both send it, and who cannot wait kills.
 
     Args:
         ranks: all stop if one of them was asked to.
     """
-
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
@@ -26,12 +26,12 @@ class StopRequest:
         self._agreed: int | None = None
 
     def __enter__(self) -> Self:
-        self._previous = [signal.signal(number, self._note) for number in self._SIGNALS]
+        self._handled = handled_by(self._note)
+        self._handled.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for number, handler in zip(self._SIGNALS, self._previous, strict=True):
-            signal.signal(number, handler)
+        self._handled.__exit__(None, None, None)
 
     def is_agreed(self) -> bool:
         """Whether any rank was asked to stop; every rank must ask this equally often."""
@@ -41,9 +41,10 @@ class StopRequest:
     @property
     def exit_code(self) -> int:
         """Of a process that was stopped."""
-        return 0 if self._agreed == signal.SIGTERM else 130
+        return exit_code_of(self._agreed)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._received is not None:
+        if self._received is None:
+            self._received = number
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._received = number

@@ -167,6 +167,7 @@ class Trainer:
             last_step = self.agent.step if self.folder.newest_checkpoint else -1
             with first_before_others(self.ranks) as is_first:
                 if is_first:
+                    self.folder.lock.acquire()
                     self.config.write(self.folder.config)
                 self._history = RunHistory(self.folder.history, last_step=last_step, writes=is_first)
         return self._history
@@ -189,9 +190,10 @@ class Trainer:
 
         Raises:
             MissingPackageError: naming an option whose package is not installed.
-            ValueError, OSError: as in `prompts`.
+            ValueError, OSError: as in `prompts`, and if the run's folder cannot be written.
         """
         check_packages(self.config)
+        self.folder.refuse_unwritable()
         _ = self.prompts
 
     def train(self) -> TrainResult:
@@ -199,17 +201,17 @@ class Trainer:
 
         Raises:
             TrainingError: if a step, an evaluation or a checkpoint failed.
-            KeyboardInterrupt: at a second signal.
+            FolderInUseError: if another process trains in the folder.
+            KeyboardInterrupt: at a SIGINT after the first signal.
         """
         _ = self.agent, self.history
         self._saved_step = self.agent.step
         try:
-            with ExitStack() as stack:
+            with StopRequest(self.ranks) as stop, ExitStack() as stack:
                 for callback in self._active:
                     stack.callback(callback.close)
                     callback.on_start(self)
-                with StopRequest(self.ranks) as stop:
-                    self._take_steps(stop)
+                self._take_steps(stop)
                 for callback in self._active:
                     callback.on_end(self)
         except SaveError as error:
@@ -232,8 +234,9 @@ class Trainer:
         return Evaluation(self.suite.names, accuracies, played, zeros, problems=played, **numbers)
 
     def close(self) -> None:
-        """Close the envs, and leave the other ranks."""
+        """Close the envs, let others have the folder, and leave the other ranks."""
         self.suite.close()
+        self.folder.lock.release()
         leave_ranks(self.ranks)
 
     @property
@@ -258,6 +261,7 @@ class Trainer:
         self.ranks = init_ranks(self.config)
         with first_before_others(self.ranks) as is_first:
             if is_first:
+                self.folder.lock.acquire()
                 self.folder.clean_up_interrupted_saves()
             self.folder.refuse_another_run(self.config)
             source = self.config.model or str(self._warm_started())
