@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-from types import FrameType
-from typing import Self
 
 from mtgrpo_env.agents.ranks import Ranks
-from mtgrpo_env.signals import exit_code_of, handled_by
+from mtgrpo_env.signals import SignalHandler, exit_code_of
 
 
-class StopRequest:
+class StopRequest(SignalHandler):
     """Turns the first SIGINT or SIGTERM into a request to stop after this step; a later SIGINT interrupts at once.
 
     SIGTERM comes from a scheduler that wants the machine back, so stopping then is no failure. A second one changes
@@ -25,14 +23,6 @@ class StopRequest:
         self._received: int | None = None  # by this process, perhaps while it asks the others
         self._agreed: int | None = None
 
-    def __enter__(self) -> Self:
-        self._handled = handled_by(self._note)
-        self._handled.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._handled.__exit__(None, None, None)
-
     def is_agreed(self) -> bool:
         """Whether any rank was asked to stop; every rank must ask this equally often."""
         self._agreed = next((number for number in self._ranks.gather(self._received) if number is not None), None)
@@ -43,7 +33,7 @@ class StopRequest:
         """Of a process that was stopped."""
         return exit_code_of(self._agreed)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int) -> None:
         if self._received is None:
             self._received = number
         elif number == signal.SIGINT:

@@ -7,15 +7,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE_SECONDS = 10.0
-
-Handler = Callable[[int, FrameType | None], object]
 
 
 class Terminated(KeyboardInterrupt):
@@ -27,33 +26,49 @@ def exit_code_of(number: int | None) -> int:
     return 0 if number == signal.SIGTERM else 130
 
 
-@contextmanager
-def handled_by(handler: Handler) -> Iterator[None]:
-    """Both signals go to the handler inside the block; in a thread other than the main one nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = [signal.signal(number, handler) for number in STOP_SIGNALS]
-    try:
-        yield
-    finally:
-        for number, before in zip(STOP_SIGNALS, previous, strict=True):
+class SignalHandler(ABC):
+    """Handles both signals inside its context; in a thread other than the main one nothing changes."""
+
+    _previous: Sequence[Any] = ()
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = [signal.signal(number, self._handle) for number in STOP_SIGNALS]
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, before in zip(STOP_SIGNALS, self._previous, strict=False):
             signal.signal(number, signal.SIG_DFL if before is None else before)
+
+    @abstractmethod
+    def on_signal(self, number: int) -> None:
+        """One has come."""
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.on_signal(number)
+
+
+class _Noted(SignalHandler):
+    def __init__(self) -> None:
+        self.received: list[int] = []
+
+    def on_signal(self, number: int) -> None:
+        self.received.append(number)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
     """Signals that come inside the block are delivered after it."""
-    received: list[int] = []
+    noted = _Noted()
     try:
-        with handled_by(lambda number, frame: received.append(number)):
+        with noted:
             yield
     finally:
-        for number in received:
+        for number in noted.received:
             signal.raise_signal(number)
 
 
-class StopSignals:
+class StopSignals(SignalHandler):
     """Makes both signals exceptions inside its context: SIGTERM the first time, SIGINT every time.
 
     So a second Ctrl-C cuts short what the first one has begun, and a second SIGTERM, which launchers and schedulers
@@ -66,15 +81,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.received: int | None = None
 
-    def __enter__(self) -> Self:
-        self._handled = handled_by(self._on_signal)
-        self._handled.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._handled.__exit__(None, None, None)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int) -> None:
         if number == signal.SIGTERM and self.received is not None:
             return
         self.received = number
@@ -102,14 +109,14 @@ class CommandSignals(StopSignals):
 
     def run(self, command: Callable[[], int]) -> int:
         """The exit code of the command, or of the signal that stopped it."""
-        with ExitStack() as stack:
-            stack.enter_context(self)
-            try:
-                self._run(command)
-            except KeyboardInterrupt:  # another Ctrl-C while the first was dealt with
-                self._stop()
-            if self._owns_process:  # signals are handled to the end
-                stack.pop_all()
+        self.__enter__()
+        try:
+            self._run(command)
+        except KeyboardInterrupt:  # another Ctrl-C while the first was dealt with
+            self._stop()
+        finally:
+            if not self._owns_process:  # else signals are handled to the end
+                self.__exit__()
         assert self._code is not None
         return self._code
 
@@ -121,14 +128,14 @@ class CommandSignals(StopSignals):
                 raise
             self._stop()
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int) -> None:
         if self._owns_process and self._code is not None:
             os._exit(self._code)
         if self._owns_process and self.received is None:
             timer = threading.Timer(_GRACE_SECONDS, self._leave)
             timer.daemon = True
             timer.start()
-        super()._on_signal(number, frame)
+        super().on_signal(number)
 
     def _on_unraisable(self, lost: sys.UnraisableHookArgs) -> None:
         if issubclass(lost.exc_type, KeyboardInterrupt):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 
 import pytest
 
-from mtgrpo_env.signals import StopSignals, Terminated, deferred, handled_by
+from mtgrpo_env.signals import SignalHandler, StopSignals, Terminated, deferred
 
 COMMAND = """
 import os, signal, sys, time
@@ -31,6 +30,8 @@ def plainly(name):
 def ended_already(name):
     return 0
 
+as_python_ends = ended_already
+
 def in_a_destructor(name):
     Lost(name)
     time.sleep(600)
@@ -48,8 +49,16 @@ def while_it_cleans_up(name):
         send(name)
 
 signals = CommandSignals("mtgrpo try", owns_process=True)
-code = signals.run(lambda: globals()[sys.argv[1]](sys.argv[2]) or 0)
-send(sys.argv[2])  # Python is about to end
+name = sys.argv[2]
+if sys.argv[1] == "as_python_ends":  # when everything that refers to the handlers is gone
+    class Last:
+        def __del__(self, send=send, name=name):
+            send(name)
+    sys.last_of_all = Last()
+code = signals.run(lambda: globals()[sys.argv[1]](name) or 0)
+del signals
+if sys.argv[1] != "as_python_ends":
+    send(name)
 sys.exit(code)
 """
 
@@ -68,9 +77,10 @@ def test_a_signal_ends_a_command_with_one_line_and_its_exit_code(
     assert run(environment, when, name) == (code, f"mtgrpo try: {line}\n")
 
 
+@pytest.mark.parametrize("when", ["ended_already", "as_python_ends"])
 @pytest.mark.parametrize("name", ["TERM", "INT"])
-def test_a_signal_after_the_command_changes_nothing(environment: dict[str, str], name: str) -> None:
-    assert run(environment, "ended_already", name) == (0, "")
+def test_a_signal_after_the_command_changes_nothing(environment: dict[str, str], when: str, name: str) -> None:
+    assert run(environment, when, name) == (0, "")
 
 
 def test_the_first_sigterm_is_an_exception_and_every_sigint() -> None:
@@ -93,11 +103,18 @@ def test_handlers_are_put_back() -> None:
 
 
 def test_deferred_signals_come_after_the_block_in_their_order() -> None:
-    received: list[int] = []
-    sent: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT)
-    with handled_by(lambda number, frame: received.append(number)):
+
+    class Noted(SignalHandler):
+        def __init__(self) -> None:
+            self.received: list[int] = []
+
+        def on_signal(self, number: int) -> None:
+            self.received.append(number)
+
+    sent = [signal.SIGTERM, signal.SIGINT]
+    with Noted() as noted:
         with deferred():
             for number in sent:
                 signal.raise_signal(number)
-            assert not received
-        assert received == [*sent]
+            assert not noted.received
+        assert noted.received == sent

@@ -505,7 +505,7 @@ def test_where_nothing_can_be_written_is_found_before_anything_is_played(
     if sys.platform == "linux":  # takes no files, not even root's
         places.append(Path("/sys/x"))
     for place in places:
-        assert str(place.parent if place == places[0] else place) in refused(*line, option, place)
+        assert str(place.parent) in refused(*line, option, place)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
