@@ -30,8 +30,6 @@ def plainly(name):
 def ended_already(name):
     return 0
 
-as_python_ends = ended_already
-
 def in_a_destructor(name):
     Lost(name)
     time.sleep(600)
@@ -50,15 +48,8 @@ def while_it_cleans_up(name):
 
 signals = CommandSignals("mtgrpo try", owns_process=True)
 name = sys.argv[2]
-if sys.argv[1] == "as_python_ends":  # when everything that refers to the handlers is gone
-    class Last:
-        def __del__(self, send=send, name=name):
-            send(name)
-    sys.last_of_all = Last()
 code = signals.run(lambda: globals()[sys.argv[1]](name) or 0)
-del signals
-if sys.argv[1] != "as_python_ends":
-    send(name)
+send(name)  # Python is about to end
 sys.exit(code)
 """
 
@@ -77,10 +68,9 @@ def test_a_signal_ends_a_command_with_one_line_and_its_exit_code(
     assert run(environment, when, name) == (code, f"mtgrpo try: {line}\n")
 
 
-@pytest.mark.parametrize("when", ["ended_already", "as_python_ends"])
 @pytest.mark.parametrize("name", ["TERM", "INT"])
-def test_a_signal_after_the_command_changes_nothing(environment: dict[str, str], when: str, name: str) -> None:
-    assert run(environment, when, name) == (0, "")
+def test_a_signal_after_the_command_changes_nothing(environment: dict[str, str], name: str) -> None:
+    assert run(environment, "ended_already", name) == (0, "")
 
 
 def test_the_first_sigterm_is_an_exception_and_every_sigint() -> None:
