@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mtgrpo_env.agents.config import MAY_CHANGE, TrainConfig, read_yaml
-from mtgrpo_env.files import clean_up_scratch, remove_folder
+from mtgrpo_env.files import clean_up_scratch, refuse_unwritable_folder, remove_folder
+from mtgrpo_env.folder_lock import FolderLock
 
 _CHECKPOINT = re.compile(r"step-(\d{6,})")
 
@@ -18,6 +19,9 @@ class RunFolder:
 
     Args:
         path: of the folder, which need not exist.
+
+    Attributes:
+        lock: of the process that trains here.
 
     >>> RunFolder("runs/main").checkpoint(60).as_posix()
     'runs/main/checkpoints/step-000060'
@@ -32,6 +36,7 @@ class RunFolder:
         self.figure = self.path / "progress.png"
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "train.log"
+        self.lock = FolderLock(self.path)
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -54,7 +59,7 @@ class RunFolder:
     @property
     def steps(self) -> list[int]:
         """Of the checkpoints, in order."""
-        folders = self.checkpoints.iterdir() if self.checkpoints.is_dir() else []
+        folders = filter(Path.is_dir, self.checkpoints.iterdir()) if self.checkpoints.is_dir() else []
         names = [_CHECKPOINT.fullmatch(path.name) for path in folders]
         return sorted(int(name.group(1)) for name in names if name)
 
@@ -76,8 +81,18 @@ class RunFolder:
             remove_folder(self.checkpoint(step))
 
     def clean_up_interrupted_saves(self) -> None:
-        """Undo what a killed process left half done among the checkpoints; for the one process that writes them."""
-        clean_up_scratch(self.checkpoints)
+        """Undo what a killed process left half done; for the holder of the lock."""
+        for folder in (self.path, self.checkpoints):
+            clean_up_scratch(folder)
+
+    def refuse_unwritable(self) -> None:
+        """Make sure that a run can be written here.
+
+        Raises:
+            OSError: naming the folder that cannot be.
+        """
+        for folder in (self.path, self.checkpoints):
+            refuse_unwritable_folder(folder)
 
     def read_options(self) -> Mapping[str, Any]:
         """The run's options as they stand in its file, of whatever version; no name in them is looked up."""

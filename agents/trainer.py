@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,7 +34,7 @@ from mtgrpo_env.agents.llm.engines import RolloutEngineError
 from mtgrpo_env.agents.llm.warm_start import Lesson, warm_start_for, warm_started_model
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, first_before_others
+from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, agreement, first_before_others
 from mtgrpo_env.agents.reports.history import Record, RunHistory
 from mtgrpo_env.agents.response_watch import ResponseWatch
 from mtgrpo_env.agents.run_folder import RunFolder
@@ -145,7 +145,8 @@ class Trainer:
             ValueError: if the folder holds another run.
         """
         if self._agent is None:
-            self._agent = self._built()
+            with self._folder_freed_on_error():
+                self._agent = self._built()
         return self._agent
 
     @property
@@ -165,6 +166,7 @@ class Trainer:
         """Steps and evaluations of the run so far."""
         if self._history is None:
             last_step = self.agent.step if self.folder.newest_checkpoint else -1
+            self._own_folder()
             with first_before_others(self.ranks) as is_first:
                 if is_first:
                     self.config.write(self.folder.config)
@@ -189,9 +191,10 @@ class Trainer:
 
         Raises:
             MissingPackageError: naming an option whose package is not installed.
-            ValueError, OSError: as in `prompts`.
+            ValueError, OSError: as in `prompts`, and if the run's folder cannot be written.
         """
         check_packages(self.config)
+        self.folder.refuse_unwritable()
         _ = self.prompts
 
     def train(self) -> TrainResult:
@@ -199,17 +202,22 @@ class Trainer:
 
         Raises:
             TrainingError: if a step, an evaluation or a checkpoint failed.
-            KeyboardInterrupt: at a second signal.
+            FolderInUseError: if another process trains in the folder.
+            KeyboardInterrupt: at a SIGINT after the first signal.
         """
+        with self._folder_freed_on_error():
+            return self._train()
+
+    def _train(self) -> TrainResult:
         _ = self.agent, self.history
+        self._own_folder()
         self._saved_step = self.agent.step
         try:
-            with ExitStack() as stack:
+            with StopRequest(self.ranks) as stop, ExitStack() as stack:
                 for callback in self._active:
                     stack.callback(callback.close)
                     callback.on_start(self)
-                with StopRequest(self.ranks) as stop:
-                    self._take_steps(stop)
+                self._take_steps(stop)
                 for callback in self._active:
                     callback.on_end(self)
         except SaveError as error:
@@ -232,9 +240,25 @@ class Trainer:
         return Evaluation(self.suite.names, accuracies, played, zeros, problems=played, **numbers)
 
     def close(self) -> None:
-        """Close the envs, and leave the other ranks."""
+        """Close the envs, let others have the folder, and leave the other ranks."""
         self.suite.close()
+        self.folder.lock.release()
         leave_ranks(self.ranks)
+
+    def _own_folder(self) -> None:
+        """Of several ranks the first holds the lock for all."""
+        with agreement(self.ranks):
+            if self.ranks.rank == 0:
+                self.folder.lock.acquire()
+
+    @contextmanager
+    def _folder_freed_on_error(self) -> Iterator[None]:
+        """What failed is resumed by another trainer, while a traceback may keep this one from being collected."""
+        try:
+            yield
+        except BaseException:
+            self.folder.lock.release()
+            raise
 
     @property
     def _active(self) -> list[TrainerCallback]:
@@ -256,6 +280,7 @@ class Trainer:
     def _built(self) -> MTGRPOAgent:
         self.check()
         self.ranks = init_ranks(self.config)
+        self._own_folder()
         with first_before_others(self.ranks) as is_first:
             if is_first:
                 self.folder.clean_up_interrupted_saves()

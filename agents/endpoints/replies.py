@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from mtgrpo_env.files import refuse_unwritable_file, refuse_unwritable_folder
+
 EmptyAnswer = Literal["refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
 """Why there is no response: the server did not take this prompt, which may be too long; it may not be asked this (403);
 a policy on content withheld the response; the model declined, in a field of its own; it called a tool; it reasoned and
@@ -94,7 +96,9 @@ class CachedServer:
     def __init__(self, server: Server, file: Path) -> None:
         self._server = server
         self.hits = 0
+        refuse_unwritable_folder(file.parent)
         file.parent.mkdir(parents=True, exist_ok=True)
+        refuse_unwritable_file(file)
         self._file = file
         self._lock = threading.Lock()  # of the connection
         self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)

@@ -13,7 +13,7 @@ import numpy as np
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.chance import Chance
 from mtgrpo_env.evaluation import Evaluation
-from mtgrpo_env.files import atomic_file
+from mtgrpo_env.files import append_flushed, atomic_file
 from mtgrpo_env.metrics import worst_task
 
 Kind = Literal["step", "evaluation", "chance"]
@@ -74,8 +74,7 @@ class RunHistory:
         record = {"kind": kind, **{name: _plain(value) for name, value in values.items()}}
         self.records.append(record)
         if self.writes:
-            with self.file.open("a", encoding="utf-8") as file:
-                file.write(_line(record))
+            append_flushed(self.file, _line(record))  # no checkpoint is newer than the history
 
 
 def chance_of(records: Iterable[Record]) -> Chance | None:

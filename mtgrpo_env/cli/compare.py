@@ -53,7 +53,7 @@ class Config(options.GroupedOptions):
 
 
 def run(config: Config) -> int:
-    """Make what is missing and report; 0 when done, 130 when interrupted, 1 when a run failed."""
+    """Make what is missing and report; 0 when done or stopped by SIGTERM, 130 when interrupted, 1 when a run failed."""
     console, out = Console(markup=False), config.run.out
     report = f"report {out / REPORT}"
     if config.redraw:
@@ -70,7 +70,6 @@ def run(config: Config) -> int:
     if result.interrupted:
         resume = "Run the same command to resume; --redraw reports what there is."
         console.print(f"Stopped with {num_finished} of {result.num_runs} runs finished. {resume}", soft_wrap=True)
-        return 130
-    if num_finished:
+    elif num_finished:
         console.print(report, soft_wrap=True)
-    return 1 if result.comparison.missing else 0
+    return result.exit_code

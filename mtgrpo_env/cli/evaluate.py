@@ -40,7 +40,7 @@ class Config(RowOptions, AgentOptions):
     extraction: Extraction = "last-box"
     """How the answer is found in a response."""
     save: Path | None = None
-    """Write every rollout to this .jsonl file, for `mtgrpo score`."""
+    """Write every rollout to this .jsonl file, for `mtgrpo score`; it appears when all have been played."""
     out: Path | None = None
     """Folder for the report: benchmark.json, benchmark.md and benchmark.png."""
     json: bool = False

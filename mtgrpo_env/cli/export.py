@@ -14,7 +14,7 @@ from tyro.conf import arg
 from mtgrpo_env.chat import ChatFrame
 from mtgrpo_env.envs.export import PROMPTS, PromptForm, export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
-from mtgrpo_env.files import atomic_file
+from mtgrpo_env.files import atomic_file, refuse_unwritable_file
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
@@ -50,6 +50,7 @@ def run(config: Config) -> int:
     """Write the file and print what is in it; progress goes to standard error."""
     if config.out.resolve() in (Path(source).resolve() for source in (*config.rows, *config.suite)):
         raise ValueError(f"out must be another file than the rows, got {config.out}")
+    refuse_unwritable_file(config.out)
     if config.examples < 0:
         raise ValueError(f"examples must be at least 0, got {config.examples}")
     suite, problems, total = _problems(config)

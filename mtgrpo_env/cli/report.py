@@ -10,6 +10,7 @@ import tyro
 
 from mtgrpo_env.agents.reports.page.document import write_page
 from mtgrpo_env.experiments.run_pages import page_content
+from mtgrpo_env.files import refuse_unwritable_file, refuse_unwritable_folder
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class Config:
 
 def run(config: Config) -> int:
     """Write the page."""
+    if config.out.parent.is_dir():
+        refuse_unwritable_file(config.out)
+    else:
+        refuse_unwritable_folder(config.out.parent)
     content = page_content(config.runs, thresholds=config.thresholds)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_page(content, config.out)

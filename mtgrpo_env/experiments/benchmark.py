@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -26,9 +26,10 @@ from mtgrpo_env.experiments.benchmark_agents import (
     spec_name,
     without_password,
 )
-from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
+from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped, refuse_unwritable_report
 from mtgrpo_env.experiments.failures import AgentError, is_ours, reason_of
 from mtgrpo_env.extras import require_package
+from mtgrpo_env.files import atomic_file, refuse_unwritable_file
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
 from mtgrpo_env.prompt_options import PromptOptions
@@ -115,13 +116,14 @@ def benchmark(
         endpoint: how a model behind an endpoint is called.
         extraction: how the answer is found in a response.
         row_options: how rows are read and scored.
-        save: a .jsonl file for every rollout, as `mtgrpo score` reads it.
+        save: a .jsonl file for every rollout, as `mtgrpo score` reads it; it appears when all have been played.
         out: a folder for the report, written anew after each agent and suite.
         callback: follows the progress.
         command: what made it, for the report; by default this call.
 
     Raises:
         ValueError: if there is no such agent or suite, or an option cannot work.
+        OSError: if `save` or `out` cannot be written, before anything is played.
         AgentError: if nothing was played and the last agent failed, by an error that this package does not raise.
         Exception: likewise, as this package raised it.
 
@@ -144,11 +146,13 @@ def benchmark(
     options.check()
     if problems is not None and problems < 1:
         raise ValueError(f"problems must be at least 1, got {problems}")
-    if save is not None and Path(save).resolve() in _files(suites):
-        raise ValueError(f"save must be another file than the rows that are played, got {save}")
+    if save is not None:
+        if Path(save).resolve() in _files(suites):
+            raise ValueError(f"save must be another file than the rows that are played, got {save}")
+        refuse_unwritable_file(Path(save))
     if out is not None:  # or a mistake would show when all has been played
         require_package("matplotlib", user="the figure of a report")
-        Path(out).mkdir(parents=True, exist_ok=True)
+        refuse_unwritable_report(out)
     agent_specs, suite_specs = _named(agents, spec_name), _named(suites, _suite_name)
     if not (agent_specs and suite_specs):
         raise ValueError(f"expected at least one agent and one suite, got {[*agent_specs]} and {[*suite_specs]}")
@@ -166,7 +170,7 @@ def benchmark(
     order = [*suite_specs]
     callback = callback or BenchmarkCallback()
     with ExitStack() as stack:
-        saved = None if save is None else stack.enter_context(Path(save).open("w", encoding="utf-8"))
+        saved = None if save is None else stack.enter_context(_rollout_file(Path(save)))
         for played in _play_all(players, problem_sets, rollouts, saved, callback):
             if isinstance(played, Skipped):
                 result = replace(result, skipped=(*result.skipped, played))
@@ -178,6 +182,13 @@ def benchmark(
             if out is not None and result.cells:  # after each: a run that is cut off leaves what it has
                 result.write(out)
     return result
+
+
+@contextmanager
+def _rollout_file(file: Path) -> Iterator[IO[str]]:
+    """Opened to be written; it is there, and an older one gone, when all has been played."""
+    with atomic_file(file) as unfinished, unfinished.open("w", encoding="utf-8") as opened:
+        yield opened
 
 
 def _play_all(

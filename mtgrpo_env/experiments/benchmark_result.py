@@ -12,7 +12,7 @@ from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.markdown import percent
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
 from mtgrpo_env.chance import UNKNOWN
-from mtgrpo_env.files import atomic_file
+from mtgrpo_env.files import atomic_file, refuse_unwritable_file, refuse_unwritable_folder
 from mtgrpo_env.metrics import average
 
 REPORT, _JSON, _FIGURE = "benchmark.md", "benchmark.json", "benchmark.png"
@@ -79,6 +79,18 @@ class Benchmark:
         with atomic_file(folder / REPORT) as file:
             file.write_text(self.markdown(figure=_FIGURE), encoding="utf-8")
         draw_scores(self.cells, folder / _FIGURE)
+
+
+def refuse_unwritable_report(folder: Path | str) -> None:
+    """Make sure that `Benchmark.write` can write its files, before anything is played.
+
+    Raises:
+        OSError: naming the folder or the file.
+    """
+    refuse_unwritable_folder(Path(folder))
+    if Path(folder).is_dir():
+        for name in (_JSON, REPORT, _FIGURE):
+            refuse_unwritable_file(Path(folder) / name)
 
 
 def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:

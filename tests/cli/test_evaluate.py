@@ -493,6 +493,41 @@ def test_mistakes_in_any_agent_or_in_out_are_found_before_anything_is_played(
     assert "file" in refused("evaluate", "--agent", "random", "--problems", 1, "--out", tmp_path / "file")
 
 
+@pytest.mark.parametrize("option", ["--save", "--out", "--cache"])
+def test_where_nothing_can_be_written_is_found_before_anything_is_played(
+    refused: Callable[..., str], tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    line = ("evaluate", "--agent", "oracle", "openai:tiny@http://127.0.0.1:1/v1", "--problems", 10_000_000)
+    places = [tmp_path / "file" / "x"]
+    if option != "--out":
+        places.append(tmp_path)
+    if sys.platform == "linux":  # takes no files, not even root's
+        places.append(Path("/sys/x"))
+    for place in places:
+        assert str(place.parent) in refused(*line, option, place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_run_that_is_stopped_leaves_the_older_rollouts_as_they_were(
+    start_process: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: int, code: int
+) -> None:
+    saved = tmp_path / "rollouts.jsonl"
+    saved.write_text("older")
+    process = start_process(["evaluate", "--agent", "oracle", "--suite", "mini", "--problems", 4000, "--save", saved])
+    while not any(path.stat().st_size for path in tmp_path.glob(".*/*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    assert err.splitlines()[-1] in ("mtgrpo evaluate: stopped by SIGTERM", "mtgrpo evaluate: interrupted")
+    assert "Traceback" not in err
+    assert saved.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [saved]
+
+
 @pytest.mark.parametrize("field", ["model", "messages", "prompt"])
 def test_a_request_keeps_its_model_and_prompt(refused: Callable[..., str], field: str) -> None:
     line = ("--agent", "openai:tiny@http://127.0.0.1:1/v1", "--problems", 1, "--request", json.dumps({field: "x"}))
