@@ -11,15 +11,26 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-EmptyAnswer = Literal["refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
-"""Why there is no response: the server did not take this prompt, which may be too long; it may not be asked this (403);
-a policy on content withheld the response; the model declined, in a field of its own; it called a tool; it reasoned and
-said nothing; it said nothing."""
+EmptyAnswer = Literal["failed", "refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
+"""Why there is no response: the server failed at this prompt, however often it was asked; it did not take it, which may
+be too long; it may not be asked this (403); a policy on content withheld the response; the model declined, in a field
+of its own; it called a tool; it reasoned and said nothing; it said nothing."""
 
 API_KEY = "OPENAI_API_KEY"
 """The environment variable that the key of a server is read from."""
 
+_NOT_KEPT = ("failed", "refused", "denied")  # another time the server may be well, or have a longer context
 _RENAMED = {"is_cut": "is_truncated"}  # files of earlier versions are still good
+
+
+class EndpointError(ConnectionError):
+    """An endpoint cannot be used: says which, what happened, and what to do."""
+
+    @classmethod
+    def at(cls, url: str, what: str) -> EndpointError:
+        """The error of the server at a URL without a password, and what it did."""
+        kept = "Replies that came are kept: once it works, the same command goes on"
+        return cls(f"the server at {url} {what}. {kept}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,11 @@ class Reply:
     def is_refused(self) -> bool:
         """Whether the server would not take the prompt."""
         return self.empty in ("refused", "denied")
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether nothing is known of how the model responds."""
+        return self.empty == "failed"
 
     @property
     def num_tokens(self) -> int:
@@ -77,14 +93,14 @@ class Server(Protocol):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Where it listens, without a password."""
         ...
 
 
 class CachedServer:
     """A server whose answers are kept in a file (SQLite); what was asked before is answered from there.
 
-    Refusals are not kept: a server may be started anew with a longer context.
+    Failures and refusals are not kept: a server may be started anew, with a longer context.
 
     Args:
         server: asked what is not in the file.
@@ -94,12 +110,18 @@ class CachedServer:
     def __init__(self, server: Server, file: Path) -> None:
         self._server = server
         self.hits = 0
-        file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
         self._lock = threading.Lock()  # of the connection
-        self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise ValueError(f"cache must be a file that can be written, got {str(file)!r}: {error}") from error
         self._run("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
         self._run("SELECT reply FROM replies WHERE request = ?", "")
+        self._run(
+            "DELETE FROM replies WHERE request = ?", ""
+        )  # or a file that is read-only would show at the first reply
 
     @property
     def url(self) -> str:
@@ -118,7 +140,7 @@ class CachedServer:
             self.hits += 1
             return _reply_of(json.loads(found[0][0]))
         reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
-        if not reply.is_refused:
+        if reply.empty not in _NOT_KEPT:
             self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(asdict(reply)))
         return reply
 

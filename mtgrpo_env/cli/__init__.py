@@ -16,6 +16,7 @@ from mtgrpo_env import __version__
 from mtgrpo_env.cli.command_lines import joined
 from mtgrpo_env.extras import imports_for
 from mtgrpo_env.named_objects import did_you_mean
+from mtgrpo_env.redaction import shown
 from mtgrpo_env.task import TaskError
 
 _COMMANDS = {
@@ -83,15 +84,15 @@ def _run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except (ImportError, ValueError, OSError, TaskError) as error:
-        print(f"mtgrpo {command}: {_said(error)}", file=sys.stderr)
+        print(shown(f"mtgrpo {command}: {_said(error)}"), file=sys.stderr)
         return 2
 
 
 class _Formatter(logging.Formatter):
-    """What informs, such as how many rows are held out, is shown as it is; what warns, with its place."""
+    """What informs, such as how many rows are held out, is shown without its place; what warns, with it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage() if record.levelno == logging.INFO else super().format(record)
+        return shown(record.getMessage() if record.levelno == logging.INFO else super().format(record))
 
 
 def _log_to_stderr() -> None:

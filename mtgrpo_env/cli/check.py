@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_rewards import RowScorers, by_task
 from mtgrpo_env.envs.rows import read_rows, shared_problems
@@ -58,9 +58,9 @@ def run(config: Config) -> int:
 
 def _print_task(task: Task, num_problems: int) -> bool:
     check = checked_task(task, num_problems=num_problems)
-    print(f"ok    {check.task}" if check.fault is None else f"FAULT {check.fault}")
+    say(f"ok    {check.task}" if check.fault is None else f"FAULT {check.fault}")
     for warning in check.warnings:
-        print(f"      {warning}", file=sys.stderr)
+        say(f"      {warning}", to_stderr=True)
     return check.fault is None
 
 
@@ -72,19 +72,19 @@ def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
     faults = [fault for check in checks for fault in check.faults]
     total = sum(check.num_rows for check in checks)
     if unsolved:
-        print(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
+        say(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
         for row in unsolved[:_MAX_SHOWN]:
-            print(f"      {row.source}: {row.ground_truth!r:.120}")
+            say(f"      {row.source}: {row.ground_truth!r:.120}")
     for fault in faults:
-        print(f"FAULT {fault}")
+        say(f"FAULT {fault}")
     if not (unsolved or faults):
         unanswered = sum(len(check.unanswered) for check in checks)
         without = f"; {unanswered} hold no answer, and no right response to them was tried" if unanswered else ""
         scored = ", each scored as correct with its own answer" if unanswered < total else ""
-        print(f"ok    {path.name}: {total} rows{scored}{without}; {_time(checks)}")
+        say(f"ok    {path.name}: {total} rows{scored}{without}; {_time(checks)}")
     for check in checks:
         for note in check.notes:
-            print(f"note  {note}")
+            say(f"note  {note}")
     return not (unsolved or faults)
 
 
@@ -96,9 +96,9 @@ def _time(checks: Sequence[RowsCheck]) -> str:
 
 def _print_leaks(first: Path, second: Path, shared: Sequence[tuple[Row, Row]]) -> bool:
     if not shared:
-        print(f"ok    {first.name} and {second.name} share no problem")
+        say(f"ok    {first.name} and {second.name} share no problem")
         return True
-    print(f"LEAK  {first.name} and {second.name} share {len(shared)} problems:")
+    say(f"LEAK  {first.name} and {second.name} share {len(shared)} problems:")
     for one, other in shared[:_MAX_SHOWN]:
-        print(f"      {one.source} = {other.source}")
+        say(f"      {one.source} = {other.source}")
     return False

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
 from rich.progress import track
 from tyro.conf import arg
 
 from mtgrpo_env.chat import ChatFrame
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.export import PROMPTS, PromptForm, export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.row_options import RowOptions
+from mtgrpo_env.safe_console import SafeConsole
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem, Split
 from mtgrpo_env.worked_examples import WorkedExamples, worked_examples
@@ -55,13 +56,13 @@ def run(config: Config) -> int:
     suite, problems, total = _problems(config)
     examples = worked_examples(suite, config.examples)
     problems = _others(suite, problems, examples)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     watched = track(problems, "writing", total=total, console=console, transient=True, disable=not console.is_terminal)
     frame = ChatFrame(config.system, examples.turns)
     rows = export_rows(suite, watched, PROMPTS[config.prompt](frame))
     with atomic_file(config.out) as unfinished:
         exported = write_rows(rows, unfinished)
-    print(f"{config.out}: {exported.rows} rows of {suite.num_tasks} tasks, content hash {exported.content_hash}")
+    say(f"{config.out}: {exported.rows} rows of {suite.num_tasks} tasks, content hash {exported.content_hash}")
     return 0
 
 

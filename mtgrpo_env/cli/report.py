@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from mtgrpo_env.agents.reports.page.document import write_page
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.experiments.run_pages import page_content
 
 
@@ -29,5 +30,5 @@ def run(config: Config) -> int:
     content = page_content(config.runs, thresholds=config.thresholds)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_page(content, config.out)
-    print(f"report {config.out}")
+    say(f"report {config.out}")
     return 0

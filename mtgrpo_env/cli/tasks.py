@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.mtreason import REASON_TASKS
 from mtgrpo_env.experiments.task_survey import TaskSummary, reasoning_gym_suites, single_task_suites, summarise
 from mtgrpo_env.extras import MissingPackageError
+from mtgrpo_env.safe_console import SafeConsole
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def run(config: Config) -> int:
     """
     if config.problems < 1:
         raise ValueError(f"problems must be at least 1, got {config.problems}")
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     suites = list(reasoning_gym_suites() if config.reasoning_gym else single_task_suites(config.tasks))
     watched = track(suites, "trying", console=console, transient=True, disable=not console.is_terminal)
     summaries: list[TaskSummary] = []
@@ -52,9 +52,9 @@ def run(config: Config) -> int:
         for summary in summaries:
             print(json.dumps(asdict(summary)))
     elif summaries:
-        Console().print(_table(summaries, config.problems))
+        SafeConsole().print(_table(summaries, config.problems))
     for line in sorted(lacking):
-        print(line, file=sys.stderr)
+        say(line, to_stderr=True)
     if not summaries:
         return 2
     return int(any(summary.oracle < 1 for summary in summaries))

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -24,7 +24,6 @@ from mtgrpo_env.experiments.benchmark_agents import (
     Unplayable,
     make_agent,
     spec_name,
-    without_password,
 )
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
 from mtgrpo_env.experiments.failures import AgentError, is_ours, reason_of
@@ -32,6 +31,7 @@ from mtgrpo_env.extras import require_package
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
 from mtgrpo_env.prompt_options import PromptOptions
+from mtgrpo_env.redaction import redacted
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
@@ -194,25 +194,25 @@ def _play_all(
     has_played = False
     chances: dict[str, Mapping[str, TaskChance]] = {}
     for name in list(agents):
-        agent = agents.pop(name)
-        for problem_set in problem_sets:
-            callback.on_start(name, problem_set)
-            try:
-                played = _Player(name, agent, problem_set, saved, callback).play(rollouts)
-            except Unplayable as error:
-                played = Skipped(name, problem_set.name, str(error))
-            except Exception as error:  # whatever a policy of one's own, a server or a task may raise
-                played = Skipped(name, problem_set.name, without_password(reason_of(error)), failed=True)
-                if not (has_played or agents) and problem_set is problem_sets[-1]:
-                    if is_ours(error):
-                        raise
-                    raise AgentError(str(played)) from error
-            if isinstance(played, Cell):
-                has_played = True
-                if problem_set.name not in chances:
-                    chances[problem_set.name] = _chance_of(problem_set)
-                played = replace(played, chance=chances[problem_set.name])
-            yield played
+        with closing(agents.pop(name)) as agent:
+            for problem_set in problem_sets:
+                callback.on_start(name, problem_set)
+                try:
+                    played = _Player(name, agent, problem_set, saved, callback).play(rollouts)
+                except Unplayable as error:
+                    played = Skipped(name, problem_set.name, str(error))
+                except Exception as error:  # whatever a policy of one's own, a server or a task may raise
+                    played = Skipped(name, problem_set.name, redacted(reason_of(error)), failed=True)
+                    if not (has_played or agents) and problem_set is problem_sets[-1]:
+                        if is_ours(error):
+                            raise
+                        raise AgentError(str(played)) from error
+                if isinstance(played, Cell):
+                    has_played = True
+                    if problem_set.name not in chances:
+                        chances[problem_set.name] = _chance_of(problem_set)
+                    played = replace(played, chance=chances[problem_set.name])
+                yield played
 
 
 def _chance_of(problem_set: ProblemSet) -> Mapping[str, TaskChance]:

@@ -22,6 +22,7 @@ from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
 from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.safe_console import SafeConsole
 
 _POLL_SECONDS = 0.2
 _MAY_CHANGE = MAY_CHANGE - {"eval_every"}  # curves are compared point by point
@@ -62,7 +63,7 @@ def compare(
     Raises:
         ValueError: naming an option that no run could be made with, or a folder that holds another run.
     """
-    console = console or Console(quiet=True)
+    console = console or SafeConsole(quiet=True)
     options.check()
     config = config.for_run()
     planned = plan_runs(config, options, method_options)

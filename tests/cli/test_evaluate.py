@@ -422,8 +422,9 @@ def test_a_run_that_an_endpoint_cut_off_goes_on_where_it_was(
         agent = f"completions:tiny@{served.url}"
         line = ("evaluate", "--agent", agent, "--suite", "zebra-mini", "--problems", 10, *cache)
         before = command(*line, "--problems", 4, "--json")
-        served.faults = ["broken"]
+        served.faults = ["broken"] * 99
         assert "status 500" in refused(*line)
+        served.faults = []
         asked = len(served.requests)
         report = only_line(command(*line, "--json").out)
     assert before.code == 0
