@@ -48,7 +48,7 @@ class EndpointPolicy:
         self._server = server
         self._prompts = prompts
         self._concurrency = concurrency
-        self._has_answered = self._has_warned = False
+        self._has_answered = self._is_well = self._has_warned = False
         self._unanswered: dict[str, Reply] = {}  # by prompt, since the latest answer; refusals before the first alone
 
     def act(
@@ -117,18 +117,18 @@ class EndpointPolicy:
                 answers.put(error)
 
     def _note(self, prompt: WrittenPrompt, reply: Reply) -> None:
+        if not reply.is_failed and (reply.is_stored or self._has_answered or not reply.is_refused):
+            self._has_answered = True
+            self._is_well |= not reply.is_stored
+            self._unanswered = {key: r for key, r in self._unanswered.items() if r.is_failed and not self._is_well}
+            return
         if reply.is_failed and not self._has_warned:
             self._has_warned = True
-            _LOG.warning(
-                "a response is left out, and so are others like it: the server at %s %s", self._server.url, reply.reason
-            )
-        if not reply.is_failed and (self._has_answered or not reply.is_refused):
-            self._has_answered = True
-            self._unanswered.clear()
-            return
+            said = "a response is left out, and so are others like it: the server at %s %s"
+            _LOG.warning(said, self._server.url, reply.reason)
         self._unanswered[_key(prompt)] = reply
         failed = sum(reply.is_failed for reply in self._unanswered.values())
-        if len(self._unanswered) >= _MANY or (failed > 1 and not self._has_answered):
+        if len(self._unanswered) >= _MANY or (failed > 1 and not self._is_well):
             raise self._answers_nothing()
 
     def _answers_nothing(self) -> Exception:

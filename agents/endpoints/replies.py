@@ -7,7 +7,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -44,6 +44,7 @@ class Reply:
         is_truncated: whether the response ended because it might not be longer.
         empty: why there is no text; None if there is some.
         reason: what the server said of it.
+        is_stored: whether it is an earlier one, which says nothing of how the server is now.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Reply:
     is_truncated: bool = False
     empty: EmptyAnswer | None = None
     reason: str = ""
+    is_stored: bool = field(default=False, compare=False)
 
     @property
     def is_refused(self) -> bool:
@@ -138,7 +140,7 @@ class CachedServer:
         found = self._run("SELECT reply FROM replies WHERE request = ?", key)
         if found:
             self.hits += 1
-            return _reply_of(json.loads(found[0][0]))
+            return _stored(json.loads(found[0][0]))
         reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
         if reply.empty not in _NOT_KEPT:
             self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(asdict(reply)))
@@ -159,7 +161,7 @@ class CachedServer:
         return hashlib.sha256(json.dumps([self.url, request], sort_keys=True).encode()).hexdigest()
 
 
-def _reply_of(record: Mapping[str, Any]) -> Reply:
+def _stored(record: Mapping[str, Any]) -> Reply:
     """A reply by the names that its fields have today."""
     named = {_RENAMED.get(name, name): value for name, value in record.items()}
-    return Reply(**{field.name: named[field.name] for field in fields(Reply) if field.name in named})
+    return Reply(**{f.name: named[f.name] for f in fields(Reply) if f.name in named} | {"is_stored": True})

@@ -16,6 +16,7 @@ from mtgrpo_env import __version__
 from mtgrpo_env.cli.command_lines import joined
 from mtgrpo_env.extras import imports_for
 from mtgrpo_env.named_objects import did_you_mean
+from mtgrpo_env.ranges import check_ranges
 from mtgrpo_env.redaction import shown
 from mtgrpo_env.task import TaskError
 
@@ -76,6 +77,7 @@ def _run(arguments: Sequence[str]) -> int:
             config = module.parse(options)
         else:
             config = tyro.cli(module.Config, args=options, prog=f"mtgrpo {command}")
+        check_ranges(config)
         with imports_for("this"):
             return module.run(config)
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from mtgrpo_env.envs.rows import read_rows, shared_problems
 from mtgrpo_env.envs.rows_env import RowsEnv
 from mtgrpo_env.experiments.row_checks import RowsCheck, checked_rows, checked_task
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.ranges import Count
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import Task
 
@@ -29,7 +30,7 @@ class Config(RowOptions):
     rows: tuple[Path, ...] = ()
     """Files of rows: each row's own answer must be scored as correct, no empty, hostile or hedging response may be, and
     no two files share a problem."""
-    problems: int = 20
+    problems: Count = 20
     """Problems of each split to play, and rows of each task whose reward is played with wrong responses."""
 
 
@@ -37,8 +38,6 @@ def run(config: Config) -> int:
     """Check and print; 1 if anything is wrong."""
     if not (config.tasks or config.rows):
         raise ValueError("expected --tasks or --rows, got neither")
-    if config.problems < 1:
-        raise ValueError(f"problems must be at least 1, got {config.problems}")
     files = {path: read_rows(path, columns=config.column_names) for path in config.rows}
     scorers = RowScorers(config.rewards, correct_at=config.correct_at)
     by_name = by_task(row for rows in files.values() for row in rows)

@@ -15,6 +15,7 @@ from mtgrpo_env.cli import options
 from mtgrpo_env.cli.command_lines import command_line
 from mtgrpo_env.experiments.compare import compare, redraw
 from mtgrpo_env.experiments.compare_plan import CompareOptions
+from mtgrpo_env.ranges import Count, Seed
 from mtgrpo_env.redaction import redacted
 from mtgrpo_env.safe_console import SafeConsole
 
@@ -25,9 +26,9 @@ class RunOptions(options.RunOptions):
 
     out: Path = Path("runs/compare")
     """Folder of the comparison: the runs, results.md, figures, and the numbers behind them."""
-    eval_every: int = 5
+    eval_every: Count = 5
     """Steps between evaluations, and so how finely costs are known."""
-    seed: Suppress[int] = 0
+    seed: Suppress[Seed] = 0
 
 
 @dataclass(frozen=True, kw_only=True)

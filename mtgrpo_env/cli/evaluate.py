@@ -15,6 +15,7 @@ from mtgrpo_env.experiments.agent_options import AgentOptions
 from mtgrpo_env.experiments.benchmark import benchmark
 from mtgrpo_env.experiments.benchmark_display import BenchmarkDisplay
 from mtgrpo_env.experiments.benchmark_result import REPORT
+from mtgrpo_env.ranges import Count
 from mtgrpo_env.redaction import redacted, redacted_json
 from mtgrpo_env.row_options import RowOptions
 
@@ -35,7 +36,7 @@ class Config(RowOptions, AgentOptions):
     which the held-out ones are played. By default mini, if there are no --rows."""
     rows: tuple[Path, ...] = ()
     """Files of rows that are all played, as the rows of a test set; one task for each task and level in them."""
-    problems: int | None = None
+    problems: Count | None = None
     """Held-out problems of each task of a suite, by default 300; of --rows the first of each task, by default all."""
     extraction: Extraction = "last-box"
     """How the answer is found in a response."""

@@ -11,6 +11,7 @@ import tyro
 from mtgrpo_env.agents.reports.page.document import write_page
 from mtgrpo_env.cli.printing import say
 from mtgrpo_env.experiments.run_pages import page_content
+from mtgrpo_env.ranges import Share
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Config:
     """Folders of runs of the same tasks, whose seeds are averaged, or the folder of one comparison."""
     out: Path = Path("report.html")
     """The page."""
-    thresholds: tuple[float, ...] = (0.5,)
+    thresholds: tuple[Share, ...] = (0.5,)
     """Worst-task accuracies whose cost is shown; a comparison has its own."""
 
 

@@ -31,6 +31,7 @@ from mtgrpo_env.extras import require_package
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
 from mtgrpo_env.prompt_options import PromptOptions
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.redaction import redacted
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
@@ -142,8 +143,8 @@ def benchmark(
     ).with_endpoint(endpoint or EndpointOptions())
     options = options.with_prompts(prompts or PromptOptions())
     options.check()
-    if problems is not None and problems < 1:
-        raise ValueError(f"problems must be at least 1, got {problems}")
+    if problems is not None:
+        Range(1).check("problems", problems)
     if save is not None and Path(save).resolve() in _files(suites):
         raise ValueError(f"save must be another file than the rows that are played, got {save}")
     if out is not None:  # or a mistake would show when all has been played
