@@ -26,6 +26,7 @@ from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.prompt_options import PromptOptions, check_stop_strings
 from mtgrpo_env.ranges import check_ranges
+from mtgrpo_env.redaction import holds_secret, redacted
 from mtgrpo_env.row_options import RowOptions, listed
 from mtgrpo_env.task_registry import is_rows
 
@@ -145,7 +146,11 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             groups = f"batch_size, {self.batch_size} groups"
             raise ValueError(f"minibatches must be at most {groups}, got {self.minibatches}")
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
-            raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {self.rollouts!r}")
+            raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {redacted(self.rollouts)!r}")
+        for name, value in self.plain.items():
+            texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+            if any(map(holds_secret, texts)):
+                raise ValueError(f"{name} must hold no password or key: options stand in the files of the run")
         self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")

@@ -72,7 +72,7 @@ def size_of(value: Any) -> int:
     """Bytes that the texts and numbers in JSON's values take, about.
 
     >>> size_of({"prompt": "1+1?", "tags": [1, 2]})
-    90
+    94
     """
     total, waiting = 0, [value]
     while waiting:

@@ -47,8 +47,8 @@ def _setting(comparison: Comparison) -> Iterator[str]:
     yield code(settings.command)
     yield (
         f"{len(settings.methods)} methods, {len(settings.seeds)} seeds, {settings.steps} steps, on "
-        f"{', '.join(map(text, settings.tasks))}; held-out accuracy on {settings.eval_problems} problems a task, or all that it "
-        "has. Runs of one seed start from the same model and meet the same problem streams. "
+        f"{', '.join(map(text, settings.tasks))}; held-out accuracy on {settings.eval_problems} problems a task, or "
+        "all that it has. Runs of one seed start from the same model and meet the same problem streams. "
         f"{_said_of_rates(settings.lrs)} Brackets are 95 % bootstrap intervals of the mean over seeds; of few seeds "
         "they are too narrow (3, 5 and 10 seeds cover about 74, 84 and 91 %)."
     )
@@ -119,8 +119,9 @@ def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
     if not others:
         return
     yield (
-        f"What it costs {text(comparison.first)} over what it costs each other method: ratios of the medians, and their "
-        "intervals over seeds. ≤: the other does not get there, and is counted as if it had with the last it spent."
+        f"What it costs {text(comparison.first)} over what it costs each other method: ratios of the medians, and "
+        "their intervals over seeds. ≤: the other does not get there, and is counted as if it had with the last it "
+        "spent."
     )
     rows = (
         [f"{text(comparison.first)} / {text(method)}", f"{threshold:.0%}"]

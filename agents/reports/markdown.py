@@ -43,7 +43,7 @@ def text(name: str, most: int | None = _LONGEST) -> str:
     r"""A text of others, such as a name, in a line: its signs are shown, and mark nothing up.
 
     >>> text("[red]x[/red]\n<b>|$a$|"), text("zebra-very_hard")
-    ('\\\\[red\\\\]x\\\\[/red\\\\] &lt;b&gt;|\\\\$a\\\\$|', 'zebra-very_hard')
+    ('\\[red\\]x\\[/red\\] &lt;b&gt;|\\$a\\$|', 'zebra-very_hard')
     """
     line = one_line(name, most).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*\[\]$~]|^[#+-])", r"\\\1", line)

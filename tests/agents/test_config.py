@@ -140,6 +140,8 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"temperature": 0}, "temperature must be above 0, got 0.0"),
         ({"minibatches": 5, "batch_size": 4}, "minibatches must be at most batch_size, 4 groups, got 5"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"rollouts": "http://me:pass@host:8000"}, "rollouts must hold no password or key: options stand in the files"),
+        ({"tasks": ["mini", "https://me:pass@host/a.jsonl"]}, "tasks must hold no password or key"),
         ({"rollouts": "vllm", "vllm_memory": 0}, "vllm_memory must be above 0 and at most 1, got 0.0"),
         ({"rollouts": "vllm", "vllm_memory": 1.5}, "vllm_memory must be above 0 and at most 1, got 1.5"),
         ({"keep_checkpoints": 0}, "keep_checkpoints must be at least 1, got 0"),
