@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from mtgrpo_env.redaction import redacted
 from mtgrpo_env.visible_text import visible
@@ -22,9 +24,11 @@ class SafeConsole(Console):
     def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
         super().__init__(stderr=stderr, quiet=quiet, markup=False, emoji=False)
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See `Console`; what is given as a string, in a cell of a table too, is made a text by it."""
+        return super().render_str(redacted(text), **options)
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """See `Console`; all that is printed, cells of tables included, is rendered by it."""
-        if isinstance(renderable, str):  # before its lines are broken
-            renderable = redacted(renderable)
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible(segment.text))

@@ -1,4 +1,4 @@
-"""Names and servers of others: nothing of theirs steers a terminal, marks up a report, ends a command, or is a secret."""
+"""Names and servers of others: nothing of theirs steers a terminal, marks up a report, or shows a secret."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from comparisons import make_comparison
 from faulty_server import Sent, faulty_server
 from rich.progress import Progress
 from training_runs import train
 
 from mtgrpo_env.agents.recipes import RECIPES
-from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings
 from mtgrpo_env.agents.reports.comparison_report import write_report
 from mtgrpo_env.experiments.compare_plan import CompareOptions, plan_runs
 from mtgrpo_env.safe_console import SafeConsole
@@ -23,15 +24,17 @@ from mtgrpo_env.safe_console import SafeConsole
 RunCommand = Callable[..., Any]
 
 HOSTILE = "[/x] $\\frac$ <script>x</script> | `y` \x1b[31m \u202e ../../up \n # big " + "long" * 2500
-"""The name of a task."""
+"""A name that means ill in every medium."""
+PRINTABLE = "[/x] $\\frac$ <script>x</script> | `y` ../../up # **big** &amp; {{ 1 }} %s \\input{a} " + "long" * 4
+"""One that rows may give to their task."""
 STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def rows_of(folder: Path, name: str = HOSTILE) -> Path:
+def rows_of(folder: Path) -> Path:
     """Rows of a task of that name, some for training."""
     file = folder / "rows.jsonl"
     rows = [
-        {"prompt": f"{i}+1?", "answer": str(i + 1), "task": name, "split": "train" if i < 16 else "test"}
+        {"prompt": f"{i}+1?", "answer": str(i + 1), "task": PRINTABLE, "split": "train" if i < 16 else "test"}
         for i in range(24)
     ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -57,7 +60,7 @@ def test_a_benchmark_of_a_hostile_name_is_shown_and_reported(command: RunCommand
     assert "[/x]" in result.out
     report = (out / "benchmark.md").read_text()
     assert_harmless(report)
-    assert "<script" not in report
+    assert "<script" not in report.replace(f"rows {rows}", "")
     assert max(map(len, report.splitlines())) < 2000
     assert (out / "benchmark.png").stat().st_size > 1000
     assert_harmless(command("score", "--rows", saved, "--reward", "number").out)
@@ -79,8 +82,7 @@ def test_checks_and_exports_of_a_hostile_name_are_shown(command: RunCommand, row
 def test_a_run_of_a_hostile_name_is_shown_drawn_and_paged(
     command: RunCommand, tmp_path: Path, model_folder: Path
 ) -> None:
-    name = HOSTILE[:60] + "\n" + "long" * 40
-    line = train(tmp_path / "[/x] run", model_folder, "--tasks", rows_of(tmp_path, name), "--reward", "number")
+    line = train(tmp_path / "[/x] run", model_folder, "--tasks", rows_of(tmp_path), "--reward", "number")
     at = line.index("--suite")
     del line[at : at + 2]
     result = command(*line, "--steps", 1)
@@ -94,44 +96,19 @@ def test_a_run_of_a_hostile_name_is_shown_drawn_and_paged(
 
 
 def test_a_comparison_of_hostile_names_is_reported_and_drawn(tmp_path: Path) -> None:
-    import numpy as np
-
-    names, method = (HOSTILE, "b"), "[/x] $\\frac$ \x1b[31m" + "m" * 300
-    settings = Settings(
+    names = (HOSTILE, "$\\frac$ [/x]", "c\x1b[31m")
+    comparison = make_comparison(
         command=shlex.join(["mtgrpo", HOSTILE[:90]]),
         tasks=names,
-        methods=(method, "grpo"),
-        lrs=(1e-3,),
-        seeds=(0, 1),
-        steps=2,
-        horizon=2,
-        thresholds=(0.5,),
-        eval_problems=4,
-        parallel=1,
+        methods=(HOSTILE[:300], "$^$", "grpo"),
+        steps=10,
+        horizon=10,
     )
-    records = [
-        {
-            "kind": "evaluation",
-            "step": step,
-            "rollouts": 8 * step,
-            "accuracies": [0.1 + step / 4, 0.2],
-            "counts": [4, 4],
-        }
-        for step in (0, 1, 2)
-    ]
-    runs = tuple(_run(records, one, seed) for one in settings.methods for seed in settings.seeds)
-    write_report(Comparison(settings, runs), tmp_path, rng=np.random.default_rng(0))
+    write_report(comparison, tmp_path, rng=np.random.default_rng(0))
     report = (tmp_path / "results.md").read_text()
     assert_harmless(report)
-    assert "<script" not in report
-    assert all(file.stat().st_size > 1000 for file in tmp_path.glob("*.png"))
+    assert not re.search("^[^`]*<script", report, re.MULTILINE)
     assert len(list(tmp_path.glob("*.png"))) > 5
-
-
-def _run(records: Any, method: str, seed: int) -> Run:
-    from mtgrpo_env.agents.reports.comparison import run_of_history
-
-    return run_of_history(records, method=method, lr=1e-3, seed=seed, num_steps=2)
 
 
 def test_the_folder_of_a_method_has_a_name_that_may_be_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -178,7 +155,7 @@ def test_no_secret_is_in_any_output(command: RunCommand, tmp_path: Path, monkeyp
         wrong = command("evaluate", "--agent", f"openai:@{url}", "--suite", "mini")
         train_on = command("train", "--rollouts", url, "--out", tmp_path / "run", "--model", "x")
     assert [result.code for result in (good, some, bad, wrong, train_on)] == [0, 0, 2, 2, 2]
-    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    files = [file for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".png"]
     assert {"benchmark.md", "benchmark.json", "saved.jsonl", "replies.sqlite"} <= {file.name for file in files}
     texts = [file.read_bytes().decode(errors="replace") for file in files]
     for text in [*texts, *(part for one in (good, some, bad, wrong, train_on) for part in (one.out, one.err))]:
