@@ -147,8 +147,9 @@ class CachedServer:
         return reply
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file, when no thread is in it; what still arrives is no longer kept."""
+        with self._lock:
+            self._connection.close()
 
     def _run(self, statement: str, *values: str) -> list[tuple[str]]:
         try:
