@@ -7,7 +7,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -165,4 +165,4 @@ class CachedServer:
 def _stored(record: Mapping[str, Any]) -> Reply:
     """A reply by the names that its fields have today."""
     named = {_RENAMED.get(name, name): value for name, value in record.items()}
-    return Reply(**{f.name: named[f.name] for f in fields(Reply) if f.name in named} | {"is_stored": True})
+    return replace(Reply(**{f.name: named[f.name] for f in fields(Reply) if f.name in named}), is_stored=True)
