@@ -14,6 +14,7 @@ from mtgrpo_env.rollout import Policy, RollOut, rollout_groups
 from mtgrpo_env.suite import TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import FloatArray, Group, IntArray, Problem, Rollout, Step, per_task_mean
+from mtgrpo_env.visible_text import one_line
 
 if TYPE_CHECKING:
     from mtgrpo_env.chance import Chance
@@ -66,7 +67,8 @@ class Evaluation:
 
     def table(self, chance: Chance | None = None) -> str:
         """A table, the worst task first; with what no thinking comes to, where that is given."""
-        width = max(map(len, (*self.names, "worst task")))
+        names = [one_line(name) for name in self.names]
+        width = max(map(len, (*names, "worst task")))
         beside = "  guess  constant" if chance else ""
         lines = [f"{'task':{width}}  accuracy{beside}  problems  episodes  invalid"]
         for k in np.argsort(self.accuracies, kind="stable").tolist():  # NaN comes last
@@ -76,7 +78,7 @@ class Evaluation:
             if chance is not None:
                 guess, constant, _ = chance.of_task(k)
                 shares = f"  {_percent(guess):>5}  {_percent(constant):>8}"
-            lines.append(f"{self.names[k]:{width}}  {accuracy:>8}{shares}  {numbers}")
+            lines.append(f"{names[k]:{width}}  {accuracy:>8}{shares}  {numbers}")
         lines += [f"{'worst task':{width}}  {self.worst:8.1%}", f"{'average':{width}}  {self.average:8.1%}"]
         return "\n".join(lines)
 

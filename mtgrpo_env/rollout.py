@@ -11,7 +11,7 @@ import numpy as np
 from mtgrpo_env.log_once import log_once
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
-from mtgrpo_env.types import LARGEST_REWARD, GeneratedText, Group, Problem, Rollout, Step
+from mtgrpo_env.types import LARGEST_REWARD, GeneratedText, Group, MayFail, Problem, Rollout, Step
 
 _logger = logging.getLogger(__name__)
 
@@ -123,8 +123,8 @@ def rollout_of(
     """What an episode came to, by the `info` of its last step.
 
     A text episode that a step limit ended before its verdict has no answer. A return that is not finite, or too large
-    to be reckoned with, says nothing about the policy: the scorer failed, which is logged once for each task. An
-    episode without a token has nothing to learn from.
+    to be reckoned with, says nothing about the policy: the scorer failed, which is logged once for each task. Nor does
+    one with a response that was not to be had. An episode without a token has nothing to learn from.
 
     Args:
         task: what was played.
@@ -142,6 +142,8 @@ def rollout_of(
     if not abs(total_reward) <= LARGEST_REWARD:
         _warn_of_return(task, total_reward)
         info, total_reward = SCORER_ERROR.info, 0.0
+    elif any(isinstance(step.extras, MayFail) and step.extras.is_failed for step in steps):
+        info, total_reward = {**SCORER_ERROR.info, "outcome": "no_response"}, 0.0
     elif "is_success" not in info and isinstance(env.unwrapped, TextEnv):
         info = NO_ANSWER.info
     elif "is_success" not in info and task.success_threshold is None and is_interrupted:

@@ -81,6 +81,16 @@ class GeneratedText(Protocol):
         ...
 
 
+@runtime_checkable
+class MayFail(Protocol):
+    """Extras of an action that may not have come from the model at all."""
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether nothing is known of how the policy acts: a server failed, say, and the rollout is invalid."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One episode.

@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter  # noqa: TID253  # this module
 
 from mtgrpo_env.batch_metrics import SHARES, TrainMetrics, batch_scalars, task_scalars
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.visible_text import one_line
 
 _LAYOUT = {
     "accuracy": ("accuracy", "train_accuracy"),
@@ -25,6 +26,7 @@ _LAYOUT = {
 }
 """Categories of custom scalars, and the quantities in the chart of a task."""
 _EVENTS = "events.out.tfevents.*"
+_LONGEST = 200  # characters of a name in a tag
 
 
 class ScalarWriter:
@@ -40,7 +42,7 @@ class ScalarWriter:
         is_new = not any(folder.glob(_EVENTS))
         _await_a_later_second(folder)
         self._writer = SummaryWriter(str(folder), purge_step=first_step)
-        self._names = names
+        self._names = names = tuple(one_line(name, _LONGEST) for name in names)
         if is_new:  # later processes purge steps of their own only
             self._writer.add_custom_scalars(layout(names))
             self._writer.flush()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mtgrpo_env.agents.reports import chance_columns
-from mtgrpo_env.agents.reports.markdown import percent, table
+from mtgrpo_env.agents.reports.markdown import code, percent, table, text
 from mtgrpo_env.agents.reports.scores import Scores, TaskScore, TotalTokenUsage
 from mtgrpo_env.agents.reports.statistics import Interval
 from mtgrpo_env.chance import UNKNOWN, TaskChance
@@ -68,7 +68,7 @@ def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "",
     """
     parts = [
         "# Agents on problem sets",
-        f"`{command}`",
+        code(command),
         "Accuracy in per cent: avg@n, the share of correct rollouts averaged over problems. Brackets are 95 % "
         "intervals over problems, which the rollouts of a problem do not narrow; where all were solved, or none, the "
         "far end is the binomial's. That of the worst task is of the minimum, which lies below the least of the tasks' "
@@ -77,7 +77,7 @@ def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "",
         *([f"![worst task and average]({figure})"] if figure else []),
         *(part for suite in _in_order(cell.suite for cell in cells) for part in _of_suite(cells, suite)),
         *_token_usage(cells),
-        *(["## Not played", "\n".join(f"- {line}" for line in skipped)] if skipped else []),
+        *(["## Not played", "\n".join(f"- {text(line, None)}" for line in skipped)] if skipped else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -87,17 +87,17 @@ def _worst_and_average(cells: Sequence[Cell]) -> Iterator[str]:
     by_name = {(cell.agent, cell.suite): cell for cell in cells}
     rows: list[list[str]] = []
     for agent in _in_order(cell.agent for cell in cells):
-        row = [f"`{agent}`"]
+        row = [code(agent)]
         for suite in suites:
             cell = by_name.get((agent, suite))
             row += [percent(cell.scores.worst), percent(cell.scores.average)] if cell else ["-", "-"]
         rows.append(row)
-    yield table(["agent", *(f"{suite}: {what}" for suite in suites for what in ("worst task", "average"))], rows)
+    yield table(["agent", *(f"{text(suite)}: {what}" for suite in suites for what in ("worst task", "average"))], rows)
 
 
 def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
     of_suite = [cell for cell in cells if cell.suite == suite]
-    yield f"## {suite}"
+    yield f"## {text(suite)}"
     yield f"Problem set `{of_suite[0].fingerprint}`; of each agent the worst task first."
     ks = sorted({k for cell in of_suite for task in cell.scores.tasks for k in task.pass_at})
     header = [
@@ -113,7 +113,7 @@ def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
     ]
     yield table(header, (_task_row(cell, task, ks) for cell in of_suite for task in cell.scores.tasks))
     if note := chance_columns.footnote(of_suite[0].chance):
-        yield note
+        yield text(note, None)
 
 
 def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
@@ -123,7 +123,7 @@ def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
     chance = cell.chance.get(task.task, UNKNOWN)
     mark = chance_columns.mark(task.accuracy.low, chance)
     accuracy = f"{percent(task.accuracy)}{mark}"
-    return [f"`{cell.agent}`", task.task, accuracy, *chance_columns.cells(chance), *pass_at, reward, *counts]
+    return [code(cell.agent), text(task.task), accuracy, *chance_columns.cells(chance), *pass_at, reward, *counts]
 
 
 def _token_usage(cells: Sequence[Cell]) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _token_usage(cells: Sequence[Cell]) -> Iterator[str]:
         return
     yield "## Tokens"
     header = ["agent", "suite", "responses", "prompt tokens", "completion tokens", "cut off", "empty", "seconds"]
-    rows = ([f"`{cell.agent}`", cell.suite, *_counts(usage), f"{cell.seconds:,.1f}"] for cell, usage in used)
+    rows = ([code(cell.agent), text(cell.suite), *_counts(usage), f"{cell.seconds:,.1f}"] for cell, usage in used)
     yield table(header, rows)
 
 

@@ -17,6 +17,8 @@ from mtgrpo_env import __version__
 from mtgrpo_env.cli.command_lines import joined
 from mtgrpo_env.extras import imports_for
 from mtgrpo_env.named_objects import did_you_mean
+from mtgrpo_env.ranges import check_ranges
+from mtgrpo_env.redaction import shown
 from mtgrpo_env.signals import CommandSignals
 from mtgrpo_env.task import TaskError
 
@@ -86,6 +88,7 @@ def _run(arguments: Sequence[str], signals: CommandSignals) -> int:
             config = module.parse(options)
         else:
             config = tyro.cli(module.Config, args=options, prog=f"mtgrpo {command}")
+        check_ranges(config)
         with imports_for("this"):
             return module.run(config)
     except BrokenPipeError:
@@ -93,15 +96,15 @@ def _run(arguments: Sequence[str], signals: CommandSignals) -> int:
     except (ImportError, ValueError, OSError, TaskError) as error:
         if signals.received is not None:  # what a signal breaks is no mistake
             raise
-        print(f"mtgrpo {command}: {_said(error)}", file=sys.stderr)
+        print(shown(f"mtgrpo {command}: {_said(error)}"), file=sys.stderr)
         return 2
 
 
 class _Formatter(logging.Formatter):
-    """What informs, such as how many rows are held out, is shown as it is; what warns, with its place."""
+    """What informs, such as how many rows are held out, is shown without its place; what warns, with it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage() if record.levelno == logging.INFO else super().format(record)
+        return shown(record.getMessage() if record.levelno == logging.INFO else super().format(record))
 
 
 def _log_to_stderr() -> None:

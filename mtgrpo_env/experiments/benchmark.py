@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -24,7 +24,6 @@ from mtgrpo_env.experiments.benchmark_agents import (
     Unplayable,
     make_agent,
     spec_name,
-    without_password,
 )
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped, refuse_unwritable_report
 from mtgrpo_env.experiments.failures import AgentError, is_ours, reason_of
@@ -33,6 +32,8 @@ from mtgrpo_env.files import atomic_file, refuse_unwritable_file
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
 from mtgrpo_env.prompt_options import PromptOptions
+from mtgrpo_env.ranges import Range
+from mtgrpo_env.redaction import redacted
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
@@ -144,8 +145,8 @@ def benchmark(
     ).with_endpoint(endpoint or EndpointOptions())
     options = options.with_prompts(prompts or PromptOptions())
     options.check()
-    if problems is not None and problems < 1:
-        raise ValueError(f"problems must be at least 1, got {problems}")
+    if problems is not None:
+        Range(1).check("problems", problems)
     if save is not None:
         if Path(save).resolve() in _files(suites):
             raise ValueError(f"save must be another file than the rows that are played, got {save}")
@@ -205,25 +206,25 @@ def _play_all(
     has_played = False
     chances: dict[str, Mapping[str, TaskChance]] = {}
     for name in list(agents):
-        agent = agents.pop(name)
-        for problem_set in problem_sets:
-            callback.on_start(name, problem_set)
-            try:
-                played = _Player(name, agent, problem_set, saved, callback).play(rollouts)
-            except Unplayable as error:
-                played = Skipped(name, problem_set.name, str(error))
-            except Exception as error:  # whatever a policy of one's own, a server or a task may raise
-                played = Skipped(name, problem_set.name, without_password(reason_of(error)), failed=True)
-                if not (has_played or agents) and problem_set is problem_sets[-1]:
-                    if is_ours(error):
-                        raise
-                    raise AgentError(str(played)) from error
-            if isinstance(played, Cell):
-                has_played = True
-                if problem_set.name not in chances:
-                    chances[problem_set.name] = _chance_of(problem_set)
-                played = replace(played, chance=chances[problem_set.name])
-            yield played
+        with closing(agents.pop(name)) as agent:
+            for problem_set in problem_sets:
+                callback.on_start(name, problem_set)
+                try:
+                    played = _Player(name, agent, problem_set, saved, callback).play(rollouts)
+                except Unplayable as error:
+                    played = Skipped(name, problem_set.name, str(error))
+                except Exception as error:  # whatever a policy of one's own, a server or a task may raise
+                    played = Skipped(name, problem_set.name, redacted(reason_of(error)), failed=True)
+                    if not (has_played or agents) and problem_set is problem_sets[-1]:
+                        if is_ours(error):
+                            raise
+                        raise AgentError(str(played)) from error
+                if isinstance(played, Cell):
+                    has_played = True
+                    if problem_set.name not in chances:
+                        chances[problem_set.name] = _chance_of(problem_set)
+                    played = replace(played, chance=chances[problem_set.name])
+                yield played
 
 
 def _chance_of(problem_set: ProblemSet) -> Mapping[str, TaskChance]:

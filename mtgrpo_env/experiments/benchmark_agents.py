@@ -23,6 +23,7 @@ from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.paper_frame import NEXT_TURN
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.prompt_options import PromptName, PromptOptions, json_object
+from mtgrpo_env.redaction import redacted
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.worked_examples import worked_examples
@@ -67,6 +68,9 @@ class Agent(ABC):
         """The tokens of the response that came with these extras; None for an agent that generates none."""
         return None
 
+    def close(self) -> None:  # noqa: B027  # most hold nothing
+        """Let go of connections and files, once it has played."""
+
 
 def make_agent(spec: AgentSpec, options: AgentOptions) -> Agent:
     """The agent that a benchmark is given.
@@ -85,15 +89,10 @@ def make_agent(spec: AgentSpec, options: AgentOptions) -> Agent:
 
 
 def spec_name(spec: AgentSpec) -> str:
-    """What an agent is called in reports: its name without the password that a URL may hold, or its type's."""
+    """What an agent is called in reports: its name without the secrets that a URL may hold, or its type's."""
     if isinstance(spec, str):
-        return without_password(spec)
+        return redacted(spec)
     return type(spec).__name__ if _is_policy(spec) else getattr(spec, "__name__", type(spec).__name__)
-
-
-def without_password(text: str) -> str:
-    """The text without the passwords that its URLs hold."""
-    return re.sub(r"//[^/@ ]*@", "//", text)
 
 
 def named_agent(name: str, options: AgentOptions) -> Agent:
@@ -261,7 +260,7 @@ class _Endpoint(Agent):
 
         parts = re.fullmatch(r"(.+?)@(https?://.+)", name, flags=re.IGNORECASE)
         if parts is None:
-            raise ValueError(f"expected '{api}:<model>@<base url>', got {f'{api}:{name}'!r}")
+            raise ValueError(f"expected '{api}:<model>@<base url>', got {redacted(f'{api}:{name}')!r}")
         forms = _FORMS[api]
         form = options.prompt or forms[0]
         if form not in forms:
@@ -288,6 +287,9 @@ class _Endpoint(Agent):
         prompts = self._writer(replace(self._options.frame, examples=examples.turns))
         policy = EndpointPolicy(self._server, prompts, concurrency=self._options.concurrency)
         _evaluate(_Counted(policy, on_response), problem_set, self._options.rollouts, on_group)
+
+    def close(self) -> None:
+        self._server.close()
 
     def usage(self, extras: Any) -> TokenUsage:
         return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_truncated, extras.empty or "")

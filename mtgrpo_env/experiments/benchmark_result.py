@@ -14,6 +14,7 @@ from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cel
 from mtgrpo_env.chance import UNKNOWN
 from mtgrpo_env.files import atomic_file, refuse_unwritable_file, refuse_unwritable_folder
 from mtgrpo_env.metrics import average
+from mtgrpo_env.visible_text import one_line
 
 REPORT, _JSON, _FIGURE = "benchmark.md", "benchmark.json", "benchmark.png"
 
@@ -95,7 +96,7 @@ def refuse_unwritable_report(folder: Path | str) -> None:
 
 def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
     """A table of a suite: a column for each agent; the worst task, the average, and every task, the worst first."""
-    yield f"{cells[0].suite}, problem set {cells[0].fingerprint}, accuracy in per cent"
+    yield f"{one_line(cells[0].suite)}, problem set {cells[0].fingerprint}, accuracy in per cent"
     accuracies = [{task.task: task.accuracy for task in cell.scores.tasks} for cell in cells]
     tasks = dict.fromkeys(name for of_agent in accuracies for name in of_agent)
     means = {name: average([of_agent[name].mean for of_agent in accuracies if name in of_agent]) for name in tasks}
@@ -110,6 +111,7 @@ def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
         shown = [percent(of_agent[name]) if name in of_agent else "-" for of_agent in accuracies]
         chance = chance_columns.cells(cells[0].chance.get(name, UNKNOWN))
         rows.append([name, *shown, *chance, f"{problems[name]:,}"])
+    rows = [[one_line(text) for text in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells_of_row = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))

@@ -24,6 +24,7 @@ from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_
 from mtgrpo_env.experiments.jobs import Job, JobRunner, tail
 from mtgrpo_env.folder_lock import FolderLock
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.safe_console import SafeConsole
 from mtgrpo_env.signals import StopSignals, exit_code_of
 
 _POLL_SECONDS = 0.2
@@ -77,7 +78,7 @@ def compare(
     Raises:
         ValueError: naming an option that no run could be made with, or a folder that holds another run.
     """
-    console = console or Console(quiet=True)
+    console = console or SafeConsole(quiet=True)
     options.check()
     config = config.for_run()
     planned = plan_runs(config, options, method_options)

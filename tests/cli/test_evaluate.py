@@ -215,8 +215,8 @@ def test_a_prompt_that_fills_the_context_is_named_and_costs_no_other_its_room(
         (("--stop", "a\udcff"), "stop must be strings that UTF-8 can encode, got ('a\\udcff',)"),
         (("--system", "a\udcff"), "system must be text that UTF-8 can encode, got 'a\\udcff'"),
         (("--template-options", '{"a": "\\ud800"}'), "template_options must hold text that UTF-8 can encode"),
-        (("--concurrency", "0"), "concurrency must be at least 1, got 0"),
-        (("--retries", "-1"), "retries must not be negative, got -1"),
+        (("--concurrency", "0"), "concurrency must be at least 1 and at most 1,000, got 0"),
+        (("--retries", "-1"), "retries must be at least 0, got -1"),
         (("--patience", "0"), "patience must be above 0, got 0.0"),
         (("--suite", "gym:CartPole-v99"), "expected a registered Gymnasium id, got 'CartPole-v99'"),
         (("--suite", "nowhere:suite"), "expected 'package.module:name', got 'nowhere:suite'"),
@@ -422,13 +422,15 @@ def test_a_run_that_an_endpoint_cut_off_goes_on_where_it_was(
         agent = f"completions:tiny@{served.url}"
         line = ("evaluate", "--agent", agent, "--suite", "zebra-mini", "--problems", 10, *cache)
         before = command(*line, "--problems", 4, "--json")
-        served.faults = ["broken"]
+        served.faults = ["broken"] * 99
         assert "status 500" in refused(*line)
+        served.faults = []
         asked = len(served.requests)
         report = only_line(command(*line, "--json").out)
     assert before.code == 0
     assert report["tasks"]["zebra-mini"]["rollouts"] == 10
-    assert (asked, len(served.requests)) == (5, 11)
+    assert 6 <= asked <= 7
+    assert 6 <= len(served.requests) - asked <= 7, "those without a reply, and what was under way"
 
 
 @pytest.mark.parametrize("agent", ["openai:tiny", "openai:@http://127.0.0.1:1/v1", "completions:tiny@"])
