@@ -20,7 +20,7 @@ from mtgrpo_env.envs.symbolic.spelling import respelled
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.experiments.reward_probes import KnownAnswer, Probe, dressed_probes, other_answers, wrong_probes
 from mtgrpo_env.suite import Task
-from mtgrpo_env.text_env import WRONG, Verdict
+from mtgrpo_env.text_env import WRONG, NoKnownSolution, NoSolution, Verdict
 
 _CHUNK = 256  # rows that a slow reward scores side by side
 _MAX_ROWS = 5  # that a line names
@@ -64,6 +64,7 @@ class RowsCheck:
         num_rows: how many there are.
         unsolved: the rows of which no response that was tried is scored as correct.
         unanswered: the rows that hold no answer to try.
+        unknown: the rows whose solution would take too long to find.
         faults: what a policy would exploit, or what breaks; a line for each kind, with a row and a response.
         notes: what may be meant so.
         seconds: that a call takes.
@@ -73,6 +74,7 @@ class RowsCheck:
     num_rows: int
     unsolved: tuple[Row, ...]
     unanswered: tuple[Row, ...]
+    unknown: tuple[Row, ...]
     faults: tuple[str, ...]
     notes: tuple[str, ...]
     seconds: float
@@ -89,8 +91,11 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
     known: list[tuple[RowPuzzle, KnownAnswer]] = []
     unanswered: list[RowPuzzle] = []
     unsolved: list[Row] = []
+    unknown: list[Row] = []
     for puzzle, oracle in _solutions(env):
-        if oracle is not None:
+        if isinstance(oracle, NoKnownSolution):
+            unknown.append(puzzle.row)
+        elif oracle is not None:
             known.append((puzzle, KnownAnswer.of(puzzle.row, oracle)))
         elif puzzle.row.ground_truth == "":
             unanswered.append(puzzle)
@@ -113,6 +118,7 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
         num_rows=len(env.puzzles),
         unsolved=tuple(unsolved),
         unanswered=tuple(puzzle.row for puzzle in unanswered),
+        unknown=tuple(unknown),
         faults=faults,
         notes=notes,
         seconds=trial.seconds,
@@ -130,7 +136,7 @@ def _contradictions(env: RowsEnv) -> Iterator[str]:
             return
 
 
-def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | None]]:
+def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | NoKnownSolution | None]]:
     """A response to each row that is scored as correct, if it has one; a slow reward scores many rows side by side."""
     scorer = env.scorer
     for start in range(0, len(env.puzzles), _CHUNK):
@@ -143,11 +149,13 @@ def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | None]]:
             yield from ((puzzle, _verified(env, puzzle)) for puzzle in chunk)
 
 
-def _verified(env: RowsEnv, puzzle: RowPuzzle) -> str | None:
+def _verified(env: RowsEnv, puzzle: RowPuzzle) -> str | NoKnownSolution | None:
     try:
         oracle = env.oracle(puzzle)
         is_right = _is_understood(puzzle.problem) and env.verify(puzzle, oracle).is_success
-    except Exception:  # a row that has no solution
+    except NoKnownSolution as error:
+        return None if isinstance(error, NoSolution) else error
+    except Exception:  # whatever a verifier of one's own may raise
         return None
     return oracle if is_right else None
 
