@@ -32,6 +32,7 @@ class RunFolder:
         self.figure = self.path / "progress.png"
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "train.log"
+        self.failures = self.path / "failures.log"
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"

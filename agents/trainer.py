@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, NoReturn
 
 import numpy as np
@@ -45,7 +47,8 @@ from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Group, Problem
 
-_FAILURES = (TaskError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
+_EXPLAINED = (TaskError, ValueError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
+"""Errors whose message says enough; of any other the kind is needed too."""
 
 
 _LOG = logging.getLogger(__name__)
@@ -214,8 +217,8 @@ class Trainer:
                     callback.on_end(self)
         except SaveError as error:
             self._fail(str(error), error)
-        except _FAILURES as error:
-            self._fail(f"step {self.agent.step + 1} failed: {error}", error)
+        except Exception as error:  # whatever a policy, a verifier, an engine or a callback may raise
+            self._fail(f"step {self.agent.step + 1} failed: {_said(error)}", error)
         is_finished = self.agent.step >= self.config.steps
         return TrainResult(self.agent.step, self.config.steps, 0 if is_finished else stop.exit_code)
 
@@ -284,9 +287,17 @@ class Trainer:
             while self.agent.step < self.config.steps and not stop.is_agreed():
                 self._step()
             self._save_unless_saved()
-        except TaskError:
-            self._save_unless_saved()  # one written right after the step is better: its streams have not moved on
+        except Exception as error:
+            if self._is_worth_saving(error):
+                with suppress(SaveError):  # of both the first error says what went wrong
+                    self._save_unless_saved()  # one written right after the step is better: its streams have not moved
             raise
+
+    def _is_worth_saving(self, error: Exception) -> bool:
+        """Whether policy and weights are those of a finished step; of several ranks all must come to one answer."""
+        if self.agent.is_updating or isinstance(error, SaveError | FloatingPointError):
+            return False
+        return self.ranks.size == 1 or isinstance(error, TaskError)
 
     def _lacks_evaluation(self) -> bool:
         step, config = self.agent.step, self.config
@@ -333,7 +344,18 @@ class Trainer:
     def _fail(self, what: str, error: Exception) -> NoReturn:
         newest = self.folder.newest_checkpoint
         kept = f"The newest checkpoint is {newest}." if newest else "There is no checkpoint yet."
+        with suppress(OSError), self.folder.failures.open("a", encoding="utf-8") as file:
+            file.writelines([f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z} {what}\n", *format_exception(error)])
+            kept += f" The traceback is in {self.folder.failures}."
         raise TrainingError(f"{what}\n{kept}") from error
+
+
+def _said(error: Exception) -> str:
+    """An error in a few words."""
+    text = str(error).strip()
+    if text and isinstance(error, _EXPLAINED):
+        return text
+    return f"{type(error).__name__}: {next(iter(text.splitlines()), 'no message')}"
 
 
 def _names_of(tasks: Sequence[TaskSpec] | TaskSuite) -> tuple[str, ...]:

@@ -189,9 +189,7 @@ class Arc(BoxedTask[ArcPuzzle]):
         target = text_field(ground_truth, "target")
         answer = "".join(target.split())
         if len(answer) > _MOST_CELLS:
-            raise ValueError(
-                f"ground truth 'target' must be 1 to {_MOST_CELLS:,} digits, got {len(answer):,} characters"
-            )
+            raise ValueError(f"ground truth 'target' must be 1 to {_MOST_CELLS:,} digits, got {len(answer):,}")
         if not (answer.isascii() and answer.isdigit()):
             raise ValueError(f"ground truth 'target' must be digits separated by blanks, got {target!r:.80}")
         examples, test = _read_question(question)
