@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
 
 from mtgrpo_env.checker import TaskCheckError, check_task, hostile_complaint
 from mtgrpo_env.envs.final_answers import final_answer, marked_answer
 from mtgrpo_env.envs.function_scorer import FunctionScorer, answer_forms
 from mtgrpo_env.envs.math_questions import MathPuzzle
+from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row_rewards import RowScorers
+from mtgrpo_env.envs.row_schema import row_of
+from mtgrpo_env.envs.row_scorers import RowScorer
 from mtgrpo_env.envs.rows_env import RowPuzzle, RowsEnv
 from mtgrpo_env.envs.symbolic.grading import grade
 from mtgrpo_env.envs.symbolic.spelling import respelled
@@ -53,6 +59,63 @@ def checked_task(task: Task, *, num_problems: int) -> TaskCheck:
     except TaskCheckError as error:
         return TaskCheck(task.name, str(error))
     return TaskCheck(task.name, None, tuple(str(warning.message) for warning in caught))
+
+
+@dataclass(frozen=True, slots=True)
+class UsableRows:
+    """The rows of a file that can be read and scored.
+
+    Attributes:
+        rows: those that can.
+        refused: why each of the others cannot, with its place.
+    """
+
+    rows: tuple[Row, ...]
+    refused: tuple[str, ...]
+
+    @classmethod
+    def read(cls, source: str | Path, *, columns: Mapping[str, str] | None = None) -> Self:
+        """Those of a file; all are looked at.
+
+        Raises:
+            ValueError: if the file cannot be read, or no row of it can.
+        """
+        return cls._of(source, (partial(row_of, record, i, columns) for i, record in enumerate(read_records(source))))
+
+    def scored(self, source: str | Path, scorers: RowScorers) -> Self:
+        """Those that can be scored, too.
+
+        Raises:
+            MissingReward: if nothing scores the rows of a task.
+            ValueError: if there is no such reward, or none can.
+        """
+        made = {row.name: scorers.of(row) for row in self.rows}
+        usable = self._of(source, (partial(_scorable, row, made[row.name]) for row in self.rows))
+        return replace(usable, refused=(*self.refused, *usable.refused))
+
+    @classmethod
+    def _of(cls, source: str | Path, calls: Iterable[Callable[[], Row]]) -> Self:
+        rows: list[Row] = []
+        refused: list[str] = []
+        for call in calls:
+            try:
+                rows.append(call())
+            except ValueError as error:
+                refused.append(str(error))
+        if refused and not rows:
+            raise ValueError(f"{source}: all of its {len(refused)} rows are refused: {'; '.join(first_of(refused))}")
+        return cls(tuple(rows), tuple(refused))
+
+
+def first_of(lines: Sequence[str]) -> list[str]:
+    """A few of them, and how many more there are."""
+    more = [f"and {len(lines) - _MAX_ROWS} more"] if len(lines) > _MAX_ROWS else []
+    return [*lines[:_MAX_ROWS], *more]
+
+
+def _scorable(row: Row, scorer: RowScorer) -> Row:
+    scorer.problem(row)
+    return row
 
 
 @dataclass(frozen=True, slots=True)
