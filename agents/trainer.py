@@ -224,15 +224,17 @@ class Trainer:
 
     def evaluate(self, problems: Sequence[Problem] | None = None) -> Evaluation:
         """Accuracy of every task on held-out problems, by default those of the run's evaluations."""
-        return self.agent.evaluate(self.problems if problems is None else problems)
+        return self._counted(self.agent.evaluate(self.problems if problems is None else problems))
 
     def evaluation_of(self, record: Record) -> Evaluation:
         """An evaluation of the history."""
         accuracies, zeros = np.array(record["accuracies"], dtype=float), np.zeros(self.suite.num_tasks, dtype=np.int64)
         played = np.array(record["counts"])  # one rollout of each problem
+        invalid, left_out = (np.array(record.get(name, zeros)) for name in ("invalid", "left_out"))
         names = ("mean_lengths", "truncated_shares")
         numbers = {name: np.array(record[name], dtype=float) for name in names if name in record}
-        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played, **numbers)
+        counts = {"problems": played, "left_out": left_out}
+        return Evaluation(self.suite.names, accuracies, played, invalid, **counts, **numbers)
 
     def close(self) -> None:
         """Close the envs, and leave the other ranks."""
@@ -319,10 +321,13 @@ class Trainer:
             for callback in self._active:
                 callback.on_group(self, group)
 
-        evaluation = self.agent.evaluate(self.problems, on_group=on_group)
+        evaluation = self._counted(self.agent.evaluate(self.problems, on_group=on_group))
         self.history.add_evaluation(self.agent.step, self.agent.rollouts, evaluation)
         for callback in self._active:
             callback.on_evaluation(self, evaluation)
+
+    def _counted(self, evaluation: Evaluation) -> Evaluation:
+        return replace(evaluation, left_out=self.prompts.count_left_out(self.suite.names))
 
     def _save_unless_saved(self) -> None:
         if self._saved_step != self.agent.step:

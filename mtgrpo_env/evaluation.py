@@ -78,6 +78,7 @@ class Evaluation:
         mean_lengths: (K,) of the episodes, in tokens or env steps; NaN for a task without any, None where the record
             of an earlier run does not say.
         truncated_shares: (K,) of the episodes that a limit cut off, likewise.
+        left_out: (K,) problems that take no part, since no prompt can be made of them; None where that is not known.
     """
 
     names: tuple[str, ...]
@@ -87,6 +88,7 @@ class Evaluation:
     problems: IntArray
     mean_lengths: FloatArray | None = None
     truncated_shares: FloatArray | None = None
+    left_out: IntArray | None = None
 
     @property
     def worst(self) -> float:
@@ -97,6 +99,13 @@ class Evaluation:
     def average(self) -> float:
         """Mean accuracy over the tasks that were played; NaN if none was."""
         return average(self.accuracies)
+
+    @property
+    def left_out_line(self) -> str:
+        """How many problems of which tasks take no part; "" if none is known to."""
+        counts = zip(self.names, () if self.left_out is None else self.left_out.tolist(), strict=False)
+        named = ", ".join(f"{count:,} of {name}" for name, count in counts if count)
+        return f"problems left out, since no prompt can be made of them: {named}" if named else ""
 
     def __str__(self) -> str:
         return self.table()
@@ -115,7 +124,7 @@ class Evaluation:
                 shares = f"  {_percent(guess):>5}  {_percent(constant):>8}"
             lines.append(f"{self.names[k]:{width}}  {accuracy:>8}{shares}  {numbers}")
         lines += [f"{'worst task':{width}}  {self.worst:8.1%}", f"{'average':{width}}  {self.average:8.1%}"]
-        return "\n".join(lines)
+        return "\n".join(filter(None, (*lines, self.left_out_line)))
 
 
 def _percent(share: float) -> str:

@@ -359,19 +359,24 @@ def _with_room(policy: LanguageModelPolicy, problem_set: ProblemSet) -> tuple[Pr
     Raises:
         Unplayable: if none does.
     """
+    from mtgrpo_env.agents.llm.prompts import encode_usable
+
     suite, problems = problem_set.suite, problem_set.problems
     openings = [(problem.task_id, opening) for problem in problems if (opening := suite.opening(problem))]
-    prompts = policy.prompts.encode([opening.prompt for _, opening in openings], [task_id for task_id, _ in openings])
-    if prompts:
-        sample = policy.tokenizer.decode(list(prompts[0]))
+    texts, task_ids = [opening.prompt for _, opening in openings], [task_id for task_id, _ in openings]
+    prompts = encode_usable(policy.prompts, texts, task_ids, policy.check)
+    if (first := next((prompt for prompt in prompts if not isinstance(prompt, ValueError)), None)) is not None:
+        sample = policy.tokenizer.decode(list(first))
         _LOG.info("%s: prompts are written as %s, for example %r", problem_set.name, policy.prompts.name, sample)
-    has_room = [policy.room(prompt) > 0 for prompt in prompts]
+    has_room = [not isinstance(prompt, ValueError) and policy.room(prompt) > 0 for prompt in prompts]
+    if prompts and all(isinstance(prompt, ValueError) for prompt in prompts):
+        raise Unplayable(f"no prompt of {problem_set.name} can be written: {prompts[0]}")
     if not any(has_room):
         raise Unplayable(
             f"no prompt of {problem_set.name} leaves room for a response in the context of {policy.context} tokens"
         )
     left_out = [
-        LeftOutProblem.of(suite, problem, _no_room(len(prompt), policy.context))
+        LeftOutProblem.of(suite, problem, _no_room(prompt, policy.context))
         for problem, prompt, fits in zip(problems, prompts, has_room, strict=True)
         if not fits
     ]
@@ -379,10 +384,12 @@ def _with_room(policy: LanguageModelPolicy, problem_set: ProblemSet) -> tuple[Pr
     return replace(problem_set, problems=fitting), left_out
 
 
-def _no_room(tokens: int, context: int) -> str:
-    if not tokens:
+def _no_room(prompt: Sequence[int] | ValueError, context: int) -> str:
+    if isinstance(prompt, ValueError):
+        return str(prompt)
+    if not prompt:
         return "the prompt is empty"
-    return f"the prompt has {tokens:,} tokens, which leaves no room for a response in the context of {context:,}"
+    return f"the prompt has {len(prompt):,} tokens, which leaves no room for a response in the context of {context:,}"
 
 
 def _decoding_fields(options: AgentOptions) -> dict[str, Any]:
