@@ -79,6 +79,7 @@ class TaskSuite:
         self.solved_floor = solved_floor
         self._pools: dict[int, list[AnyEnv]] = {}
         self._failed_in_a_row = [0] * len(self.tasks)
+        self.first_unmade: dict[int, TaskError] = {}  # of each task: its first problem left out since it raised
         self._latest: tuple[Problem, Opening] | None = None  # who draws a problem is about to open it
         self._is_left_out: LeftOut = no_problem
         self.reseed(seed)
@@ -224,7 +225,8 @@ class TaskSuite:
                 failed += 1
                 if failed == _MAX_FAILED:
                     raise
-                log_once(_LOG, logging.WARNING, f"left out: {error}")
+                if self.first_unmade.setdefault(task_id, error) is error:
+                    _LOG.warning("left out, as others of its task that cannot be made will be: %s", error)
                 continue
             if opening is not None and self._is_left_out(task_id, opening):
                 left_out += 1

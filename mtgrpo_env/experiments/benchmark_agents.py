@@ -321,7 +321,7 @@ _KINDS: Mapping[str, Callable[[str, AgentOptions], Agent]] = {
 class _Counted:
     """A policy that reports each response as it arrives, which shows progress long before a problem is done."""
 
-    def __init__(self, policy: StreamingPolicy, on_response: ResponseCallback) -> LeftOut:
+    def __init__(self, policy: StreamingPolicy, on_response: ResponseCallback) -> None:
         self._policy, self._on_response = policy, on_response
 
     def act(
