@@ -55,7 +55,7 @@ class _Search:
                 for needed, operator, is_swapped in _backwards(goal, value, rest):
                     self._goals_left -= 1
                     if self._goals_left < 0:
-                        raise NoKnownSolution(f"no solution of {numbers} is among the first {_MAX_GOALS:,} attempts")
+                        raise NoKnownSolution(f"no solution is among the first {_MAX_GOALS:,} attempts")
                     other = self.find(rest, needed)
                     if other is not None:
                         return _join(operator, other, expression) if is_swapped else _join(operator, expression, other)

@@ -100,7 +100,7 @@ def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
         untried = unanswered + len(unknown)
         without = f"; {unanswered} hold no answer, and no right response to them was tried" if unanswered else ""
         scored = ", each scored as correct with its own answer" if untried < total else ""
-        print(f"ok    {path.name}: {total} rows{scored}{without}; {_time(checks)}")
+        print(f"ok    {path.name}: {total - len(unknown)} rows{scored}{without}; {_time(checks)}")
     for check in checks:
         for note in check.notes:
             print(f"note  {note}")
