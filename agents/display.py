@@ -88,7 +88,8 @@ class Display(TrainerCallback):
         history, folder, step = trainer.history, trainer.folder, trainer.agent.step
         first, latest = (trainer.evaluation_of(history.of("evaluation")[at]) for at in (0, -1))
         self.console.print(_result_of(trainer, first, latest))
-        lines = [f"figure {folder.figure}", f"scalars: tensorboard --logdir {folder.tensorboard}"]
+        lines = [latest.left_out_line] if latest.left_out_line else []
+        lines += [f"figure {folder.figure}", f"scalars: tensorboard --logdir {folder.tensorboard}"]
         lines.append(f"page: mtgrpo report {folder}")
         if folder.newest_checkpoint:
             lines.append(f"model  {folder.newest_checkpoint}")

@@ -109,6 +109,7 @@ class MTGRPOAgent:
         self._roll_out: RollOut = rollout_groups if ranks is None else ShardedRollouts(ranks)
         self.step = 0
         self.rollouts = 0
+        self.is_updating = False  # after an error: whether policy and weights are half way between two steps
 
     def train_step(self) -> TrainMetrics:
         """Algorithm 1, one step."""
@@ -116,6 +117,7 @@ class MTGRPOAgent:
         with self.policy.generating():
             batch = self.curriculum.draw(self.roll_out)  # 1. batch ← sampler(z, B, N, ρ)
         sampled = time.perf_counter()
+        self.is_updating = True
         batch = self.learner.prepare(batch)
         observe = self.improvement if batch.groups else NoImprovement  # there is nothing to learn from
         signal = observe(self.learner, batch)
@@ -124,6 +126,7 @@ class MTGRPOAgent:
         metrics = self.curriculum.update(batch, improvements)  # 4. z ← weight update (I, J)
         self.step += 1
         self.rollouts += batch.num_rollouts
+        self.is_updating = False
         return TrainMetrics(
             **metrics.attributes,
             step=self.step,

@@ -36,6 +36,7 @@ class RunFolder:
         self.figure = self.path / "progress.png"
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "train.log"
+        self.failures = self.path / "failures.log"
         self.lock = FolderLock(self.path)
 
     def __repr__(self) -> str:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, NoReturn
 
 import numpy as np
@@ -45,7 +47,8 @@ from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Group, Problem
 
-_FAILURES = (TaskError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
+_EXPLAINED = (TaskError, ValueError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
+"""Errors whose message says enough; of any other the kind is needed too."""
 
 
 _LOG = logging.getLogger(__name__)
@@ -222,22 +225,24 @@ class Trainer:
                     callback.on_end(self)
         except SaveError as error:
             self._fail(str(error), error)
-        except _FAILURES as error:
-            self._fail(f"step {self.agent.step + 1} failed: {error}", error)
+        except Exception as error:  # whatever a policy, a verifier, an engine or a callback may raise
+            self._fail(f"step {self.agent.step + 1} failed: {_said(error)}", error)
         is_finished = self.agent.step >= self.config.steps
         return TrainResult(self.agent.step, self.config.steps, 0 if is_finished else stop.exit_code)
 
     def evaluate(self, problems: Sequence[Problem] | None = None) -> Evaluation:
         """Accuracy of every task on held-out problems, by default those of the run's evaluations."""
-        return self.agent.evaluate(self.problems if problems is None else problems)
+        return self._counted(self.agent.evaluate(self.problems if problems is None else problems))
 
     def evaluation_of(self, record: Record) -> Evaluation:
         """An evaluation of the history."""
         accuracies, zeros = np.array(record["accuracies"], dtype=float), np.zeros(self.suite.num_tasks, dtype=np.int64)
         played = np.array(record["counts"])  # one rollout of each problem
+        invalid, left_out = (np.array(record.get(name, zeros)) for name in ("invalid", "left_out"))
         names = ("mean_lengths", "truncated_shares")
         numbers = {name: np.array(record[name], dtype=float) for name in names if name in record}
-        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played, **numbers)
+        counts = {"problems": played, "left_out": left_out}
+        return Evaluation(self.suite.names, accuracies, played, invalid, **counts, **numbers)
 
     def close(self) -> None:
         """Close the envs, let others have the folder, and leave the other ranks."""
@@ -309,9 +314,17 @@ class Trainer:
             while self.agent.step < self.config.steps and not stop.is_agreed():
                 self._step()
             self._save_unless_saved()
-        except TaskError:
-            self._save_unless_saved()  # one written right after the step is better: its streams have not moved on
+        except Exception as error:
+            if self._is_worth_saving(error):
+                with suppress(SaveError):  # of both the first error says what went wrong
+                    self._save_unless_saved()  # one written right after the step is better: its streams have not moved
             raise
+
+    def _is_worth_saving(self, error: Exception) -> bool:
+        """Whether policy and weights are those of a finished step; of several ranks all must come to one answer."""
+        if self.agent.is_updating or isinstance(error, SaveError | FloatingPointError):
+            return False
+        return self.ranks.size == 1 or isinstance(error, TaskError)
 
     def _lacks_evaluation(self) -> bool:
         step, config = self.agent.step, self.config
@@ -333,10 +346,13 @@ class Trainer:
             for callback in self._active:
                 callback.on_group(self, group)
 
-        evaluation = self.agent.evaluate(self.problems, on_group=on_group)
+        evaluation = self._counted(self.agent.evaluate(self.problems, on_group=on_group))
         self.history.add_evaluation(self.agent.step, self.agent.rollouts, evaluation)
         for callback in self._active:
             callback.on_evaluation(self, evaluation)
+
+    def _counted(self, evaluation: Evaluation) -> Evaluation:
+        return replace(evaluation, left_out=self.prompts.count_left_out(self.suite.names))
 
     def _save_unless_saved(self) -> None:
         if self._saved_step != self.agent.step:
@@ -358,7 +374,18 @@ class Trainer:
     def _fail(self, what: str, error: Exception) -> NoReturn:
         newest = self.folder.newest_checkpoint
         kept = f"The newest checkpoint is {newest}." if newest else "There is no checkpoint yet."
+        with suppress(OSError), self.folder.failures.open("a", encoding="utf-8") as file:
+            file.writelines([f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z} {what}\n", *format_exception(error)])
+            kept += f" The traceback is in {self.folder.failures}."
         raise TrainingError(f"{what}\n{kept}") from error
+
+
+def _said(error: Exception) -> str:
+    """An error in a few words."""
+    text = str(error).strip()
+    if text and isinstance(error, _EXPLAINED):
+        return text
+    return f"{type(error).__name__}: {next(iter(text.splitlines()), 'no message')}"
 
 
 def _names_of(tasks: Sequence[TaskSpec] | TaskSuite) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from mtgrpo_env.types import SPLITS, Group, Problem, Split, checked_split
 _LOG = logging.getLogger(__name__)
 _MAX_REPEATS = 100  # in a row, before a task's puzzles count as used up
 _MAX_LEFT_OUT = 1000  # in a row, before a task counts as having no other problems
+_MAX_FAILED = 8  # problems in a row that cannot be made or judged, before their task counts as broken
 
 LeftOut = Callable[[int, Opening], bool]
 """Whether a text problem of a task takes no part."""
@@ -77,6 +78,8 @@ class TaskSuite:
         self.split: Split = checked_split(split)
         self.solved_floor = solved_floor
         self._pools: dict[int, list[AnyEnv]] = {}
+        self._failed_in_a_row = [0] * len(self.tasks)
+        self.first_unmade: dict[int, TaskError] = {}  # of each task: its first problem left out since it raised
         self._latest: tuple[Problem, Opening] | None = None  # who draws a problem is about to open it
         self._is_left_out: LeftOut = no_problem
         self.reseed(seed)
@@ -118,7 +121,7 @@ class TaskSuite:
         """The next problem of a task's stream.
 
         Raises:
-            TaskError: if a text task cannot make its next puzzle.
+            TaskError: if a text task cannot make any of its next eight puzzles.
             ValueError: if a task has no problem of this split, or none but those left out.
         """
         cursor = self._cursors[task_id]
@@ -170,6 +173,11 @@ class TaskSuite:
         problems = self._fixed.problems(task_id, split or self.split)
         return len(problems) if problems else None
 
+    def count_failure(self, task_id: int, *, is_failed: bool) -> bool:
+        """Note whether a task's env raised on all rollouts of a problem; true once it did on too many in a row."""
+        self._failed_in_a_row[task_id] = self._failed_in_a_row[task_id] + 1 if is_failed else 0
+        return self._failed_in_a_row[task_id] >= _MAX_FAILED
+
     def observe(self, groups: Iterable[Group]) -> None:
         """Find out which problems of fixed lists are solved, from all groups that were generated."""
         self._fixed.observe(groups, self.split)
@@ -207,11 +215,19 @@ class TaskSuite:
 
         With it come its identity, None where there is no puzzle that could come twice, and the cursor after it.
         """
-        left_out, repeats = 0, 0
+        left_out, repeats, failed = 0, 0, 0
         while True:
             problem = self._problem(task_id, split, cursor)
-            opening = self.opening(problem)
             cursor += 1
+            try:
+                opening = self.opening(problem)
+            except TaskError as error:
+                failed += 1
+                if failed == _MAX_FAILED:
+                    raise
+                if self.first_unmade.setdefault(task_id, error) is error:
+                    _LOG.warning("left out, as others of its task that cannot be made will be: %s", error)
+                continue
             if opening is not None and self._is_left_out(task_id, opening):
                 left_out += 1
                 if left_out == _MAX_LEFT_OUT:

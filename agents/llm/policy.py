@@ -166,8 +166,7 @@ class LanguageModelPolicy(Stateful):
         check_stop(decoding.stop, self.tokenizer)
         prompts, key = self.prompts.encode(observations, task_ids), self.rng.bytes(8)
         for prompt in prompts:
-            check_open(prompt, self.end_ids, self.tokenizer)
-            self._check_known(prompt)
+            self.check(prompt)
         rooms = np.array([self.room(prompt) for prompt in prompts])
         for room in sorted(set(rooms.tolist()), reverse=True):
             places = np.flatnonzero(rooms == room).tolist()
@@ -189,6 +188,15 @@ class LanguageModelPolicy(Stateful):
         """Tokens that the response to a prompt may have."""
         limit = self.decoding.max_new_tokens
         return max(0, min(limit, self.context - len(prompt))) if prompt else 0
+
+    def check(self, prompt: Sequence[int]) -> None:
+        """Refuse what is no prompt for this model.
+
+        Raises:
+            ValueError: if it is closed by an end token, or has tokens that the model does not know.
+        """
+        check_open(prompt, self.end_ids, self.tokenizer)
+        self._check_known(prompt)
 
     def reseeded(self, seed: int) -> Self:
         """See `TrainablePolicy.reseeded`; it draws as evaluations do."""
@@ -251,8 +259,7 @@ def model_without_weights(source: str | Path) -> PreTrainedModel:
     """The shape of a model whose weights another engine holds; raises as `load_model` does."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(load_config(source))
-    with suppress(OSError):  # where there is none, the model's config has the end tokens
-        model.generation_config = GenerationConfig.from_pretrained(source)
+    model.generation_config = load_generation_config(source) or model.generation_config
     return model
 
 
@@ -271,6 +278,13 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 def load_config(source: str | Path) -> PretrainedConfig:
     """The config of a model; raises as `load_model` does."""
     return _loaded(AutoConfig.from_pretrained, source)
+
+
+def load_generation_config(source: str | Path) -> GenerationConfig | None:
+    """How a model generates; None where it does not say, since its config then has the end tokens."""
+    with suppress(OSError):
+        return GenerationConfig.from_pretrained(source)
+    return None
 
 
 def checked_source(source: str | Path) -> str | Path:

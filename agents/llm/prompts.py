@@ -43,6 +43,35 @@ class PromptFormat(Protocol):
         ...
 
 
+def encode_usable(
+    written: PromptFormat, observations: Sequence[str], task_ids: Sequence[int], check: Callable[[TokenIds], None]
+) -> list[TokenIds | ValueError]:
+    """The token ids of every prompt, or why it cannot be one; a prompt that cannot costs itself only.
+
+    Args:
+        written: the format.
+        observations: to be written.
+        task_ids: of each.
+        check: raises a ValueError of ids that no policy takes.
+    """
+
+    def usable(observation: str, task_id: int) -> TokenIds | ValueError:
+        try:
+            (ids,) = written.encode([observation], [task_id])
+            check(ids)
+        except ValueError as error:
+            return error
+        return ids
+
+    try:
+        encoded = written.encode(observations, task_ids)
+        for ids in encoded:
+            check(ids)
+    except ValueError:
+        return [usable(*one) for one in zip(observations, task_ids, strict=True)]
+    return [*encoded]
+
+
 class ChatPrompts(Stateful):
     """Messages in the tokenizer's chat template, open for the assistant's turn.
 

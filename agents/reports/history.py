@@ -48,6 +48,8 @@ class RunHistory:
         """Record an evaluation made after `step` steps and `rollouts` training rollouts."""
         values = {"step": step, "rollouts": rollouts, "accuracies": evaluation.accuracies, "counts": evaluation.counts}
         known = {"mean_lengths": evaluation.mean_lengths, "truncated_shares": evaluation.truncated_shares}
+        lost = {"invalid": evaluation.invalid, "left_out": evaluation.left_out}
+        known |= {name: counts for name, counts in lost.items() if counts is not None and counts.any()}
         self._add("evaluation", values | {name: value for name, value in known.items() if value is not None})
 
     def add_chance(self, chance: Chance) -> None:

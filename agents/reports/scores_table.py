@@ -13,6 +13,8 @@ from mtgrpo_env.agents.reports.scores import Scores, TaskScore, TotalTokenUsage
 from mtgrpo_env.agents.reports.statistics import Interval
 from mtgrpo_env.chance import UNKNOWN, TaskChance
 
+_MAX_NAMED = 5  # problems that a line names
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -27,6 +29,7 @@ class Cell:
         scores: what came out.
         levels: of the tasks that have one.
         chance: of the tasks of which it is known.
+        left_out: problems that were not played: where they stand, and why.
     """
 
     agent: str
@@ -37,6 +40,14 @@ class Cell:
     scores: Scores
     levels: Mapping[str, str]
     chance: Mapping[str, TaskChance] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+
+    def left_out_lines(self) -> Iterator[str]:
+        """How many problems were not played, the first of them by name; nothing if all were."""
+        if self.left_out:
+            more = f" and {len(self.left_out) - _MAX_NAMED} more" if len(self.left_out) > _MAX_NAMED else ""
+            named = "; ".join(self.left_out[:_MAX_NAMED])
+            yield f"{self.agent}: {len(self.left_out)} problems are left out and count as none: {named}{more}"
 
 
 def cell_json(cell: Cell) -> dict[str, Any]:
@@ -54,6 +65,7 @@ def cell_json(cell: Cell) -> dict[str, Any]:
         "tasks": {task.task: _task_json(task, cell) for task in scores.tasks},
         "spent": asdict(scores.usage) if scores.usage else None,
         "seconds": round(cell.seconds, 3),
+        "left_out": list(cell.left_out),
     }
 
 
@@ -110,8 +122,10 @@ def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
         "problems",
         "rollouts",
         "invalid",
+        "left out",
     ]
     yield table(header, (_task_row(cell, task, ks) for cell in of_suite for task in cell.scores.tasks))
+    yield from (text(line) for cell in of_suite for line in cell.left_out_lines())
     if note := chance_columns.footnote(of_suite[0].chance):
         yield text(note, None)
 
@@ -119,7 +133,7 @@ def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
 def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
     pass_at = [percent(task.pass_at[k]) if k in task.pass_at else "-" for k in ks]
     reward = f"{task.reward:.3g}" if math.isfinite(task.reward) else "-"
-    counts = [f"{task.problems:,}", f"{task.rollouts:,}", f"{task.invalid:,}"]
+    counts = [f"{task.problems:,}", f"{task.rollouts:,}", f"{task.invalid:,}", f"{task.left_out:,}"]
     chance = cell.chance.get(task.task, UNKNOWN)
     mark = chance_columns.mark(task.accuracy.low, chance)
     accuracy = f"{percent(task.accuracy)}{mark}"
@@ -157,6 +171,7 @@ def _task_json(task: TaskScore, cell: Cell) -> dict[str, Any]:
         "problems": task.problems,
         "rollouts": task.rollouts,
         "invalid": task.invalid,
+        "left_out": task.left_out,
     }
 
 

@@ -39,7 +39,8 @@ def run(config: Config) -> int:
         changed[task] += stored.reward is not None and abs(stored.reward - verdict.reward) > _SAME_REWARD
         if config.json:
             fields = {"reward": verdict.reward, "is_success": verdict.is_success, "outcome": verdict.outcome}
-            print(json.dumps(fields))
+            row = {"row": stored.row.source, "ground_truth": stored.row.ground_truth}
+            print(json.dumps({**fields, **row}, default=repr))
     for (task, outcome), count in sorted(outcomes.items()):
         say(f"{one_line(task):12}{outcome:14}{count:8}", to_stderr=config.json)
     for task, count in sorted((+changed).items()):

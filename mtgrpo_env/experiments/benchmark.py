@@ -248,7 +248,7 @@ class _Player:
 
     def play(self, rollouts: int) -> Cell:
         started = time.perf_counter()
-        self._agent.play(self._problem_set, self._add, self._callback.on_response)
+        left_out = self._agent.play(self._problem_set, self._add, self._callback.on_response)
         seconds = time.perf_counter() - started
         if rollouts > 1 and self._generates and not self._rollouts_differ:
             _LOG.warning(
@@ -260,9 +260,11 @@ class _Player:
         if self._agent.options is not None:
             for warning in response_warnings(self._agent.options, self._problem_set.suite.names, self._looked_at):
                 _LOG.warning("%s: %s", self._name, warning)
+        for problem in left_out:
+            self._scorer.leave_out(problem.task)
         problem_set, scores = self._problem_set, self._scorer.scores()
-        fingerprint, levels = problem_set.fingerprint(), problem_set.levels()
-        return Cell(self._name, problem_set.name, fingerprint, rollouts, seconds, scores, levels)
+        fingerprint, levels, names = problem_set.fingerprint(), problem_set.levels(), [*map(str, left_out)]
+        return Cell(self._name, problem_set.name, fingerprint, rollouts, seconds, scores, levels, left_out=names)
 
     def _add(self, group: Group) -> None:
         extras = (step.extras for rollout in group.rollouts for step in rollout.steps)

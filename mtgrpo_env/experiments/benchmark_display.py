@@ -75,7 +75,10 @@ class BenchmarkDisplay(BenchmarkCallback):
         if self._as_json:
             sys.stdout.write(json.dumps(cell_json(cell), allow_nan=False) + "\n")
         else:
-            SafeConsole().print(cell_table(cell))
+            console = SafeConsole()
+            console.print(cell_table(cell))
+            for line in cell.left_out_lines():
+                console.print(line, soft_wrap=True)
 
     def _end_bar(self) -> None:
         if self._bar is not None:

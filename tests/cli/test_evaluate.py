@@ -61,7 +61,7 @@ def solved(*, problems: int) -> dict[str, Any]:
     """The report of an agent that solves every mini task; the interval's end is that of the binomial."""
     ends, of_all = ([0.025 ** (1 / many), 1.0] for many in (problems, 3 * problems))
     task = {"accuracy": 1.0, "interval": pytest.approx(ends), "pass_at": {}, "reward": 1.0}
-    counts = {"problems": problems, "rollouts": problems, "invalid": 0}
+    counts = {"problems": problems, "rollouts": problems, "invalid": 0, "left_out": 0}
     names = {name: dict(zip(("task", "level"), name.split("-"), strict=True)) for name in SUITES["mini"]}
     return {
         "worst": 1.0,
@@ -70,6 +70,7 @@ def solved(*, problems: int) -> dict[str, Any]:
         "average_interval": pytest.approx(of_all),
         "tasks": {name: {**parts, **task, **counts} for name, parts in names.items()},
         "spent": None,
+        "left_out": [],
     }
 
 
@@ -187,17 +188,33 @@ def test_prompts_that_all_fill_the_context_cannot_be_played(
 
 
 def test_a_prompt_that_fills_the_context_is_named_and_costs_no_other_its_room(
-    command: RunCommand, model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    command: RunCommand, model_folder: Path, tmp_path: Path
 ) -> None:
     truths = [{"numbers": f"{n},5,7", "target": n + 12} for n in (1, 2, 3)]
     prompts = ("x" * 40, "y" * 64, "z" * 20)
     rows = [{**ROWS[0], "prompt": p, "ground_truth": t} for p, t in zip(prompts, truths, strict=True)]
     line = ("evaluate", "--agent", model_folder, "--json", "--rows")
     report = only_line(command(*line, write_rows(tmp_path, *rows)).out)
-    assert "1 prompts of task 'countdown-easy' leave no room in the context of 64 tokens" in caplog.text
-    assert (report["spent"]["responses"], report["spent"]["empty"]) == (3, {"refused": 1})
+    name = "task 'countdown-easy', rows.jsonl, row 2"
+    why = "the prompt has 64 tokens, which leaves no room for a response in the context of 64"
+    assert report["left_out"] == [f"{name}: {why}"]
+    assert report["tasks"]["countdown-easy"]["left_out"] == 1
+    assert (report["tasks"]["countdown-easy"]["problems"], report["spent"]["responses"]) == (2, 2)
     alone = [only_line(command(*line, write_rows(tmp_path, row)).out)["spent"] for row in (rows[0], rows[2])]
     assert report["spent"]["completion_tokens"] >= max(spent["completion_tokens"] for spent in alone)
+
+
+def test_a_row_without_a_known_solution_is_left_out_of_the_oracles_score_and_named(
+    command: RunCommand, tmp_path: Path
+) -> None:
+    many = {"numbers": ",".join(map(str, range(1, 14))), "target": 999}
+    rows = write_rows(tmp_path, ROWS[0], {**ROWS[0], "prompt": "many", "ground_truth": many})
+    report = only_line(command("evaluate", "--agent", "oracle", "--rows", rows, "--json").out)
+    why = "a solution is searched for of at most 12 numbers, got 13"
+    assert report["left_out"] == [f"task 'countdown-easy', rows.jsonl, row 2: {why}"]
+    assert (report["worst"], report["tasks"]["countdown-easy"]["problems"]) == (1.0, 1)
+    shown = command("evaluate", "--agent", "oracle", "--rows", rows).out
+    assert "oracle: 1 problems are left out and count as none: task 'countdown-easy', rows.jsonl, row 2" in shown
 
 
 @pytest.mark.parametrize(

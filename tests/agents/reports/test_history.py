@@ -201,3 +201,13 @@ def test_lengths_and_truncation_of_an_evaluation_are_recorded_where_they_are_kno
     first, second = read_history(file)
     assert not first.keys() & {"mean_lengths", "truncated_shares"}
     assert (second["mean_lengths"], second["truncated_shares"]) == ([3.5, None], [1.0, 1.0])
+
+
+def test_what_an_evaluation_lost_is_recorded(file: Path, make_evaluation: MakeEvaluation) -> None:
+    history = RunHistory(file, last_step=-1)
+    evaluation = make_evaluation(0.5, 0.5)
+    history.add_evaluation(0, 0, replace(evaluation, left_out=np.zeros(2, dtype=np.int64)))
+    history.add_evaluation(1, 0, replace(evaluation, left_out=np.array([0, 3]), invalid=np.array([2, 0])))
+    first, second = read_history(file)
+    assert not first.keys() & {"left_out", "invalid"}
+    assert (second["left_out"], second["invalid"]) == ([0, 3], [2, 0])
