@@ -125,7 +125,7 @@ def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
         "left out",
     ]
     yield table(header, (_task_row(cell, task, ks) for cell in of_suite for task in cell.scores.tasks))
-    yield from (text(line) for cell in of_suite for line in cell.left_out_lines())
+    yield from (text(line, None) for cell in of_suite for line in cell.left_out_lines())
     if note := chance_columns.footnote(of_suite[0].chance):
         yield text(note, None)
 

@@ -116,6 +116,6 @@ def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
     for row in rows:
         cells_of_row = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
         yield "  ".join([row[0].ljust(widths[0]), *cells_of_row])
-    yield from (line for cell in cells for line in cell.left_out_lines())
+    yield from (one_line(line) for cell in cells for line in cell.left_out_lines())
     if note := chance_columns.footnote(cells[0].chance):
         yield note
