@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.agents.reports.history import Record, read_history, sound_records
 from mtgrpo_env.chat_columns import prompt_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.types import Group
@@ -60,7 +60,7 @@ class SampleFile:
         self.file = file
         self._names = names
         self._make_rows = make_rows
-        self._rows = [row for row in read_history(file) if row["step"] in steps]
+        self._rows = [row for row in sound_records(file)[0] if row["step"] in steps]
         if file.is_file():
             self._write()
 
