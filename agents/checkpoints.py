@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtgrpo_env.agents.run_folder import RUN_FILE, RunFolder, set_aside
-from mtgrpo_env.manifest import MANIFEST, DamagedError, read_object, verify
+from mtgrpo_env.manifest import MANIFEST, DamagedError, read_object, verify_claimed
 
 STATE_FILE = "agent.json"
 
@@ -57,14 +57,11 @@ def agent_state(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"{folder} is no agent checkpoint: it has no {STATE_FILE}")
     state = read_object(file)
+    if "hyperparameters" not in state and "format" in state:
+        raise DamagedError(f"{file} is damaged: expected hyperparameters, found {list(state)}")
     if "hyperparameters" not in state:
         raise ValueError(f"{folder} was written by an older version of this package, which this one cannot continue")
     return state
-
-
-def is_of_first_format(folder: Path) -> bool:
-    """Whether a checkpoint has no manifest and needs none."""
-    return not (folder / MANIFEST).is_file() and "format" not in agent_state(folder)
 
 
 def resumable_record(checkpoint: Path | None, *, accepts_first_format: bool) -> RunRecord:
@@ -95,12 +92,14 @@ def check_checkpoint(folder: Path, *, unread: str = "") -> None:
         DamagedError: naming the file, what was expected and what was found.
         ValueError: if it is of a format that this version cannot read.
     """
-    if (folder / MANIFEST).is_file():
-        verify(folder, unread=unread)
-    elif is_of_first_format(folder):
-        _LOG.warning("%s is of an earlier version, without a %s: its files are not verified", folder, MANIFEST)
-    else:
-        raise DamagedError(f"{folder / MANIFEST}: expected the manifest of the checkpoint, found none")
+    has_manifest = (folder / MANIFEST).is_file()
+    verify_claimed(folder, is_claimed=not has_manifest and "format" in agent_state(folder), unread=unread)
+
+
+def check_model_folder(folder: Path) -> None:
+    """`check_checkpoint` for one that plays, if it is ours: what only training reads need not be digested."""
+    if any((folder / name).is_file() for name in (STATE_FILE, RUN_FILE)):
+        check_checkpoint(folder, unread="optimizer-")
 
 
 def newest_sound_checkpoint(run: RunFolder) -> Path | None:

@@ -232,8 +232,9 @@ class MTGRPOAgent:
 
         Raises:
             FileNotFoundError: if `folder` holds no checkpoint.
-            ValueError: if its agent was made of parts without names, or its tasks are not known here.
+            ValueError: naming a file that is damaged, or if its agent was made of parts without names, or its tasks are not known here.
         """
+        check_checkpoint(Path(folder))
         named = agent_state(Path(folder))["agent"]
         if not named:
             raise ValueError(f"the agent in {folder} was made of parts without names: make it again and call restore")
@@ -244,7 +245,7 @@ class MTGRPOAgent:
                 f"the tasks {named['tasks'] or 'of the agent'} are not registered here: give them as `tasks`"
             )
         agent = cls(**{**named, "tasks": named["tasks"] if tasks is None else tasks})
-        agent.restore(folder)
+        agent.restore(folder, is_checked=True)
         return agent
 
     @property
@@ -272,4 +273,4 @@ class MTGRPOAgent:
 
 def is_saved_agent(folder: Path) -> bool:
     """Whether `MTGRPOAgent.load` may read a folder: it was saved by an agent that was made of parts with names."""
-    return (folder / STATE_FILE).is_file() and bool(agent_state(folder)["agent"])
+    return (folder / STATE_FILE).is_file() and bool(agent_state(folder).get("agent"))

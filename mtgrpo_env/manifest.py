@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ FORMAT = 2
 
 MANIFEST = "manifest.json"
 
+_LOG = logging.getLogger(__name__)
 _THREADS = 4  # a digest takes a core about as much as a disk
 _READ = frozenset({".safetensors", ".json", ".bin", ".npz", ".jinja", ".model", ".txt", ".py"})  # by what loads models
 
@@ -98,6 +100,25 @@ def verify(folder: Path, *, unread: str = "") -> None:
     for name, digest in zip(read, _digests([folder / name for name in read]), strict=True):
         if digest != wanted[name][1]:
             raise DamagedError(f"{folder / name}: expected the SHA-256 {wanted[name][1]}, found {digest}")
+
+
+def verify_claimed(folder: Path, *, is_claimed: bool, unread: str = "") -> None:
+    """`verify`, but for a folder of the first format, which has no manifest: it cannot be, and that is logged.
+
+    Args:
+        folder: of the files.
+        is_claimed: whether another file says that it is of a later format.
+        unread: as in `verify`.
+
+    Raises:
+        DamagedError: as in `verify`, or if the manifest is lost.
+    """
+    if (folder / MANIFEST).is_file():
+        verify(folder, unread=unread)
+    elif is_claimed:
+        raise DamagedError(f"{folder / MANIFEST}: expected the manifest of the folder, found none")
+    else:
+        _LOG.warning("%s is of an earlier version, without a %s: its files are not verified", folder, MANIFEST)
 
 
 def read_object(file: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from mtgrpo_env.agents.checkpoints import newest_sound_checkpoint, resumable_record
@@ -53,6 +54,9 @@ class Resumption:
         with agreement(ranks):
             self.saved = resumable_record(self.checkpoint, accepts_first_format="package" in accepted)
             self._refuse_changes()
+        was, now = ((of or {}).get("package", {}) for of in (self.saved.made_of, self.made_of))
+        if was and now and was != now and "package" not in accepted:
+            _LOG.warning("%s was saved by %s, is resumed by %s", self.checkpoint, *map(_listed, (was, now)))
         if "rows" in accepted:
             suite.accept_changed_lists()
 
@@ -80,6 +84,10 @@ class Resumption:
         if self.saved.made_of is not None:
             accepted = self._config.accept_changes
             refuse_changes(self._folder, self.saved.made_of, self.made_of, accepted=accepted)
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def source_of(config: RunConfig, checkpoint: Path | None) -> str | None:
