@@ -232,7 +232,8 @@ class MTGRPOAgent:
 
         Raises:
             FileNotFoundError: if `folder` holds no checkpoint.
-            ValueError: naming a file that is damaged, or if its agent was made of parts without names, or its tasks are not known here.
+            ValueError: naming a file that is damaged, or if its agent was made of parts without names, or its tasks are
+                not known here.
         """
         check_checkpoint(Path(folder))
         named = agent_state(Path(folder))["agent"]

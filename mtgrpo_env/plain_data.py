@@ -1,6 +1,6 @@
 """Values as two files in which nothing but data can be: their structure in JSON, their numbers as bytes beside it.
 
-Reading makes None, numbers, text, bytes, lists, tuples, dicts, arrays, conversations and the records that are
+Reading makes None, numbers, text, bytes, lists, tuples, sets, dicts, arrays, conversations and the records that are
 registered here, and nothing else; it takes memory in proportion to the files. Equal values give equal bytes.
 """
 
@@ -31,7 +31,9 @@ def plain_record(record: type[R]) -> type[R]:
 
     Two records need two names.
     """
-    assert _RECORDS.setdefault(record.__name__, record) is record, f"two records are called {record.__name__}"
+    known = _RECORDS.get(record.__name__, record)
+    assert known.__module__ == record.__module__, f"two records are called {record.__name__}"
+    _RECORDS[record.__name__] = record
     return record
 
 
@@ -91,12 +93,14 @@ class _Writer:
             return value if math.isfinite(value) else {"float": repr(value)}
         if kind is str:
             return value if _is_unicode(value) else {"text": _packed(value.encode(errors="surrogatepass"))}
-        if kind is bytes:
-            return {"bytes": _packed(value)}
+        if kind in (bytes, bytearray):
+            return {kind.__name__: _packed(value)}
         if kind is list:
             return [self.write(item) for item in value]
         if kind is tuple:
             return self._tuple(value)
+        if kind in (set, frozenset):
+            return {kind.__name__: [self.write(item) for item in sorted(value, key=repr)]}
         if kind is dict:
             return {"dict": [[self.write(key), self.write(item)] for key, item in value.items()]}
         if kind is ChatText:
@@ -178,6 +182,9 @@ _READERS: Mapping[str, Callable[[_Reader, Any], Any]] = {
     "float": lambda reader, content: float(content),
     "text": lambda reader, content: base64.b64decode(content, validate=True).decode(errors="surrogatepass"),
     "bytes": lambda reader, content: base64.b64decode(content, validate=True),
+    "bytearray": lambda reader, content: bytearray(base64.b64decode(content, validate=True)),
+    "set": lambda reader, content: set(map(reader.read, content)),
+    "frozenset": lambda reader, content: frozenset(map(reader.read, content)),
     "tuple": lambda reader, content: tuple(map(reader.read, content)),
     "dict": lambda reader, content: {reader.read(key): reader.read(value) for key, value in content},
     "numbers": _Reader.numbers,

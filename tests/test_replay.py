@@ -311,6 +311,7 @@ def test_plain_data_comes_back_as_it_was(tmp_path: Path) -> None:
         "log_probs": np.array([-0.5, -np.inf]),
         "names": np.array(["a", "bc"]),
         "chosen": (1, 2.5, None, True, "text", b"bytes", [np.float32(0.5), np.int64(3)]),
+        "sets": ({2, "a"}, frozenset([(1, 2)]), bytearray(b"x")),
         "problem": Problem(2, seed=5, options={"split": "train"}, index=7),
     }
     replay, restored = ReplayBuffer(), ReplayBuffer()
@@ -498,7 +499,7 @@ def test_a_file_that_is_refused_leaves_what_was_held(text: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "extras",
-    [Fraction(1, 3), Own(), Path("x"), os.system, {"deep": [(1, 2 + 3j)]}, lambda: 0, {1}, np.array([None]), Own],
+    [Fraction(1, 3), Own(), Path("x"), os.system, {"deep": [(1, 2 + 3j)]}, lambda: 0, np.array([None]), Own],
 )
 def test_what_could_not_be_read_back_is_not_saved(extras: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="replayed groups must be plain data: expected numbers, text"):

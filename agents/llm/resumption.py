@@ -78,7 +78,8 @@ class Resumption:
                 self.made_of["model"] = dict((self.saved.made_of or {}).get("model", {}))
             else:
                 self.made_of["model"] = model_content(model_folder(source))
-            self._refuse_changes()
+            if (self.saved.made_of or {}).get("model"):
+                self._refuse_changes()
 
     def _refuse_changes(self) -> None:
         if self.saved.made_of is not None:

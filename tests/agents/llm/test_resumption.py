@@ -207,12 +207,13 @@ def test_a_damaged_checkpoint_does_not_play_unless_what_is_damaged_is_never_read
 
 @pytest.mark.parametrize("policy", ["mlp", "tabular"])
 def test_an_agent_of_a_damaged_checkpoint_is_not_loaded(policy: str, tmp_path: Path) -> None:
-    agent = MTGRPOAgent("Blackjack-v1" if policy == "mlp" else "FrozenLake-v1", policy=policy, batch_size=4)
+    agent = MTGRPOAgent("CartPole-v1" if policy == "mlp" else "FrozenLake-v1", policy=policy, batch_size=4)
     agent.train(2)
     agent.save(tmp_path / "agent")
     assert MTGRPOAgent.load(tmp_path / "agent").step == 2
     for file in sorted((tmp_path / "agent").iterdir()):
-        data = file.read_bytes()
+        if not (data := file.read_bytes()):  # nothing is held for replay
+            continue
         flip(file)
         with pytest.raises(DamagedError, match=re.escape(str(tmp_path / "agent"))):
             MTGRPOAgent.load(tmp_path / "agent")
