@@ -37,8 +37,18 @@ MODEL_DEFAULTS: Mapping[str, Any] = {"tasks": ("easy",), "eval_problems": 100, "
 """The same for a model that is given; the learning rate is the paper's."""
 
 MAY_CHANGE = frozenset(
-    {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device", "activation_checkpointing"}
-    | {"engine", "zero_stage", "offload", "tokens_per_forward", "rollouts", "vllm_memory", "vllm_sleep"}
+    {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "accept_changes"}
+    | {
+        "device",
+        "activation_checkpointing",
+        "engine",
+        "zero_stage",
+        "offload",
+        "tokens_per_forward",
+        "rollouts",
+        "vllm_memory",
+        "vllm_sleep",
+    }
 )
 """Options that may differ when a run is resumed."""
 
@@ -245,12 +255,13 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
             raise ValueError(f"{name} must be one of {list(get_args(hint))}, got {value!r}")
         return value
     if get_origin(hint) in (tuple, Sequence):
+        kind = next((of for of in get_args(hint) if get_origin(of) is Literal), None)
         value = listed(value) if isinstance(value, Mapping) else value
         parts = (value,) if isinstance(value, str | Path) else tuple(value) if isinstance(value, list | tuple) else ()
         is_given = bool(parts) or (isinstance(value, list | tuple) and name != "tasks")
         if not is_given or not all(isinstance(part, str | Path) for part in parts):
             raise ValueError(f"{name} must be a string, or at least one in a list, got {value!r}")
-        return tuple(map(str, parts))
+        return tuple(_checked(name, part, kind) for part in map(str, parts)) if kind else tuple(map(str, parts))
     if hint is float and isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if hint is int and isinstance(value, Integral) and not isinstance(value, bool):

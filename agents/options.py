@@ -43,6 +43,10 @@ class RunOptions:
     """Steps between checkpoints."""
     keep_checkpoints: Count = 2
     """Newest checkpoints kept; the one whose worst task was best is kept beside them."""
+    accept_changes: tuple[Literal["rows", "model", "tasks", "package"], ...] = ()
+    """What may have changed since the checkpoint that a run resumes from, by content: rows; the starting model; tasks,
+    with their versions and the code of your own; or package, a checkpoint of a version that could record none of
+    these. By default such a run is refused, with what changed. Not kept in the run's options."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
+from mtgrpo_env.agents.checkpoints import RunRecord
 from mtgrpo_env.agents.config import TINY_DEFAULTS, RunConfig, TrainConfig
 from mtgrpo_env.agents.display import Display
 from mtgrpo_env.agents.llm.build import (
@@ -33,13 +34,15 @@ from mtgrpo_env.agents.llm.build import (
 )
 from mtgrpo_env.agents.llm.context import RunPrompts, run_prompts
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
+from mtgrpo_env.agents.llm.resumption import Resumption, source_of
 from mtgrpo_env.agents.llm.warm_start import Lesson, warm_start_for, warm_started_model
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, agreement, first_before_others
-from mtgrpo_env.agents.reports.history import Record, RunHistory
+from mtgrpo_env.agents.reports.history import Record, RunHistory, nothing_learned
+from mtgrpo_env.agents.reports.lost_records import to_save
 from mtgrpo_env.agents.response_watch import ResponseWatch
-from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.agents.run_folder import RUN_FILE, RunFolder
 from mtgrpo_env.agents.stop_request import StopRequest
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
@@ -135,6 +138,7 @@ class Trainer:
         self._problems: list[Problem] | None = None
         self._prompts: RunPrompts | None = None
         self._saved_step = -1
+        self._resumption: Resumption | None = None
         self._check()
 
     def __repr__(self) -> str:
@@ -161,19 +165,25 @@ class Trainer:
             OSError: if the model's files cannot be read.
         """
         if self._prompts is None:
-            self._prompts = run_prompts(self.config, self.suite)
+            known, config = self._resumption, self.config
+            checkpoint = known.checkpoint if known else self.folder.newest_checkpoint
+            if config.model is not None:
+                config = replace(config, model=source_of(config, checkpoint))
+            self._prompts = run_prompts(config, self.suite)
         return self._prompts
 
     @property
     def history(self) -> RunHistory:
         """Steps and evaluations of the run so far."""
         if self._history is None:
-            last_step = self.agent.step if self.folder.newest_checkpoint else -1
+            has_checkpoint = self.folder.newest_checkpoint is not None
+            last_step = self.agent.step if has_checkpoint else -1
+            saved = self._resumption.saved if self._resumption else None
             self._own_folder()
             with first_before_others(self.ranks) as is_first:
                 if is_first:
-                    self.config.write(self.folder.config)
-                self._history = RunHistory(self.folder.history, last_step=last_step, writes=is_first)
+                    replace(self.config, accept_changes=()).write(self.folder.config)
+                self._history = RunHistory(self.folder.history, last_step=last_step, saved=saved, writes=is_first)
         return self._history
 
     @property
@@ -283,19 +293,20 @@ class Trainer:
         build_method(self.config, self.suite)  # refuses by itself
 
     def _built(self) -> MTGRPOAgent:
-        self.check()
+        check_packages(self.config)
         self.ranks = init_ranks(self.config)
         self._own_folder()
-        with first_before_others(self.ranks) as is_first:
-            if is_first:
-                self.folder.clean_up_interrupted_saves()
-            self.folder.refuse_another_run(self.config)
-            source = self.config.model or str(self._warm_started())
+        self._resumption = resumption = Resumption(self.folder, self.config, self.suite, self.ranks)
+        with agreement(self.ranks):
+            self.check()
+        with first_before_others(self.ranks):
+            source = resumption.source or str(self._warm_started())
         for callback in self._active:
             callback.on_build(self, source)
         agent = build_agent(self.config, self.suite, source, self.prompts, self.ranks)
-        if checkpoint := self.folder.newest_checkpoint:
-            agent.restore(checkpoint)
+        resumption.identify_model(source)
+        if resumption.checkpoint is not None:
+            agent.restore(resumption.checkpoint, is_checked=True)
         return agent
 
     def _warm_started(self) -> Path:
@@ -361,7 +372,7 @@ class Trainer:
     def _save(self) -> None:
         checkpoint = self.folder.checkpoint(self.agent.step)
         try:
-            self.agent.save(checkpoint)
+            self.agent.save(checkpoint, texts={RUN_FILE: self._record.text})
             if self.ranks.rank == 0:
                 self.folder.prune_checkpoints(newest=self.config.keep_checkpoints, also={self.best_step})
         except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is all three, by who writes
@@ -370,6 +381,12 @@ class Trainer:
         self._saved_step = self.agent.step
         for callback in self._active:
             callback.on_save(self, checkpoint)
+
+    @property
+    def _record(self) -> RunRecord:
+        records = self.history.records
+        made = self._resumption.made_of if self._resumption else None
+        return RunRecord(made, to_save(records), has_learned=nothing_learned(records) is None)
 
     def _fail(self, what: str, error: Exception) -> NoReturn:
         newest = self.folder.newest_checkpoint

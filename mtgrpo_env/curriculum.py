@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from mtgrpo_env.batch_metrics import BatchMetrics, scalars
 from mtgrpo_env.drafts import BatchDraft
 from mtgrpo_env.filters import rewards_differ, success_differs
+from mtgrpo_env.manifest import read_object
 from mtgrpo_env.plans import BatchSampler, checked_probabilities
 from mtgrpo_env.problem_streams import NumberedProblems, ObservingStream, ProblemStream
 from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
@@ -302,10 +303,7 @@ weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=4
         file = Path(folder) / _STATE_FILE
         if not file.is_file():
             raise FileNotFoundError(f"{folder} holds no curriculum: it has no {_STATE_FILE}")
-        try:
-            state = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{file} is damaged: {error}") from error
+        state = read_object(file)
         refuse_other_hyperparameters(f"{folder} is", state.get("hyperparameters", {}), self.hyperparameters)
         if self.replay is not None:
             self.replay.load(Path(folder))

@@ -82,6 +82,8 @@ class TaskSuite:
         self.first_unmade: dict[int, TaskError] = {}  # of each task: its first problem left out since it raised
         self._latest: tuple[Problem, Opening] | None = None  # who draws a problem is about to open it
         self._is_left_out: LeftOut = no_problem
+        self._accepts_changed_lists = False
+        self._contents: dict[int, str] = {}  # an env's list never changes
         self.reseed(seed)
 
     @property
@@ -182,6 +184,14 @@ class TaskSuite:
         """Find out which problems of fixed lists are solved, from all groups that were generated."""
         self._fixed.observe(groups, self.split)
 
+    def contents(self) -> dict[str, str]:
+        """Of each task with a fixed list of problems, by name: how many there are, and a digest of all they hold.
+
+        Raises:
+            ValueError: if a list has no problem of a split.
+        """
+        return {task.name: found for k, task in enumerate(self.tasks) if (found := self._fixed.content(k)) is not None}
+
     def solved(self) -> dict[str, float]:
         """Of each task with a fixed list of problems: the share whose latest group was all correct."""
         return self._fixed.solved(self.split)
@@ -259,7 +269,12 @@ class TaskSuite:
 
     def _fixed_tasks(self, seed: int) -> FixedTasks:
         return FixedTasks(
-            self.tasks, self._text_env, seed=seed, solved_floor=self.solved_floor, is_left_out=self._is_left_out
+            self.tasks,
+            self._text_env,
+            seed=seed,
+            solved_floor=self.solved_floor,
+            is_left_out=self._is_left_out,
+            contents=self._contents,
         )
 
     def _text_env(self, task_id: int) -> TextEnv[Any] | None:
@@ -301,6 +316,10 @@ class TaskSuite:
             "fixed": self._fixed.state_dict(self.split),
         }
 
+    def accept_changed_lists(self) -> None:
+        """Let a saved state be continued with other fixed lists of problems, of which nothing is known then."""
+        self._accepts_changed_lists = True
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue the streams of a saved suite.
 
@@ -312,7 +331,8 @@ class TaskSuite:
             if state[word] != own:
                 raise ValueError(f"the saved suite has {word} {state[word]!r}, this one has {own!r}")
         fixed = self._fixed_tasks(int(state["seed"]))
-        fixed.load_state_dict(state.get("fixed", {}), self.split)  # earlier versions had none
+        saved = state.get("fixed", {})  # earlier versions had none
+        fixed.load_state_dict(fixed.unchanged(saved) if self._accepts_changed_lists else saved, self.split)
         self.seed, self._fixed = fixed.seed, fixed
         self._cursors = [int(cursor) for cursor in state["cursors"]]
         self._shown = [_unpacked(shown) for shown in state["shown"]]

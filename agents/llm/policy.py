@@ -23,6 +23,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.hub import cached_file
 
 from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.data import Completion, fold
@@ -33,6 +34,7 @@ from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.stopping import check_open, check_stop, end_ids_of, response_text, text_of
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
+from mtgrpo_env.manifest import read_object
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.stateful import Stateful
@@ -215,7 +217,7 @@ class LanguageModelPolicy(Stateful):
 
     def load(self, folder: Path) -> None:
         self.parameters.load_weights(folder_weights(folder))
-        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text(encoding="utf-8"))
+        self.rng.bit_generator.state = read_object(folder / _RNG_FILE)
 
     def _generate(
         self, prompts: Sequence[TokenIds], decoding: Decoding, key: bytes
@@ -301,6 +303,20 @@ def checked_source(source: str | Path) -> str | Path:
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
         raise FileNotFoundError(f"expected a model folder, with a config.json in it, got {str(source)!r}")
     return source
+
+
+def is_there(source: str | Path) -> bool:
+    """Whether a model can be found, by its config."""
+    try:
+        load_config(source)
+    except OSError:
+        return False
+    return True
+
+
+def model_folder(source: str | Path) -> Path:
+    """Where the files of a model lie that was loaded, from a folder or the Hugging Face hub."""
+    return Path(source) if Path(source).is_dir() else Path(str(cached_file(str(source), "config.json"))).parent
 
 
 def _loaded(load: Callable[..., Any], source: str | Path, **options: Any) -> Any:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from mtgrpo_env.agents.checkpoints import check_model_folder
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, is_saved_agent
 from mtgrpo_env.agents.reports.scores import TokenUsage
 from mtgrpo_env.agents.run_folder import RunFolder
@@ -202,6 +203,7 @@ class _Checkpoint(Agent):
             from mtgrpo_env.agents.llm.policy import checked_source
 
         self._source, self.options, self._options = str(checked_source(source)), options, options
+        check_model_folder(Path(source))
         self._device = device_of(options.device)
 
     @cached_property

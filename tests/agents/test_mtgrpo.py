@@ -669,8 +669,9 @@ def test_an_agent_of_parts_without_names_is_made_again(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_an_older_version_is_refused_as_such(tmp_path: Path) -> None:
     state = saved_agent(tmp_path / "a")
-    del state["hyperparameters"]
+    del state["hyperparameters"], state["format"]
     (tmp_path / "a" / "agent.json").write_text(json.dumps(state))
+    (tmp_path / "a" / "manifest.json").unlink()
     for read in (MTGRPOAgent.load, MTGRPOAgent("FrozenLake-v1", policy="tabular").restore):
         with pytest.raises(ValueError, match="was written by an older version"):
             read(tmp_path / "a")
