@@ -15,7 +15,7 @@ from itertools import product
 
 from mtgrpo_env.envs.symbolic.exact import exact_value, half_last_place
 from mtgrpo_env.envs.symbolic.meaning import RealSet, are_numbered, assignments, chain, in_order, real_sets, solved
-from mtgrpo_env.envs.symbolic.plain import plain
+from mtgrpo_env.envs.symbolic.plain import plain, unit_vector
 from mtgrpo_env.envs.symbolic.terms import DEGREE
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members, nodes
 from mtgrpo_env.envs.symbolic.units import units
@@ -24,6 +24,7 @@ SameValue = Callable[[Node, Node], bool]
 
 _SOLUTIONS = COLLECTIONS | {"relation"}
 _SAID = _SOLUTIONS | {"words", "percent", "quantity", "ratio"}  # of more than values in brackets
+_ZERO = Node("number", text="0")
 _HUNDREDTH = Node("reciprocal", (Node("number", text="100"),))
 _COUNTED = re.compile(r"(?!less|loss|plus|minus|halves|others)[a-z]{3,}s")  # a noun that no table has
 _TWO_DIGITS = 2  # as minutes have
@@ -185,6 +186,8 @@ class _Comparison:
             mine, others = Node("list", mine.args), Node("list", other.args)
         elif other.head == "list":
             others = Node("brackets", other.args, "()")
+        if others.head == "matrix" and mine.head == "brackets":
+            return self._same_structure(mine, others)
         return others.head == mine.head and (
             self._same_members(mine.args, others.args)
             if mine.head == "list"
@@ -225,14 +228,20 @@ class _Comparison:
         if truth.head == answer.head == "brackets":
             return truth.text == answer.text and self._all_same(truth.args, answer.args)
         rows, others = _rows(truth), _rows(answer)
+        if len(rows) - len(others) in (1, -1) and (
+            unit_vector(truth) or unit_vector(answer)
+        ):  # without a third coordinate
+            rows, others = (rows, [*others, (_ZERO,)]) if len(rows) > len(others) else ([*rows, (_ZERO,)], others)
         return len(rows) == len(others) > 0 and all(map(self._all_same, rows, others))
 
 
 def _rows(tree: Node) -> list[tuple[Node, ...]]:
     """The rows of a matrix; a tuple is a vector, and so a column."""
+    if coordinates := unit_vector(tree):
+        return [(value,) for value in coordinates]
     if tree.head == "matrix" or (tree.text == "[]" and all(row.text == "[]" for row in tree.args)):
         return [row.args for row in tree.args]
-    return [(value,) for value in tree.args] if tree.head == "brackets" and tree.text == "()" else []
+    return [(value,) for value in tree.args] if tree.head == "brackets" and tree.text in ("()", "[]") else []
 
 
 def _is_bound(tree: Node) -> bool:

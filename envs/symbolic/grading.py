@@ -24,6 +24,7 @@ _DIGIT = re.compile(r"[0-9]")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _SINGLE = re.compile(r"(?<!\\text)\{\s*([0-9]+|[A-Za-z]+|\\[A-Za-z]+)\s*\}")
 _PIECE = re.compile(r"(?:\\(?:left|right)(?![A-Za-z])|\\[,;:! ]|[\s~.])*([0-9]+|[A-Za-z]+|\\[A-Za-z]+|\\.|[^\s~.])")
+_QUOTED = re.compile(r"(?:``|[\"“‘'])([^\"“”‘’`']+)(?:''|[\"”’'])")
 _SAME_PIECE = {"\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\cdot": "*", "\\times": "*"}
 _WORD_LENGTH = 4  # from which on capitals do not count; shorter ones may be variables
 
@@ -91,7 +92,9 @@ def _same_words(truth: str, answer: str) -> bool:
 
 def _pieces(text: str) -> Iterator[str]:
     """The words, numbers, commands and signs of a text; a group of one of them is no group."""
-    text = _TEXT.sub(lambda match: f" {match[1].casefold()} ", _SINGLE.sub(r" \1 ", undressed(text)))
+    text = _TEXT.sub(lambda match: f" {match[1].casefold()} ", _SINGLE.sub(r" \1 ", undressed(text))).strip()
+    quoted = _QUOTED.fullmatch(text)
+    text = quoted[1] if quoted else text
     for piece in _PIECE.findall(text):
         yield _SAME_PIECE.get(piece, piece.casefold() if len(piece) >= _WORD_LENGTH else piece)
 

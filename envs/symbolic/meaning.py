@@ -12,13 +12,18 @@ from typing import NamedTuple
 from mtgrpo_env.envs.symbolic.atoms import REALS
 from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
 from mtgrpo_env.envs.symbolic.tree import Node, nodes
+from mtgrpo_env.envs.symbolic.vocabulary import GREEK, GREEK_ALPHABET
 
-_FUNCTIONS = frozenset("fghpq" + ascii_uppercase)  # in `f(2) = 7`; another letter beside a number is a factor
+_FUNCTIONS = frozenset("fghpq" + ascii_uppercase) | {
+    "mathbb P",
+    "mathbb E",
+}  # in `f(2) = 7`; another letter beside a number is a factor
 _ARGUMENTS = frozenset({"symbol", "brackets", "union", "intersection", "relation"})
 _CALLS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _LIMITS = {"<": "()", "<=": "[]"}
 _MIRRORED = {"=": "=", ">": "<", ">=": "<=", "!=": "!="}
 _DENIALS = frozenset(["not", "no", "nor", "wrong", "but", "except", "never", "neither", "false"])
+_POLAR = ("r", "rho", "theta", "phi", "varphi", "z")
 _INVERSE = Node("negate", (Node("number", text="1"),))
 
 
@@ -33,7 +38,7 @@ def is_name(tree: Node) -> bool:
             return all(map(_is_named_term, args)) and args[0].head != "negate" and _are_different(tree)
         case Node("call", (Node("symbol"),), name):
             return name in _CALLS
-        case Node("multiply" | "ratio" | "union" | "intersection" | "brackets" | "reciprocal", args):
+        case Node("multiply" | "ratio" | "union" | "intersection" | "brackets" | "matrix" | "row" | "reciprocal", args):
             return is_label(tree) or (all(map(is_name, args)) and _are_different(tree))
         case _:
             return is_label(tree)
@@ -109,7 +114,8 @@ def _values(tree: Node, is_name: Callable[[Node], bool]) -> tuple[Node, ...]:
     if not is_equation(tree):
         return ()
     members = list(zip(tree.args, ["=", *tree.text.split()], strict=True))
-    while len(members) > 1 and is_name(members[0][0]):
+    of_matrices = members[-1][0].head == "matrix"
+    while len(members) > 1 and (is_name(members[0][0]) or (of_matrices and _is_matrix_power(members[0][0]))):
         del members[0]
     if not any(_is_variable(node) for arg, _ in members if not is_name(arg) for node in nodes(arg)):  # "5 = x"
         members = [(arg, sign) for arg, sign in members if not is_name(arg)] or members
@@ -117,12 +123,16 @@ def _values(tree: Node, is_name: Callable[[Node], bool]) -> tuple[Node, ...]:
     return tuple(exact or [arg for arg, _ in members])
 
 
+def _is_matrix_power(tree: Node) -> bool:
+    return tree.head == "power" and _is_capital(tree.args[0]) and tree.args[1].head == "number"
+
+
 def assignments(tree: Node) -> Mapping[Node, Node] | None:
     """The value of each name of a system such as `x = 1, y = 2`, in the order as written; None for anything else."""
-    if tree.head == "relation" and tree.text == "=" and tree.args[0].head == "brackets":
-        names, values = tree.args
-        if values.head == "brackets" and len(names.args) == len(values.args) and all(map(is_name, names.args)):
-            return dict(zip(names.args, values.args, strict=True))
+    if tree.head == "relation" and tree.text == "=":
+        names, values = map(_coordinates, tree.args)
+        if names and len(names) == len(values) and all(map(is_name, names)):
+            return dict(zip(names, values, strict=True))
     if tree.head != "list" or tree.text not in (",", "and"):
         return None
     found: dict[Node, Node] = {}
@@ -133,9 +143,21 @@ def assignments(tree: Node) -> Mapping[Node, Node] | None:
     return found
 
 
+def _coordinates(tree: Node) -> tuple[Node, ...]:
+    """The entries of a tuple, or of a column."""
+    if tree.head == "matrix" and all(len(row.args) == 1 for row in tree.args):
+        return tuple(row.args[0] for row in tree.args)
+    return tree.args if tree.head == "brackets" else ()
+
+
 def in_order(values: Mapping[Node, Node]) -> tuple[Node, ...]:
-    """The values in the alphabetical order of their names; where one is Greek, as they are written."""
-    if any(len(name.text.partition("_")[0]) > 1 for name in values):
+    """The values in the order of their names: polar coordinates as usual, others by the alphabet, Greek ones last."""
+    letters = {name.text.partition("_")[0] for name in values}
+    if letters <= {*_POLAR}:
+        return tuple(
+            values[name] for name in sorted(values, key=lambda name: _POLAR.index(name.text.partition("_")[0]))
+        )
+    if any(len(letter) > 1 and letter not in GREEK for letter in letters):
         return tuple(values.values())
     return tuple(values[name] for name in sorted(values, key=_place))
 
@@ -145,9 +167,9 @@ def are_numbered(names: Mapping[Node, Node]) -> bool:
     return len({name.text.partition("_")[0] for name in names}) == 1 and all(name.head == "symbol" for name in names)
 
 
-def _place(name: Node) -> tuple[str, int, str]:
+def _place(name: Node) -> tuple[int, str, int, str]:
     letter, _, index = name.text.partition("_")
-    return letter, int(index) if index.isdecimal() and len(index) < 5 else 0, index
+    return GREEK_ALPHABET.get(letter, 0), letter, int(index) if index.isdecimal() and len(index) < 5 else 0, index
 
 
 def ascending(relation: Node) -> Node:
@@ -198,6 +220,11 @@ def _of_relation(relation: Node) -> list[RealSet]:
             return [RealSet((REALS,), (value,))]
         case ["!="], (name, value) if is_name(name):
             return [RealSet((REALS,), (value,))]
+        case ["<" | "<=" as sign], (Node("absolute", (name,)), bound) if is_name(name):
+            return [RealSet((Node("brackets", (Node("negate", (bound,)), bound), _LIMITS[sign]),))]
+        case ["<" | "<=" as sign], (bound, Node("absolute", (name,))) if is_name(name):
+            below = Node("brackets", (REALS.args[0], Node("negate", (bound,))), "(" + _LIMITS[sign][1])
+            return [RealSet((below, Node("brackets", (bound, REALS.args[1]), _LIMITS[sign][0] + ")")))]
         case ["<" | "<=" as sign], (name, bound) if is_name(name):
             return [RealSet((Node("brackets", (REALS.args[0], bound), "(" + _LIMITS[sign][1]),))]
         case ["<" | "<=" as sign], (bound, name) if is_name(name):
