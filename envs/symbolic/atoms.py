@@ -67,8 +67,8 @@ class AtomParser(TermParser):
 
     def _number(self, text: str) -> Node:
         if self.next.text in ("overline", "dot", "bar") and "." in text:
-            self.advance()
-            return Node("number", text=f"{text}({self.digits()})")
+            mark, repeated = self.advance().text, self.digits()
+            return Node("number", text=f"{text}({repeated}{self._last_repeated() if mark == 'dot' else ''})")
         number = Node("number", text=text)
         if text.isdecimal() and self.take("_"):
             return Node("based", text=text, args=(Node("number", text=self.digits()),))
@@ -84,6 +84,14 @@ class AtomParser(TermParser):
                 return Node("add", (number, Node("multiply", (numerator, denominator))))
             raise MathSyntaxError("expected an operator between two numbers")
         return number
+
+    def _last_repeated(self) -> str:
+        r"""What repeats up to a second dot: of `0.\dot{1}42\dot{8}` the 428."""
+        between = self.advance().text if self.next.kind == "number" and self.second.text == "dot" else ""
+        if self.next.text != "dot":
+            return ""
+        self.advance()
+        return between + self.digits()
 
     def _subscript(self) -> str:
         """The index and the primes of a name."""

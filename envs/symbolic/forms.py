@@ -18,6 +18,7 @@ from mtgrpo_env.envs.symbolic.normal import folded, rational, rooted
 from mtgrpo_env.envs.symbolic.shortfalls import Shortfall
 from mtgrpo_env.envs.symbolic.tree import Node, members, nodes
 from mtgrpo_env.envs.symbolic.units import Unit, units
+from mtgrpo_env.envs.symbolic.vocabulary import DIGITS
 
 _MAX_QUESTION = 20_000  # characters that are looked at
 
@@ -72,7 +73,7 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
         r"|\breduce (?:\$?\\?[dt]?frac|\$?[0-9]|the fraction)",
         _REDUCED,
     ),
-    (r"\blowest terms\b|\b(?:reduced|irreducible) fraction\b", _FRACTION),
+    (r"(?<!ratio in )\blowest terms\b|\b(?:reduced|irreducible) fraction\b", _FRACTION),
     (r"\bcommon fraction" + _ALONE, (*_FRACTION, *_REDUCED)),
     (_IN_FORM + r" fraction" + _ALONE, _FRACTION),
     (_IN_FORM + r" mixed number" + _ALONE, (shortfalls.no_mixed_number, *_REDUCED)),
@@ -98,6 +99,7 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     (r"\b(?:compute|calculate|evaluate|exact value)\b", _EVALUATED),
 )
 _PATTERNS = [(re.compile(words), forms) for words, forms in _ASKED]
+_BASE_WORDS = DIGITS | {"binary": "2", "ternary": "3", "octal": "8", "hexadecimal": "16"}
 _PERCENT = re.compile(r"%|\bper ?cent|\bpct\b")
 _CONVERTED = re.compile(r"\bconvert\b|\bhow many\b")
 _UNIT = re.compile(r"\b(?:how many|in|to) ((?:(?:square|cubic) )?(?:[a-z]+s|feet))\b")
@@ -139,6 +141,8 @@ def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node])
         if any(_is_unsolved(tree) or not _solved_names(tree) <= wanted for tree in answer):
             return False
     forms = asked_forms(question)
+    if any(_is_in_unnamed_base(tree, question) for tree in answer) and not any(_bases(tree) for tree in truth):
+        return False
     if not speaks_of_percent(question) and _makes_share_a_percentage(truth, answer):
         return False
     if not _has_asked_unit(question, truth, answer) or (forms and repeats_verbatim(question, truth, answer)):
@@ -168,6 +172,17 @@ def _makes_share_a_percentage(truth: Sequence[Node], answer: Sequence[Node]) -> 
     given = {rational(node.args[0]) for tree in answer for node in nodes(tree) if node.head == "percent"}
     wanted = {rational(value) for tree in truth for value in members(tree)} if given else set()
     return any(value is not None and 0 < abs(value) < 1 for value in given & wanted)
+
+
+def _bases(tree: Node) -> set[str]:
+    return {node.args[0].text for node in nodes(tree) if node.head == "based"}
+
+
+def _is_in_unnamed_base(tree: Node, question: str) -> bool:
+    """Whether a numeral is in a base that the question does not name: the truth 12 is no `12_5`."""
+    asked = question[:_MAX_QUESTION].casefold() if (bases := _bases(tree)) else ""
+    names = {base: (base, *(word for word, digits in _BASE_WORDS.items() if digits == base)) for base in bases}
+    return any(base != "10" and not any(name in asked for name in names[base]) for base in bases)
 
 
 @lru_cache(maxsize=4096)

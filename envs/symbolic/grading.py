@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from mtgrpo_env.envs.dress import undressed
+from mtgrpo_env.envs.dress import bare_words, undressed
 from mtgrpo_env.envs.symbolic.equality import Undecided, same_answer, same_rational, same_rounded
 from mtgrpo_env.envs.symbolic.exact import NoValue
 from mtgrpo_env.envs.symbolic.readings import is_worked_out, is_worked_out_truth, readings, truth_readings
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
+from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import shared_pool
 from mtgrpo_env.extras import require_package
 
@@ -71,7 +72,9 @@ def _here(truth: str, answer: str, worked_out: bool, digits: int | None) -> bool
         return _same_words(truth, answer)
     try:
         given = readings(answer, truth=wanted)
-        if "words" in {tree.head for tree in (*wanted, *given)} and _same_words(truth, answer):
+        if "words" in {tree.head for tree in (*wanted, *given)} and (
+            _same_words(truth, answer) or Node("words", text=bare_words(answer).casefold()) in wanted
+        ):
             return True
         if worked_out and all(map(is_worked_out_truth, wanted)) and not any(map(is_worked_out, given)):
             return False

@@ -10,8 +10,6 @@ from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members
 from mtgrpo_env.envs.symbolic.units import units
 
 _MAX_SIGNS = 3
-_UNIT_VECTORS = ("i", "j", "k")
-_ZERO, _ONE = Node("number", text="0"), Node("number", text="1")
 
 
 def plain(tree: Node) -> Node:
@@ -39,39 +37,6 @@ def plain(tree: Node) -> Node:
             return _times(Node("multiply", args[:-1]), args[-1])
         case _:
             return tree
-
-
-def unit_vector(tree: Node) -> tuple[Node, ...]:
-    r"""The coordinates of a sum of unit vectors, `2\mathbf{i} - \mathbf{j}`; () for anything else, such as `2 + i`."""
-    found: dict[str, Node] = {}
-    for term in tree.args if tree.head == "add" else (tree,):
-        name, coefficient = _unit_and_coefficient(term)
-        if name in found or name not in _UNIT_VECTORS:
-            return ()
-        found[name] = coefficient
-    if not found.keys() & {"j", "k"}:
-        return ()
-    return tuple(found.get(name, _ZERO) for name in (_UNIT_VECTORS if "k" in found else _UNIT_VECTORS[:2]))
-
-
-def _unit_and_coefficient(term: Node) -> tuple[str, Node]:
-    """The letter of a unit vector and what it is multiplied with; "" if that is no single one."""
-    if term.head == "negate":
-        name, coefficient = _unit_and_coefficient(term.args[0])
-        return name, Node("negate", (coefficient,))
-    factors = term.args if term.head == "multiply" else (term,)
-    names = [name for name in map(_unit_name, factors) if name]
-    rest = tuple(factor for factor in factors if not _unit_name(factor))
-    if len(names) != 1:
-        return "", term
-    return names[0], Node("multiply", rest) if len(rest) > 1 else next(iter(rest), _ONE)
-
-
-def _unit_name(tree: Node) -> str:
-    if tree.head not in ("symbol", "constant"):
-        return ""
-    name = tree.text.removeprefix("hat ").removeprefix("vec ")
-    return name if name in _UNIT_VECTORS else ""
 
 
 def _in_one_unit(parts: Sequence[Node]) -> Node | None:

@@ -15,6 +15,16 @@ _EXPONENTS, _INDICES = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+"), re.co
 _TIMES = re.compile(r"(?<=[0-9]) x (?=10 ?\^)")  # 2.5 x 10^3
 _UNION = re.compile(r"(?<=[\])\[])\s*U\s*(?=[\[(\]])")
 _OVER = re.compile(r"\{\s*([0-9]{1,40})\s*\\over\s*([0-9]{1,40})\s*\}")
+_BASE = re.compile(  # (2516)_8, 2516_{(8)}, 2516 (base 8)
+    r"\(([0-9A-F]{1,100})\)(?=_)|(?<=_)\{\(([0-9]{1,2})\)\}|(?<=_)\{(?:\\text\{)?\s*base\s*\}?\s*([0-9]{1,2})\}"
+)
+_BASE_BEHIND = re.compile(
+    r"(?<=[0-9])(?:\s|\\[, ])*(?:\\text\{)?\s*\(?base[\s-]\s*\}?\s*([0-9]{1,2}|[a-z]{3,7})\)?\s*\}?$"
+)
+_INTEGER = re.compile(  # of the letter that counts the solutions: x = \pi k, k \in \mathbb{Z}
+    r"(?:[\s,;(~]|\\[,;: (]|\\q?quad(?![a-z])|\\left\(|\\text\s*\{[ ,(]*(?:where|for|with)?\s*\})+"
+    r"[kmn]\s*\\in\s*(?:\\mathbb\s*|\\mathbf\s*)?(?:\{\s*Z\s*\}|Z)(?:\\right)?\)?$"
+)
 _MIXED = re.compile(  # 3{\frac12}, as a font leaves it
     r"(?<=[0-9])\s*\{\s*(\\[dt]?frac\s*(?:\{[0-9]{1,40}\}|[0-9])\s*(?:\{[0-9]{1,40}\}|[0-9]))\s*\}"
 )
@@ -46,10 +56,14 @@ def plain_text(text: str) -> str:
         text = _REALS.sub(r"\\mathbb{R}", text)
     if "[" in text or "]" in text:
         text = _REVERSED.sub(_turned, text)
+    if "base" in text or ")_" in text or "_{(" in text:
+        text = _BASE_BEHIND.sub(r"_{\1}", _BASE.sub(lambda found: found[1] or f"{{{found[2] or found[3]}}}", text))
     if text.endswith(">"):
         text = _ANGLES.sub(r"\\langle \1\\rangle ", text)
     if "\\" not in text:
         return text
+    if "Z" in text:
+        text = _INTEGER.sub("", text)
     return _LINE_END.sub("", _MIXED.sub(r"\1", _OVER.sub(r"\\frac{\1}{\2}", text)))
 
 

@@ -7,17 +7,19 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from mtgrpo_env.envs.symbolic.meaning import chain, is_name, solved
-from mtgrpo_env.envs.symbolic.plain import unit_vector
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, nodes
+from mtgrpo_env.envs.symbolic.vectors import unit_vector
 
 _PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "compound", "ratio", "row", "words"}
 _NOT_LONE = COLLECTIONS | STRUCTURES | {"relation", "symbol", "words"}
 _PLAIN = Notation()
 _ONE_WAY = re.compile(r"[^,A-Za-z]*")
 _SCIENTIFIC = re.compile(r"[ $]*[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]{1,3}[ $.]*")  # and nothing else
-_GROUPED = re.compile(r"[0-9],0[0-9]{2}(?![0-9])")  # as no list is written
+_GROUPED = re.compile(  # as no list is written: 1,000 and 1,234.50 and $1,234
+    r"[0-9],0[0-9]{2}(?![0-9])|(?<![0-9.])[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]|[$€£¥₹]\s*[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])"
+)
 _SPACED_UNIT = re.compile(r"[0-9] [A-Za-z°µ]")  # of a truth: "5 m" is no product
 _POWER_OF_TEN = re.compile(r"[0-9.][eE][-+]?[0-9]")
 

@@ -25,9 +25,15 @@ TYPESETTING = _words(
     "thinspace enspace therefore"
 )
 CONSTANTS = {"pi": "pi", "e": "e", "i": "i", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
-SAME_FUNCTION = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "asin": "arcsin", "acos": "arccos"} | {
-    "atan": "arctan"
-}
+SAME_FUNCTION = {
+    "lg": "log",
+    "tg": "tan",
+    "ctg": "cot",
+    "cosec": "csc",
+    "arctg": "arctan",
+    "asin": "arcsin",
+    "acos": "arccos",
+} | {"atan": "arctan"}
 SAME_COMMAND = (
     dict.fromkeys(("dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"), "frac")
     | {"dbinom": "binom", "tbinom": "binom"}

@@ -90,6 +90,8 @@ RIGHT_AND_WRONG = [
     ),
     ("Integrate by partial fractions.", r"\ln|x|-\ln|x+1|", [r"\ln\left|\frac{x}{x+1}\right|"], [r"\ln|x|"]),
     (r"Reduce $\frac{4}{6}$ to lowest terms.", r"\frac{2}{3}", ["2/3", r"\dfrac23"], [r"\frac46", "4/6", "8/12"]),
+    ("What is 7 in base 5?", "12", ["12_5", r"12_{\text{five}}"], ["12_6", "7"]),
+    ("What is it?", "12", ["12"], ["12_5", r"12_{\text{five}}"]),
     ("Write 6/12 in lowest terms.", r"\frac12", ["1/2"], ["0.5", "6/12"]),
     ("Solve $2x+3y=6$ for $y$.", r"y=2-\frac23x", [r"\frac{6-2x}{3}=y"], [r"x=\frac{6-3y}{2}", "x=3-1.5y"]),
     (
