@@ -60,11 +60,17 @@ def plain_text(text: str) -> str:
         text = _BASE_BEHIND.sub(r"_{\1}", _BASE.sub(lambda found: found[1] or f"{{{found[2] or found[3]}}}", text))
     if text.endswith(">"):
         text = _ANGLES.sub(r"\\langle \1\\rangle ", text)
-    if "\\" not in text:
-        return text
+    return _without_latex_ways(text) if "\\" in text else text
+
+
+def _without_latex_ways(text: str) -> str:
     if "Z" in text:
         text = _INTEGER.sub("", text)
-    return _LINE_END.sub("", _MIXED.sub(r"\1", _OVER.sub(r"\\frac{\1}{\2}", text)))
+    if "\\over" in text:
+        text = _OVER.sub(r"\\frac{\1}{\2}", text)
+    if "{\\" in text:
+        text = _MIXED.sub(r"\1", text)
+    return _LINE_END.sub("", text) if "\\\\" in text or "\\end" in text else text
 
 
 def _group(digits: str) -> str:
