@@ -99,8 +99,8 @@ def plain_arithmetic(text: str) -> str:
 
 
 def _ungrouped(text: str) -> str:
-    """The text without the groups that fonts and colours leave around all of it, since an equation is no group."""
-    for _ in range(_MOST_GROUPS):
+    """An equation without the groups that fonts and colours leave around all of it; any other text as it is."""
+    for _ in range(_MOST_GROUPS if "=" in text else 0):
         text = text.strip(_SIGN_OFF)
         opening = _GROUP.match(text)
         if opening is None or not _is_one_group(text, opening.end()):
