@@ -25,6 +25,7 @@ _INTEGER = re.compile(  # of the letter that counts the solutions: x = \pi k, k 
     r"(?:[\s,;(~]|\\[,;: (]|\\q?quad(?![a-z])|\\left\(|\\text\s*\{[ ,(]*(?:where|for|with)?\s*\})+"
     r"[kmn]\s*\\in\s*(?:\\mathbb\s*|\\mathbf\s*)?(?:\{\s*Z\s*\}|Z)(?:\\right)?\)?$"
 )
+_SYSTEM = re.compile(r"\\left\s*\\\{((?:[^\\]|\\(?!begin|right|left))*)\\right\s*\.\s*$")  # a brace with no partner
 _MIXED = re.compile(  # 3{\frac12}, as a font leaves it
     r"(?<=[0-9])\s*\{\s*(\\[dt]?frac\s*(?:\{[0-9]{1,40}\}|[0-9])\s*(?:\{[0-9]{1,40}\}|[0-9]))\s*\}"
 )
@@ -68,6 +69,8 @@ def _without_latex_ways(text: str) -> str:
         text = _INTEGER.sub("", text)
     if "\\over" in text:
         text = _OVER.sub(r"\\frac{\1}{\2}", text)
+    if text.endswith("."):
+        text = _SYSTEM.sub(lambda found: found[1].rstrip(" .,;"), text)
     if "{\\" in text:
         text = _MIXED.sub(r"\1", text)
     return _LINE_END.sub("", text) if "\\\\" in text or "\\end" in text else text

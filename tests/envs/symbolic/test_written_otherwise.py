@@ -19,6 +19,7 @@ RIGHT: list[tuple[str, list[str]]] = [
     (V, ["x=2,y=-5,z=1", r"\begin{pmatrix}x\\y\\z\end{pmatrix}=" + V, r"(x,y,z)=(2,-5,1)"]),
     (r"3\mathbf{i}+4\mathbf{j}", ["(3,4)", r"\langle 3,4\rangle", r"\begin{pmatrix}3\\4\end{pmatrix}"]),
     (r"\begin{pmatrix}2\\-5\\0\end{pmatrix}", [r"2\mathbf{i}-5\mathbf{j}"]),
+    ("(4,-9)", [r"\left\{\begin{aligned}x&=4,\\y&=-9.\end{aligned}\right."]),
     ("(4,-9)", [r"\begin{cases} x = 4, \\ y = -9. \end{cases}", r"\{(4,-9)\}", r"(x,y)\in\{(4,-9)\}"]),
     (r"(3,\frac{\pi}{4})", [r"\theta=\frac{\pi}{4}, r=3", r"r=3,\theta=45^\circ"]),
     (HALF_OPEN, ["]2,5]", r"\left]2,5\right]", r"x\in ]2;5]"]),
