@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+_SLACK = 1.0  # seconds: the clocks of processes and of files are coarse
+
 
 def was_at_work(pid: int, *, at: float) -> bool:
     """Whether the process of this number lives on this host, and did so at a time in seconds since the epoch.
@@ -29,4 +31,4 @@ def was_at_work(pid: int, *, at: float) -> bool:
         began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + int(numbers[18]) / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError):  # not Linux, or it has ended meanwhile
         return True
-    return state not in "ZX" and began <= at  # a dead one may wait to be collected
+    return state not in "ZX" and began <= at + _SLACK  # a dead one may wait to be collected
