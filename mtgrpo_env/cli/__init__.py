@@ -8,6 +8,7 @@ import logging
 import os
 import select
 import sys
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,8 @@ _COMMANDS = {
 
 _READ_FILES = {"train"}
 """Commands whose options may stand in a file: these have a function `parse`."""
+
+_LOG = logging.getLogger(__name__)
 
 _SIGPIPE = 128 + 13
 """Exit code where the reader of the output has gone, as of a process that the signal ended."""
@@ -112,6 +115,13 @@ def _log_to_stderr() -> None:
     handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("mtgrpo_env").setLevel(logging.INFO)
+    threading.excepthook = _log_thread_error
+
+
+def _log_thread_error(failed: threading.ExceptHookArgs) -> None:
+    """In one line: what a thread of some library meets, such as a full disk, the command meets soon itself."""
+    thread = failed.thread.name if failed.thread else "a thread"
+    _LOG.warning("%s ended: %s: %s", thread, failed.exc_type.__name__, failed.exc_value)
 
 
 def _said(error: Exception) -> str:
