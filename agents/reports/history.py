@@ -47,6 +47,8 @@ class RunHistory:
     def add_evaluation(self, step: int, rollouts: int, evaluation: Evaluation) -> None:
         """Record an evaluation made after `step` steps and `rollouts` training rollouts."""
         values = {"step": step, "rollouts": rollouts, "accuracies": evaluation.accuracies, "counts": evaluation.counts}
+        if evaluation.invalid.any():
+            values["invalid"] = evaluation.invalid
         known = {"mean_lengths": evaluation.mean_lengths, "truncated_shares": evaluation.truncated_shares}
         self._add("evaluation", values | {name: value for name, value in known.items() if value is not None})
 
