@@ -61,7 +61,7 @@ RUNS: Mapping[str, Spoiled] = {
     "healthy": Spoiled("nothing", {}),
     "rate-too-high": Spoiled("the learning rate is twenty times too high", {"--lr": "2e-2"}),
     "rate-too-low": Spoiled("the learning rate is ten thousand times too low", {"--lr": "1e-7"}),
-    "hopeless-tasks": Spoiled("the model knows nothing of the tasks", {"--tasks": "arc-mini math-mini"}),
+    "hopeless-tasks": Spoiled("the model knows nothing of the tasks", {"--tasks": "arc-mini math-mini", "--reward": ""}),
     "too-few-tokens": Spoiled("responses may have two tokens", {"--max-new-tokens": "2"}),
     "group-of-two": Spoiled(
         "a problem has two rollouts, and only right and wrong ones count as different",
@@ -70,7 +70,7 @@ RUNS: Mapping[str, Spoiled] = {
     "gradient-clip-tiny": Spoiled("gradients are scaled down to a hundredth", {"--max-grad-norm": "0.01"}),
     "old-data": Spoiled(
         "next to no fresh group is informative, and all of a batch may be replayed",
-        {"--filter": "success", "--max-replayed": "1", "--steps": "60"},
+        {"--filter": "success", "--max-replayed": "1", "--group-size": "4"},
     ),
     "few-problems": Spoiled("a task is evaluated on five problems", {"--eval-problems": "5", "--steps": "10"}),
 }
@@ -121,8 +121,8 @@ def _make(out: Path, name: str, changed: Options) -> None:
 
 
 def words_of(options: Options) -> list[str]:
-    """Options as a command line has them."""
-    return [word for name, value in options.items() for word in (name, *value.split())]
+    """Options as a command line has them; those without a value are left out."""
+    return [word for name, value in options.items() if value for word in (name, *value.split())]
 
 
 _HEAD = """# Runs that were spoiled on purpose

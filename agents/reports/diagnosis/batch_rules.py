@@ -26,7 +26,7 @@ FEW = 0.25
 NEXT_TO_NONE = 0.05
 """The same of a task, below which it is solved or out of reach; also how near to 0 or 1 its accuracy then is."""
 SEVERAL = 0.1
-"""Share of responses that are cut off from which a finding is worth its line; from `MOST` on it is the worst."""
+"""Share of responses that are cut off, or of a batch that is replayed, which may not be overlooked."""
 DRIFT = 1.5
 """How many times longer or shorter responses become before that is called a drift."""
 FEWEST_STEPS = 8

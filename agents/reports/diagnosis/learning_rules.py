@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mtgrpo_env.agents.reports.chance_columns import is_near_chance
-from mtgrpo_env.agents.reports.diagnosis.batch_rules import FEWEST_STEPS, NEXT_TO_NONE
+from mtgrpo_env.agents.reports.diagnosis.batch_rules import FEWEST_STEPS, NEXT_TO_NONE, SEVERAL
 from mtgrpo_env.agents.reports.diagnosis.evidence import Evidence, learner_scalars, pooled_over_tasks, span
 from mtgrpo_env.agents.reports.diagnosis.finding import Finding
 from mtgrpo_env.agents.reports.statistics import NORMAL_QUANTILE
@@ -29,6 +29,8 @@ STILL = 1e-3
 """Mean |log-ratio| of a batch's tokens below which the policy hardly moves."""
 CLIPPED = 5.0
 """How many times larger than the limit a gradient is when it is scaled down to next to nothing."""
+ENOUGH_PROBLEMS = 20
+"""Held-out problems of a task before its accuracy is set against chance."""
 WORTH_SEEING = 0.05
 """Change of the average accuracy that an evaluation should be able to show."""
 
@@ -106,17 +108,19 @@ def not_finite(evidence: Evidence) -> Iterator[Finding]:
 
 
 def too_far(evidence: Evidence) -> Iterator[Finding]:
-    """One batch moves the policy far from the one that sampled it."""
-    steps = learner_scalars(evidence.steps, "step_kl")
+    """One batch moves the policy far from the one that sampled it; by old rollouts that cannot be told."""
+    fresh = [step for step in evidence.steps if step.get("replayed", 0) <= SEVERAL * sum(step["kept"])]
+    steps = learner_scalars(fresh, "step_kl")
     known = steps[~np.isnan(steps)]
     if not len(known) or np.mean(known > FAR) <= MOST:
         return
     yield Finding(
         name="the learning rate is too high",
         severity="slows learning",
-        seen=f"{np.mean(known > FAR):.0%} of {len(known)} steps moved the policy by more than {FAR} nats a token, the "
+        seen=f"{np.mean(known > FAR):.0%} of {len(known)} steps on fresh rollouts moved the policy by more than {FAR} nats a token, the "
         f"median by {np.median(known):.3g}",
-        advice=f"lower --lr ({evidence.facts.lr:g}); --max-step-kl {FAR} ends a batch that goes beyond it",
+        advice=f"lower --lr ({evidence.facts.lr:g}), let it rise first (--warmup-steps), or have --max-step-kl {FAR} end a "
+        "batch that goes beyond it",
         chart="Steps: what they cost, and what the learner says",
         curves=(evidence.scalar_curve("step_kl"),),
         limit=FAR,
@@ -186,7 +190,7 @@ def constant(evidence: Evidence) -> Iterator[Finding]:
     last, chance = evidence.accuracies[-1], evidence.chance
     for k, task in enumerate(evidence.tasks):
         of_task = chance.of_task(k)
-        if last[k] < NEXT_TO_NONE or not of_task.best >= NEXT_TO_NONE:
+        if min(last[k], of_task.best) < NEXT_TO_NONE or evidence.problems[k] < ENOUGH_PROBLEMS:
             continue
         is_near = is_near_chance(last[k], evidence.problems[k], of_task.best)
         if not is_near or last[k] > of_task.best + WORTH_SEEING:  # of few problems all is near

@@ -148,10 +148,10 @@ CASES = {
         options={"lr", "lr_schedule", "kl_coef"},
     ),
     "too_far": Case(
-        spoil=learner(step_kl=0.4),
+        spoil=steps(lambda record: {"replayed": 0, "learner": record["learner"] | {"step_kl": 0.4}}),
         name="the learning rate is too high",
-        seen="100% of 30 steps moved the policy by more than 0.05 nats a token, the median by 0.4",
-        options={"lr", "max_step_kl"},
+        seen="100% of 30 steps on fresh rollouts moved the policy by more than 0.05 nats a token, the median by 0.4",
+        options={"lr", "warmup_steps", "max_step_kl"},
     ),
     "certain": Case(
         spoil=steps(lambda record: {"surprisals": [1.0] * 3, "unanimous": [5] * 3} if is_late(record) else {}),
@@ -269,6 +269,12 @@ def test_a_solved_task_is_only_worth_a_look() -> None:
     solved = steps(lambda record: {"accepted": [0, 6, 6], "kept": [0, 8, 8], "accuracies": [1.0, 0.4, 0.3]})
     (finding,) = diagnose(run_of(solved))
     assert (finding.name, finding.severity) == ("starved, solved: sums", "worth a look")
+
+
+def test_a_few_problems_or_old_rollouts_say_nothing_of_chance_or_of_a_step() -> None:
+    few = both(CASES["constant"].spoil, evaluations(lambda record: {"counts": [10, 300, 300]}))
+    assert "constant" not in " ".join(finding.name for finding in diagnose(run_of(few)))
+    assert diagnose(run_of(learner(step_kl=0.4))) == []
 
 
 def test_a_fall_within_the_noise_of_the_evaluation_is_none() -> None:
