@@ -33,14 +33,14 @@ HEALTHY: Options = {
     "--filter": "reward",
     "--model": "tiny",
     "--device": "cpu",
-    "--lr": "1e-3",
-    "--steps": "30",
-    "--batch-size": "8",
+    "--lr": "3e-4",
+    "--steps": "40",
+    "--batch-size": "32",
     "--group-size": "8",
     "--max-new-tokens": "8",
     "--eval-problems": "100",
-    "--eval-every": "5",
-    "--checkpoint-every": "30",
+    "--eval-every": "10",
+    "--checkpoint-every": "60",
 }
 
 
@@ -57,22 +57,25 @@ class Spoiled:
     changed: Options
 
 
+_HOPELESS = {"--tasks": "arc-mini math-mini", "--reward": "", "--max-new-tokens": "16"}
 RUNS: Mapping[str, Spoiled] = {
     "healthy": Spoiled("nothing", {}),
-    "rate-too-high": Spoiled("the learning rate is twenty times too high", {"--lr": "2e-2"}),
-    "rate-too-low": Spoiled("the learning rate is ten thousand times too low", {"--lr": "1e-7"}),
-    "hopeless-tasks": Spoiled("the model knows nothing of the tasks", {"--tasks": "arc-mini math-mini", "--reward": ""}),
+    "rate-too-high": Spoiled("the learning rate is some sixty times too high", {"--lr": "2e-2"}),
+    "rate-too-low": Spoiled("the learning rate is some thousand times too low", {"--lr": "1e-7"}),
+    "hopeless-tasks": Spoiled(
+        "the model knows nothing of the tasks", {"--tasks": "arc-mini math-mini", "--reward": ""}
+    ),
     "too-few-tokens": Spoiled("responses may have two tokens", {"--max-new-tokens": "2"}),
     "group-of-two": Spoiled(
         "a problem has two rollouts, and only right and wrong ones count as different",
-        {"--group-size": "2", "--batch-size": "32", "--filter": "success"},
+        {"--group-size": "2", "--filter": "success"},
     ),
     "gradient-clip-tiny": Spoiled("gradients are scaled down to a hundredth", {"--max-grad-norm": "0.01"}),
     "old-data": Spoiled(
         "next to no fresh group is informative, and all of a batch may be replayed",
-        {"--filter": "success", "--max-replayed": "1", "--group-size": "4"},
+        {"--filter": "success", "--max-replayed": "1", "--steps": "60"},
     ),
-    "few-problems": Spoiled("a task is evaluated on five problems", {"--eval-problems": "5", "--steps": "10"}),
+    "few-problems": Spoiled("a task is evaluated on five problems", {"--eval-problems": "5", "--steps": "20"}),
 }
 """By the names of their folders."""
 

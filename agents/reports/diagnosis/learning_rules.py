@@ -112,15 +112,16 @@ def too_far(evidence: Evidence) -> Iterator[Finding]:
     fresh = [step for step in evidence.steps if step.get("replayed", 0) <= SEVERAL * sum(step["kept"])]
     steps = learner_scalars(fresh, "step_kl")
     known = steps[~np.isnan(steps)]
-    if not len(known) or np.mean(known > FAR) <= MOST:
+    beyond = known > FAR
+    if not len(known) or beyond.mean() <= MOST:
         return
     yield Finding(
         name="the learning rate is too high",
         severity="slows learning",
-        seen=f"{np.mean(known > FAR):.0%} of {len(known)} steps on fresh rollouts moved the policy by more than {FAR} nats a token, the "
-        f"median by {np.median(known):.3g}",
-        advice=f"lower --lr ({evidence.facts.lr:g}), let it rise first (--warmup-steps), or have --max-step-kl {FAR} end a "
-        "batch that goes beyond it",
+        seen=f"{beyond.mean():.0%} of {len(known)} steps on fresh rollouts moved the policy by more than {FAR} nats a "
+        f"token, the median by {np.median(known):.3g}",
+        advice=f"lower --lr ({evidence.facts.lr:g}), let it rise first (--warmup-steps), or have --max-step-kl {FAR} "
+        "end a batch that goes beyond it",
         chart="Steps: what they cost, and what the learner says",
         curves=(evidence.scalar_curve("step_kl"),),
         limit=FAR,
@@ -190,7 +191,7 @@ def constant(evidence: Evidence) -> Iterator[Finding]:
     last, chance = evidence.accuracies[-1], evidence.chance
     for k, task in enumerate(evidence.tasks):
         of_task = chance.of_task(k)
-        if min(last[k], of_task.best) < NEXT_TO_NONE or evidence.problems[k] < ENOUGH_PROBLEMS:
+        if not np.minimum(last[k], of_task.best) >= NEXT_TO_NONE or evidence.problems[k] < ENOUGH_PROBLEMS:
             continue
         is_near = is_near_chance(last[k], evidence.problems[k], of_task.best)
         if not is_near or last[k] > of_task.best + WORTH_SEEING:  # of few problems all is near
