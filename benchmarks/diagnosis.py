@@ -62,9 +62,7 @@ RUNS: Mapping[str, Spoiled] = {
     "healthy": Spoiled("nothing", {}),
     "rate-too-high": Spoiled("the learning rate is some sixty times too high", {"--lr": "2e-2"}),
     "rate-too-low": Spoiled("the learning rate is some thousand times too low", {"--lr": "1e-7"}),
-    "hopeless-tasks": Spoiled(
-        "the model knows nothing of the tasks", {"--tasks": "arc-mini math-mini", "--reward": ""}
-    ),
+    "hopeless-tasks": Spoiled("the model knows nothing of the tasks", _HOPELESS),
     "too-few-tokens": Spoiled("responses may have two tokens", {"--max-new-tokens": "2"}),
     "group-of-two": Spoiled(
         "a problem has two rollouts, and only right and wrong ones count as different",
