@@ -118,7 +118,7 @@ def too_far(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         name="the learning rate is too high",
         severity="slows learning",
-        seen=f"{beyond.mean():.0%} of {len(known)} steps on fresh rollouts moved the policy by more than {FAR} nats a "
+        seen=f"{beyond.sum()} of {len(known)} steps on fresh rollouts moved the policy by more than {FAR} nats a "
         f"token, the median by {np.median(known):.3g}",
         advice=f"lower --lr ({evidence.facts.lr:g}), let it rise first (--warmup-steps), or have --max-step-kl {FAR} "
         "end a batch that goes beyond it",

@@ -254,8 +254,9 @@ def test_the_report_names_its_command_budgets_rates_and_what_is_missing() -> Non
     assert "**Missing runs (1):** grpo at lr 0.0002, seed 2." in text
     assert "| mt-grpo − dapo |" in text
     assert "![a.png](a.png)" in text
-    (rates,) = [line for line in text.splitlines() if line.startswith("| grpo | ") and "(2)" in line]
-    assert "**" in rates
+    rows = [line for line in text.splitlines() if line.startswith("| grpo | ") and " of 3 |" in line and "lr " in line]
+    assert [row.endswith("| 2 of 3 |") for row in rows] == [True, False]
+    assert "**lr 0.0004**" in rows[1]
 
 
 def test_a_threshold_that_is_not_reached_is_known_only_to_cost_more() -> None:

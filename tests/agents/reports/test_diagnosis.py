@@ -150,7 +150,7 @@ CASES = {
     "too_far": Case(
         spoil=steps(lambda record: {"replayed": 0, "learner": record["learner"] | {"step_kl": 0.4}}),
         name="the learning rate is too high",
-        seen="100% of 30 steps on fresh rollouts moved the policy by more than 0.05 nats a token, the median by 0.4",
+        seen="30 of 30 steps on fresh rollouts moved the policy by more than 0.05 nats a token, the median by 0.4",
         options={"lr", "warmup_steps", "max_step_kl"},
     ),
     "certain": Case(

@@ -152,7 +152,7 @@ def test_a_comparison_s_page_shows_each_method_at_its_best_rate_and_what_is_miss
     comparison = make_comparison(missing=[("dapo", Point.of(lr=4e-4), 1)])
     shown = parsed(page(content_of_comparison(comparison)))
     assert "$ mtgrpo compare --suite mini" in shown.text("pre")
-    assert "dapo at 0.0004, seed 1" in shown.text("header")
+    assert "dapo at lr 0.0004, seed 1" in shown.text("header")
     assert {"At equal budgets", "What a worst-task accuracy costs"} <= set(headings(shown))
     legend = [entry["data-name"] for entry in shown.of("li") if "data-name" in entry]
     assert legend[:3] == ["mt-grpo", "dapo", "grpo"]
