@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "own_rows.ipynb"
 SECONDS = 240  # of one cell, on a busy machine
-missing = [name for name in ("nbclient", "ipykernel") if importlib.util.find_spec(name) is None]
 
 
 def cells() -> list[dict[str, Any]]:
@@ -33,18 +31,16 @@ def test_its_links_lead_to_files() -> None:
     assert [link for link in links if not (NOTEBOOK.parent / link).exists()] == []
 
 
-@pytest.mark.skipif(bool(missing), reason=f"running a notebook needs {missing}: pip install '.[dev]'")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's packages
 @pytest.mark.timeout(600)
 def test_it_runs_from_top_to_bottom_and_shows_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nbformat
-    from nbclient import NotebookClient
-
+    nbformat, nbclient = (pytest.importorskip(name) for name in ("nbformat", "nbclient"))
+    pytest.importorskip("ipykernel")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     text = "".join(output.get("text", "") for output in outputs)
