@@ -44,5 +44,6 @@ def _panel(axes: Axes, finding: Finding) -> None:
         axes.axhline(finding.limit, color="black", linestyle=":", linewidth=0.8, label="limit")
     axes.set_title("\n".join(textwrap.wrap(finding.name, _TITLE_WIDTH)), fontsize=9)
     axes.set_xlabel("training step", fontsize=8)
+    axes.set_ylabel(finding.measure, fontsize=8)
     axes.tick_params(labelsize=7)
     axes.legend(fontsize=7)

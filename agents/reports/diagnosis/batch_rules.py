@@ -47,6 +47,7 @@ def no_gradient(evidence: Evidence) -> Iterator[Finding]:
             advice=f"{NO_GRADIENT_ADVICE}; --examples shows how to answer",
             chart="What is generated",
             curves=evidence.task_curves("filter_rate"),
+            measure="groups without a gradient",
             limit=1.0,
         )
 
@@ -66,7 +67,8 @@ def few_informative(evidence: Evidence) -> Iterator[Finding]:
         advice=f"more rollouts of a problem, --group-size {wider}, differ more often; or take --tasks of a level at "
         "which some are right and some wrong",
         chart="What is generated",
-        curves=(evidence.total_curve("filter_rate", "groups without gradient"),),
+        curves=(evidence.total_curve("filter_rate", "all tasks"),),
+        measure="groups without a gradient",
         limit=1 - FEW,
     )
 
@@ -118,6 +120,7 @@ def starved(evidence: Evidence) -> Iterator[Finding]:
             advice=one.advice,
             chart="What is generated",
             curves=tuple(curves[k] for k in tasks),
+            measure="groups without a gradient",
             limit=1 - NEXT_TO_NONE,
         )
 
@@ -139,6 +142,7 @@ def short_of_target(evidence: Evidence) -> Iterator[Finding]:
             "--method quota-mt-grpo fills batches from earlier groups as well",
             chart="Task weights against realised shares",
             curves=(replace(of_batch[k], name="share of the batch"), replace(asked[k], name="share asked for")),
+            measure="share of the groups",
         )
 
 
@@ -164,6 +168,7 @@ def cut_off(evidence: Evidence) -> Iterator[Finding]:
         advice=advice or f"{FAULTS[0].advice(evidence.facts)}; --truncated mask learns nothing from those that are",
         chart="Responses",
         curves=evidence.task_curves("truncated_share"),
+        measure="responses cut off",
         limit=SEVERAL,
     )
 
@@ -188,6 +193,7 @@ def lengths(evidence: Evidence) -> Iterator[Finding]:
         advice=longer if is_longer else shorter,
         chart="Responses",
         curves=evidence.task_curves("response_length"),
+        measure="mean length",
     )
 
 
@@ -208,6 +214,7 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
         advice=f"--max-replayed {share:g}; a larger --group-size makes more of the fresh groups informative",
         chart="Steps: what they cost, and what the learner says",
         curves=(Curve("share replayed", evidence.numbers, shares),),
+        measure="share of the batch",
         limit=MOST,
     )
 
@@ -228,5 +235,6 @@ def no_verdict(evidence: Evidence) -> Iterator[Finding]:
             "own ends it where it hangs)",
             chart="Held-out accuracy, and what it costs",
             curves=(Curve("invalid", evidence.evaluated, bad / played),),
+            measure="share without a verdict",
             limit=0.0,
         )

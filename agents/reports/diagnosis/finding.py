@@ -44,6 +44,7 @@ class Finding:
         advice: what to change; options as the command line has them.
         chart: the section of the run's page that shows it.
         curves: that show it by themselves.
+        measure: what their values are.
         limit: value of the curves at which it begins; None if it lies in their course.
     """
 
@@ -53,6 +54,7 @@ class Finding:
     advice: str
     chart: Chart
     curves: tuple[Curve, ...]
+    measure: str
     limit: float | None = None
 
     @property

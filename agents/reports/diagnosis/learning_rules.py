@@ -69,6 +69,7 @@ def fallen(evidence: Evidence) -> Iterator[Finding]:
         "linear, or hold the policy by --kl-coef 0.01",
         chart="Held-out accuracy, and what it costs",
         curves=evidence.accuracy_curves(),
+        measure="held-out accuracy",
     )
 
 
@@ -88,6 +89,7 @@ def certain(evidence: Evidence) -> Iterator[Finding]:
         advice=f"lower --lr ({evidence.facts.lr:g}), or hold the policy by --kl-coef 0.01",
         chart="Responses",
         curves=evidence.task_curves("entropy"),
+        measure="nats a token",
     )
 
 
@@ -104,6 +106,7 @@ def not_finite(evidence: Evidence) -> Iterator[Finding]:
         advice=f"lower --lr ({evidence.facts.lr:g}), or compute in --dtype float32",
         chart="Steps: what they cost, and what the learner says",
         curves=(evidence.scalar_curve("gradient_norm"),),
+        measure="gradient norm",
     )
 
 
@@ -124,6 +127,7 @@ def too_far(evidence: Evidence) -> Iterator[Finding]:
         "end a batch that goes beyond it",
         chart="Steps: what they cost, and what the learner says",
         curves=(evidence.scalar_curve("step_kl"),),
+        measure="nats a token",
         limit=FAR,
     )
 
@@ -145,6 +149,7 @@ def too_little(evidence: Evidence) -> Iterator[Finding]:
         advice=f"raise --lr ({evidence.facts.lr:g}) tenfold, until the change can be seen",
         chart="Steps: what they cost, and what the learner says",
         curves=(evidence.scalar_curve("log_ratio"),),
+        measure="mean |log-ratio|",
         limit=STILL,
     )
 
@@ -164,6 +169,7 @@ def clipped(evidence: Evidence) -> Iterator[Finding]:
         "scaled; if they grew during the run, lower --lr instead",
         chart="Steps: what they cost, and what the learner says",
         curves=(evidence.scalar_curve("gradient_norm"),),
+        measure="gradient norm",
         limit=limit,
     )
 
@@ -183,6 +189,7 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
         advice=f"--eval-problems {wanted} shows a change of {100 * WORTH_SEEING:.0f} points; of rows, hold out more",
         chart="Held-out accuracy, and what it costs",
         curves=evidence.accuracy_curves(),
+        measure="held-out accuracy",
     )
 
 
@@ -206,6 +213,7 @@ def constant(evidence: Evidence) -> Iterator[Finding]:
             advice="read the samples; take --tasks (or rows) whose answers differ more, and more --eval-problems",
             chart="Held-out accuracy, and what it costs",
             curves=evidence.accuracy_curves(),
+            measure="held-out accuracy",
             limit=of_task.best,
         )
 
