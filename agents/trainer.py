@@ -229,7 +229,8 @@ class Trainer:
         played = np.array(record["counts"])  # one rollout of each problem
         names = ("mean_lengths", "truncated_shares")
         numbers = {name: np.array(record[name], dtype=float) for name in names if name in record}
-        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played, **numbers)
+        invalid = np.array(record.get("invalid", zeros))
+        return Evaluation(self.suite.names, accuracies, played, invalid, problems=played, **numbers)
 
     def close(self) -> None:
         """Close the envs, and leave the other ranks."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mtgrpo_env.agents.reports.diagnosis.finding import Finding
 from mtgrpo_env.agents.reports.figure_style import line_style, write
@@ -46,4 +47,5 @@ def _panel(axes: Axes, finding: Finding) -> None:
     axes.set_xlabel("training step", fontsize=8)
     axes.set_ylabel(finding.measure, fontsize=8)
     axes.tick_params(labelsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=7)

@@ -7,8 +7,6 @@ from dataclasses import fields
 from itertools import product
 from typing import Any, get_args, get_type_hints
 
-import yaml
-
 from mtgrpo_env.agents.config import METHOD_OPTIONS, TrainConfig
 from mtgrpo_env.agents.options import GROUPS
 from mtgrpo_env.agents.recipes import named_method, options_of
@@ -79,6 +77,8 @@ def _option(given: str) -> str:
 
 def _value(name: str, text: str) -> Any:
     """As the option's type has it; the run's config then says whether it is allowed."""
+    import yaml
+
     hint = get_type_hints(TrainConfig)[name]
     kinds = set(get_args(hint)) | {hint}
     try:
