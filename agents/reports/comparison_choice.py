@@ -18,7 +18,7 @@ def said_of_points(settings: Settings) -> str:
         return f"Every method has {points[0]}."
     chosen_on = "the seeds that are reported"
     if settings.tuning_seeds:
-        chosen_on = f"seeds {_listed(settings.tuning_seeds)}, none of which is reported"
+        chosen_on = f"{_seeds(settings.tuning_seeds)}, not among those that are reported"
     parts = [
         f"Every method was given the same grid ({_ranges(points)}), of which it has the options that it takes, and is "
         f"shown at its best point, chosen on {chosen_on}."
@@ -39,7 +39,7 @@ def points_table(comparison: Comparison) -> Iterator[str]:
         return
     yield "## Points of the grid"
     yield (
-        f"On seeds {_listed(settings.choice_seeds)}: worst-task accuracy averaged over the steps (the area under its "
+        f"On {_seeds(settings.choice_seeds)}: worst-task accuracy averaged over the steps (the area under its "
         "curve) and the seeds, in per cent; the best of a method is bold and is the one reported, chosen in the same "
         f"way for all. Then the worst task at step {comparison.horizon:.0f}, the steps made, and the seeds that "
         "finished."
@@ -66,6 +66,10 @@ def _ranges(points: Sequence[Point]) -> str:
     names = dict.fromkeys(name for point in points for name in point.values)
     values = {name: dict.fromkeys(point.values[name] for point in points if name in point.values) for name in names}
     return "; ".join(f"{name} {', '.join(map(shown, values[name]))}" for name in names)
+
+
+def _seeds(numbers: Sequence[int]) -> str:
+    return f"{'seed' if len(numbers) == 1 else 'seeds'} {_listed(numbers)}"
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -104,7 +104,7 @@ def test_a_point_is_chosen_on_the_tuning_seeds_and_reported_on_the_others() -> N
         assert {run.seed for run in tried} == {0, 1}
         assert [run.seed for run in comparison.chosen(method)] == [2, 3, 4]
     text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
-    assert "chosen on seeds 0 and 1, none of which is reported" in text
+    assert "chosen on seeds 0 and 1, not among those that are reported" in text
     assert "3 methods, 3 seeds, 20 steps" in text
 
 
