@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mtgrpo_env.agents.reports.chance_columns import COLUMNS, constants_of, mean_chance
-from mtgrpo_env.agents.reports.comparison import BASE, COSTS, Budget, Comparison, Measure
+from mtgrpo_env.agents.reports.compared_runs import COSTS
+from mtgrpo_env.agents.reports.comparison import BASE, Budget, Comparison, Measure
+from mtgrpo_env.agents.reports.comparison_choice import points_table, said_of_points
 from mtgrpo_env.agents.reports.markdown import code, percent, table, text, with_interval
 from mtgrpo_env.agents.reports.statistics import Arrival, CostRatio
 from mtgrpo_env.agents.reports.summary import Summary
@@ -31,7 +33,7 @@ def comparison_markdown(comparison: Comparison, summary: Summary, *, figures: Se
         *_chance_note(comparison),
         *_thresholds(comparison, summary),
         *_differences(comparison, summary),
-        *_rates(comparison),
+        *points_table(comparison),
         *_tasks(comparison),
         *(f"![{name}]({name})" for name in figures),
     ]
@@ -47,7 +49,7 @@ def _setting(comparison: Comparison) -> Iterator[str]:
         f"{len(settings.methods)} methods, {len(settings.seeds)} seeds, {settings.steps} steps, on "
         f"{', '.join(map(text, settings.tasks))}; held-out accuracy on {settings.eval_problems} problems a task, or "
         "all that it has. Runs of one seed start from the same model and meet the same problem streams. "
-        f"{_said_of_rates(settings.lrs)} Brackets are 95 % bootstrap intervals of the mean over seeds; of few seeds "
+        f"{said_of_points(settings)} Brackets are 95 % bootstrap intervals of the mean over seeds; of few seeds "
         "they are too narrow (3, 5 and 10 seeds cover about 74, 84 and 91 %)."
     )
     yield (
@@ -59,17 +61,8 @@ def _setting(comparison: Comparison) -> Iterator[str]:
     if len(steps) > 1:
         yield f"The horizon, chosen before the runs were made, is step {steps[0]}; what comes after it is the tail."
     if comparison.missing:
-        names = ", ".join(f"{text(method)} at {lr:g}, seed {seed}" for method, lr, seed in comparison.missing)
+        names = ", ".join(f"{text(method)} at {point}, seed {seed}" for method, point, seed in comparison.missing)
         yield f"**Missing runs ({len(comparison.missing)}):** {names}."
-
-
-def _said_of_rates(lrs: Sequence[float]) -> str:
-    if len(lrs) == 1:
-        return f"Every method has the learning rate {lrs[0]:g}."
-    return (
-        "Every method was given the same learning rates and is shown at its best one, chosen on the evaluations that "
-        "are reported."
-    )
 
 
 def _at_equal(comparison: Comparison, summary: Summary, budget: Budget) -> Iterator[str]:
@@ -160,30 +153,6 @@ def _differences(comparison: Comparison, summary: Summary) -> Iterator[str]:
         for other in others
     ]
     yield table(["", *(f"{measure}, {amount:,.0f} {cost}" for measure, (cost, amount) in shown)], rows)
-
-
-def _rates(comparison: Comparison) -> Iterator[str]:
-    settings = comparison.settings
-    if len(settings.lrs) == 1:
-        return
-    yield "## Learning rates"
-    yield (
-        "Worst-task accuracy averaged over the steps (the area under its curve) and the seeds, in per cent; the best "
-        "of a method is bold and is the one reported, chosen in the same way for all. After the slash the worst task "
-        f"at step {comparison.horizon:.0f}. In brackets the seeds that finished, where some did not."
-    )
-    rows = [[text(method), *(_rate(comparison, method, lr) for lr in settings.lrs)] for method in settings.methods]
-    yield table(["method", *(f"{lr:g}" for lr in settings.lrs)], rows)
-
-
-def _rate(comparison: Comparison, method: str, lr: float) -> str:
-    runs = comparison.at_rate(method, lr)
-    text = "-"
-    if runs:
-        mark = "**" if comparison.tuned[method] == lr else ""
-        at_horizon = comparison.scores(runs, "worst", comparison.budgets[0]).mean()
-        text = f"{mark}{100 * comparison.area(method, lr):.1f}{mark} / {100 * at_horizon:.1f}"
-    return text if len(runs) == len(comparison.settings.seeds) else f"{text} ({len(runs)})"
 
 
 def _tasks(comparison: Comparison) -> Iterator[str]:

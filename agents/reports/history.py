@@ -69,6 +69,8 @@ class RunHistory:
     def add_evaluation(self, step: int, rollouts: int, evaluation: Evaluation) -> None:
         """Record an evaluation made after `step` steps and `rollouts` training rollouts."""
         values = {"step": step, "rollouts": rollouts, "accuracies": evaluation.accuracies, "counts": evaluation.counts}
+        if evaluation.invalid.any():
+            values["invalid"] = evaluation.invalid
         known = {"mean_lengths": evaluation.mean_lengths, "truncated_shares": evaluation.truncated_shares}
         lost = {"invalid": evaluation.invalid, "left_out": evaluation.left_out}
         known |= {name: counts for name, counts in lost.items() if counts is not None and counts.any()}

@@ -26,6 +26,7 @@ from mtgrpo_env.task import TaskError
 _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
     "compare": "methods and seeds side by side, at equal steps, rollouts and seconds",
+    "diagnose": "what is wrong with a run, with what to change",
     "report": "one page of a run, of several, or of a comparison",
     "evaluate": "agents side by side on suites of tasks or on rows, the worst task first",
     "tasks": "list the tasks there are",

@@ -1,4 +1,4 @@
-"""`mtgrpo compare`: methods by learning rates by seeds, at equal budgets, with intervals."""
+"""`mtgrpo compare`: methods by points of a grid by seeds, at equal budgets, with intervals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MethodOptions(options.MethodOptions):
 
 @dataclass(frozen=True)
 class Config(options.GroupedOptions):
-    """Train by several methods, learning rates and seeds, and compare them at equal steps, rollouts and seconds.
+    """Train by several methods, options and seeds, and compare them at equal steps, rollouts and seconds.
 
     Every other option is one of `mtgrpo train` and is the same for all runs. The same command resumes a comparison
     that was stopped, and adds the runs that are missing.

@@ -56,6 +56,7 @@ class JobRunner:
         self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         self._lock = lock
         self._processes: dict[Job, subprocess.Popen[bytes]] = {}
+        self._stopping: set[Job] = set()
 
     @property
     def running(self) -> list[Job]:
@@ -90,6 +91,12 @@ class JobRunner:
                     self.waiting.remove(job)
                     self._processes[job] = self._start(job)
         return ended
+
+    def stop(self, job: Job) -> None:
+        """Have a job that is going on end its step and save; it ends like others."""
+        if job not in self._stopping:
+            self._stopping.add(job)
+            self._processes[job].terminate()
 
     def _start(self, job: Job) -> subprocess.Popen[bytes]:
         job.log.parent.mkdir(parents=True, exist_ok=True)

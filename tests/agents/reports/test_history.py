@@ -39,6 +39,15 @@ def written(file: Path, make_report: MakeReport, make_evaluation: MakeEvaluation
     return strictly_parsed(file)
 
 
+def test_responses_without_a_verdict_are_recorded_where_there_are_some(
+    file: Path, make_evaluation: MakeEvaluation
+) -> None:
+    history = RunHistory(file, last_step=-1)
+    history.add_evaluation(0, 0, make_evaluation(0.1, 0.2))
+    history.add_evaluation(1, 96, replace(make_evaluation(0.1, 0.2), invalid=np.array([0, 7])))
+    assert [record.get("invalid") for record in strictly_parsed(file)] == [None, [0, 7]]
+
+
 def strictly_parsed(file: Path) -> list[dict[str, Any]]:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
