@@ -37,6 +37,7 @@ MODEL_DEFAULTS: Mapping[str, Any] = {"tasks": ("easy",), "eval_problems": 100, "
 
 MAY_CHANGE = frozenset(
     {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device", "activation_checkpointing"}
+    | {"save_merged"}
     | {"engine", "zero_stage", "offload", "tokens_per_forward", "rollouts", "vllm_memory", "vllm_sleep"}
 )
 """Options that may differ when a run is resumed."""
@@ -47,6 +48,7 @@ _AT_LEAST = {
     **dict.fromkeys(("batch_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
     **dict.fromkeys(("eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints", "importance_cap"), 1),
     **dict.fromkeys(("steps", "seed", "lora_rank", "kl_coef", "eval_temperature", "eval_top_k"), 0),
+    "lora_alpha": 1,
     **dict.fromkeys(("weight_decay", "adam_beta1", "adam_beta2"), 0),
 }
 _ABOVE_0 = ("lr", "temperature", "eval_top_p", "vllm_memory", "max_grad_norm")
@@ -175,6 +177,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
         self._refuse_unless(self.lr_schedule != "constant", "lr_schedule linear or cosine", "lr_floor")
         self._refuse_unless(self.model is None, "the tiny model", "start")
+        self._refuse_unless(self.lora_rank > 0, "lora_rank above 0", "lora_alpha", "lora_targets", "save_merged")
 
     def _refuse_unless(self, is_used: bool, by: str, *names: str) -> None:
         for name in names:

@@ -13,6 +13,9 @@ from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.truncation import TruncatedRollouts
 
+ALL_LINEAR = "all-linear"
+"""peft's word for all linear layers but the output head."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -91,6 +94,13 @@ class ModelOptions:
     """How the tiny model is warm-started: some tasks much better than others (unequal), or one next to never (rare)."""
     lora_rank: int = 0
     """Rank of adapters that are trained instead of the model; 0 trains the model."""
+    lora_alpha: int | None = None
+    """What adapters add is scaled by this over their rank; by default twice the rank."""
+    lora_targets: tuple[str, ...] = (ALL_LINEAR,)
+    """Layers that have adapters, by how their names end (q_proj v_proj); all-linear for all linear ones but the output
+    head."""
+    save_merged: bool = False
+    """Beside its adapters a checkpoint has the whole model, in the folder merged, for what reads no adapters."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """That the model computes in. With engine torch parameters stay float32 and bfloat16 is autocast, on devices that
     have it; with DeepSpeed they are bfloat16, and steps are taken on a float32 copy."""

@@ -28,6 +28,7 @@ from mtgrpo_env.agents.llm.build import (
     check_packages,
     init_ranks,
     leave_ranks,
+    start_of,
 )
 from mtgrpo_env.agents.llm.context import RunPrompts, run_prompts
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
@@ -192,6 +193,8 @@ class Trainer:
             ValueError, OSError: as in `prompts`.
         """
         check_packages(self.config)
+        if self.config.model is not None:
+            start_of(self.config, self.config.model)
         _ = self.prompts
 
     def train(self) -> TrainResult:
