@@ -37,7 +37,7 @@ MODEL_DEFAULTS: Mapping[str, Any] = {"tasks": ("easy",), "eval_problems": 100, "
 
 MAY_CHANGE = frozenset(
     {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device", "activation_checkpointing"}
-    | {"save_merged"}
+    | {"report_to", "save_merged"}
     | {"engine", "zero_stage", "offload", "tokens_per_forward", "rollouts", "vllm_memory", "vllm_sleep"}
 )
 """Options that may differ when a run is resumed."""
@@ -172,6 +172,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             raise ValueError(f"vllm_memory must be at most 1, the whole GPU, got {self.vllm_memory}")
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
             raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {self.rollouts!r}")
+        if "none" in self.report_to and len(self.report_to) > 1:
+            raise ValueError(f"report_to must be none alone or trackers, got {' '.join(self.report_to)}")
         self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
@@ -267,12 +269,13 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
             raise ValueError(f"{name} must be one of {list(get_args(hint))}, got {value!r}")
         return value
     if get_origin(hint) in (tuple, Sequence):
+        kind = next((of for of in get_args(hint) if get_origin(of) is Literal), None)
         value = listed(value) if isinstance(value, Mapping) else value
         parts = (value,) if isinstance(value, str | Path) else tuple(value) if isinstance(value, list | tuple) else ()
         is_given = bool(parts) or (isinstance(value, list | tuple) and name != "tasks")
         if not is_given or not all(isinstance(part, str | Path) for part in parts):
             raise ValueError(f"{name} must be a string, or at least one in a list, got {value!r}")
-        return tuple(map(str, parts))
+        return tuple(_checked(name, part, kind) for part in map(str, parts)) if kind else tuple(map(str, parts))
     if hint is float and isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if hint is int and isinstance(value, Integral) and not isinstance(value, bool):

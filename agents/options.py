@@ -41,6 +41,9 @@ class RunOptions:
     """Steps between checkpoints."""
     keep_checkpoints: int = 2
     """Newest checkpoints kept; the one whose worst task was best is kept beside them."""
+    report_to: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow", "none"], ...] = ("tensorboard",)
+    """Trackers that show the run while it goes on; a resumed run is continued there. One that fails is left out, with
+    a warning."""
 
 
 @dataclass(frozen=True, kw_only=True)

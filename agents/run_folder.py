@@ -29,6 +29,7 @@ class RunFolder:
         self.history = self.path / "history.jsonl"
         self.samples = self.path / "samples.jsonl"
         self.tensorboard = self.path / "tensorboard"
+        self.trackers = self.path / "trackers.json"
         self.figure = self.path / "progress.png"
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "train.log"

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 from transformers.utils.peft_utils import find_adapter_config_file
 
+from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.weights import NamedWeight
 from mtgrpo_env.extras import imports_for
 
@@ -21,6 +22,17 @@ MERGED = "merged"
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _NAME = re.compile(r"\.default(?=\.|$)")  # of the adapter, which no file has
+
+
+def checkpoint_kind(config: TrainConfig) -> str:
+    """What the checkpoints of a run hold, in words."""
+    if not config.lora_rank:
+        return "the whole model"
+    alpha = 2 * config.lora_rank if config.lora_alpha is None else config.lora_alpha
+    adapters = f"adapters of rank {config.lora_rank} and alpha {alpha} beside {' '.join(config.lora_targets)}"
+    if config.save_merged:
+        return f"{adapters}, and the whole model in the folder {MERGED}"
+    return f"{adapters} for {config.model or 'the tiny model'}, without the model itself (--save-merged adds it)"
 
 
 def base_of(source: str | Path) -> str | None:

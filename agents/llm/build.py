@@ -160,6 +160,7 @@ def check_packages(config: RunConfig) -> None:
         "accelerate": (config.engine == "deepspeed", "engine deepspeed"),
         "vllm": (config.rollouts == "vllm", "rollouts vllm"),
         "peft": (config.lora_rank > 0, "lora_rank"),
+        **{tracker: (True, f"report_to {tracker}") for tracker in config.report_to if tracker != "none"},
     }
     for package, (is_needed, option) in needed.items():
         if is_needed:
