@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
+from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]
 
 from mtgrpo_env.agents.reports.task_table import COLUMNS, TaskRow, cells
 from mtgrpo_env.agents.trackers.base import PROJECT, TrackedRun

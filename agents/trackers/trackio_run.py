@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 
-import trackio
+import trackio  # pyright: ignore[reportMissingImports]
 
 from mtgrpo_env.agents.reports.task_table import COLUMNS, TaskRow, cells
 from mtgrpo_env.agents.trackers.base import PROJECT, TrackedRun

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-import wandb
+import wandb  # pyright: ignore[reportMissingImports]
 
 from mtgrpo_env.agents.reports.task_table import COLUMNS, TaskRow, cells
 from mtgrpo_env.agents.trackers.base import PROJECT, TrackedRun
 
-_STEP = "training_step"  # its own steps only rise, which those of a resumed run may not
 _SECONDS = {"WANDB_INIT_TIMEOUT": "30", "WANDB_FINISH_TIMEOUT": "60"}
 """That a run waits for a server at most, unless the environment says otherwise."""
 _SETTINGS = {
@@ -27,7 +26,7 @@ class WandB:
     """A run of Weights & Biases.
 
     Args:
-        run: that it shows; a resumed one is continued there.
+        run: that it shows; a resumed one is continued there, where steps that it takes again are left as they were.
     """
 
     def __init__(self, run: TrackedRun) -> None:
@@ -44,19 +43,18 @@ class WandB:
             mode=None if has_key else "offline",
             settings=wandb.Settings(**_SETTINGS),
         )
-        self._run.define_metric(_STEP, hidden=True)
-        self._run.define_metric("*", step_metric=_STEP)
 
     def log(self, scalars: Mapping[str, float], step: int) -> None:
-        self._run.log({**scalars, _STEP: step})
+        self._run.log(dict(scalars), step=step)
 
     def log_table(self, rows: Sequence[TaskRow], step: int) -> None:
-        self._run.log({"tasks": wandb.Table(columns=list(COLUMNS), data=[cells(row) for row in rows]), _STEP: step})
+        self._run.log({"tasks": wandb.Table(columns=list(COLUMNS), data=[cells(row) for row in rows])}, step=step)
 
     def close(self) -> None:
         self._run.finish()
 
     @property
     def place(self) -> str:
-        url = self._run.url
-        return f"wandb: {url}" if url else f"wandb: written offline; wandb sync {os.path.dirname(self._run.dir)}"
+        if self._run.offline:
+            return f"wandb: written offline; wandb sync {os.path.dirname(self._run.dir)}"
+        return f"wandb: {self._run.url}"
