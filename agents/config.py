@@ -37,7 +37,7 @@ MODEL_DEFAULTS: Mapping[str, Any] = {"tasks": ("easy",), "eval_problems": 100, "
 
 MAY_CHANGE = frozenset(
     {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device", "activation_checkpointing"}
-    | {"report_to", "save_merged"}
+    | {"keep_optimizer", "report_to", "save_merged"}
     | {"engine", "zero_stage", "offload", "tokens_per_forward", "rollouts", "vllm_memory", "vllm_sleep"}
 )
 """Options that may differ when a run is resumed."""
@@ -48,7 +48,7 @@ _AT_LEAST = {
     **dict.fromkeys(("batch_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
     **dict.fromkeys(("eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints", "importance_cap"), 1),
     **dict.fromkeys(("steps", "seed", "lora_rank", "kl_coef", "eval_temperature", "eval_top_k"), 0),
-    "lora_alpha": 1,
+    **dict.fromkeys(("keep_optimizer", "lora_alpha"), 1),
     **dict.fromkeys(("weight_decay", "adam_beta1", "adam_beta2"), 0),
 }
 _ABOVE_0 = ("lr", "temperature", "eval_top_p", "vllm_memory", "max_grad_norm")

@@ -15,7 +15,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-_PATTERN = "optimizer-*.safetensors"
+from mtgrpo_env.agents.checkpoint_files import OPTIMIZER_FILES
+
 _BYTES_IN_MEMORY = 2**32  # a writer starts its next file once it holds this much
 
 
@@ -97,9 +98,12 @@ class StateReader:
     """
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
-        paths = sorted(Path(folder).glob(_PATTERN))
+        paths = sorted(Path(folder).glob(OPTIMIZER_FILES))
         if not paths:
-            raise FileNotFoundError(f"{folder} holds no optimiser state: it has no {_PATTERN}")
+            raise FileNotFoundError(
+                f"{folder} holds no optimiser state, it has no {OPTIMIZER_FILES}: only the newest checkpoints keep it "
+                "(--keep-optimizer)"
+            )
         files = [safe_open(path, framework="pt") for path in paths]
         self._file_of = {key: file for file in files for key in file.keys()}  # noqa: SIM118 - not a mapping
         saved, wanted = {key.partition("/")[2] for key in self._file_of}, set(names)

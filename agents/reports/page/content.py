@@ -26,6 +26,7 @@ _NO_PART_OF_THE_NAME = {
     "keep_checkpoints",
     "device",
     "report_to",
+    "keep_optimizer",
 }
 _NO_SETTING = {"out"}
 _TOLD = ("method", "tasks", "model", "lr", "batch_size", "group_size", "seed")
