@@ -1,4 +1,4 @@
-"""Files of a checkpoint that only a resumed run reads."""
+"""Names of files in a checkpoint, and what of them may go once no run is resumed from it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from mtgrpo_env.files import atomic_folder
 
 OPTIMIZER_FILES = "optimizer-*.safetensors"
 """The optimiser's state: float32 parameters and two moments of what is trained, most of a checkpoint."""
+
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""Of adapters, by peft's names."""
+
+MERGED = "merged"
+"""In a checkpoint of adapters: the folder of the whole model, where it was asked for."""
 
 
 def drop_optimizer_state(checkpoint: Path) -> None:

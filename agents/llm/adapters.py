@@ -13,14 +13,11 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 from transformers.utils.peft_utils import find_adapter_config_file
 
+from mtgrpo_env.agents.checkpoint_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MERGED
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.weights import NamedWeight
 from mtgrpo_env.extras import imports_for
 
-MERGED = "merged"
-"""In a checkpoint of adapters: the folder of the whole model, where it was asked for."""
-
-_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _NAME = re.compile(r"\.default(?=\.|$)")  # of the adapter, which no file has
 
 
@@ -52,7 +49,7 @@ def base_of(source: str | Path) -> str | None:
     if Path(base).is_absolute() and not Path(base).is_dir():
         raise FileNotFoundError(
             f"the adapters in {str(source)!r} were trained beside the model in {base!r}, which is not there: name its "
-            f"folder in {_CONFIG}, as base_model_name_or_path"
+            f"folder in {ADAPTER_CONFIG}, as base_model_name_or_path"
         )
     return base
 
@@ -102,7 +99,9 @@ def save_adapters(model: Any, weights: Mapping[str, torch.Tensor], folder: Path)
     config.target_modules = sorted(config.target_modules)  # a set has no order that lasts
     base = model.get_base_model().name_or_path
     config.base_model_name_or_path = str(Path(base).resolve()) if Path(base).is_dir() else base
-    save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / _WEIGHTS, {"format": "pt"})
+    save_file(
+        {name: weight.contiguous() for name, weight in weights.items()}, folder / ADAPTER_WEIGHTS, {"format": "pt"}
+    )
     config.save_pretrained(str(folder))
 
 
@@ -112,6 +111,6 @@ def saved_adapters(folder: Path) -> Mapping[str, torch.Tensor]:
     Raises:
         FileNotFoundError: if there are none.
     """
-    if not (folder / _WEIGHTS).is_file():
-        raise FileNotFoundError(f"{folder} holds no adapters: it has no {_WEIGHTS}")
-    return load_file(folder / _WEIGHTS)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise FileNotFoundError(f"{folder} holds no adapters: it has no {ADAPTER_WEIGHTS}")
+    return load_file(folder / ADAPTER_WEIGHTS)

@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mtgrpo_env.agents.llm.adapters import MERGED, save_adapters, saved_adapters
+from mtgrpo_env.agents.checkpoint_files import MERGED
+from mtgrpo_env.agents.llm.adapters import save_adapters, saved_adapters
 from mtgrpo_env.agents.llm.engines import Parameters
 from mtgrpo_env.agents.llm.weights import folder_weights
 

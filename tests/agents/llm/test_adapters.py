@@ -12,8 +12,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from mtgrpo_env.agents.checkpoint_files import MERGED
 from mtgrpo_env.agents.llm.adapters import (
-    MERGED,
     adapter_weights,
     base_of,
     save_adapters,
