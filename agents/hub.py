@@ -65,11 +65,8 @@ def upload_of(source: Path, repo_id: str, *, is_merged: bool = False) -> Upload:
         raise ValueError(f"expected a whole model in {folder}, found none: train with --save-merged")
     has_adapters = (folder / ADAPTER_CONFIG).is_file()
     options = run.read_options()
-    if has_adapters and hub_id(options.get("model")) is None:
-        raise ValueError(
-            f"{folder} holds adapters for a model that is not on the hub, {str(options.get('model'))!r}, without which "
-            "nobody can use them: train with --save-merged and push with --merged"
-        )
+    if has_adapters:
+        _check_base(folder)
     files = {path.name: path for pattern in _PUSHED for path in sorted(folder.glob(pattern)) if _is_own(path)}
     return Upload(checkpoint, files, _card(checkpoint, run, repo_id, options, has_adapters=has_adapters))
 
@@ -103,6 +100,16 @@ def push(upload: Upload, repo_id: str, *, is_public: bool = False) -> str:
     if is_private and is_public:
         _LOG.warning("%s was private before and stays so", repo_id)
     return str(url)
+
+
+def _check_base(folder: Path) -> None:
+    """Adapters name the model that they belong to, and a folder of this machine is of no use elsewhere."""
+    base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    if hub_id(base) is None:
+        raise ValueError(
+            f"{folder} holds adapters for a model that is not on the hub, {base!r}, without which nobody can use them: "
+            "train with --save-merged and push with --merged"
+        )
 
 
 def _checkpoint_of(source: Path) -> tuple[Path, RunFolder]:

@@ -106,7 +106,7 @@ def _body(content: CardContent) -> str:
         "Accuracy in per cent on problems held out from training, the worst task first; brackets are 95 % intervals "
         "over problems. A guess and the best constant answer are what no thinking comes to; "
         f"{chance_columns.MARK} marks an accuracy that is not above both by more than its interval."
-        + (f" {_text(content.constants)}" if content.constants else ""),
+        + (f" {_text(content.constants[0].upper() + content.constants[1:])}" if content.constants else ""),
         _table(content.rows),
         "## Use",
         _LOADING.format(repo=content.repo_id),

@@ -134,7 +134,7 @@ def test_people_read_the_worst_task_first_with_chance_and_intervals(tmp_path: Pa
     assert lines[4].startswith("| **average** | 35.0 | 72.5 |")
     assert "worst of 2 tasks is odd &lt;b&gt;|name, at 55.0 [" in card
     assert 'from_pretrained("me/odd")' in card
-    assert "best constant: countdown-easy always 12." in card
+    assert "Best constant: countdown-easy always 12." in card
     assert "transformers" in card.rpartition("Versions")[2]
 
 
@@ -157,7 +157,7 @@ def test_adapters_are_pushed_for_a_model_that_the_hub_has(tmp_path: Path) -> Non
     for name in ("config.json", "model.safetensors"):
         (checkpoint / name).unlink()
     for name in ("adapter_config.json", "adapter_model.safetensors"):
-        (checkpoint / name).touch()
+        (checkpoint / name).write_text('{"base_model_name_or_path": "Qwen/Qwen2.5-0.5B-Instruct"}')
     upload = upload_of(run.path, "me/odd")
     assert set(upload.files) >= {"adapter_config.json", "adapter_model.safetensors"}
     data: Any = ModelCard(upload.card).data
@@ -165,6 +165,7 @@ def test_adapters_are_pushed_for_a_model_that_the_hub_has(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match=r"expected a whole model in .*merged, found none: train with --save-merged"):
         upload_of(run.path, "me/odd", is_merged=True)
     replace(CONFIG, lora_rank=4, model=str(tmp_path / "local")).write(run.config)
+    (checkpoint / "adapter_config.json").write_text('{"base_model_name_or_path": "/data/local"}')
     with pytest.raises(ValueError, match=r"adapters for a model that is not on the hub.*push with --merged"):
         upload_of(run.path, "me/odd")
     (checkpoint / "merged").mkdir()

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout  # pyright: ignore[reportAttributeAccessIssue]  # generated
 
 from mtgrpo_env.agents.reports.scalars import Scalars
+from mtgrpo_env.agents.reports.task_table import TaskRow
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.agents.trackers.base import TrackedRun
 from mtgrpo_env.agents.trackers.tensorboard_events import TensorBoard, layout
@@ -148,6 +149,19 @@ def test_an_evaluation_is_written_for_each_task_the_worst_and_the_average(
         "accuracy/worst_task": [(0, 0.25)],
         "accuracy/average": [(0, 0.5)],
     }
+
+
+def test_the_table_of_the_tasks_is_a_text(tmp_path: Path) -> None:
+    run = TrackedRun("run", "", RunFolder(tmp_path), {}, NAMES, 1)
+    tracker = TensorBoard(run)
+    tracker.log_table([TaskRow("a|b", 0.25, 0.5, 0.4, 0.6, math.nan, 0.2, 100)], 3)
+    tracker.close()
+    events = EventAccumulator(str(RunFolder(tmp_path).tensorboard))
+    events.Reload()
+    (event,) = events.Tensors("tasks/text_summary")
+    text = event.tensor_proto.string_val[0].decode()
+    assert (event.step, text.splitlines()[2]) == (3, r"| a\|b | 0.25 | 0.5 | 0.4 | 0.6 | - | 0.2 | 100 |")
+    assert tracker.place == f"scalars: tensorboard --logdir {RunFolder(tmp_path).tensorboard}"
 
 
 def test_what_is_not_known_of_an_absent_task_is_left_out(tmp_path: Path, make_report: MakeReport) -> None:
