@@ -36,7 +36,7 @@ class Trackio:
 
     def close(self) -> None:
         with redirect_stdout(StringIO()):
-            self._run.finish()
+            trackio.finish()  # the run's own would be called once more when Python ends
 
     @property
     def place(self) -> str:
