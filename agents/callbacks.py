@@ -146,7 +146,7 @@ class ProgressFigure(TrainerCallback):
 
 def report_callbacks() -> list[TrainerCallback]:
     """The reports that a run's folder holds beside the history, new ones for each trainer."""
-    return [TaskChances(), Tracking(), Samples(), ProgressFigure()]
+    return [Tracking(), TaskChances(), Samples(), ProgressFigure()]
 
 
 def _rows(trainer: Trainer, group: Group) -> Iterable[Mapping[str, Any]]:
