@@ -41,9 +41,9 @@ class RunOptions:
     """Steps between checkpoints."""
     keep_checkpoints: int = 2
     """Newest checkpoints kept; the one whose worst task was best is kept beside them."""
-    keep_optimizer: int = 2
+    keep_optimizer: int | None = None
     """Newest checkpoints that keep the optimiser's state, most of a checkpoint, without which a run cannot be resumed
-    from it. An older one that is kept, such as the best, is a model to play."""
+    from it; an older one that is kept, such as the best, is then a model to play. By default all keep it."""
     report_to: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow", "none"], ...] = ("tensorboard",)
     """Trackers that show the run while it goes on; a resumed run is continued there. One that fails is left out, with
     a warning."""

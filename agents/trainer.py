@@ -326,7 +326,8 @@ class Trainer:
             self.agent.save(checkpoint)
             if self.ranks.rank == 0:
                 self.folder.prune_checkpoints(newest=self.config.keep_checkpoints, also={self.best_step})
-                self.folder.prune_optimizer_states(newest=self.config.keep_optimizer)
+                if self.config.keep_optimizer is not None:
+                    self.folder.prune_optimizer_states(newest=self.config.keep_optimizer)
         except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is all three, by who writes
             free = shutil.disk_usage(self.folder).free
             raise SaveError(f"could not save {checkpoint}, with {free / 1e9:.1f} GB free: {error}") from error

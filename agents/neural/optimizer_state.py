@@ -101,8 +101,8 @@ class StateReader:
         paths = sorted(Path(folder).glob(OPTIMIZER_FILES))
         if not paths:
             raise FileNotFoundError(
-                f"{folder} holds no optimiser state, it has no {OPTIMIZER_FILES}: only the newest checkpoints keep it "
-                "(--keep-optimizer)"
+                f"{folder} holds no optimiser state, it has no {OPTIMIZER_FILES}: with --keep-optimizer only the "
+                "newest checkpoints have it"
             )
         files = [safe_open(path, framework="pt") for path in paths]
         self._file_of = {key: file for file in files for key in file.keys()}  # noqa: SIM118 - not a mapping
