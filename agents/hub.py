@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.agents.checkpoint_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MERGED
+from mtgrpo_env.agents.checkpoint_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MERGED, OPTIMIZER_FILES
+from mtgrpo_env.agents.checkpoints import check_checkpoint
 from mtgrpo_env.agents.reports.chance_columns import constants_of
 from mtgrpo_env.agents.reports.history import RunHistory, chance_of
 from mtgrpo_env.agents.reports.model_card import CardContent, hub_id, model_card
@@ -57,9 +58,10 @@ def upload_of(source: Path, repo_id: str, *, is_merged: bool = False) -> Upload:
         is_merged: take the whole model in a checkpoint of adapters.
 
     Raises:
-        ValueError: if there is no such checkpoint, it has not been evaluated, or others could not load it.
+        ValueError: if there is no such checkpoint, it is damaged or was not evaluated, or others could not load it.
     """
     checkpoint, run = _checkpoint_of(source)
+    check_checkpoint(checkpoint, unread=OPTIMIZER_FILES.partition("*")[0])
     folder = checkpoint / MERGED if is_merged else checkpoint
     if not folder.is_dir():
         raise ValueError(f"expected a whole model in {folder}, found none: train with --save-merged")

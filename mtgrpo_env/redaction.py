@@ -26,7 +26,7 @@ _PATTERNS = (
     (re.compile(r"\b(?:sk|pk|hf|ghp|gho|xox[a-z])[-_][\w-]{16,}"), HIDDEN),
 )
 _SHORTEST = 4  # characters of a secret that is looked for: "1" stands in many texts, and guards nothing
-_NO_KEYS = frozenset({"none", "null", "true", "false", "test", "empty", "dummy"})  # for servers that ask for none
+_SHORTEST_KEY = 8  # of a variable's value: shorter ones are words, such as "none" for servers that ask for no key
 
 
 def redacted(text: str, known: Iterable[str] = ()) -> str:
@@ -54,6 +54,11 @@ def without(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a variable of the environment that is secret, or a URL with a password, stands in a text."""
+    return any(secret in text for secret in environment_secrets()) or bool(_PATTERNS[0][0].search(text))
+
+
 def redacted_fields(value: Any, name: str = "") -> Any:
     """JSON's values with numbers and choices as they are, and every other text hidden.
 
@@ -79,7 +84,7 @@ def redacted_json(text: str) -> str:
 def environment_secrets() -> list[str]:
     """Values of the variables that are called like a secret."""
     named = ((name, value.strip()) for name, value in os.environ.items() if _SECRET_NAME.fullmatch(name))
-    return [value for _, value in named if value not in _NO_KEYS and not os.path.exists(value)]
+    return [value for _, value in named if len(value) >= _SHORTEST_KEY and not os.path.exists(value)]
 
 
 def secrets_of_url(url: str) -> Iterator[str]:

@@ -7,19 +7,32 @@ import json
 import sqlite3
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-EmptyAnswer = Literal["refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
-"""Why there is no response: the server did not take this prompt, which may be too long; it may not be asked this (403);
-a policy on content withheld the response; the model declined, in a field of its own; it called a tool; it reasoned and
-said nothing; it said nothing."""
+from mtgrpo_env.files import refuse_unwritable_file, refuse_unwritable_folder
+
+EmptyAnswer = Literal["failed", "refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
+"""Why there is no response: the server failed at this prompt, however often it was asked; it did not take it, which may
+be too long; it may not be asked this (403); a policy on content withheld the response; the model declined, in a field
+of its own; it called a tool; it reasoned and said nothing; it said nothing."""
 
 API_KEY = "OPENAI_API_KEY"
 """The environment variable that the key of a server is read from."""
 
+_NOT_KEPT = ("failed", "refused", "denied")  # another time the server may be well, or have a longer context
 _RENAMED = {"is_cut": "is_truncated"}  # files of earlier versions are still good
+
+
+class EndpointError(ConnectionError):
+    """An endpoint cannot be used: says which, what happened, and what to do."""
+
+    @classmethod
+    def at(cls, url: str, what: str) -> EndpointError:
+        """The error of the server at a URL without a password, and what it did."""
+        kept = "Replies that came are kept: once it works, the same command goes on"
+        return cls(f"the server at {url} {what}. {kept}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,7 @@ class Reply:
         is_truncated: whether the response ended because it might not be longer.
         empty: why there is no text; None if there is some.
         reason: what the server said of it.
+        is_stored: whether it is an earlier one, which says nothing of how the server is now.
     """
 
     text: str
@@ -41,11 +55,17 @@ class Reply:
     is_truncated: bool = False
     empty: EmptyAnswer | None = None
     reason: str = ""
+    is_stored: bool = field(default=False, compare=False)
 
     @property
     def is_refused(self) -> bool:
         """Whether the server would not take the prompt."""
         return self.empty in ("refused", "denied")
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether nothing is known of how the model responds."""
+        return self.empty == "failed"
 
     @property
     def num_tokens(self) -> int:
@@ -77,14 +97,14 @@ class Server(Protocol):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Where it listens, without a password."""
         ...
 
 
 class CachedServer:
     """A server whose answers are kept in a file (SQLite); what was asked before is answered from there.
 
-    Refusals are not kept: a server may be started anew with a longer context.
+    Failures and refusals are not kept: a server may be started anew, with a longer context.
 
     Args:
         server: asked what is not in the file.
@@ -94,7 +114,9 @@ class CachedServer:
     def __init__(self, server: Server, file: Path) -> None:
         self._server = server
         self.hits = 0
+        refuse_unwritable_folder(file.parent)
         file.parent.mkdir(parents=True, exist_ok=True)
+        refuse_unwritable_file(file)
         self._file = file
         self._lock = threading.Lock()  # of the connection
         self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
@@ -116,15 +138,16 @@ class CachedServer:
         found = self._run("SELECT reply FROM replies WHERE request = ?", key)
         if found:
             self.hits += 1
-            return _reply_of(json.loads(found[0][0]))
+            return _stored(json.loads(found[0][0]))
         reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
-        if not reply.is_refused:
+        if reply.empty not in _NOT_KEPT:
             self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(asdict(reply)))
         return reply
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file, when no thread is in it; what still arrives is no longer kept."""
+        with self._lock:
+            self._connection.close()
 
     def _run(self, statement: str, *values: str) -> list[tuple[str]]:
         try:
@@ -137,7 +160,7 @@ class CachedServer:
         return hashlib.sha256(json.dumps([self.url, request], sort_keys=True).encode()).hexdigest()
 
 
-def _reply_of(record: Mapping[str, Any]) -> Reply:
+def _stored(record: Mapping[str, Any]) -> Reply:
     """A reply by the names that its fields have today."""
     named = {_RENAMED.get(name, name): value for name, value in record.items()}
-    return Reply(**{field.name: named[field.name] for field in fields(Reply) if field.name in named})
+    return replace(Reply(**{f.name: named[f.name] for f in fields(Reply) if f.name in named}), is_stored=True)

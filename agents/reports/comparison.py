@@ -118,8 +118,10 @@ def run_of_history(
     chance = chance_of(records)
     steps = [record for record in records if record["kind"] == "step"]
     evaluations = [record for record in records if record["kind"] == "evaluation"]
-    spent = np.cumsum([0.0, *(_seconds(record, clock) for record in steps)])
+    seconds = {record["step"]: _seconds(record, clock) for record in steps}
     after = np.array([record["step"] for record in evaluations])
+    lost = float("nan")  # the numbers of a step; what was spent is not known from there on
+    spent = np.cumsum([0.0, *(seconds.get(step, lost) for step in range(1, int(after.max(initial=0)) + 1))])
     costs: dict[Cost, FloatArray] = {
         "steps": after.astype(np.float64),
         "rollouts": np.array([record["rollouts"] for record in evaluations], dtype=np.float64),

@@ -8,7 +8,6 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -19,6 +18,7 @@ from mtgrpo_env.chance import UNKNOWN
 from mtgrpo_env.experiments.benchmark import BenchmarkCallback
 from mtgrpo_env.experiments.benchmark_result import Skipped
 from mtgrpo_env.problem_sets import ProblemSet
+from mtgrpo_env.safe_console import SafeConsole
 
 
 class BenchmarkDisplay(BenchmarkCallback):
@@ -30,7 +30,7 @@ class BenchmarkDisplay(BenchmarkCallback):
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = Console(stderr=True, markup=False)
+        self._console = SafeConsole(stderr=True)
         self._bar: Progress | None = None
         self._name = ""
         self._responses = 0
@@ -44,7 +44,12 @@ class BenchmarkDisplay(BenchmarkCallback):
         self._end_bar()
 
     def on_start(self, agent: str, problem_set: ProblemSet) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         console = self._console
         bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._name, self._responses = f"{agent} on {problem_set.name}", 0
@@ -70,7 +75,10 @@ class BenchmarkDisplay(BenchmarkCallback):
         if self._as_json:
             sys.stdout.write(json.dumps(cell_json(cell), allow_nan=False) + "\n")
         else:
-            Console(markup=False).print(cell_table(cell))
+            console = SafeConsole()
+            console.print(cell_table(cell))
+            for line in cell.left_out_lines():
+                console.print(line, soft_wrap=True)
 
     def _end_bar(self) -> None:
         if self._bar is not None:
@@ -106,6 +114,6 @@ def _caption(cell: Cell) -> str | None:
         counts = {"cut off": usage.cut, **usage.empty}
         parts += [f"{count:,} {what}" for what, count in counts.items() if count]
     if invalid:
-        parts.append(f"{invalid:,} rollouts left out: their scorer failed")
+        parts.append(f"{invalid:,} rollouts left out: their scorer or their server failed")
     counted = "; ".join(parts)
     return "\n".join(filter(None, (counted, chance_columns.footnote(cell.chance)))) or None

@@ -12,8 +12,9 @@ from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.markdown import percent
 from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
 from mtgrpo_env.chance import UNKNOWN
-from mtgrpo_env.files import atomic_file
+from mtgrpo_env.files import atomic_file, refuse_unwritable_file, refuse_unwritable_folder
 from mtgrpo_env.metrics import average
+from mtgrpo_env.visible_text import one_line
 
 REPORT, _JSON, _FIGURE = "benchmark.md", "benchmark.json", "benchmark.png"
 
@@ -81,9 +82,21 @@ class Benchmark:
         draw_scores(self.cells, folder / _FIGURE)
 
 
+def refuse_unwritable_report(folder: Path | str) -> None:
+    """Make sure that `Benchmark.write` can write its files, before anything is played.
+
+    Raises:
+        OSError: naming the folder or the file.
+    """
+    refuse_unwritable_folder(Path(folder))
+    if Path(folder).is_dir():
+        for name in (_JSON, REPORT, _FIGURE):
+            refuse_unwritable_file(Path(folder) / name)
+
+
 def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
     """A table of a suite: a column for each agent; the worst task, the average, and every task, the worst first."""
-    yield f"{cells[0].suite}, problem set {cells[0].fingerprint}, accuracy in per cent"
+    yield f"{one_line(cells[0].suite)}, problem set {cells[0].fingerprint}, accuracy in per cent"
     accuracies = [{task.task: task.accuracy for task in cell.scores.tasks} for cell in cells]
     tasks = dict.fromkeys(name for of_agent in accuracies for name in of_agent)
     means = {name: average([of_agent[name].mean for of_agent in accuracies if name in of_agent]) for name in tasks}
@@ -98,9 +111,11 @@ def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
         shown = [percent(of_agent[name]) if name in of_agent else "-" for of_agent in accuracies]
         chance = chance_columns.cells(cells[0].chance.get(name, UNKNOWN))
         rows.append([name, *shown, *chance, f"{problems[name]:,}"])
+    rows = [[one_line(text) for text in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells_of_row = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
         yield "  ".join([row[0].ljust(widths[0]), *cells_of_row])
+    yield from (one_line(line) for cell in cells for line in cell.left_out_lines())
     if note := chance_columns.footnote(cells[0].chance):
         yield note

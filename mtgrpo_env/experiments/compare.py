@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,8 +21,11 @@ from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
-from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
+from mtgrpo_env.experiments.jobs import Job, JobRunner, tail
+from mtgrpo_env.folder_lock import FolderLock
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.safe_console import SafeConsole
+from mtgrpo_env.signals import StopSignals, exit_code_of
 
 _POLL_SECONDS = 0.2
 _MAY_CHANGE = MAY_CHANGE - {"eval_every"}  # curves are compared point by point
@@ -34,12 +38,24 @@ class CompareResult:
     Attributes:
         comparison: of the runs that are finished.
         num_runs: that were planned.
-        interrupted: whether it was stopped; the same call resumes it.
+        stopped_by: the signal that stopped it, None if none did; the same call resumes it.
     """
 
     comparison: Comparison
     num_runs: int
-    interrupted: bool
+    stopped_by: int | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was stopped."""
+        return self.stopped_by is not None
+
+    @property
+    def exit_code(self) -> int:
+        """Of the process: 0 when done or stopped by SIGTERM, 130 when interrupted, 1 when a run is missing."""
+        if self.stopped_by is not None:
+            return exit_code_of(self.stopped_by)
+        return 1 if self.comparison.missing else 0
 
 
 def compare(
@@ -62,7 +78,7 @@ def compare(
     Raises:
         ValueError: naming an option that no run could be made with, or a folder that holds another run.
     """
-    console = console or Console(quiet=True)
+    console = console or SafeConsole(quiet=True)
     options.check()
     config = config.for_run()
     planned = plan_runs(config, options, method_options)
@@ -74,13 +90,13 @@ def compare(
         _check_run(run.config, len(settings.tasks))
     if RunFolder(config.out).history.is_file():
         raise ValueError(f"out must be a folder of its own, got {config.out}, which holds a run")
-    with sole_use(config.out, say=console.print) as lock:
-        finished_all = _train_missing(planned, options, console, lock)
-    comparison = Comparison(settings, _finished_runs(planned, settings.clock))
-    comparison.save(config.out)
-    if finished_all and comparison.runs:
-        write_report(comparison, config.out, rng=_rng())
-    return CompareResult(comparison, len(planned), interrupted=not finished_all)
+    with FolderLock(config.out).held(on_wait=console.print) as lock:
+        stopped_by = _train_missing(planned, options, console, lock)
+        comparison = Comparison(settings, _finished_runs(planned, settings.clock))
+        comparison.save(config.out)
+        if stopped_by is None and comparison.runs:
+            write_report(comparison, config.out, rng=_rng())
+    return CompareResult(comparison, len(planned), stopped_by)
 
 
 def redraw(folder: Path, options: CompareOptions) -> None:
@@ -114,8 +130,10 @@ def _check_run(config: RunConfig, num_tasks: int) -> None:
         raise ValueError(f"method {config.method!r} cannot plan a batch: {error!r}") from error
 
 
-def _train_missing(planned: Sequence[PlannedRun], options: CompareOptions, console: Console, lock: IO[str]) -> bool:
-    """Run what is not finished; False if that was interrupted."""
+def _train_missing(
+    planned: Sequence[PlannedRun], options: CompareOptions, console: Console, lock: FolderLock
+) -> int | None:
+    """Run what is not finished; the signal that stopped it, if one did."""
     runs = {_job(run): run for run in planned if not run.is_finished}
     display = CompareDisplay(console, runs, total=len(planned), parallel=options.parallel)
     runner = JobRunner(
@@ -125,16 +143,17 @@ def _train_missing(planned: Sequence[PlannedRun], options: CompareOptions, conso
         threads=options.threads,
         lock=lock,
     )
-    try:
-        with terminated_like_interrupted(), display, runner:
-            try:
-                _watch(runner, display, runs)
-            except KeyboardInterrupt:
-                console.print("stopping every run after its step; another interrupt kills them", soft_wrap=True)
-                raise
-    except KeyboardInterrupt:
-        return False
-    return True
+    with StopSignals() as stop:
+        try:
+            with display, runner:
+                try:
+                    _watch(runner, display, runs)
+                except KeyboardInterrupt:
+                    console.print("stopping every run after its step; another Ctrl-C kills them", soft_wrap=True)
+                    raise
+        except KeyboardInterrupt:
+            return stop.received or signal.SIGINT
+    return None
 
 
 def _job(run: PlannedRun) -> Job:

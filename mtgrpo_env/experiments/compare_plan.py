@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from mtgrpo_env.agents.config import RunConfig
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, named_method, options_of
 from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.ranges import Count, Positive, Range, Seed, Share, check_ranges
+
+_LONGEST_NAME = 100  # bytes
+Jobs = Annotated[int, Range(1, 10_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +24,17 @@ class CompareOptions:
 
     methods: tuple[str, ...] = (DEFAULT_METHOD, "dapo", "grpo")
     """Methods compared, "package.module:function" for one of your own; the first is set against each of the others."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Seed, ...] = (0, 1, 2)
     """Each has its own starting model, problems and sampling, the same for all methods."""
-    lrs: tuple[float, ...] = ()
+    lrs: tuple[Positive, ...] = ()
     """Learning rates that every method tries, to be judged at its best one; by default --lr alone."""
-    parallel: int = 1
+    parallel: Jobs = 1
     """Runs at a time."""
-    threads: int = 1
+    threads: Jobs = 1
     """Threads of each run; results are the same to the bit only for the same number."""
-    thresholds: tuple[float, ...] = (0.5,)
+    thresholds: tuple[Share, ...] = (0.5,)
     """Worst-task accuracies whose cost is reported."""
-    horizon: int | None = None
+    horizon: Count | None = None
     """Steps after which methods are compared, to be chosen before they are run; by default --steps, the end. What runs
     do between the two is reported as their tail."""
 
@@ -49,9 +54,7 @@ class CompareOptions:
                 raise ValueError(f"{name} must be at least one and all different, got {list(values)}")
         if len(set(self.lrs)) < len(self.lrs):
             raise ValueError(f"lrs must be at least one and all different, got {list(self.lrs)}")
-        for name in ("parallel", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_ranges(self)
 
     def horizon_of(self, steps: int) -> int:
         """The step at which runs of so many steps are compared.
@@ -136,5 +139,7 @@ def may_start(run: PlannedRun, running: Sequence[PlannedRun], planned: Sequence[
 
 
 def _folder_name(method: str) -> str:
-    """A method's name without what a file name may not hold."""
-    return re.sub(r"[^\w.@+-]", "-", method)
+    """A method's name without what a file name may not hold, as long as one may be."""
+    name = re.sub(r"[^\w.@+-]", "-", method)
+    digest = hashlib.sha256(method.encode(errors="replace")).hexdigest()[:8]
+    return name if len(name.encode()) <= _LONGEST_NAME else f"{name[:25]}-{digest}"

@@ -24,10 +24,11 @@ from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.chance import Chance
 from mtgrpo_env.cli import main
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.manifest import write_manifest
 
 TASKS = ("countdown-easy", "odd <b>|name")
 CONFIG = TrainConfig(model="Qwen/Qwen2.5-0.5B-Instruct", tasks=TASKS, steps=3, lr=1e-5, seed=7, max_replayed=0.5)
-STAYS = ("agent.json", "optimizer-00000-00000.safetensors", "replay.pkl", "policy_rng.json", "manifest.json", ".env")
+STAYS = ("agent.json", "optimizer-00000-00000.safetensors", "replay.json", "policy_rng.json", ".env")
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz"
 
 
@@ -43,13 +44,14 @@ def run_of(folder: Path, config: TrainConfig = CONFIG, *, step: int = 3) -> RunF
         history.add_evaluation(at, 8, Evaluation(TASKS, values, counts, 0 * counts, counts))
     checkpoint = run.checkpoint(step)
     checkpoint.mkdir(parents=True)
-    state = '{"step": %d, "hyperparameters": {"tasks": ["countdown-easy", "odd <b>|name"]}}'
+    state = '{"format": 2, "step": %d, "hyperparameters": {"tasks": ["countdown-easy", "odd <b>|name"]}}'
     for name in (*STAYS, "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
         (checkpoint / name).write_text(f"content of {name}")
     (checkpoint / "agent.json").write_text(state % step)
     (checkpoint / "vocab.json").symlink_to(run.config)
     (checkpoint / "notes").mkdir()
     (checkpoint / "notes" / "config.json").write_text("elsewhere")
+    write_manifest(checkpoint)
     return run
 
 
@@ -141,11 +143,9 @@ def test_people_read_the_worst_task_first_with_chance_and_intervals(tmp_path: Pa
 def test_the_command_makes_the_same_run_without_secrets_and_paths_of_this_machine(tmp_path: Path) -> None:
     rows = tmp_path / "my rows.jsonl"
     rows.touch()
-    secret = {"system": f"use {TOKEN}", "rollouts": "http://me:pw@host:1", "out": tmp_path, "keep_checkpoints": 5}
-    config = replace(
-        CONFIG, tasks=(f"{rows},countdown-easy", "hf:openai/gsm8k"), activation_checkpointing=True, **secret
-    )
-    assert command_of(config.plain) == (
+    secret = {"system": f"use {TOKEN}", "rollouts": "http://me:pw@host:1", "out": str(tmp_path), "keep_checkpoints": 5}
+    config = replace(CONFIG, tasks=(f"{rows},countdown-easy", "hf:openai/gsm8k"), activation_checkpointing=True)
+    assert command_of(config.plain | secret) == (
         "mtgrpo train --model Qwen/Qwen2.5-0.5B-Instruct --tasks 'my rows.jsonl,countdown-easy' hf:openai/gsm8k "
         "--steps 3 --seed 7 --max-replayed 0.5 --lr 1e-05 --system 'use ***'"
     )
@@ -158,6 +158,7 @@ def test_adapters_are_pushed_for_a_model_that_the_hub_has(tmp_path: Path) -> Non
         (checkpoint / name).unlink()
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         (checkpoint / name).write_text('{"base_model_name_or_path": "Qwen/Qwen2.5-0.5B-Instruct"}')
+    write_manifest(checkpoint)
     upload = upload_of(run.path, "me/odd")
     assert set(upload.files) >= {"adapter_config.json", "adapter_model.safetensors"}
     data: Any = ModelCard(upload.card).data
@@ -166,11 +167,13 @@ def test_adapters_are_pushed_for_a_model_that_the_hub_has(tmp_path: Path) -> Non
         upload_of(run.path, "me/odd", is_merged=True)
     replace(CONFIG, lora_rank=4, model=str(tmp_path / "local")).write(run.config)
     (checkpoint / "adapter_config.json").write_text('{"base_model_name_or_path": "/data/local"}')
+    write_manifest(checkpoint)
     with pytest.raises(ValueError, match=r"adapters for a model that is not on the hub.*push with --merged"):
         upload_of(run.path, "me/odd")
     (checkpoint / "merged").mkdir()
     for name in ("config.json", "model.safetensors"):
         (checkpoint / "merged" / name).touch()
+    write_manifest(checkpoint)
     upload = upload_of(run.path, "me/odd", is_merged=True)
     assert set(upload.files) == {"config.json", "model.safetensors"}
     assert "base_model" not in upload.card
@@ -184,7 +187,15 @@ def test_what_is_no_checkpoint_of_a_run_or_was_not_evaluated_is_refused(tmp_path
     run.checkpoint(3).rename(run.checkpoint(2))
     agent = run.checkpoint(2) / "agent.json"
     agent.write_text(agent.read_text().replace('"step": 3', '"step": 2'))
+    write_manifest(run.checkpoint(2))
     with pytest.raises(ValueError, match=r"step-000002 was not evaluated, so its card would be empty"):
+        upload_of(run.path, "me/odd")
+
+
+def test_a_damaged_checkpoint_is_not_pushed(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run")
+    (run.checkpoint(3) / "model.safetensors").write_text("CONTENT of model.safetensors")
+    with pytest.raises(ValueError, match=r"model\.safetensors: expected the SHA-256"):
         upload_of(run.path, "me/odd")
 
 

@@ -6,8 +6,11 @@ import _thread
 import contextlib
 import io
 import json
+import os
 import shlex
 import shutil
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +20,7 @@ from typing import Any
 
 import pytest
 import tyro
+from training_runs import wait_until
 
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.reports.comparison_report import FIGURES
@@ -141,7 +145,7 @@ def test_when_a_run_is_missing_the_exit_code_says_so_and_the_report_names_it(
     shutil.copytree(life.out, tmp_path / "copy")
     history = tmp_path / "copy" / "seed-1" / "grpo-lr-0.001" / "history.jsonl"
     history.write_text("".join(history.read_text().splitlines(keepends=True)[:-1]))  # its last evaluation is lost
-    monkeypatch.setattr(experiment, "_train_missing", lambda planned, options, console, lock: True)
+    monkeypatch.setattr(experiment, "_train_missing", lambda planned, options, console, lock: None)
     assert command(*compare_options(tmp_path / "copy", model_folder)).code == 1
     assert len(results_of(tmp_path / "copy")) == 3 * 2
 
@@ -229,3 +233,26 @@ def test_runs_that_were_evaluated_at_other_steps_are_refused(refused: Callable[.
     planned.config.write(planned.folder.config)
     line = refused("compare", "--out", tmp_path, "--methods", "grpo", "--seeds", 0)
     assert "holds another run (eval_every was 10, is 5)" in line
+
+
+def test_a_scheduler_s_signal_stops_every_run_and_is_no_failure(
+    start_process: Callable[..., subprocess.Popen[str]], model_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "compare"
+    process = start_process(compare_options(out, model_folder, "--steps", 10_000))
+
+    def training() -> list[Path]:
+        return [file for file in out.glob("seed-*/*/history.jsonl") if '"kind": "step"' in file.read_text()]
+
+    wait_until(process, lambda: len(training()) == 2)
+    pids = [json.loads((file.parent / ".lock").read_text())["pid"] for file in training()]
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+    text, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert "Stopped with 0 of 4 runs finished." in text
+    assert all(RunFolder(file.parent).newest_checkpoint for file in training())
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert not (out / ".lock").read_text()

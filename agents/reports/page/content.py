@@ -29,6 +29,11 @@ _NO_PART_OF_THE_NAME = {
     "keep_optimizer",
 }
 _NO_SETTING = {"out"}
+_LOST = {
+    "left_out": "problems left out, since no prompt can be made of them",
+    "invalid": "the most held-out rollouts of an evaluation whose scorer failed, and that count as none",
+}
+"""Counts in the record of an evaluation, and what they are of."""
 _TOLD = ("method", "tasks", "model", "lr", "batch_size", "group_size", "seed")
 
 
@@ -252,6 +257,13 @@ def _notes(folders: Sequence[StoredRun]) -> Iterable[str]:
             yield f"{one.folder} is not finished: step {done} of {planned}."
         if reason := nothing_learned(one.records):
             yield f"{one.folder}: no model is the best, for {reason}."
+        for name, what in _LOST.items():
+            counts = [0] * len(one.tasks)
+            for record in _evaluations(one):
+                counts = [max(pair) for pair in zip(counts, record.get(name, counts), strict=True)]
+            if any(counts):
+                named = [f"{count:,} of {task}" for task, count in zip(one.tasks, counts, strict=True) if count]
+                yield f"{one.folder}: {what}: {', '.join(named)}."
     if unplayed := np.isnan(np.array(_evaluations(folders[0])[-1]["accuracies"], dtype=np.float64)).sum():
         yield f"{unplayed} of the tasks have no held-out problems; worst task and average are over the others."
 
