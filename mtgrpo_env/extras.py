@@ -10,7 +10,9 @@ _EXTRAS = {
     "accelerate": "deepspeed",
     "datasets": "hub",
     "deepspeed": "deepspeed",
+    "huggingface_hub": "hub",
     "matplotlib": "plot",
+    "mlflow": "mlflow",
     "mpmath": "math",
     "openai": "endpoints",
     "peft": "lora",
@@ -21,11 +23,13 @@ _EXTRAS = {
     "sympy": "math",
     "tensorboard": "train",
     "torch": "train",
+    "trackio": "trackio",
     "transformers": "train",
     "trl": "trl",
     "tyro": "cli",
     "verifiers": "verifiers",
     "vllm": "gpu",
+    "wandb": "wandb",
     "yaml": "cli",
 }
 
