@@ -10,6 +10,8 @@ _EXTRAS = {
     "accelerate": "deepspeed",
     "datasets": "hub",
     "deepspeed": "deepspeed",
+    "inspect_ai": "inspect",
+    "lm_eval": "lm-eval",
     "matplotlib": "plot",
     "mpmath": "math",
     "openai": "endpoints",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sqlite3
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from mtgrpo_env.agents.kept_file import KeptFile, key_of
 
 EmptyAnswer = Literal["refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
 """Why there is no response: the server did not take this prompt, which may be too long; it may not be asked this (403);
@@ -94,12 +92,7 @@ class CachedServer:
     def __init__(self, server: Server, file: Path) -> None:
         self._server = server
         self.hits = 0
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file
-        self._lock = threading.Lock()  # of the connection
-        self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
-        self._run("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
-        self._run("SELECT reply FROM replies WHERE request = ?", "")
+        self._kept = KeptFile(file)
 
     @property
     def url(self) -> str:
@@ -112,29 +105,18 @@ class CachedServer:
 
     def ask(self, request: Mapping[str, Any]) -> Reply:
         """See `Server`."""
-        key = self._key(request)
-        found = self._run("SELECT reply FROM replies WHERE request = ?", key)
-        if found:
+        key = key_of(self.url, request)
+        if (found := self._kept.get(key)) is not None:
             self.hits += 1
-            return _reply_of(json.loads(found[0][0]))
+            return _reply_of(found)
         reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
         if not reply.is_refused:
-            self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(asdict(reply)))
+            self._kept.put(key, asdict(reply))
         return reply
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
-
-    def _run(self, statement: str, *values: str) -> list[tuple[str]]:
-        try:
-            with self._lock, self._connection as connection:
-                return connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise ValueError(f"expected {self._file} to be a file of replies, or not to be there: {error}") from error
-
-    def _key(self, request: Mapping[str, Any]) -> str:
-        return hashlib.sha256(json.dumps([self.url, request], sort_keys=True).encode()).hexdigest()
+        self._kept.close()
 
 
 def _reply_of(record: Mapping[str, Any]) -> Reply:

@@ -43,6 +43,9 @@ class Config(RowOptions, AgentOptions):
     """Write every rollout to this .jsonl file, for `mtgrpo score`."""
     out: Path | None = None
     """Folder for the report: benchmark.json, benchmark.md and benchmark.png."""
+    baseline: tuple[Path, ...] = ()
+    """Reports of earlier runs, each a benchmark.json or its folder: show how far every agent is from theirs, on equal
+    problems."""
     json: bool = False
     """Print a line of JSON for each agent and suite instead of a table."""
 
@@ -69,9 +72,11 @@ def run(config: Config) -> int:
             row_options=config,
             save=config.save,
             out=config.out,
+            baseline=config.baseline,
             callback=display,
             command=without_password(command_line("evaluate", config, leave_out=("out", "save", "json"))),
         )
+        display.show_comparisons(played)
     if config.out is not None and played.cells:
         print(f"report {config.out / REPORT}", file=sys.stderr)
     if not played.cells:
