@@ -14,8 +14,10 @@ from typing import Any, Literal, get_args
 
 from mtgrpo_env.envs.export import Exported, write_rows
 from mtgrpo_env.envs.lm_eval_task import system_message, worked_examples
-from mtgrpo_env.envs.reward import reply
+from mtgrpo_env.envs.named_scorers import is_known, known_scorer
+from mtgrpo_env.envs.row_scorers import VerifierScorer
 from mtgrpo_env.files import atomic_folder
+from mtgrpo_env.text_env import TextEnv
 
 FolderFormat = Literal["lm-eval", "inspect"]
 FOLDER_FORMATS: tuple[FolderFormat, ...] = get_args(FolderFormat)
@@ -210,7 +212,8 @@ def _slug(name: str) -> str:
 
 
 def _check_one_turn(row: Mapping[str, Any]) -> None:
-    truth, source = row["reward_model"]["ground_truth"], row["data_source"]
-    task = source.rpartition("-")[0] or None
-    if isinstance(reply(row["extra_info"]["question"], "", truth, task=task), str):
+    named = json.loads(row["reward_model"]["ground_truth"])["task"]
+    scorer = known_scorer(named) if is_known(named) else None
+    if isinstance(scorer, VerifierScorer) and type(scorer.task).reply is not TextEnv.reply:
+        source = row["data_source"]
         raise ValueError(f"{source}: lm-eval asks once, and this task has several turns; export it to inspect")

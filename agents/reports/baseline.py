@@ -244,8 +244,8 @@ def paired_differences(own: PlayedProblems, baseline: PlayedProblems, *, seed: i
 def paired_means(pairs: FloatArray, rng: np.random.Generator, *, added: float = _ADDED) -> FloatArray:
     """(R, 2) draws of what both means over all problems may be, given two values in 0..1 of some.
 
-    The Bayesian bootstrap, with the same weight for both values of a problem and one problem added of each kind: neither
-    solves it, one does, the other does, both do. Of problems that are right or wrong, intervals of the difference cover
+    The Bayesian bootstrap, with the same weight for both values of a problem and one problem of each kind added: none
+    solves it, one does, the other does, both do. Of problems that are right or wrong, intervals of differences cover
     the truth in 93 to 100 of 100 cases, for 20 problems and more.
 
     Args:

@@ -187,7 +187,7 @@ def _play_all(
                 played = Player(name, agent, problem_set, saved, callback).play(rollouts)
             except Unplayable as error:
                 played = Skipped(name, problem_set.name, str(error))
-            except Exception as error:  # whatever a policy of one's own, a server or a task may raise
+            except (Exception, SystemExit) as error:  # whatever a policy of one's own, a server or a task may raise
                 played = Skipped(name, problem_set.name, without_password(reason_of(error)), failed=True)
                 if not (has_played or agents) and problem_set is problem_sets[-1]:
                     if is_ours(error):
