@@ -78,7 +78,7 @@ class Scores:
     Attributes:
         tasks: worst first, before them those without a valid rollout, whose accuracy is NaN.
         total: of all tasks.
-        levels: of the tasks of each level, where there are several levels.
+        levels: of the tasks of each level, where there are several levels and more tasks than levels.
         usage: over all responses; None for an agent that generates no tokens.
     """
 
@@ -152,10 +152,11 @@ class Scorer:
         for k in played:
             if level := (levels or {}).get(self._names[k]):
                 of_level.setdefault(level, []).append(k)
+        tells_more = 1 < len(of_level) < sum(map(len, of_level.values()))
         return Scores(
             tasks=[*unknown, *sorted(tasks, key=lambda task: task.accuracy.mean)],
             total=total,
-            levels={name: self._worst_and_average(ks, rng) for name, ks in of_level.items() if len(of_level) > 1},
+            levels={name: self._worst_and_average(ks, rng) for name, ks in of_level.items() if tells_more},
             usage=self._total_usage(),
         )
 

@@ -121,7 +121,7 @@ def cell_table(cell: Cell) -> Table:
 def _plain_table(title: str, rows: Sequence[Sequence[str]], caption: str | None = None) -> Table:
     header, *body = rows
     table = Table(title=title, caption=caption)
-    table.add_column(header[0])
+    table.add_column(header[0], no_wrap=True)
     for name in header[1:]:
         table.add_column(name, justify="right")
     for row in body:

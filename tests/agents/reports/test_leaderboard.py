@@ -48,4 +48,5 @@ def test_levels_are_broken_down_where_there_are_several() -> None:
     text = benchmark_markdown([played], command="")
     assert "| agent | level | worst task | average |" in text
     assert "| `one` | hard | 0.0 [" in text
-    assert cell("one", (True,), levels={"task0": "easy"}).scores.levels == {}
+    assert cell("one", (True,), (True,), levels={"task0": "easy", "task1": "easy"}).scores.levels == {}
+    assert cell("one", (True,), (True,), levels={"task0": "easy", "task1": "hard"}).scores.levels == {}
