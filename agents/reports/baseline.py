@@ -108,9 +108,9 @@ class Difference:
     def footnote(self) -> str:
         """What was compared, and what was not."""
         text = (
-            f"Baseline: {self.baseline.source}. Differences in percentage points, paired by problem, with 95 % intervals; "
-            "`*`: the interval leaves out 0. Counts from: the smallest difference in this direction whose interval would, "
-            "at this number of problems."
+            f"Baseline: {self.baseline.source}. Differences in percentage points, paired by problem, with 95 % "
+            "intervals; `*`: the interval leaves out 0. Counts from: the smallest difference in this direction whose "
+            "interval would, at this number of problems."
         )
         if any(self.left_out):
             text += (

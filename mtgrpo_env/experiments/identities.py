@@ -50,7 +50,7 @@ def checkpoint_files(source: str) -> str:
     """
     folder = Path(source)
     if not folder.is_dir():
-        from transformers.utils import cached_file
+        from transformers.utils.hub import cached_file
 
         folder = Path(str(cached_file(source, "config.json"))).parent
     return _hash(_contents(file for file in folder.rglob("*") if file.is_file()))

@@ -12,20 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from harness_tasks import read_task
 
 from mtgrpo_env.envs import lm_eval_task
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes the harness' functions as their names."""
-
-
-_Loader.add_constructor("!function", lambda loader, node: f"function {loader.construct_scalar(node)}")
-
-
-def read_task(file: Path) -> dict[str, Any]:
-    return yaml.load(file.read_text("utf-8"), _Loader)
 
 
 def test_a_system_message_and_worked_examples_become_what_the_harness_has_for_them(

@@ -8,23 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from harness_tasks import read_task
 
 from mtgrpo_env.envs import lm_eval_task
 from mtgrpo_env.envs.export import export_rows, fresh_problems
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.envs.task_folders import FolderOptions, write_folder
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes the harness' functions as their names."""
-
-
-_Loader.add_constructor("!function", lambda loader, node: f"function {loader.construct_scalar(node)}")
-
-
-def read_task(file: Path) -> dict[str, Any]:
-    return yaml.load(file.read_text("utf-8"), _Loader)
 
 
 def utils_of(folder: Path) -> Any:

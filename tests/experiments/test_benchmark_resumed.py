@@ -71,7 +71,7 @@ def report(result: Benchmark) -> dict[str, Any]:
 
 
 def test_a_checkpoint_goes_on_where_it_was_and_comes_to_the_same(model_folder: Path, folder: Path) -> None:
-    options = {"problems": 40, "rollouts": 4, "max_new_tokens": 8}
+    options: dict[str, Any] = {"problems": 40, "rollouts": 4, "max_new_tokens": 8}
     agent = f"hf:{model_folder}"
     with pytest.raises(KeyboardInterrupt):
         played(agent, callback=Stop(100), **options)

@@ -104,9 +104,11 @@ def test_prompts_are_asked_a_few_at_a_time_but_never_torn_apart(tmp_path: Path) 
     rounds: list[list[tuple[int, ...]]] = []
 
     class Watched(ScriptedEngine):
-        def generate(self, prompts: Any, *arguments: Any) -> Iterator[tuple[int, Completion]]:
+        def generate(
+            self, prompts: Any, counts: Any, decoding: Decoding, seeds: Any
+        ) -> Iterator[tuple[int, Completion]]:
             rounds.append(list(prompts))
-            return super().generate(prompts, *arguments)
+            return super().generate(prompts, counts, decoding, seeds)
 
     drawn(engine(Watched(), tmp_path, rows_at_once=1))
     assert rounds == [[prompt] for prompt in PROMPTS]
