@@ -6,6 +6,8 @@ import hashlib
 import json
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ class KeptFile:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
         self._lock = threading.Lock()  # of the connection
-        self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
+        with self._errors_named():
+            self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
         self._run("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
         self.get("")
 
@@ -42,9 +45,13 @@ class KeptFile:
         self._connection.close()
 
     def _run(self, statement: str, *values: str) -> list[tuple[str]]:
+        with self._errors_named(), self._lock, self._connection as connection:
+            return connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
         try:
-            with self._lock, self._connection as connection:
-                return connection.execute(statement, values).fetchall()
+            yield
         except sqlite3.Error as error:
             raise ValueError(f"expected {self._file} to be a file of replies, or not to be there: {error}") from error
 

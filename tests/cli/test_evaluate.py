@@ -508,7 +508,7 @@ def test_several_agents_end_in_a_leaderboard_and_a_baseline_in_differences(comma
     board = result.out.partition("leaderboard of mini")[2]
     assert 0 < board.index("oracle") < board.index("random")
     assert "oracle against random on mini" in board
-    assert "counts from" in board
+    assert "Baseline: " in board
     lines = command("evaluate", "--agent", "oracle", *suite, "--baseline", old, "--json").out.splitlines()
     assert [("baseline" in json.loads(line)) for line in lines] == [False, True]
 
