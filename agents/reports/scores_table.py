@@ -71,7 +71,7 @@ def _of_suite(cells: Sequence[Cell], suite: str, failed: Mapping[str, Sequence[s
     header, *board = leaderboard_rows(of_suite, failed.get(suite, ()))
     if len(board) > 1:
         yield "The agents, the one with the best worst task first."
-        yield table(header, board)
+        yield table(header, ([f"`{agent}`", *rest] for agent, *rest in board))
     yield f"Problem set `{of_suite[0].fingerprint}`; of each agent the worst task first."
     ks = sorted({k for cell in of_suite for task in cell.scores.tasks for k in task.pass_at})
     header = [

@@ -34,9 +34,9 @@ def test_agents_are_ordered_by_their_worst_task_then_by_the_average_and_who_fail
 def test_a_report_of_several_agents_has_the_leaderboard_and_who_failed_in_every_table() -> None:
     cells = [cell("one", (True,)), cell("two", (False,))]
     text = benchmark_markdown(cells, command="", failed={"suite": ["broken"]})
-    assert "| broken | - | - | - | - | - |" in text
+    assert "| `broken` | - | - | - | - | - |" in text
     assert "| `broken` | - | - |" in text
-    assert text.index("| one | task0 |") < text.index("| two | task0 |")
+    assert text.index("| `one` | task0 |") < text.index("| `two` | task0 |")
     assert "best worst task" not in benchmark_markdown(cells[:1], command="")
 
 
