@@ -13,9 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env import types
-
-_PACKAGE = Path(types.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _FOLDERS = _PACKAGE, _PACKAGE / "agents", _PACKAGE / "envs"  # links in a checkout, which are not followed
 
 
@@ -35,7 +33,7 @@ def package_code() -> str:
 def own_code() -> str:
     """A hash of the modules that are loaded from neither the standard library nor installed packages."""
     paths = sysconfig.get_paths()
-    installed = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    installed = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")]
     elsewhere = tuple(map(Path, [*installed, *site.getsitepackages(), site.getusersitepackages(), _PACKAGE]))
     files = {Path(file) for module in [*sys.modules.values()] if (file := getattr(module, "__file__", None))}
     own = (file for file in files if file.is_file() and not any(file.is_relative_to(folder) for folder in elsewhere))
