@@ -24,8 +24,9 @@ from mtgrpo_env.agents.options import (
 from mtgrpo_env.agents.recipes import named_method, options_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_objects import did_you_mean
-from mtgrpo_env.problem_lists import checked_floor
 from mtgrpo_env.prompt_options import PromptOptions, check_stop_strings
+from mtgrpo_env.ranges import check_ranges
+from mtgrpo_env.redaction import holds_secret, redacted
 from mtgrpo_env.row_options import RowOptions, listed
 from mtgrpo_env.task_registry import is_rows
 
@@ -36,21 +37,22 @@ MODEL_DEFAULTS: Mapping[str, Any] = {"tasks": ("easy",), "eval_problems": 100, "
 """The same for a model that is given; the learning rate is the paper's."""
 
 MAY_CHANGE = frozenset(
-    {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device", "activation_checkpointing"}
-    | {"engine", "zero_stage", "offload", "tokens_per_forward", "rollouts", "vllm_memory", "vllm_sleep"}
+    {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "accept_changes"}
+    | {
+        "device",
+        "activation_checkpointing",
+        "engine",
+        "zero_stage",
+        "offload",
+        "tokens_per_forward",
+        "rollouts",
+        "vllm_memory",
+        "vllm_sleep",
+    }
 )
 """Options that may differ when a run is resumed."""
 
 METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer", "max_replayed")
-_AT_LEAST = {
-    "group_size": 2,  # one rollout is its own mean: no advantage, no gradient
-    **dict.fromkeys(("batch_size", "minibatches", "max_new_tokens", "tokens_per_forward"), 1),
-    **dict.fromkeys(("eval_problems", "eval_every", "checkpoint_every", "keep_checkpoints", "importance_cap"), 1),
-    **dict.fromkeys(("steps", "seed", "lora_rank", "kl_coef", "eval_temperature", "eval_top_k"), 0),
-    **dict.fromkeys(("weight_decay", "adam_beta1", "adam_beta2"), 0),
-}
-_ABOVE_0 = ("lr", "temperature", "eval_top_p", "vllm_memory", "max_grad_norm")
-_BELOW_1 = ("adam_beta1", "adam_beta2")
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a string", Path: "a path"}
 
 
@@ -78,20 +80,9 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
     def __post_init__(self) -> None:
         for name, hint in _hints().items():
             object.__setattr__(self, name, _checked(name, getattr(self, name), hint))
-        for name, least in _AT_LEAST.items():
-            if (value := getattr(self, name)) is not None and not value >= least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
-        for name in _ABOVE_0:
-            if (value := getattr(self, name)) is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, got {value}")
-        for name in _BELOW_1:
-            if not getattr(self, name) < 1:
-                raise ValueError(f"{name} must be below 1, got {getattr(self, name)}")
+        check_ranges(self)
         self.check_prompts()
         self._schedule(1.0)  # refuses by itself
-        if self.max_step_kl is not None and not self.max_step_kl > 0:
-            raise ValueError(f"max_step_kl must be above 0, got {self.max_step_kl}")
-        checked_floor(self.solved_floor)
         _ = self.column_names, self.rewards  # refuse by themselves
         check_stop_strings(self.stop)
         self._check_combinations()
@@ -164,12 +155,12 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         if self.minibatches > self.batch_size and "minibatches" in self.changed:  # the default is cut by itself
             groups = f"batch_size, {self.batch_size} groups"
             raise ValueError(f"minibatches must be at most {groups}, got {self.minibatches}")
-        if self.eval_top_p > 1:
-            raise ValueError(f"eval_top_p must be at most 1, got {self.eval_top_p}")
-        if self.vllm_memory > 1:
-            raise ValueError(f"vllm_memory must be at most 1, the whole GPU, got {self.vllm_memory}")
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
-            raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {self.rollouts!r}")
+            raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {redacted(self.rollouts)!r}")
+        for name, value in self.plain.items():
+            texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+            if any(map(holds_secret, texts)):
+                raise ValueError(f"{name} must hold no password or key: options stand in the files of the run")
         self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
@@ -264,12 +255,13 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
             raise ValueError(f"{name} must be one of {list(get_args(hint))}, got {value!r}")
         return value
     if get_origin(hint) in (tuple, Sequence):
+        kind = next((of for of in get_args(hint) if get_origin(of) is Literal), None)
         value = listed(value) if isinstance(value, Mapping) else value
         parts = (value,) if isinstance(value, str | Path) else tuple(value) if isinstance(value, list | tuple) else ()
         is_given = bool(parts) or (isinstance(value, list | tuple) and name != "tasks")
         if not is_given or not all(isinstance(part, str | Path) for part in parts):
             raise ValueError(f"{name} must be a string, or at least one in a list, got {value!r}")
-        return tuple(map(str, parts))
+        return tuple(_checked(name, part, kind) for part in map(str, parts)) if kind else tuple(map(str, parts))
     if hint is float and isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if hint is int and isinstance(value, Integral) and not isinstance(value, bool):

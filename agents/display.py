@@ -22,6 +22,7 @@ from mtgrpo_env.batch_metrics import TrainMetrics, filter_rates, response_number
 from mtgrpo_env.chance import UNKNOWN, Chance, TaskChance
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.metrics import average
+from mtgrpo_env.safe_console import SafeConsole
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.trainer import Trainer
@@ -45,7 +46,7 @@ class Display(TrainerCallback):
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(markup=False)  # names are shown as they are
+        self.console = console or SafeConsole()
         self._lesson: _LessonProgress | None = None
         self._run: _RunPanel | None = None
 
@@ -87,7 +88,8 @@ class Display(TrainerCallback):
         history, folder, step = trainer.history, trainer.folder, trainer.agent.step
         first, latest = (trainer.evaluation_of(history.of("evaluation")[at]) for at in (0, -1))
         self.console.print(_result_of(trainer, first, latest))
-        lines = [f"figure {folder.figure}", f"scalars: tensorboard --logdir {folder.tensorboard}"]
+        lines = [latest.left_out_line] if latest.left_out_line else []
+        lines += [f"figure {folder.figure}", f"scalars: tensorboard --logdir {folder.tensorboard}"]
         lines.append(f"page: mtgrpo report {folder}")
         if folder.newest_checkpoint:
             lines.append(f"model  {folder.newest_checkpoint}")
@@ -116,7 +118,11 @@ class _LessonProgress:
     def __init__(self, console: Console, lesson: Lesson) -> None:
         self._title = f"warm start: {lesson.title}"
         self._steps = lesson.steps
-        columns = (TextColumn(self._title), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+        )
         self._bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task(self._title, total=lesson.steps, loss=float("nan"))
         self._bar.start()

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.files import refuse_unwritable_file, refuse_unwritable_folder
+
 
 class KeptFile:
     """JSON values by keys, in a file (SQLite); several threads and processes may use it at a time.
@@ -20,10 +22,13 @@ class KeptFile:
 
     Raises:
         ValueError: if there is something else.
+        OSError: if it cannot be written.
     """
 
     def __init__(self, file: Path) -> None:
+        refuse_unwritable_folder(file.parent)
         file.parent.mkdir(parents=True, exist_ok=True)
+        refuse_unwritable_file(file)
         self._file = file
         self._lock = threading.Lock()  # of the connection
         with self._errors_named():
@@ -41,8 +46,9 @@ class KeptFile:
         self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(value))
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file, when no thread is in it; what still arrives is no longer kept."""
+        with self._lock:
+            self._connection.close()
 
     def _run(self, statement: str, *values: str) -> list[tuple[str]]:
         with self._errors_named(), self._lock, self._connection as connection:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC, Objectives, OnMinibatch
+from mtgrpo_env.manifest import read_object
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Batch
 
@@ -75,7 +76,7 @@ class MinibatchLearner(Stateful, ABC):
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        self.load_state_dict(json.loads((folder / _STATE_FILE).read_text(encoding="utf-8")))
+        self.load_state_dict(read_object(folder / _STATE_FILE))
 
     def _went_too_far(self, scalars: Mapping[str, float]) -> bool:
         """Whether the rest of the batch is to be skipped, by the scalars of a step; alike on all ranks."""

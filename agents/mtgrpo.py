@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from mtgrpo_env.agents.base import CLIP_HIGHER, Learner, TrainablePolicy
+from mtgrpo_env.agents.checkpoints import STATE_FILE, agent_state, check_checkpoint
 from mtgrpo_env.agents.improvement import MakeImprovementSignal, NoImprovement, improvement_for
 from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.policies import named_policy
-from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, shared_folder
+from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement, first_before_others, shared_folder
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, Method, RunFacts, make_method
 from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
 from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy
+from mtgrpo_env.manifest import FORMAT
 from mtgrpo_env.named_tasks import TaskSpec, is_registered, read_tasks
 from mtgrpo_env.rollout import RollOut, rollout_groups
 from mtgrpo_env.shares import GroupMeasure, count_groups
@@ -30,7 +32,6 @@ from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.truncation import ChangeGroup, keep_truncated
 from mtgrpo_env.types import Group, Problem
 
-_STATE_FILE = "agent.json"
 _HELD_OUT = 100  # problems of each task that `evaluate` plays where none are named
 
 Callback = Callable[["MTGRPOAgent", TrainMetrics], None]
@@ -109,6 +110,7 @@ class MTGRPOAgent:
         self._roll_out: RollOut = rollout_groups if ranks is None else ShardedRollouts(ranks)
         self.step = 0
         self.rollouts = 0
+        self.is_updating = False  # after an error: whether policy and weights are half way between two steps
 
     def train_step(self) -> TrainMetrics:
         """Algorithm 1, one step."""
@@ -116,6 +118,7 @@ class MTGRPOAgent:
         with self.policy.generating():
             batch = self.curriculum.draw(self.roll_out)  # 1. batch ← sampler(z, B, N, ρ)
         sampled = time.perf_counter()
+        self.is_updating = True
         batch = self.learner.prepare(batch)
         observe = self.improvement if batch.groups else NoImprovement  # there is nothing to learn from
         signal = observe(self.learner, batch)
@@ -124,6 +127,7 @@ class MTGRPOAgent:
         metrics = self.curriculum.update(batch, improvements)  # 4. z ← weight update (I, J)
         self.step += 1
         self.rollouts += batch.num_rollouts
+        self.is_updating = False
         return TrainMetrics(
             **metrics.attributes,
             step=self.step,
@@ -178,26 +182,42 @@ class MTGRPOAgent:
         """Actions of the trained policy."""
         return self.policy.act(observations, task_ids, deterministic=deterministic)[0]
 
-    def save(self, folder: str | Path) -> None:
-        """Write everything a later process needs to go on exactly here; the folder appears whole or not at all."""
+    def save(self, folder: str | Path, *, texts: Mapping[str, str] | None = None) -> None:
+        """Write everything a later process needs to go on exactly here; the folder appears whole or not at all.
+
+        Args:
+            folder: of the checkpoint; its manifest is written last.
+            texts: files to be part of it, by their names.
+        """
         with shared_folder(Path(folder), self.ranks) as unfinished:
             for part in (self.policy, self.learner):
                 with agreement(self.ranks):  # or the others would wait in the next for one that cannot write
                     part.save(unfinished)
             if self.ranks.rank == 0:
                 self.curriculum.save(unfinished)
-                state = {"agent": self._named_parts(), "hyperparameters": self.hyperparameters}
+                state = {"format": FORMAT, "agent": self._named_parts(), "hyperparameters": self.hyperparameters}
                 state |= {"step": self.step, "rollouts": self.rollouts}
-                (unfinished / _STATE_FILE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+                (unfinished / STATE_FILE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+                for name, text in (texts or {}).items():
+                    (unfinished / name).write_text(text, encoding="utf-8")
 
-    def restore(self, folder: str | Path) -> None:
+    def restore(self, folder: str | Path, *, is_checked: bool = False) -> None:
         """Continue from a checkpoint that an agent of the same composition saved.
+
+        Args:
+            folder: of the checkpoint.
+            is_checked: whether `check_checkpoint` has just read all of it, which takes time where it is large.
 
         Raises:
             FileNotFoundError: if `folder` holds no checkpoint.
-            ValueError: naming every hyper-parameter that differs between the checkpoint and this agent.
+            ValueError: naming the file that is damaged, or every hyper-parameter that differs between the checkpoint
+                and this agent.
         """
-        state = _state_of(Path(folder))
+        if not is_checked:
+            with first_before_others(self.ranks) as is_first:
+                if is_first:
+                    check_checkpoint(Path(folder))
+        state = agent_state(Path(folder))
         refuse_other_hyperparameters(f"{folder} is a checkpoint", state["hyperparameters"], self.hyperparameters)
         self.policy.load(Path(folder))
         self.learner.load(Path(folder))
@@ -215,9 +235,11 @@ class MTGRPOAgent:
 
         Raises:
             FileNotFoundError: if `folder` holds no checkpoint.
-            ValueError: if its agent was made of parts without names, or its tasks are not known here.
+            ValueError: naming a file that is damaged, or if its agent was made of parts without names, or its tasks are
+                not known here.
         """
-        named = _state_of(Path(folder))["agent"]
+        check_checkpoint(Path(folder))
+        named = agent_state(Path(folder))["agent"]
         if not named:
             raise ValueError(f"the agent in {folder} was made of parts without names: make it again and call restore")
         if ":" in named["method"]:
@@ -227,7 +249,7 @@ class MTGRPOAgent:
                 f"the tasks {named['tasks'] or 'of the agent'} are not registered here: give them as `tasks`"
             )
         agent = cls(**{**named, "tasks": named["tasks"] if tasks is None else tasks})
-        agent.restore(folder)
+        agent.restore(folder, is_checked=True)
         return agent
 
     @property
@@ -255,14 +277,4 @@ class MTGRPOAgent:
 
 def is_saved_agent(folder: Path) -> bool:
     """Whether `MTGRPOAgent.load` may read a folder: it was saved by an agent that was made of parts with names."""
-    return (folder / _STATE_FILE).is_file() and bool(_state_of(folder)["agent"])
-
-
-def _state_of(folder: Path) -> dict[str, Any]:
-    file = folder / _STATE_FILE
-    if not file.is_file():
-        raise FileNotFoundError(f"{folder} is no agent checkpoint: it has no {_STATE_FILE}")
-    state = json.loads(file.read_text(encoding="utf-8"))
-    if "hyperparameters" not in state:
-        raise ValueError(f"{folder} was written by an older version of this package, which this one cannot continue")
-    return state
+    return (folder / STATE_FILE).is_file() and bool(agent_state(folder).get("agent"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from mtgrpo_env.files import atomic_folder
+from mtgrpo_env.manifest import write_manifest
 from mtgrpo_env.suite import TaskError
 
 T = TypeVar("T")
@@ -100,10 +101,16 @@ def first_before_others(ranks: Ranks) -> Iterator[bool]:
 
 @contextmanager
 def shared_folder(folder: Path, ranks: Ranks) -> Iterator[Path]:
-    """An `atomic_folder` that every rank writes into; it appears when all have left the block, or not at all."""
+    """An `atomic_folder` that every rank writes into; it appears when all have left the block, or not at all.
+
+    The last file in it is the manifest of all others.
+    """
     with ExitStack() as stack:
         own = stack.enter_context(atomic_folder(folder)) if ranks.rank == 0 else None
         unfinished = ranks.gather(own)[0]
         assert unfinished is not None
         with agreement(ranks):
             yield unfinished
+        with agreement(ranks):
+            if own is not None:
+                write_manifest(own)

@@ -30,6 +30,8 @@ MOST = 0.5
 """Share of a task's responses from which a fault is worth a warning."""
 FEWEST_PROBLEMS = 4
 """Of a task whose responses are compared with each other: two may be equal by chance."""
+NO_GRADIENT_ADVICE = "take easier --tasks, more rollouts of a problem (--group-size) or a graded reward"
+"""Where all groups earn the same throughout."""
 _SHOWN = 160  # characters of a prompt's end, and of a response
 
 

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from mtgrpo_env.agents.callbacks import TrainerCallback
-from mtgrpo_env.agents.response_warnings import FAULTS, MOST, response_warnings
+from mtgrpo_env.agents.response_warnings import FAULTS, MOST, NO_GRADIENT_ADVICE, response_warnings
 from mtgrpo_env.batch_metrics import TrainMetrics, response_numbers
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.types import Group
@@ -44,5 +44,5 @@ class ResponseWatch(TrainerCallback):
         elif numbers.get("unanimous_share", 0.0) == 1.0:
             _logger.warning(
                 f"all {metrics.generated.sum()} groups of the first step earned the same throughout, so that nothing "
-                "can be learned from them: take easier tasks, more rollouts (--group-size) or a graded reward"
+                f"can be learned from them: {NO_GRADIENT_ADVICE}"
             )

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mtgrpo_env.agents.config import MAY_CHANGE, TrainConfig, read_yaml
-from mtgrpo_env.files import clean_up_scratch, remove_folder
+from mtgrpo_env.files import clean_up_scratch, refuse_unwritable_folder, remove_folder
+from mtgrpo_env.folder_lock import FolderLock
+
+RUN_FILE = "run.json"
+"""In a checkpoint: what it knows of its run; see `RunRecord`."""
 
 _CHECKPOINT = re.compile(r"step-(\d{6,})")
+_BY_CONTENT = frozenset({"model", "tasks"})  # options that such a file says more of than their text
 
 
 class RunFolder:
@@ -18,6 +23,9 @@ class RunFolder:
 
     Args:
         path: of the folder, which need not exist.
+
+    Attributes:
+        lock: of the process that trains here.
 
     >>> RunFolder("runs/main").checkpoint(60).as_posix()
     'runs/main/checkpoints/step-000060'
@@ -32,6 +40,8 @@ class RunFolder:
         self.figure = self.path / "progress.png"
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "train.log"
+        self.failures = self.path / "failures.log"
+        self.lock = FolderLock(self.path)
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -54,8 +64,8 @@ class RunFolder:
     @property
     def steps(self) -> list[int]:
         """Of the checkpoints, in order."""
-        folders = self.checkpoints.iterdir() if self.checkpoints.is_dir() else []
-        names = [_CHECKPOINT.fullmatch(path.name) for path in folders]
+        paths = self.checkpoints.iterdir() if self.checkpoints.is_dir() else []
+        names = [_CHECKPOINT.fullmatch(path.name) for path in paths if path.is_dir()]
         return sorted(int(name.group(1)) for name in names if name)
 
     @property
@@ -76,20 +86,38 @@ class RunFolder:
             remove_folder(self.checkpoint(step))
 
     def clean_up_interrupted_saves(self) -> None:
-        """Undo what a killed process left half done among the checkpoints; for the one process that writes them."""
-        clean_up_scratch(self.checkpoints)
+        """Undo what a killed process left half done; for the holder of the lock."""
+        for folder in (self.path, self.checkpoints):
+            clean_up_scratch(folder)
+
+    def refuse_unwritable(self) -> None:
+        """Make sure that a run can be written here.
+
+        Raises:
+            OSError: naming the folder that cannot be.
+        """
+        for folder in (self.path, self.checkpoints):
+            refuse_unwritable_folder(folder)
 
     def read_options(self) -> Mapping[str, Any]:
         """The run's options as they stand in its file, of whatever version; no name in them is looked up."""
         return read_yaml(self.config)
 
-    def refuse_another_run(self, config: TrainConfig, *, may_change: frozenset[str] = MAY_CHANGE) -> None:
+    def refuse_another_run(self, config: TrainConfig, *, may_change: frozenset[str] | None = None) -> None:
         """Make sure that a folder that holds a run holds this one; without a step there is nothing to lose.
+
+        Args:
+            config: of this run.
+            may_change: options that may differ; by default those that do not change what is trained, and the paths of
+                model and tasks where the newest checkpoint knows their content (`refuse_changes`).
 
         Raises:
             ValueError: naming the fields that differ.
         """
-        has_steps = self.newest_checkpoint is not None or (
+        newest = self.newest_checkpoint
+        if may_change is None:
+            may_change = MAY_CHANGE | (_BY_CONTENT if newest and (newest / RUN_FILE).is_file() else frozenset())
+        has_steps = newest is not None or (
             self.history.is_file() and '"kind": "step"' in self.history.read_text("utf-8")
         )
         if not (self.config.is_file() and has_steps):
@@ -107,3 +135,11 @@ class RunFolder:
         ]
         if differing:
             raise ValueError(f"{self} holds another run ({'; '.join(differing)}): choose another folder")
+
+
+def set_aside(path: Path) -> Path:
+    """Give what is damaged another name beside it, by which nothing is looked for; the new path."""
+    name, number = f"{path.name}.damaged", 2
+    while (target := path.with_name(name)).exists():
+        name, number = f"{path.name}.damaged-{number}", number + 1
+    return path.rename(target)

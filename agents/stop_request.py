@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import signal
-from types import FrameType
-from typing import Self
 
 from mtgrpo_env.agents.ranks import Ranks
+from mtgrpo_env.signals import SignalHandler, exit_code_of
 
 
-class StopRequest:
-    """Turns the first SIGINT or SIGTERM into a request to stop after this step; a second one interrupts at once.
+class StopRequest(SignalHandler):
+    """Turns the first SIGINT or SIGTERM into a request to stop after this step; a later SIGINT interrupts at once.
 
-    SIGTERM comes from a scheduler that wants the machine back, so stopping then is no failure.
+    SIGTERM comes from a scheduler that wants the machine back, so stopping then is no failure. A second one changes
+    nothing: launchers and schedulers both send it, and who cannot wait kills.
 
     Args:
         ranks: all stop if one of them was asked to.
     """
 
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
         self._received: int | None = None  # by this process, perhaps while it asks the others
         self._agreed: int | None = None
-
-    def __enter__(self) -> Self:
-        self._previous = [signal.signal(number, self._note) for number in self._SIGNALS]
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in zip(self._SIGNALS, self._previous, strict=True):
-            signal.signal(number, handler)
 
     def is_agreed(self) -> bool:
         """Whether any rank was asked to stop; every rank must ask this equally often."""
@@ -41,9 +31,10 @@ class StopRequest:
     @property
     def exit_code(self) -> int:
         """Of a process that was stopped."""
-        return 0 if self._agreed == signal.SIGTERM else 130
+        return exit_code_of(self._agreed)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._received is not None:
+    def on_signal(self, number: int) -> None:
+        if self._received is None:
+            self._received = number
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._received = number

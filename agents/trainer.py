@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, NoReturn
 
 import numpy as np
 from safetensors import SafetensorError
 
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
+from mtgrpo_env.agents.checkpoints import RunRecord
 from mtgrpo_env.agents.config import TINY_DEFAULTS, RunConfig, TrainConfig
 from mtgrpo_env.agents.display import Display
 from mtgrpo_env.agents.llm.build import (
@@ -31,13 +34,15 @@ from mtgrpo_env.agents.llm.build import (
 )
 from mtgrpo_env.agents.llm.context import RunPrompts, run_prompts
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
+from mtgrpo_env.agents.llm.resumption import Resumption, source_of
 from mtgrpo_env.agents.llm.warm_start import Lesson, warm_start_for, warm_started_model
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
-from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, first_before_others
-from mtgrpo_env.agents.reports.history import Record, RunHistory
+from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, agreement, first_before_others
+from mtgrpo_env.agents.reports.history import Record, RunHistory, nothing_learned
+from mtgrpo_env.agents.reports.lost_records import to_save
 from mtgrpo_env.agents.response_watch import ResponseWatch
-from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.agents.run_folder import RUN_FILE, RunFolder
 from mtgrpo_env.agents.stop_request import StopRequest
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
@@ -45,7 +50,8 @@ from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Group, Problem
 
-_FAILURES = (TaskError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
+_EXPLAINED = (TaskError, ValueError, FloatingPointError, OSError, RolloutEngineError, WeightSyncError, RankError)
+"""Errors whose message says enough; of any other the kind is needed too."""
 
 
 _LOG = logging.getLogger(__name__)
@@ -132,6 +138,7 @@ class Trainer:
         self._problems: list[Problem] | None = None
         self._prompts: RunPrompts | None = None
         self._saved_step = -1
+        self._resumption: Resumption | None = None
         self._check()
 
     def __repr__(self) -> str:
@@ -145,7 +152,8 @@ class Trainer:
             ValueError: if the folder holds another run.
         """
         if self._agent is None:
-            self._agent = self._built()
+            with self._folder_freed_on_error():
+                self._agent = self._built()
         return self._agent
 
     @property
@@ -157,18 +165,25 @@ class Trainer:
             OSError: if the model's files cannot be read.
         """
         if self._prompts is None:
-            self._prompts = run_prompts(self.config, self.suite)
+            known, config = self._resumption, self.config
+            checkpoint = known.checkpoint if known else self.folder.newest_checkpoint
+            if config.model is not None:
+                config = replace(config, model=source_of(config, checkpoint))
+            self._prompts = run_prompts(config, self.suite)
         return self._prompts
 
     @property
     def history(self) -> RunHistory:
         """Steps and evaluations of the run so far."""
         if self._history is None:
-            last_step = self.agent.step if self.folder.newest_checkpoint else -1
+            has_checkpoint = self.folder.newest_checkpoint is not None
+            last_step = self.agent.step if has_checkpoint else -1
+            saved = self._resumption.saved if self._resumption else None
+            self._own_folder()
             with first_before_others(self.ranks) as is_first:
                 if is_first:
-                    self.config.write(self.folder.config)
-                self._history = RunHistory(self.folder.history, last_step=last_step, writes=is_first)
+                    replace(self.config, accept_changes=()).write(self.folder.config)
+                self._history = RunHistory(self.folder.history, last_step=last_step, saved=saved, writes=is_first)
         return self._history
 
     @property
@@ -189,9 +204,10 @@ class Trainer:
 
         Raises:
             MissingPackageError: naming an option whose package is not installed.
-            ValueError, OSError: as in `prompts`.
+            ValueError, OSError: as in `prompts`, and if the run's folder cannot be written.
         """
         check_packages(self.config)
+        self.folder.refuse_unwritable()
         _ = self.prompts
 
     def train(self) -> TrainResult:
@@ -199,42 +215,65 @@ class Trainer:
 
         Raises:
             TrainingError: if a step, an evaluation or a checkpoint failed.
-            KeyboardInterrupt: at a second signal.
+            FolderInUseError: if another process trains in the folder.
+            KeyboardInterrupt: at a SIGINT after the first signal.
         """
+        with self._folder_freed_on_error():
+            return self._train()
+
+    def _train(self) -> TrainResult:
         _ = self.agent, self.history
+        self._own_folder()
         self._saved_step = self.agent.step
         try:
-            with ExitStack() as stack:
+            with StopRequest(self.ranks) as stop, ExitStack() as stack:
                 for callback in self._active:
                     stack.callback(callback.close)
                     callback.on_start(self)
-                with StopRequest(self.ranks) as stop:
-                    self._take_steps(stop)
+                self._take_steps(stop)
                 for callback in self._active:
                     callback.on_end(self)
         except SaveError as error:
             self._fail(str(error), error)
-        except _FAILURES as error:
-            self._fail(f"step {self.agent.step + 1} failed: {error}", error)
+        except Exception as error:  # whatever a policy, a verifier, an engine or a callback may raise
+            self._fail(f"step {self.agent.step + 1} failed: {_said(error)}", error)
         is_finished = self.agent.step >= self.config.steps
         return TrainResult(self.agent.step, self.config.steps, 0 if is_finished else stop.exit_code)
 
     def evaluate(self, problems: Sequence[Problem] | None = None) -> Evaluation:
         """Accuracy of every task on held-out problems, by default those of the run's evaluations."""
-        return self.agent.evaluate(self.problems if problems is None else problems)
+        return self._counted(self.agent.evaluate(self.problems if problems is None else problems))
 
     def evaluation_of(self, record: Record) -> Evaluation:
         """An evaluation of the history."""
         accuracies, zeros = np.array(record["accuracies"], dtype=float), np.zeros(self.suite.num_tasks, dtype=np.int64)
         played = np.array(record["counts"])  # one rollout of each problem
+        invalid, left_out = (np.array(record.get(name, zeros)) for name in ("invalid", "left_out"))
         names = ("mean_lengths", "truncated_shares")
         numbers = {name: np.array(record[name], dtype=float) for name in names if name in record}
-        return Evaluation(self.suite.names, accuracies, played, zeros, problems=played, **numbers)
+        counts = {"problems": played, "left_out": left_out}
+        return Evaluation(self.suite.names, accuracies, played, invalid, **counts, **numbers)
 
     def close(self) -> None:
-        """Close the envs, and leave the other ranks."""
+        """Close the envs, let others have the folder, and leave the other ranks."""
         self.suite.close()
+        self.folder.lock.release()
         leave_ranks(self.ranks)
+
+    def _own_folder(self) -> None:
+        """Of several ranks the first holds the lock for all."""
+        with agreement(self.ranks):
+            if self.ranks.rank == 0:
+                self.folder.lock.acquire()
+
+    @contextmanager
+    def _folder_freed_on_error(self) -> Iterator[None]:
+        """What failed is resumed by another trainer, while a traceback may keep this one from being collected."""
+        try:
+            yield
+        except BaseException:
+            self.folder.lock.release()
+            raise
 
     @property
     def _active(self) -> list[TrainerCallback]:
@@ -254,18 +293,20 @@ class Trainer:
         build_method(self.config, self.suite)  # refuses by itself
 
     def _built(self) -> MTGRPOAgent:
-        self.check()
+        check_packages(self.config)
         self.ranks = init_ranks(self.config)
-        with first_before_others(self.ranks) as is_first:
-            if is_first:
-                self.folder.clean_up_interrupted_saves()
-            self.folder.refuse_another_run(self.config)
-            source = self.config.model or str(self._warm_started())
+        self._own_folder()
+        self._resumption = resumption = Resumption(self.folder, self.config, self.suite, self.ranks)
+        with agreement(self.ranks):
+            self.check()
+        with first_before_others(self.ranks):
+            source = resumption.source or str(self._warm_started())
         for callback in self._active:
             callback.on_build(self, source)
         agent = build_agent(self.config, self.suite, source, self.prompts, self.ranks)
-        if checkpoint := self.folder.newest_checkpoint:
-            agent.restore(checkpoint)
+        resumption.identify_model(source)
+        if resumption.checkpoint is not None:
+            agent.restore(resumption.checkpoint, is_checked=True)
         return agent
 
     def _warm_started(self) -> Path:
@@ -284,9 +325,17 @@ class Trainer:
             while self.agent.step < self.config.steps and not stop.is_agreed():
                 self._step()
             self._save_unless_saved()
-        except TaskError:
-            self._save_unless_saved()  # one written right after the step is better: its streams have not moved on
+        except Exception as error:
+            if self._is_worth_saving(error):
+                with suppress(SaveError):  # of both the first error says what went wrong
+                    self._save_unless_saved()  # one written right after the step is better: its streams have not moved
             raise
+
+    def _is_worth_saving(self, error: Exception) -> bool:
+        """Whether policy and weights are those of a finished step; of several ranks all must come to one answer."""
+        if self.agent.is_updating or isinstance(error, SaveError | FloatingPointError):
+            return False
+        return self.ranks.size == 1 or isinstance(error, TaskError)
 
     def _lacks_evaluation(self) -> bool:
         step, config = self.agent.step, self.config
@@ -308,10 +357,13 @@ class Trainer:
             for callback in self._active:
                 callback.on_group(self, group)
 
-        evaluation = self.agent.evaluate(self.problems, on_group=on_group)
+        evaluation = self._counted(self.agent.evaluate(self.problems, on_group=on_group))
         self.history.add_evaluation(self.agent.step, self.agent.rollouts, evaluation)
         for callback in self._active:
             callback.on_evaluation(self, evaluation)
+
+    def _counted(self, evaluation: Evaluation) -> Evaluation:
+        return replace(evaluation, left_out=self.prompts.count_left_out(self.suite.names))
 
     def _save_unless_saved(self) -> None:
         if self._saved_step != self.agent.step:
@@ -320,7 +372,7 @@ class Trainer:
     def _save(self) -> None:
         checkpoint = self.folder.checkpoint(self.agent.step)
         try:
-            self.agent.save(checkpoint)
+            self.agent.save(checkpoint, texts={RUN_FILE: self._record.text})
             if self.ranks.rank == 0:
                 self.folder.prune_checkpoints(newest=self.config.keep_checkpoints, also={self.best_step})
         except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is all three, by who writes
@@ -330,10 +382,27 @@ class Trainer:
         for callback in self._active:
             callback.on_save(self, checkpoint)
 
+    @property
+    def _record(self) -> RunRecord:
+        records = self.history.records
+        made = self._resumption.made_of if self._resumption else None
+        return RunRecord(made, to_save(records), has_learned=nothing_learned(records) is None)
+
     def _fail(self, what: str, error: Exception) -> NoReturn:
         newest = self.folder.newest_checkpoint
         kept = f"The newest checkpoint is {newest}." if newest else "There is no checkpoint yet."
+        with suppress(OSError), self.folder.failures.open("a", encoding="utf-8") as file:
+            file.writelines([f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z} {what}\n", *format_exception(error)])
+            kept += f" The traceback is in {self.folder.failures}."
         raise TrainingError(f"{what}\n{kept}") from error
+
+
+def _said(error: Exception) -> str:
+    """An error in a few words."""
+    text = str(error).strip()
+    if text and isinstance(error, _EXPLAINED):
+        return text
+    return f"{type(error).__name__}: {next(iter(text.splitlines()), 'no message')}"
 
 
 def _names_of(tasks: Sequence[TaskSpec] | TaskSuite) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from mtgrpo_env.envs.final_answers import (
 from mtgrpo_env.envs.row import GroundTruth
 from mtgrpo_env.envs.science import Science
 from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, begins_with_option, chosen_letter, takes_back
+from mtgrpo_env.envs.symbolic.forms import speaks_of_percent
 from mtgrpo_env.envs.symbolic.numbers import quantity
 
 _CODE = re.compile(r"[*_\s]*(`+)(?P<code>[^`]+)\1[*_\s.]*")  # what stands in backticks may have marks of its own
@@ -52,8 +53,9 @@ def number(completion: str, ground_truth: GroundTruth, prompt: str = "") -> floa
 
     Thousands separators, decimals, fractions (`3/4`, `\frac{3}{4}`), mixed numbers and exponents (`6e23`) are read, and
     magnitudes ("million", "dozen") multiply. Units convert if the truth has one too; else they are dropped, and so are
-    words that name what is counted: nouns of a table, and words of the prompt and the truth. `50%` is 50, and 0.5.
-    Nothing is rounded: 0.33 is not 1/3. A list, a range, or a sum to be worked out is no number.
+    words that name what is counted: nouns of a table, and words of the prompt and the truth. `50%` is 50, and 0.5;
+    `0.5%` is 0.5 only if the prompt speaks of per cent. Nothing is rounded: 0.33 is not 1/3. A list, a range, or a sum
+    to be worked out is no number.
 
     >>> number("#### 1,234.0", "1234"), number("The answer is $0.75.", "3/4"), number("70, 71, 72", "72")
     (1.0, 1.0, 0.0)
@@ -66,7 +68,7 @@ def number(completion: str, ground_truth: GroundTruth, prompt: str = "") -> floa
         raise ValueError(f"expected a ground truth that is a number, got {text!r:.80}")
     answer = final_answer(completion)
     given = None if answer is None else quantity(answer, f"{prompt} {text}")
-    return float(given is not None and given.same_as(truth))
+    return float(given is not None and given.same_as(truth, in_percent=speaks_of_percent(prompt)))
 
 
 def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:

@@ -28,6 +28,7 @@ _MINI_MEDIUM_RULES = (*_MINI_RULES, "to_left_wall", "move_right_2", "mirror_in_p
 _MINI_HARD_RULES = (*_MINI_MEDIUM_RULES, "move_left_2", "hollow", "swap_halves")
 _MAX_DRAWS = 1000
 _MAX_ROWS = 20  # rows tried per puzzle, to find four that the rule changes
+_MOST_CELLS = 10_000  # of a data row's answer
 
 Pairs = tuple[tuple[Row, Row], ...]
 
@@ -183,10 +184,12 @@ class Arc(BoxedTask[ArcPuzzle]):
         Where the question holds no examples in a known notation, it is kept and shown as it is.
 
         Raises:
-            ValueError: if the target is missing or anything but digits.
+            ValueError: if the target is missing, too long or anything but digits.
         """
         target = text_field(ground_truth, "target")
         answer = "".join(target.split())
+        if len(answer) > _MOST_CELLS:
+            raise ValueError(f"ground truth 'target' must be 1 to {_MOST_CELLS:,} digits, got {len(answer):,}")
         if not (answer.isascii() and answer.isdigit()):
             raise ValueError(f"ground truth 'target' must be digits separated by blanks, got {target!r:.80}")
         examples, test = _read_question(question)

@@ -21,9 +21,11 @@ _MENTIONED = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_MENTION = 40
+_SPEAKER = r"(?:User|Human|Question|Problem|Exercise|Instruction)(?: ?[0-9]{1,3})?"
 _NEXT_TURN = re.compile(  # a speaker, or the mark of a turn in a chat template, which no answer holds
-    r"\n[ \t]*(?:[#*]{1,3} ?)?(?:User|Human|Question|Problem|Instruction)(?:\*\*)? ?:|\n[ \t]*Q:"
-    r"|<[|\uff5c](?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id|user|User|end)[|\uff5c]>"
+    rf"\n[ \t]*(?:(?:[#*]{{1,4}} ?)?{_SPEAKER}(?:\*\*)? ?:|[#*]{{1,4}} ?{_SPEAKER}[.:]?(?:\*\*|[ \t]*\n)|Q:)"
+    r"|<[|\uff5c](?:im_start|im_end|eot_id|end_of_text|endoftext|start_header_id|user|User|end|end_of_turn|return"
+    r"|end\u2581of\u2581sentence)[|\uff5c]>"
     r"|<(?:start|end)_of_turn>|</s>|\[INST\]",
     re.IGNORECASE,
 )
@@ -49,7 +51,7 @@ _NO_LIST = re.compile(
     re.IGNORECASE,
 )
 _NO_LIST_BEHIND_IT = re.compile(
-    r"[0-9A-Za-z]|[\s$]*(?:[+/^·×÷]|[-*]\s*[0-9]|\\(?:cdot|times|div|pi|sqrt|frac)(?![A-Za-z]))"
+    r"[0-9A-Za-z]|[\s$]*\?|[\s$]*(?:[+/^·×÷]|[-*]\s*[0-9]|\\(?:cdot|times|div|pi|sqrt|frac)(?![A-Za-z]))"
     r"|[^\n.,:;!?\\]{0,20}(?:\b(?:not|never|wrong|extraneous|incorrect|false|impossible|excluded)|n['’]t)\b",
     re.IGNORECASE,
 )

@@ -18,9 +18,12 @@ from mtgrpo_env.envs.countdown_answers import solves, solves_as_written
 from mtgrpo_env.envs.countdown_solver import solve
 from mtgrpo_env.envs.dice import Dice
 from mtgrpo_env.envs.fields import whole
+from mtgrpo_env.text_env import NoSolution
 
 _OPERATORS = "+-*/"
 _NUMBERS = re.compile(r" *[0-9]{1,18} *(, *[0-9]{1,18} *)*")
+_MOST_NUMBERS = 100  # of a data row; an expression that is judged has at most 256 characters
+_LARGEST = 10**18  # number or target of a data row
 # Intermediate values of a generated puzzle stay below this many times the largest target: enough for
 # a product to be brought back down, and few draws are lost to values that nothing brings back.
 _HEADROOM = 4
@@ -116,11 +119,12 @@ class Countdown(BoxedTask[CountdownPuzzle]):
         """The solver's answer; for three numbers a shortest expression.
 
         Raises:
-            ValueError: if the puzzle has no solution, which only a data row's can lack.
+            NoSolution: if the puzzle has none, which only a data row's can lack.
+            NoKnownSolution: if the search is given up.
         """
         answer = solve(puzzle.numbers, puzzle.target)
         if answer is None:
-            raise ValueError(f"expected a puzzle with a solution, got {puzzle}")
+            raise NoSolution(f"expected a puzzle with a solution, got {puzzle}")
         return boxed(answer)
 
     def guess(self, puzzle: CountdownPuzzle, rng: np.random.Generator) -> str:
@@ -137,10 +141,16 @@ class Countdown(BoxedTask[CountdownPuzzle]):
 
     @classmethod
     def from_ground_truth(cls, ground_truth: Mapping[str, Any], question: str) -> CountdownPuzzle:
-        """Read `{"numbers": "8,73,96", "target": 841}`; the numbers may be a list of ints too."""
+        """Read `{"numbers": "8,73,96", "target": 841}`; the numbers may be a list of ints too.
+
+        Raises:
+            ValueError: if there is no such target, or there are no such numbers or too many.
+        """
         target = whole(ground_truth.get("target"))
         if target is None:
             raise ValueError(f"ground truth needs an int 'target', got {ground_truth.get('target')!r:.80}")
+        if abs(target) > _LARGEST:
+            raise ValueError(f"ground truth needs a 'target' from -10^18 to 10^18, got {target:.3e}")
         return CountdownPuzzle(_read_numbers(ground_truth.get("numbers")), target)
 
 
@@ -163,10 +173,13 @@ def _combine_all(numbers: list[int], dice: Dice, operators: str, *, limit: int) 
 
 
 def _read_numbers(given: Any) -> tuple[int, ...]:
-    if isinstance(given, str) and _NUMBERS.fullmatch(given):
-        return tuple(int(part) for part in given.split(","))
-    numbers = [whole(number) for number in given] if isinstance(given, list | tuple | np.ndarray) else []
-    known = tuple(number for number in numbers if number is not None and number >= 0)
+    listed = given.split(",") if isinstance(given, str) and _NUMBERS.fullmatch(given) else given
+    listed = listed if isinstance(listed, list | tuple | np.ndarray) else []
+    if len(listed) > _MOST_NUMBERS:
+        raise ValueError(f"ground truth needs 1 to {_MOST_NUMBERS} 'numbers', got {len(listed):,}")
+    numbers = [int(number) if isinstance(given, str) else whole(number) for number in listed]
+    known = tuple(number for number in numbers if number is not None and 0 <= number <= _LARGEST)
     if not numbers or len(known) < len(numbers):
-        raise ValueError(f"ground truth needs 'numbers' like '8,73,96' or a list of ints >= 0, got {given!r:.80}")
+        what = "like '8,73,96' or a list of ints from 0 to 10^18"
+        raise ValueError(f"ground truth needs 'numbers' {what}, got {given!r:.80}")
     return known

@@ -20,6 +20,8 @@ _IGNORED = re.compile(
     r"\s|[~&]|\\?\$|\\[\\()\[\],;:! ]|\\(?:q?quad|thinspace|left|right|[bB]igg?[lrm]?|text|math(?:bin|rel|op|ord))"
 )
 _STRUCK_OUT = "~~"
+_GROUP = re.compile(r"(?:\\text\s*)?\{")
+_MOST_GROUPS = 4
 _SIGN_OFF = ",;= \t\r\n"
 _LETTER_TIMES = re.compile(r"(?<=\s)[xX](?=\s)")
 _LONE_SIGN = re.compile(r"\{\s*(\\(?:times|cdot|ast|div)|[^\w\s\\{}()\[\]])\s*\}")
@@ -92,8 +94,29 @@ def plain_arithmetic(text: str) -> str:
         raise ExpressionError(f"expected at most {_MAX_LENGTH} characters, got {len(text)}")
     if _STRUCK_OUT in text:
         raise ExpressionError(f"expected no {_STRUCK_OUT!r} in {text!r}")
-    text = _LONE_SIGN.sub(r" \1 ", _LETTER_TIMES.sub("*", undressed(text))).strip(_SIGN_OFF)
+    text = _LONE_SIGN.sub(r" \1 ", _LETTER_TIMES.sub("*", _ungrouped(undressed(text)))).strip(_SIGN_OFF)
     return "".join(_rewritten(_PIECE.findall(_with_fractions(_PIECE.findall(text)))))
+
+
+def _ungrouped(text: str) -> str:
+    """An equation without the groups that fonts and colours leave around all of it; any other text as it is."""
+    for _ in range(_MOST_GROUPS if "=" in text else 0):
+        text = text.strip(_SIGN_OFF)
+        opening = _GROUP.match(text)
+        if opening is None or not _is_one_group(text, opening.end()):
+            break
+        text = text[opening.end() : -1]
+    return text
+
+
+def _is_one_group(text: str, start: int) -> bool:
+    """Whether the group whose content starts there goes on to the end."""
+    depth = 1
+    for place in range(start, len(text)):
+        depth += (text[place] == "{") - (text[place] == "}")
+        if depth == 0:
+            return place == len(text) - 1
+    return False
 
 
 def _with_fractions(pieces: Sequence[str]) -> str:

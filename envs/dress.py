@@ -21,11 +21,12 @@ def _words(text: str) -> frozenset[str]:
 
 _MATHS_FONTS = _words(
     "mathbf mathit mathsf mathtt mathnormal mathcal mathscr mathfrak bm boldsymbol pmb underline uline underbar "
-    "mathbfit symbf symrm symit bold ensuremath boxed bbox smash mathord"
+    "mathbfit symbf symrm symit bold ensuremath boxed bbox smash num "
+    "mathord mathop mathbin mathrel mathopen mathclose mathpunct mathinner"
 )
 _TEXT_FONTS = _words(
     "text textbf textit textrm textsf texttt textsc textsl textup textmd textnormal emph mbox hbox fbox framebox "
-    "mathrm mathup operatorname"
+    "mathrm mathup operatorname pu si unit"
 )
 _DECLARATIONS = _words(
     "bf it rm sf tt sl sc em cal bfseries mdseries itshape slshape scshape upshape rmfamily sffamily ttfamily "
@@ -36,7 +37,7 @@ _DELIMITERS = frozenset({"$", "\\(", "\\)", "\\[", "\\]"})
 _SPACES = frozenset({"~", "\\,", "\\;", "\\:", "\\!", "\\ ", "\\\\", "\\\n", "\\quad", "\\qquad"})
 
 _COLOUR = (
-    r"\\(?:textcolor|color|colorbox|scalebox|fcolorbox ?\{[^{}]{0,60}\}) ?(?:\[[^\[\]{}]{0,60}\])?\{[^{}]{0,60}\}"
+    r"\\(?:(?:text|math)?color|colorbox|scalebox|fcolorbox ?\{[^{}]{0,60}\}) ?(?:\[[^\[\]{}]{0,60}\])?\{[^{}]{0,60}\}"
     r"|\\bbox ?\[[^\[\]{}]{0,60}\]"
 )
 _FRAME = r"\\(?:begin|end) ?\{(?:equation|align(?:ed)?|gather(?:ed)?|multline|split|displaymath|math|center)\*?\}"
@@ -52,6 +53,7 @@ _UNICODE_FONTS = re.compile("[\U0001d400-\U0001d7ff]+")
 _CURRENCY = re.compile(r"(?<=[0-9])[ \t]*\$|(?<!\\)\$(?=[ \t]*\.?[0-9])")
 _GROUPS = re.compile(r"\\text\{|\\[A-Za-z]+|\\.|[{}]|[^\\{}]+|\\", re.DOTALL)
 _POWER = re.compile(r"-?[0-9]+")
+_STRUCK_OUT = re.compile(r"(?<![~\\])~~(?=[^\s~])([^~]*[^\s~,;:])~~(?![~A-Za-z0-9(\\])")  # else two of LaTeX's blanks
 _MARKS = re.compile(
     r"\\(?:[A-Za-z]+|.)|[^\W\d_]+|\s+|\*+|_+|`+"
     r"|</?(?:b|i|u|em|strong|mark|code|tt|big|small|font|span|p|div)(?: [^<>]{0,80})?>|[^\\\w\s*`<]+|\d+|.",
@@ -73,7 +75,8 @@ def undressed(text: str) -> str:
     - Fonts of text become `\text{X}`, one of several about the same words; `{X}` if X is mathematics.
     - Declarations and sizes (`\bf`, `\Large`, `\displaystyle`, `\color{blue}`) and maths delimiters are dropped.
       `\$` stays, and so does a lone `$` beside a number, as `\$`.
-    - Markdown and HTML emphasis is dropped where there is nothing before it that it could multiply.
+    - Markdown and HTML emphasis is dropped where there is nothing before it that it could multiply; what Markdown
+      strikes out is struck out in LaTeX, too: `\sout{X}`.
     - One `.`, `,`, `;` or `:` and blanks at the end are dropped; `!` and `...` mean something.
 
     >>> undressed(r"$\frac{\mathbf{2}}{9}$."), undressed(r"\textbf{\textit{Oslo}}"), undressed("**2**3**")
@@ -231,6 +234,7 @@ def _flat_pieces(pieces: list[str], mathematics: set[int]) -> Iterator[str | Non
 
 
 def _without_emphasis(text: str) -> str:
+    text = _STRUCK_OUT.sub(r"\\sout{\1}", text) if "~~" in text else text
     if not any(mark in text for mark in "*_`<"):
         return text
     pieces: list[str | None] = [*_MARKS.findall(text)]
@@ -282,7 +286,7 @@ def _ends(after: str) -> bool:
 def _without_sign_off(text: str) -> str:
     pieces = _SIGN_OFF.findall(text)
     closings: list[str] = []
-    while pieces and (pieces[-1] in _SPACES or pieces[-1] in ".,;:。}" or pieces[-1].isspace()):
+    while pieces and (pieces[-1] in _SPACES or pieces[-1] in ".,;:。}\\" or pieces[-1].isspace()):
         piece = pieces.pop()
         if piece == "}":
             closings.append(piece)

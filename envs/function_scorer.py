@@ -15,6 +15,7 @@ from mtgrpo_env.envs.final_answers import target_text
 from mtgrpo_env.envs.reward_calls import RewardCalls
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_scorers import RowScorer
+from mtgrpo_env.envs.slow_calls import SlowCalls
 from mtgrpo_env.envs.worker_pool import ScorerFailure
 from mtgrpo_env.text_env import SCORER_ERROR, Verdict
 
@@ -22,6 +23,8 @@ _logger = logging.getLogger(__name__)
 
 _SINGLE_PRECISION = 1e-6  # 0.9 of a model in float32 is a little less than 0.9
 _MAX_CHECKED = 100_000  # rows that are not looked at again when they come again, as in `reward`
+_SLOW = SlowCalls()
+_ADVICE = "; as 'worker:package.module:function' it would run in processes that are killed at a deadline"
 _OWN_ANSWERS = ("completion", "solution")
 """Columns that may hold a whole response that is right."""
 
@@ -111,7 +114,9 @@ class FunctionScorer(RowScorer):
         self._is_tried = True
 
     def _score(self, row: Row, response: str) -> float | None:
-        return self.calls.score((row, response), self.calls.function.arguments(row, response))
+        arguments = self.calls.function.arguments(row, response)
+        with _SLOW.watched(f"{row.source}: the reward {self.name}", _ADVICE):
+            return self.calls.score((row, response), arguments)
 
     def _log(self, row: Row, error: Exception) -> None:
         kind = type(error).__name__

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.envs.fields import read_json
+from mtgrpo_env.envs.row_bounds import bounded_lines, checked_size, size_of
 from mtgrpo_env.extras import imports_for
 from mtgrpo_env.row_options import HUB
 
@@ -19,7 +20,7 @@ _SPLITS = ("train", "training", "test", "validation", "valid", "val", "dev", "ev
 _SPLIT_IN_NAME = re.compile(rf"(?:^|(.*?)[-_.])({'|'.join(_SPLITS)})(?:[-_.]\d+-of-\d+)?", re.IGNORECASE)
 _NUMBERS = re.compile(r"[-_.]?\d+(?:-of-\d+)?$")
 _NAMELESS = ("", "data", "part", "shard", "rows")  # names of files that say nothing of a task
-_MAX_JSON = 1 << 30  # bytes of a file that is read as one value
+_BATCH = 256  # rows of a parquet file that are unpacked at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,14 @@ class Record:
         source: the file's name and the row's number in it, from 1.
         task: what the file's name says of the rows that name no task.
         split: what the file's name says of the rows that name no split; None if nothing.
+        size: of its columns in bytes, about.
     """
 
     columns: Mapping[str, Any]
     source: str
     task: str = ""
     split: str | None = None
+    size: int = 0
 
     def find(self, *columns: str) -> Any:
         """The value of the first of these columns that is there; a dot leads into a nested one."""
@@ -141,7 +144,7 @@ def _numbered(rows: Iterator[Any], name: str, task: str, split: str | None) -> I
             raise ValueError(f"{source}: expected one JSON object, got a broken line: {columns.error}")
         if not isinstance(columns, Mapping):
             raise ValueError(f"{source}: expected one JSON object, got {type(columns).__name__} {columns!r:.80}")
-        yield Record(columns, source, task, split)
+        yield Record(columns, source, task, split, checked_size("ROW", size_of(columns), source))
 
 
 def _names_of(file: Path) -> tuple[str, str | None]:
@@ -165,8 +168,8 @@ class _Broken:
 
 def _jsonl_rows(path: Path) -> Iterator[Any]:
     # Lines as bytes: a str's lines also end at U+2028, and a bad encoding would not be pinned to its row.
-    with path.open("rb") as lines:
-        for line in lines:
+    with path.open("rb") as file:
+        for line in bounded_lines(file, path.name):
             try:
                 yield read_json(line) if line.strip() else None
             except (ValueError, RecursionError) as error:
@@ -174,8 +177,7 @@ def _jsonl_rows(path: Path) -> Iterator[Any]:
 
 
 def _json_rows(path: Path) -> Iterator[Any]:
-    if (size := path.stat().st_size) > _MAX_JSON:
-        raise ValueError(f"{path.name}: expected at most {_MAX_JSON} bytes of one JSON value, got {size}: use .jsonl")
+    checked_size("PIECE", path.stat().st_size, f"{path.name}, one JSON value where .jsonl would hold many")
     try:
         rows = read_json(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -186,9 +188,12 @@ def _json_rows(path: Path) -> Iterator[Any]:
 
 
 def _csv_rows(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open("rb") as file:
+        lines = (
+            line.decode("utf-8-sig" if not i else "utf-8") for i, line in enumerate(bounded_lines(file, path.name))
+        )
         try:
-            yield from csv.DictReader(file, strict=True)
+            yield from csv.DictReader(lines, strict=True)
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path.name}: expected CSV with a line of column names, got {error}") from error
 
@@ -197,7 +202,13 @@ def _parquet_rows(path: Path) -> Iterator[Any]:
     pyarrow = _pyarrow(path)
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches():
+            for i in range(file.metadata.num_row_groups):
+                group = file.metadata.row_group(i)
+                for column in map(group.column, range(group.num_columns)):
+                    where = f"{path.name}, column {column.path_in_schema}"
+                    checked_size("PIECE", column.total_uncompressed_size, where)
+            for batch in file.iter_batches(_BATCH):  # few: a value that stands once in the file is repeated in its rows
+                checked_size("PIECE", batch.nbytes, path.name)
                 yield from _batch_rows(batch)
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path.name}: expected a parquet file, got one that cannot be read: {error}") from error
@@ -209,7 +220,9 @@ def _arrow_rows(path: Path) -> Iterator[Any]:
     try:
         with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as batches:
             for batch in batches:
-                yield from _batch_rows(batch)
+                checked_size("PIECE", batch.nbytes, path.name)
+                for start in range(0, len(batch), _BATCH):
+                    yield from _batch_rows(batch.slice(start, _BATCH))
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path.name}: expected an arrow stream, got one that cannot be read: {error}") from error
 

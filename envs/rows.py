@@ -11,6 +11,7 @@ from mtgrpo_env.envs import row_schema
 from mtgrpo_env.envs.answers import BoxedTask, Extraction, reason_tasks
 from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import GroundTruth, Row
+from mtgrpo_env.envs.row_bounds import bounded_rows
 from mtgrpo_env.envs.row_rewards import MissingReward, Rewards, RowScorers, by_task
 from mtgrpo_env.envs.row_scorers import as_fields
 from mtgrpo_env.envs.row_table import RowTable
@@ -45,7 +46,7 @@ def read_rows(source: str | Path, *, columns: Mapping[str, str] | None = None) -
         ValueError: naming file, row and column, what was expected there and what was found.
         ImportError: if pyarrow or datasets is needed and not installed.
     """
-    return [row_schema.row_of(record, i, columns) for i, record in enumerate(read_records(source))]
+    return [row_schema.row_of(record, i, columns) for i, record in enumerate(bounded_rows(read_records(source)))]
 
 
 def rows_suite(

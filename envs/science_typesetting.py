@@ -31,6 +31,7 @@ _COMMANDS = _pairs(
     "Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω"
 ) | dict.fromkeys(("~", ",", ";", ":", " ", "\\", "\n", "quad", "qquad"), " ")
 _COMMANDS |= dict.fromkeys(_words("! text left right big Big bigl bigr ce SI qty num unit mathbb textcircled"), "")
+_COMMANDS |= dict.fromkeys(_words("dfrac tfrac cfrac"), "frac")
 NARROW = {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF01, 0xFF10), *range(0xFF1A, 0xFF5F))}
 """Letters and signs of full width, though no digits, in ASCII."""
 _GAP = "\0"  # where something was taken off: digits before and behind it stay apart
@@ -54,7 +55,10 @@ _SCRIPTS = re.compile(f"([{_RAISED}]+)|([{_LOWERED}]+)")
 _TAGS = _pairs(r"<sub> _{ </sub> } <sup> ^{ </sup> } \textsuperscript ^ \textsubscript _")
 _TAG = re.compile(r"</?su[bp]>|\\text(?:superscript|subscript)(?![A-Za-z])")
 _WORDS = re.compile(r"\\text\{([^{}]*)\}")
+_ROOT = re.compile(r"\\sqrt ?(?:\{([^{}]*)\}|([0-9])(?=[0-9]))")
+_NESTED = 3  # fractions and roots within each other
 _FRACTION = re.compile(r"\\[dtc]?frac ?(?:([0-9]) ?([0-9])|\{([^{}]*)\} ?\{([^{}]*)\})")
+_SINGLE = re.compile(r"[0-9]*|.")
 _SUM, _PRODUCT = re.compile(r"[-+/]"), re.compile(r"[-+/*·× ]|\\(?:cdot|times)")
 _POWER = re.compile(r"\^ ?\{([^{}]*)\}")
 _ONE_POWER = re.compile(r"[-+]?[0-9]*[-+]?|[A-Za-z]|'+")
@@ -93,7 +97,10 @@ def plain(text: str) -> str:
     text = _TAG.sub(lambda tag: _TAGS[tag.group()], unicodedata.normalize("NFC", text.replace(_GAP, "\ufffd")))
     text = undressed(_NEGATION.sub(lambda found: f"{found[1] or ''}\\sim ", text))
     text = _SCRIPTS.sub(_on_the_line, text).translate(_CHARACTERS)
-    text = _POWER.sub(_power, _FRACTION.sub(_fraction, _WORDS.sub(rf" \1{_GAP}", text)))
+    text = _WORDS.sub(rf" \1{_GAP}", text)
+    for _ in range(_NESTED if "{" in text else 1):
+        text = _FRACTION.sub(_fraction, _ROOT.sub(_root, text))
+    text = _POWER.sub(_power, text)
     text = _APART.sub(" ", _COMMAND.sub(_command, text)).replace(_GAP, "")
     return _MARKED_EXPONENT.sub(r" × 10^\1", " ".join(text.split()))
 
@@ -146,6 +153,11 @@ def _command(found: re.Match[str]) -> str:
 def _fraction(found: re.Match[str]) -> str:
     above, below = found[1] or found[3] or "", found[2] or found[4] or ""
     return f"{_GAP}{_grouped(above, _SUM)}/{_grouped(below, _PRODUCT)}{_GAP}"
+
+
+def _root(found: re.Match[str]) -> str:
+    under = (found[1] or found[2] or "").strip(f" {_GAP}")
+    return f"√{under if _SINGLE.fullmatch(under) else f'({under})'}{_GAP}"
 
 
 def _grouped(text: str, operation: re.Pattern[str]) -> str:

@@ -16,7 +16,7 @@ from mtgrpo_env.envs.export import Exported, write_rows
 from mtgrpo_env.envs.lm_eval_task import system_message, worked_examples
 from mtgrpo_env.envs.named_scorers import is_known, known_scorer
 from mtgrpo_env.envs.row_scorers import VerifierScorer
-from mtgrpo_env.files import atomic_folder
+from mtgrpo_env.files import atomic_folder, refuse_unwritable_folder
 from mtgrpo_env.text_env import TextEnv
 
 FolderFormat = Literal["lm-eval", "inspect"]
@@ -114,6 +114,20 @@ class FolderOptions:
     stop: tuple[str, ...] = ()
 
 
+def refuse_used_folder(folder: Path) -> None:
+    """Make sure that `write_folder` can make the folder, before anything is exported.
+
+    Raises:
+        ValueError: if there is something of that name.
+        OSError: if it cannot be made.
+    """
+    if folder.exists():
+        raise ValueError(
+            f"out must be a new folder, as its code and its rows belong together; {str(folder)!r} is there"
+        )
+    refuse_unwritable_folder(folder)
+
+
 def write_folder(
     rows: Iterable[Mapping[str, Any]], folder: Path, form: FolderFormat, options: FolderOptions
 ) -> Exported:
@@ -122,11 +136,9 @@ def write_folder(
     Raises:
         ValueError: if there is something of that name; or naming what the harness has no place for: a task of several
             turns, or messages before the prompt that differ from row to row.
+        OSError: if the folder cannot be made.
     """
-    if folder.exists():
-        raise ValueError(
-            f"out must be a new folder, as its code and its rows belong together; {str(folder)!r} is there"
-        )
+    refuse_used_folder(folder)
     of_task: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         of_this = of_task.setdefault(_task_name(row), [])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import math
 import os
 import selectors
@@ -19,6 +20,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, deque
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -26,6 +28,7 @@ from mtgrpo_env.envs.worker_process import START_SECONDS, Job, ScorerFailure, Wo
 
 __all__ = ["ScorerFailure", "WorkerPool", "shared_pool"]
 
+_LOG = logging.getLogger(__name__)
 _MAX_FINISHED = 4096
 _MAX_ATTEMPTS = 2  # whoever killed the first worker may not have meant this request
 _MAX_FAILED_STARTS = 3
@@ -73,18 +76,16 @@ class WorkerPool:
     def _reset(self) -> None:
         self._workers: list[WorkerHandle] = []
         self._failed_starts = 0
+        self._hangs_in_start = ""  # once it does, nobody waits for it again
         self._unfinished: dict[str, Job] = {}
         self._waiting: deque[Job] = deque()
 
     def submit(self, request: Any) -> None:
-        """Start early on a request that `call` will ask for; does not wait for it.
-
-        Raises:
-            RuntimeError: if the workers cannot start.
-        """
+        """Start early on a request that `call` will ask for; does not wait, and fails as little as that will."""
         with self._lock:
             self._job(json.dumps(request))
-            self._pump(wait=False)
+            with suppress(RuntimeError):  # workers that cannot start: `call` says so
+                self._pump(wait=False)
 
     def call(self, request: Any) -> Any:
         """The function's result.
@@ -143,8 +144,15 @@ class WorkerPool:
 
     def _hand_out(self) -> None:
         """Give waiting jobs to idle workers; start workers while there are fewer than jobs."""
+        if self._hangs_in_start:
+            raise RuntimeError(self._hangs_in_start)
         while len(self._workers) < min(self.num_workers, len(self._unfinished)):
-            self._workers.append(WorkerHandle(self._setup()))
+            try:
+                self._workers.append(WorkerHandle(self._setup()))
+            except OSError as error:  # no memory, or no more processes
+                if not self._workers:
+                    raise RuntimeError(f"a worker for {self.function!r} did not start: {error}") from error
+                break  # those that there are go on
         for worker in self._workers:
             if worker.idle and self._waiting:
                 worker.start(self._waiting.popleft(), self.seconds)
@@ -191,7 +199,13 @@ class WorkerPool:
             return
         self._failed_starts = 0
         why = f"within {START_SECONDS:g} s" if overdue else f"(exit code {code})"
-        raise RuntimeError(f"a worker for {self.function!r} did not start {why}:\n{worker.last_words}")
+        said = f"a worker for {self.function!r} did not start {why}:\n{worker.last_words}"
+        if any(other.ready for other in self._workers):
+            _LOG.warning("%s", said)  # the others go on
+            return
+        if overdue:
+            self._hangs_in_start = said
+        raise RuntimeError(said)
 
     def _setup(self) -> str:
         return json.dumps(

@@ -60,15 +60,19 @@ class WorkerHandle:
 
     def __init__(self, setup: str) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process; a pipe could fill up
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", __file__, setup],  # as a file: the package's own imports may not be needed
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            bufsize=0,
-            env=os.environ | _ENVIRONMENT,
-            start_new_session=True,  # an interrupt from the keyboard is for the parent to handle
-        )
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", __file__, setup],  # as a file: the package's own imports may not be needed
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                bufsize=0,
+                env=os.environ | _ENVIRONMENT,
+                start_new_session=True,  # an interrupt from the keyboard is for the parent to handle
+            )
+        except OSError:
+            self._stderr.close()
+            raise
         self.stdin, self.stdout = _non_blocking(self.process.stdin), _non_blocking(self.process.stdout)
         self.outbox = b""
         self.inbox = bytearray()

@@ -8,13 +8,13 @@ gymnasium only: the names below are imported when they are first used. Agents st
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from gymnasium.envs.registration import register
 
 import mtgrpo_env.task_registry  # noqa: F401  # registers the tasks' ids
 from mtgrpo_env.extras import imports_for
+from mtgrpo_env.version import VERSION
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.config import TrainConfig
@@ -36,10 +36,7 @@ if TYPE_CHECKING:
     from mtgrpo_env.types import Batch, Group, Problem, Rollout, Step
     from mtgrpo_env.vector import TextVectorEnv
 
-try:
-    __version__ = version("mtgrpo-env")
-except PackageNotFoundError:  # running from a checkout that was never installed
-    __version__ = "0+unknown"
+__version__ = VERSION
 
 __all__ = [
     "Batch",

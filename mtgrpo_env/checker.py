@@ -84,6 +84,8 @@ def _check_problems(task: Task, suite: TaskSuite, envs: list[AnyEnv], num_proble
         problems = {split: suite.held_out(num_problems, split=split) for split in SPLITS}
     except (TaskError, ValueError) as error:
         raise TaskCheckError(str(error)) from error
+    for error in suite.first_unmade.values():  # a run leaves such problems out
+        raise TaskCheckError(str(error)) from error
     everything = [problem for split in SPLITS for problem in problems[split]]
     observations = [_check_group(task, envs, problem) for problem in everything]
     has_one_start = len({repr(observation) for observation in observations}) == 1 and len(observations) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,8 @@ class Conversation:
 
     def prefetch(self, response: str) -> None:
         """See `TextEnv.prefetch`."""
-        self.setting.env.prefetch(self.setting.opening.puzzle, response)
+        with suppress(Exception):  # what it meets is met again where the response is judged
+            self.setting.env.prefetch(self.setting.opening.puzzle, response)
 
     def after(self, response: str) -> Conversation:
         """The conversation that a response leads to.

@@ -23,11 +23,12 @@ from numpy.typing import ArrayLike
 from mtgrpo_env.batch_metrics import BatchMetrics, scalars
 from mtgrpo_env.drafts import BatchDraft
 from mtgrpo_env.filters import rewards_differ, success_differs
+from mtgrpo_env.manifest import read_object
 from mtgrpo_env.plans import BatchSampler, checked_probabilities
 from mtgrpo_env.problem_streams import NumberedProblems, ObservingStream, ProblemStream
 from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
-from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate
+from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate, judged
 from mtgrpo_env.shares import GroupMeasure, count_groups, reweight_to_target_shares
 from mtgrpo_env.stateful import Stateful, name_of, plain, refuse_other_hyperparameters, refuse_unnamed_attributes
 from mtgrpo_env.suite import TaskSuite
@@ -194,7 +195,7 @@ weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=4
         updates = np.atleast_2d(np.asarray(improvements, dtype=np.float64))  # (U, K)
         if updates.ndim != 2 or updates.shape[1] != self.num_tasks:
             raise ValueError(f"expected improvements of {self.num_tasks} tasks, got shape {np.shape(improvements)}")
-        self.rewards = np.array(self.reward_estimate.observe(batch), dtype=np.float64)
+        self.rewards = judged(self.reward_estimate.observe(batch), batch, before=self.rewards)
         for improvement in updates:
             self.task_weights.update(TaskStats(self.rewards, improvement, batch.mean_abs_advantages))
         self._latest = BatchMetrics.of(batch)
@@ -218,7 +219,7 @@ weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=4
         """
         if self._latest is None:
             return {}
-        rewards = {f"reward/{name}": float(reward) for name, reward in zip(self.names, self.rewards, strict=True)}
+        rewards = {f"reward/{k}": float(j) for k, j in zip(self.names, self.rewards, strict=True) if not np.isnan(j)}
         known = self.problems.solved() if isinstance(self.problems, ObservingStream) else {}
         solved = {f"solved/{name}": share for name, share in known.items()}
         return {**scalars(self.names, self._latest), **rewards, **solved}
@@ -256,7 +257,7 @@ weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=4
             "task_weights": self.task_weights.state_dict(),
             "reward_estimate": self.reward_estimate.state_dict(),
             "replay": None if self.replay is None else self.replay.state_dict(),
-            "rewards": self.rewards.tolist(),
+            "rewards": [None if np.isnan(reward) else reward for reward in self.rewards.tolist()],
             "fixed": None if self._fixed is None else self._fixed.tolist(),
             "starved_for": self._starved_for.tolist(),
         }
@@ -302,10 +303,7 @@ weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=4
         file = Path(folder) / _STATE_FILE
         if not file.is_file():
             raise FileNotFoundError(f"{folder} holds no curriculum: it has no {_STATE_FILE}")
-        try:
-            state = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{file} is damaged: {error}") from error
+        state = read_object(file)
         refuse_other_hyperparameters(f"{folder} is", state.get("hyperparameters", {}), self.hyperparameters)
         if self.replay is not None:
             self.replay.load(Path(folder))

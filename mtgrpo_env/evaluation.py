@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from mtgrpo_env.metrics import average, worst_task
 from mtgrpo_env.rollout import Policy, RollOut, rollout_groups
 from mtgrpo_env.suite import TaskError, TaskSuite
-from mtgrpo_env.text_env import TextEnv
+from mtgrpo_env.text_env import NoKnownSolution, TextEnv
 from mtgrpo_env.types import FloatArray, Group, IntArray, Problem, Rollout, Step, per_task_mean
+from mtgrpo_env.visible_text import one_line
 
 if TYPE_CHECKING:
     from mtgrpo_env.chance import Chance
@@ -23,6 +25,42 @@ MOST_EPISODES = 512
 
 Answerer = Callable[[TextEnv[Any], Any, np.random.Generator], str]
 GroupCallback = Callable[[Group], None]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutProblem:
+    """A problem that was not played, and counts as none.
+
+    Attributes:
+        task: its name.
+        place: file and row, or what the task calls it and its seed.
+        reason: why, in a few words.
+    """
+
+    task: str
+    place: str
+    reason: str
+
+    @classmethod
+    def of(cls, suite: TaskSuite, problem: Problem, reason: str) -> Self:
+        """Of a text task of a suite."""
+        opening, env = suite.opening(problem), suite.envs(problem.task_id, 1)[0].unwrapped
+        assert opening is not None, "only problems of text tasks are left out"
+        assert isinstance(env, TextEnv), "a task with an opening is a text task"
+        seed = "" if "index" in problem.options else f", seed {problem.seed}"
+        return cls(suite.names[problem.task_id], f"{env.source(opening.puzzle)}{seed}", reason)
+
+    def __str__(self) -> str:
+        return f"task {self.task!r}, {self.place}: {self.reason}"
+
+
+LeftOutCallback = Callable[[LeftOutProblem], None]
+
+
+def _warn(problem: LeftOutProblem) -> None:
+    _LOG.warning("left out: %s", problem)
 
 
 def _ignore(_: Group) -> None:
@@ -42,6 +80,7 @@ class Evaluation:
         mean_lengths: (K,) of the episodes, in tokens or env steps; NaN for a task without any, None where the record
             of an earlier run does not say.
         truncated_shares: (K,) of the episodes that a limit cut off, likewise.
+        left_out: (K,) problems that take no part, since no prompt can be made of them; None where that is not known.
     """
 
     names: tuple[str, ...]
@@ -51,6 +90,7 @@ class Evaluation:
     problems: IntArray
     mean_lengths: FloatArray | None = None
     truncated_shares: FloatArray | None = None
+    left_out: IntArray | None = None
 
     @property
     def worst(self) -> float:
@@ -62,12 +102,20 @@ class Evaluation:
         """Mean accuracy over the tasks that were played; NaN if none was."""
         return average(self.accuracies)
 
+    @property
+    def left_out_line(self) -> str:
+        """How many problems of which tasks take no part; "" if none is known to."""
+        counts = zip(self.names, () if self.left_out is None else self.left_out.tolist(), strict=False)
+        named = ", ".join(f"{count:,} of {name}" for name, count in counts if count)
+        return f"problems left out, since no prompt can be made of them: {named}" if named else ""
+
     def __str__(self) -> str:
         return self.table()
 
     def table(self, chance: Chance | None = None) -> str:
         """A table, the worst task first; with what no thinking comes to, where that is given."""
-        width = max(map(len, (*self.names, "worst task")))
+        names = [one_line(name) for name in self.names]
+        width = max(map(len, (*names, "worst task")))
         beside = "  guess  constant" if chance else ""
         lines = [f"{'task':{width}}  accuracy{beside}  problems  episodes  invalid"]
         for k in np.argsort(self.accuracies, kind="stable").tolist():  # NaN comes last
@@ -77,9 +125,9 @@ class Evaluation:
             if chance is not None:
                 guess, constant, _ = chance.of_task(k)
                 shares = f"  {_percent(guess):>5}  {_percent(constant):>8}"
-            lines.append(f"{self.names[k]:{width}}  {accuracy:>8}{shares}  {numbers}")
+            lines.append(f"{names[k]:{width}}  {accuracy:>8}{shares}  {numbers}")
         lines += [f"{'worst task':{width}}  {self.worst:8.1%}", f"{'average':{width}}  {self.average:8.1%}"]
-        return "\n".join(lines)
+        return "\n".join(filter(None, (*lines, self.left_out_line)))
 
 
 def _percent(share: float) -> str:
@@ -114,12 +162,15 @@ def evaluate_answers(
     rollouts_per_problem: int = 1,
     seed: int = 0,
     on_group: GroupCallback = _ignore,
+    on_left_out: LeftOutCallback = _warn,
 ) -> Evaluation:
     """Play every problem of a suite of text tasks with answers made from the puzzle itself (see `oracle`, `guess`).
 
+    A problem without a known solution is left out; `on_left_out` is given each, by default to log it.
+
     Raises:
         ValueError: if a task is not a `TextEnv`.
-        TaskError: if a task has no answer for one of its own puzzles.
+        TaskError: if a task fails to answer one of its own puzzles.
     """
     rng = np.random.default_rng(seed)
     tally = _Tally(suite, on_group)
@@ -128,7 +179,11 @@ def evaluate_answers(
         env = suite.envs(problem.task_id, 1)[0].unwrapped
         if not isinstance(env, TextEnv):
             raise ValueError(f"oracle and random answers need text tasks; task {name!r} is a {type(env).__name__}")
-        rollouts = tuple(_play(env, name, problem, answer, rng) for _ in range(rollouts_per_problem))
+        try:
+            rollouts = tuple(_play(env, name, problem, answer, rng) for _ in range(rollouts_per_problem))
+        except NoKnownSolution as error:
+            on_left_out(LeftOutProblem.of(suite, problem, str(error)))
+            continue
         tally.add(Group(problem, rollouts))
     return tally.evaluation()
 
@@ -169,6 +224,8 @@ def _play(env: TextEnv[Any], name: str, problem: Problem, answer: Answerer, rng:
     while True:
         try:
             response = answer(env, env.puzzle, rng)
+        except NoKnownSolution:
+            raise
         except Exception as error:
             raise TaskError(f"task {name!r} has no answer for {env.prompt(env.puzzle)!r:.300}: {error!r}") from error
         following, reward, terminated, _, info = env.step(response)

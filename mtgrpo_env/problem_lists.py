@@ -145,6 +145,7 @@ class FixedTasks:
         seed: of the orders.
         solved_floor: as of `ProblemList`.
         is_left_out: whether a task's problem that starts like this takes no part.
+        contents: of the tasks' lists, as far as they are known already; see `content`.
     """
 
     def __init__(
@@ -155,11 +156,12 @@ class FixedTasks:
         seed: int,
         solved_floor: float,
         is_left_out: Callable[[int, Opening], bool],
+        contents: dict[int, str],
     ) -> None:
         self._tasks, self._env_of, self._is_left_out = tasks, env_of, is_left_out
         self.seed, self.solved_floor = seed, checked_floor(solved_floor)
         self._lists: dict[tuple[int, Split], ProblemList | None] = {}
-        self._contents: dict[int, str] = {}  # an env's list never changes
+        self._contents = contents
 
     def problems(self, task_id: int, split: Split) -> ProblemList | None:
         """The problems of a task; None if it has no fixed list of them.
@@ -196,7 +198,27 @@ class FixedTasks:
     def state_dict(self, split: Split) -> dict[str, Any]:
         """Which problems are solved, by the names of the tasks that were drawn from."""
         drawn = self._drawn(split)
-        return {name: {"content": self._content(k), **problems.state_dict()} for name, k, problems in drawn}
+        return {name: {"content": self.content(k), **problems.state_dict()} for name, k, problems in drawn}
+
+    def unchanged(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """A saved state without the tasks whose problems have changed since."""
+        own = {task.name: self.content(k) for k, task in enumerate(self._tasks)}
+        return {name: saved for name, saved in state.items() if own.get(name) == saved["content"]}
+
+    def content(self, task_id: int) -> str | None:
+        """What the lists of a task hold, held-out problems too, for a comparison with what a state was saved of.
+
+        None of a task without a fixed list.
+        """
+        env, problems = self._env_of(task_id), self.every_problem(task_id)
+        if env is None or problems is None:
+            return None
+        if task_id not in self._contents:
+            openings = [env.opening(seed=p.seed, options=p.options) for p in problems]
+            hashes = [hash_of(env.content(opening.puzzle)) for opening in openings]
+            numbers = " and ".join(f"{len(env.indices(split) or ())} {split}" for split in SPLITS)
+            self._contents[task_id] = f"{numbers} problems ({hash_of(''.join(hashes))})"
+        return self._contents[task_id]
 
     def load_state_dict(self, state: Mapping[str, Any], split: Split) -> None:
         """Continue with the problems solved that were.
@@ -207,8 +229,8 @@ class FixedTasks:
         names = [task.name for task in self._tasks]
         for name, saved in state.items():
             problems = self.problems(task_id := names.index(name), split)
-            if problems is None or self._content(task_id) != saved["content"]:
-                has = "no fixed list of them" if problems is None else self._content(task_id)
+            if problems is None or self.content(task_id) != saved["content"]:
+                has = self.content(task_id) or "no fixed list of them"
                 raise ValueError(
                     f"task {name!r} had {saved['content']} when the state was saved, it has {has}: continue with the "
                     "problems of then, or start anew"
@@ -236,15 +258,3 @@ class FixedTasks:
     def _drawn(self, split: Split) -> list[tuple[str, int, ProblemList]]:
         lists = self._lists.items()
         return [(self._tasks[k].name, k, problems) for (k, of), problems in lists if problems and of == split]
-
-    def _content(self, task_id: int) -> str:
-        """What the lists of a task hold, held-out problems too, for a comparison with what a state was saved of."""
-        if task_id not in self._contents:
-            env, problems = self._env_of(task_id), self.every_problem(task_id)
-            assert env is not None, "the task has a fixed list"
-            assert problems is not None, "the task has a fixed list"
-            openings = [env.opening(seed=p.seed, options=p.options) for p in problems]
-            hashes = [hash_of(env.content(opening.puzzle)) for opening in openings]
-            numbers = " and ".join(f"{len(env.indices(split) or ())} {split}" for split in SPLITS)
-            self._contents[task_id] = f"{numbers} problems ({hash_of(''.join(hashes))})"
-        return self._contents[task_id]

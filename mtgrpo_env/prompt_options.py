@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mtgrpo_env.chat import ChatFrame
+from mtgrpo_env.ranges import CountOrNone
 from mtgrpo_env.spaces import is_sendable
 
 PromptName = Literal["chat", "paper", "plain"]
@@ -22,7 +23,7 @@ class PromptOptions:
     default chat where the tokenizer has a template, else plain."""
     system: str = ""
     """System message before every prompt that brings none of its own."""
-    examples: int = 0
+    examples: CountOrNone = 0
     """Solved problems of the same task shown before every prompt, as earlier turns; they are not trained on."""
     prefill: str = ""
     """How every response begins; it is scored as part of the response."""
@@ -54,8 +55,6 @@ class PromptOptions:
         for name in ("system", "prefill"):
             if not is_sendable(text := getattr(self, name)):
                 raise ValueError(f"{name} must be text that UTF-8 can encode, got {text!r:.80}")
-        if self.examples < 0:
-            raise ValueError(f"examples must be at least 0, got {self.examples}")
         _ = self.template_fields
 
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import sys
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-
-from mtgrpo_env.chat import ChatText, Message
+from mtgrpo_env.plain_data import dump, load, plain_record
 from mtgrpo_env.plans import BatchPlan
 from mtgrpo_env.stateful import Stateful
-from mtgrpo_env.types import Group
+from mtgrpo_env.types import Group, Problem, Rollout, Step
 
-_FILE = "replay.pkl"
+_FILE, _ARRAYS = "replay.json", "replay.bin"
+_PICKLES = ("replay.pkl", "carry_over.pkl")  # of earlier versions
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
+@plain_record
 @dataclass(frozen=True, slots=True)
 class _Held:
     """A group, the batches it was offered to and the batches it was trained on in."""
@@ -109,17 +109,31 @@ class ReplayBuffer(Stateful):
         Raises:
             ValueError: if their observations, actions or extras are not plain data, which could not be read back.
         """
-        data = _dumped(self._held)
-        _loaded(data)  # what cannot be read back is better known now
-        (folder / _FILE).write_bytes(data)
+        try:
+            text, arrays = dump(self._held)
+        except ValueError as error:
+            raise ValueError(f"replayed groups must be plain data: {error}") from error
+        (folder / _FILE).write_text(text, encoding="utf-8")
+        (folder / _ARRAYS).write_bytes(arrays)
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote.
+        """Read what `save` wrote; groups that an earlier version kept are left out, and that is logged.
 
         Raises:
-            ValueError: if the file is damaged, or holds anything but numbers, text, arrays and records.
+            FileNotFoundError: if no version did.
+            ValueError: if a file is damaged, or holds anything but numbers, text, arrays and records.
         """
-        self._restore(_loaded((folder / _FILE).read_bytes()))
+        pickles = [folder / name for name in _PICKLES if (folder / name).is_file()]
+        if pickles and not (folder / _FILE).is_file():
+            _LOG.warning("%s: groups for replay that an earlier version kept are not read: none is held", pickles[0])
+            self._restore(())
+            return
+        try:
+            held = load((folder / _FILE).read_bytes(), (folder / _ARRAYS).read_bytes())
+            _check_held(held)
+        except ValueError as error:
+            raise ValueError(f"{folder / _FILE}: replayed groups must be plain data: {error}") from error
+        self._restore(held)
 
     def _restore(self, held: Sequence[_Held]) -> None:
         self._held = tuple(held)  # oldest first
@@ -130,58 +144,19 @@ class ReplayBuffer(Stateful):
         return [held for held in self._held if id(held.group) not in out]
 
 
-def _dumped(value: Any) -> bytes:
-    file = io.BytesIO()
-    try:
-        _PlainPickler(file).dump(value)
-    except (pickle.PickleError, AttributeError, TypeError) as error:
-        raise ValueError(f"replayed groups must be plain data: {error}") from error
-    return file.getvalue()
+def _check_held(held: Any) -> None:
+    """Make sure that what was read is groups, all the way down to their steps.
+
+    Raises:
+        ValueError: if anything else stands in the place of one.
+    """
+    groups = _all_of(_Held, held)
+    rollouts = [rollout for one in _all_of(Group, [one.group for one in groups]) for rollout in one.rollouts]
+    _all_of(Problem, [one.group.problem for one in groups])
+    _all_of(Step, [step for rollout in _all_of(Rollout, rollouts) for step in rollout.steps])
 
 
-def _loaded(data: bytes) -> Any:
-    try:
-        return _PlainUnpickler(io.BytesIO(data)).load()
-    except Exception as error:  # damaged data can raise anything
-        raise ValueError(f"replayed groups must be plain data: {error}") from error
-
-
-class _PlainPickler(pickle.Pickler):
-    """Writes arrays as their bytes and conversations as their texts, so that reading them calls nothing of theirs."""
-
-    def persistent_id(self, obj: Any) -> Any:
-        if isinstance(obj, ChatText):
-            return (str(obj), tuple(map(tuple, obj.messages)))
-        if not isinstance(obj, np.ndarray | np.generic):
-            return None
-        array = np.ascontiguousarray(obj)
-        return (array.dtype.str, obj.shape, array.tobytes(), isinstance(obj, np.generic))
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads numbers, text, arrays, conversations and our own records, and runs nothing: a checkpoint is data."""
-
-    def persistent_load(self, pid: Any) -> Any:
-        return _conversation(*pid) if len(pid) == 2 else _array(*pid)
-
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        # Looked up, not imported: importing a module runs it.
-        found = getattr(sys.modules.get(module_name), global_name, None)
-        is_ours = module_name.partition(".")[0] == __package__
-        if is_ours and isinstance(found, type) and is_dataclass(found) and found.__module__ == module_name:
-            return found
-        raise pickle.UnpicklingError(f"expected numbers, text, arrays and records, got {module_name}.{global_name}")
-
-
-def _conversation(text: str, messages: Sequence[tuple[str, str]]) -> ChatText:
-    if not all(isinstance(part, str) for part in (text, *chain.from_iterable(messages))):
-        raise pickle.UnpicklingError("expected a conversation of texts, got one of something else")
-    return ChatText(text, (Message(role, content) for role, content in messages))
-
-
-def _array(kind: str, shape: tuple[int, ...], data: bytes, is_scalar: bool) -> Any:
-    dtype = np.dtype(kind)
-    if dtype.hasobject:
-        raise pickle.UnpicklingError("expected an array of numbers or text, got one of objects")
-    array = np.frombuffer(data, dtype).reshape(shape).copy()
-    return array[()] if is_scalar else array
+def _all_of(kind: type[T], values: Any) -> Sequence[T]:
+    if not isinstance(values, list | tuple) or not all(isinstance(value, kind) for value in values):
+        raise ValueError(f"expected a {kind.__name__.strip('_')} in each place, got {values!r:.80}")
+    return values

@@ -16,7 +16,22 @@ class RewardEstimate(Stateful, ABC):
 
     @abstractmethod
     def observe(self, batch: Batch) -> FloatArray:
-        """(K,) the estimate once this batch is known; 0 for a task never seen."""
+        """(K,) the estimate once this batch is known; 0 for a task never seen.
+
+        What it says of a task whose scorer fails does not count; see `judged`.
+        """
+
+
+def judged(estimates: FloatArray, batch: Batch, *, before: FloatArray) -> FloatArray:
+    """(K,) J; NaN for a task of which nothing is known, since its scorer failed on all of its latest rollouts.
+
+    Args:
+        estimates: (K,) of a `RewardEstimate` that has observed the batch.
+        batch: the latest.
+        before: (K,) what this gave before it, which an absent task keeps.
+    """
+    is_unknown = np.where(batch.generated > 0, np.isnan(batch.rewards), np.isnan(before))
+    return np.where(is_unknown, np.nan, np.asarray(estimates, dtype=np.float64))
 
 
 class LatestReward(RewardEstimate):

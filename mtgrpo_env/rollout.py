@@ -11,7 +11,7 @@ import numpy as np
 from mtgrpo_env.log_once import log_once
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
-from mtgrpo_env.types import LARGEST_REWARD, GeneratedText, Group, Problem, Rollout, Step
+from mtgrpo_env.types import LARGEST_REWARD, GeneratedText, Group, MayFail, Problem, Rollout, Step
 
 _logger = logging.getLogger(__name__)
 
@@ -66,10 +66,13 @@ def rollout_groups(
 
     Equal observations stand side by side in the call, so a policy can share work within a group.
 
+    An episode whose env raises in a step is invalid, as if its scorer had failed; the first of each task is logged. One
+    whose prompt leaves no room for a response ends there, cut off.
+
     Raises:
         ValueError: if `group_size` is below 1, or a task has no success rule.
         PolicyError: if the policy does not return an action for each observation, and a str for each text.
-        TaskError: if an env raises.
+        TaskError: if an env raises in a reset, or in all steps of eight problems of its task in a row.
     """
     if group_size < 1:
         raise ValueError(f"group_size must be at least 1, got {group_size}")
@@ -87,6 +90,7 @@ def rollout_groups(
         for i, episode in enumerate(live):
             episode.step(*choices[i])
         live = [episode for episode in live if not episode.done]
+    _refuse_broken_tasks(suite, problems, episodes, group_size)
     rollouts = [episode.rollout() for episode in episodes]
     return [Group(p, tuple(rollouts[i * group_size : (i + 1) * group_size])) for i, p in enumerate(problems)]
 
@@ -123,8 +127,8 @@ def rollout_of(
     """What an episode came to, by the `info` of its last step.
 
     A text episode that a step limit ended before its verdict has no answer. A return that is not finite, or too large
-    to be reckoned with, says nothing about the policy: the scorer failed, which is logged once for each task. An
-    episode without a token has nothing to learn from.
+    to be reckoned with, says nothing about the policy: the scorer failed, which is logged once for each task. Nor does
+    one with a response that was not to be had. An episode without a token has nothing to learn from.
 
     Args:
         task: what was played.
@@ -142,6 +146,8 @@ def rollout_of(
     if not abs(total_reward) <= LARGEST_REWARD:
         _warn_of_return(task, total_reward)
         info, total_reward = SCORER_ERROR.info, 0.0
+    elif any(isinstance(step.extras, MayFail) and step.extras.is_failed for step in steps):
+        info, total_reward = {**SCORER_ERROR.info, "outcome": "no_response"}, 0.0
     elif "is_success" not in info and isinstance(env.unwrapped, TextEnv):
         info = NO_ANSWER.info
     elif "is_success" not in info and task.success_threshold is None and is_interrupted:
@@ -172,6 +178,33 @@ def _warn_of_return(task: Task, total_reward: float) -> None:
     log_once(_logger, logging.WARNING, f"{expected}: such rollouts are invalid, count as none, and teach nothing")
 
 
+_warned: set[tuple[str, str]] = set()  # tasks, and of what
+
+
+def _warn_of_task(name: str, kind: str, message: str) -> None:
+    """Log the first of a kind for a task: the others differ in the problem alone."""
+    if (name, kind) not in _warned:
+        _warned.add((name, kind))
+        _logger.warning("task %r: %s (shown once)", name, message)
+
+
+def _found_no_room(action: Any, extras: Any) -> bool:
+    return isinstance(extras, GeneratedText) and extras.is_truncated and not extras.num_tokens and action == ""
+
+
+def _refuse_broken_tasks(
+    suite: TaskSuite, problems: Sequence[Problem], episodes: Sequence[_Episode], group_size: int
+) -> None:
+    """Log what envs raised, and raise it once too many problems in a row of one task can be judged by nothing."""
+    for i, problem in enumerate(problems):
+        faults = [episode.fault for episode in episodes[i * group_size : (i + 1) * group_size]]
+        failed = [fault for fault in faults if fault is not None]
+        if failed:
+            _warn_of_task(suite.names[problem.task_id], "fault", f"{failed[0]}: such rollouts are invalid")
+        if suite.count_failure(problem.task_id, is_failed=len(failed) == len(faults)):
+            raise failed[0]
+
+
 class _Episode:
     """One running episode."""
 
@@ -183,6 +216,7 @@ class _Episode:
         self.steps: list[Step] = []
         self.done, self.is_cut_off = False, False
         self.info: dict[str, Any] = {}
+        self.fault: TaskError | None = None
         try:
             self.observation, _ = env.reset(seed=problem.seed, options=dict(problem.options) or None)
         except Exception as error:
@@ -190,18 +224,36 @@ class _Episode:
 
     def prefetch(self, action: Any) -> None:
         """Let a verifier that works in other processes start on the action, before `step` waits for its verdict."""
-        if self._text_env is not None:
+        if self._text_env is None:
+            return
+        try:
             self._text_env.prefetch(self._text_env.puzzle, action)
+        except Exception as error:  # `step` will ask again, and what it meets is the verdict
+            _logger.debug("task %r raised in prefetch: %r", self.task.name, error)
 
     def step(self, action: Any, extras: Any) -> None:
+        if _found_no_room(action, extras):
+            self._end_without_room(action, extras)
+            return
         try:
             observation, given, terminated, truncated, self.info = self.env.step(action)
             reward = float(given)
         except Exception as error:
-            raise TaskError.of(self.task, self.problem, f"step({action!r:.80})", error) from error
+            self.fault = TaskError.of(self.task, self.problem, f"step({action!r:.80})", error)
+            self.fault.__cause__ = error
+            observation, reward, terminated, truncated, self.info = "", 0.0, True, False, SCORER_ERROR.info
         self.steps.append(Step(self.observation, action, reward, extras))
         self.observation = observation
         self.done, self.is_cut_off = terminated or truncated, truncated and not terminated
+
+    def _end_without_room(self, action: Any, extras: Any) -> None:
+        place, turn = "", len(self.steps) + 1
+        if self._text_env is not None:
+            place = f" in turn {turn} of {self._text_env.source(self._text_env.puzzle)}"
+        ends = f"a prompt leaves no room for a response{place}: such episodes end there, cut off"
+        _warn_of_task(self.task.name, "room", ends)
+        self.steps.append(Step(self.observation, action, 0.0, extras))
+        self.done, self.is_cut_off, self.info = True, True, {}
 
     def rollout(self) -> Rollout:
         total = sum(step.reward for step in self.steps)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from mtgrpo_env.ranges import BILLION, Range
 
 ROW_FILES = (".jsonl", ".json", ".parquet", ".csv")
 """Endings of files of rows."""
@@ -23,7 +26,7 @@ class RowOptions:
     """What scores responses to rows: exact, number, math, choice, the verifier of a task such as countdown, or a
     function of your own, "package.module:function" (with "worker:" before it, in processes that are killed when it
     hangs); "task=reward" is for the rows of one task. By default the verifier of the task that the rows name."""
-    correct_at: float = 1.0
+    correct_at: Annotated[float, Range(-BILLION)] = 1.0
     """Reward of a function from which on a response counts as correct."""
     columns: Sequence[str] = ()
     """Columns of rows that have other names than those in docs/rows.md: "prompt=problem", "answer=solution",

@@ -20,6 +20,7 @@ from mtgrpo_env.types import SPLITS, Group, Problem, Split, checked_split
 _LOG = logging.getLogger(__name__)
 _MAX_REPEATS = 100  # in a row, before a task's puzzles count as used up
 _MAX_LEFT_OUT = 1000  # in a row, before a task counts as having no other problems
+_MAX_FAILED = 8  # problems in a row that cannot be made or judged, before their task counts as broken
 
 LeftOut = Callable[[int, Opening], bool]
 """Whether a text problem of a task takes no part."""
@@ -77,8 +78,12 @@ class TaskSuite:
         self.split: Split = checked_split(split)
         self.solved_floor = solved_floor
         self._pools: dict[int, list[AnyEnv]] = {}
+        self._failed_in_a_row = [0] * len(self.tasks)
+        self.first_unmade: dict[int, TaskError] = {}  # of each task: its first problem left out since it raised
         self._latest: tuple[Problem, Opening] | None = None  # who draws a problem is about to open it
         self._is_left_out: LeftOut = no_problem
+        self._accepts_changed_lists = False
+        self._contents: dict[int, str] = {}  # an env's list never changes
         self.reseed(seed)
 
     @property
@@ -118,7 +123,7 @@ class TaskSuite:
         """The next problem of a task's stream.
 
         Raises:
-            TaskError: if a text task cannot make its next puzzle.
+            TaskError: if a text task cannot make any of its next eight puzzles.
             ValueError: if a task has no problem of this split, or none but those left out.
         """
         cursor = self._cursors[task_id]
@@ -170,9 +175,22 @@ class TaskSuite:
         problems = self._fixed.problems(task_id, split or self.split)
         return len(problems) if problems else None
 
+    def count_failure(self, task_id: int, *, is_failed: bool) -> bool:
+        """Note whether a task's env raised on all rollouts of a problem; true once it did on too many in a row."""
+        self._failed_in_a_row[task_id] = self._failed_in_a_row[task_id] + 1 if is_failed else 0
+        return self._failed_in_a_row[task_id] >= _MAX_FAILED
+
     def observe(self, groups: Iterable[Group]) -> None:
         """Find out which problems of fixed lists are solved, from all groups that were generated."""
         self._fixed.observe(groups, self.split)
+
+    def contents(self) -> dict[str, str]:
+        """Of each task with a fixed list of problems, by name: how many there are, and a digest of all they hold.
+
+        Raises:
+            ValueError: if a list has no problem of a split.
+        """
+        return {task.name: found for k, task in enumerate(self.tasks) if (found := self._fixed.content(k)) is not None}
 
     def solved(self) -> dict[str, float]:
         """Of each task with a fixed list of problems: the share whose latest group was all correct."""
@@ -207,11 +225,19 @@ class TaskSuite:
 
         With it come its identity, None where there is no puzzle that could come twice, and the cursor after it.
         """
-        left_out, repeats = 0, 0
+        left_out, repeats, failed = 0, 0, 0
         while True:
             problem = self._problem(task_id, split, cursor)
-            opening = self.opening(problem)
             cursor += 1
+            try:
+                opening = self.opening(problem)
+            except TaskError as error:
+                failed += 1
+                if failed == _MAX_FAILED:
+                    raise
+                if self.first_unmade.setdefault(task_id, error) is error:
+                    _LOG.warning("left out, as others of its task that cannot be made will be: %s", error)
+                continue
             if opening is not None and self._is_left_out(task_id, opening):
                 left_out += 1
                 if left_out == _MAX_LEFT_OUT:
@@ -243,7 +269,12 @@ class TaskSuite:
 
     def _fixed_tasks(self, seed: int) -> FixedTasks:
         return FixedTasks(
-            self.tasks, self._text_env, seed=seed, solved_floor=self.solved_floor, is_left_out=self._is_left_out
+            self.tasks,
+            self._text_env,
+            seed=seed,
+            solved_floor=self.solved_floor,
+            is_left_out=self._is_left_out,
+            contents=self._contents,
         )
 
     def _text_env(self, task_id: int) -> TextEnv[Any] | None:
@@ -285,6 +316,10 @@ class TaskSuite:
             "fixed": self._fixed.state_dict(self.split),
         }
 
+    def accept_changed_lists(self) -> None:
+        """Let a saved state be continued with other fixed lists of problems, of which nothing is known then."""
+        self._accepts_changed_lists = True
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue the streams of a saved suite.
 
@@ -296,7 +331,8 @@ class TaskSuite:
             if state[word] != own:
                 raise ValueError(f"the saved suite has {word} {state[word]!r}, this one has {own!r}")
         fixed = self._fixed_tasks(int(state["seed"]))
-        fixed.load_state_dict(state.get("fixed", {}), self.split)  # earlier versions had none
+        saved = state.get("fixed", {})  # earlier versions had none
+        fixed.load_state_dict(fixed.unchanged(saved) if self._accepts_changed_lists else saved, self.split)
         self.seed, self._fixed = fixed.seed, fixed
         self._cursors = [int(cursor) for cursor in state["cursors"]]
         self._shown = [_unpacked(shown) for shown in state["shown"]]

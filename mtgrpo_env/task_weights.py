@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mtgrpo_env.logit_optimizers import Adam, LogitOptimizer
 from mtgrpo_env.stateful import Stateful
@@ -112,10 +112,14 @@ class ImprovementAwareWeights(TaskWeights):
     def update(self, stats: TaskStats) -> None:
         improvements = np.clip(stats.improvements, -self.improvement_clip, self.improvement_clip)  # I_k
         standing = improvements + self.reward_coef * stats.rewards  # s_k, (K,)
+        z, known = self.probabilities, ~np.isnan(stats.rewards)
+        if not known.any():
+            return
+        if not known.all():  # the average is that of the others
+            standing = np.where(known, standing, z[known] @ standing[known] / z[known].sum())
         checked_signal("improvements and rewards", standing, self.num_tasks)
-        z = self.probabilities
-        gradient = z * (standing - z @ standing)  # g_k
-        self.logits = self.optimizer.step(self.logits, gradient)
+        gradient = np.where(known, z * (standing - z @ standing), 0.0)  # g_k
+        self.logits = _held(self.logits, self.optimizer.step(self.logits, gradient), known)
 
 
 class DisparityWeights(TaskWeights):
@@ -169,9 +173,12 @@ class DisparityWeights(TaskWeights):
         return (1 - pulls.sum()) / self.num_tasks + pulls
 
     def update(self, stats: TaskStats) -> None:
-        rewards = checked_signal("rewards", stats.rewards, self.num_tasks)
-        behind = rewards.mean() - self.tolerance - rewards
-        self.pulls = self.strength * np.maximum(behind, 0)
+        known = ~np.isnan(stats.rewards)
+        if not known.any():
+            return
+        average = stats.rewards[known].mean()
+        rewards = checked_signal("rewards", np.where(known, stats.rewards, average), self.num_tasks)
+        self.pulls = np.where(known, self.strength * np.maximum(average - self.tolerance - rewards, 0), 0.0)
 
 
 def in_task_order(weights: Mapping[str, float], names: Sequence[str]) -> list[float]:
@@ -186,6 +193,17 @@ def in_task_order(weights: Mapping[str, float], names: Sequence[str]) -> list[fl
     if unknown := [name for name in weights if name not in names]:
         raise ValueError(f"expected task weights by the names of tasks, {list(names)}, got {unknown}")
     return [weights.get(name, 0.0) for name in names]
+
+
+def _held(before: FloatArray, after: FloatArray, moves: NDArray[np.bool_]) -> FloatArray:
+    """(K,) logits after a step in which only some tasks move: the others keep their z."""
+    if moves.all():
+        return after
+    return np.where(moves, after + _log_sum(before[moves]) - _log_sum(after[moves]), before)
+
+
+def _log_sum(logits: FloatArray) -> np.float64:
+    return logits.max() + np.log(np.exp(logits - logits.max()).sum())
 
 
 def softmax(logits: FloatArray) -> FloatArray:

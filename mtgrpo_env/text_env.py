@@ -64,6 +64,14 @@ NO_ANSWER = Verdict(REWARD_NO_ANSWER, False, "no_answer")
 SCORER_ERROR = Verdict(0.0, False, "scorer_error")
 
 
+class NoKnownSolution(ValueError):
+    """What `oracle` raises of a puzzle whose solution is not known: it can be played and judged all the same."""
+
+
+class NoSolution(NoKnownSolution):
+    """What it raises of a puzzle that certainly has none."""
+
+
 class Provenance(NamedTuple):
     """Where a puzzle came from: enough to make it again, and to tell whether it is still the same one.
 
@@ -165,7 +173,11 @@ class TextEnv(gym.Env[str, str], Generic[PuzzleT]):
 
     @abstractmethod
     def oracle(self, puzzle: PuzzleT) -> str:
-        """A response that `verify` calls correct."""
+        """A response that `verify` calls correct.
+
+        Raises:
+            NoKnownSolution: if none is known, as of rows of a file.
+        """
 
     def reply(self, puzzle: PuzzleT, responses: Sequence[str]) -> Verdict | str:
         """What the latest of the responses is met with: a verdict ends the episode, a text is the user's next turn."""

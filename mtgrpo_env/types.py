@@ -81,6 +81,16 @@ class GeneratedText(Protocol):
         ...
 
 
+@runtime_checkable
+class MayFail(Protocol):
+    """Extras of an action that may not have come from the model at all."""
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether nothing is known of how the policy acts: a server failed, say, and the rollout is invalid."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One episode.
@@ -246,7 +256,8 @@ class TaskStats:
     """What a rule for the task weights may look at when it moves them; every array is (K,).
 
     Attributes:
-        rewards: J_k, an estimate of the expected reward, known for every task.
+        rewards: J_k, an estimate of the expected reward; NaN for a task whose latest rollouts were all invalid: it
+            neither gains nor loses.
         improvements: I_k, how much the task's GRPO objective was improved; 0 for an absent task.
         mean_abs_advantages: mean |A| over all rollouts that were *generated* for the task, filtered groups
             counted as 0; NaN for an absent task.

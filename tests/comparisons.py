@@ -7,17 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.comparison import Comparison, Run, Settings, run_of_history
+from mtgrpo_env.agents.reports.compared_runs import Run, Settings, run_of_history
+from mtgrpo_env.agents.reports.comparison import Comparison
+from mtgrpo_env.agents.reports.points import Point
 
 TASKS = ("countdown-mini", "zebra-mini", "arc-mini")
 
 
 def make_settings(**changed: Any) -> Settings:
+    lrs = changed.pop("lrs", (2e-4, 4e-4))
+    methods = changed.get("methods", ("mt-grpo", "dapo", "grpo"))
     values: dict[str, Any] = {
         "command": "mtgrpo compare --suite mini",
         "tasks": TASKS,
-        "methods": ("mt-grpo", "dapo", "grpo"),
-        "lrs": (2e-4, 4e-4),
+        "methods": methods,
+        "points": {method: tuple(Point.of(lr=lr) for lr in lrs) for method in methods},
         "seeds": (0, 1, 2),
         "steps": 20,
         "horizon": 20,
@@ -28,12 +32,13 @@ def make_settings(**changed: Any) -> Settings:
     return Settings(**{**values, **changed})
 
 
-def make_history(settings: Settings, method: str, lr: float, seed: int, *, recorded: bool = True) -> list[Any]:
+def make_history(settings: Settings, method: str, point: Point, seed: int, *, recorded: bool = True) -> list[Any]:
     """Records as `mtgrpo train` writes them; `recorded` says whether tokens and advantages are among them."""
     rank, num_tasks = settings.methods.index(method), len(settings.tasks)
-    rng = np.random.default_rng([rank, settings.lrs.index(lr), seed])
+    place = settings.points[method].index(point)
+    rng = np.random.default_rng([rank, place, seed])
     start = np.linspace(0.4, 0.02, num_tasks)
-    speed = (1 + settings.lrs.index(lr)) / (5 + rank) * (0.8 + 0.4 * rng.random())
+    speed = (1 + place) / (5 + rank) * (0.8 + 0.4 * rng.random())
     rollouts_of_a_step = 8 * 96 // (1 + rank)
 
     def evaluation(step: int) -> dict[str, Any]:
@@ -75,15 +80,16 @@ def make_history(settings: Settings, method: str, lr: float, seed: int, *, recor
     return records
 
 
-def make_run(settings: Settings, method: str, lr: float, seed: int, *, recorded: bool = True) -> Run:
-    history = make_history(settings, method, lr, seed, recorded=recorded)
-    return run_of_history(history, method=method, lr=lr, seed=seed, num_steps=settings.steps)
+def make_run(settings: Settings, method: str, point: Point, seed: int, *, recorded: bool = True) -> Run:
+    history = make_history(settings, method, point, seed, recorded=recorded)
+    return run_of_history(history, method=method, point=point, seed=seed, num_steps=settings.steps)
 
 
 def make_comparison(
-    *, missing: Sequence[tuple[str, float, int]] = (), recorded: bool = True, **changed: Any
+    *, missing: Sequence[tuple[str, Point, int]] = (), recorded: bool = True, **changed: Any
 ) -> Comparison:
     """All the runs that the settings name but those missing."""
     settings = make_settings(**changed)
-    names = [(m, lr, seed) for m in settings.methods for lr in settings.lrs for seed in settings.seeds]
+    seeds = (*settings.tuning_seeds, *settings.seeds)
+    names = [(m, point, seed) for m in settings.methods for point in settings.points[m] for seed in seeds]
     return Comparison(settings, [make_run(settings, *n, recorded=recorded) for n in names if n not in missing])

@@ -11,6 +11,8 @@ from typing import Any
 
 from comparisons import make_history, make_settings
 
+from mtgrpo_env.agents.reports.points import Point
+
 HOSTILE = (
     "<script>document.title = 'taken'; console.error('taken')</script>",
     "</pre></article></details></section></main></body></html><h1>mine</h1>",
@@ -32,7 +34,7 @@ def write_run(folder: Path, *, method: str = "mt-grpo", recorded: bool = True, *
     config = {**CONFIG, "method": method, **config}
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(json.dumps(config))  # which YAML contains
-    records = make_history(make_settings(), method, config["lr"], config["seed"], recorded=recorded)
+    records = make_history(make_settings(), method, Point.of(lr=config["lr"]), config["seed"], recorded=recorded)
     (folder / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return folder
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 import mtgrpo_env
-from mtgrpo_env.files import atomic_file, atomic_folder
+from mtgrpo_env.files import (
+    append_flushed,
+    atomic_file,
+    atomic_folder,
+    refuse_unwritable_file,
+    refuse_unwritable_folder,
+)
 
 
 def write(folder: Path, text: str) -> None:
@@ -112,3 +118,83 @@ def test_a_file_is_never_replaced_by_a_folder_and_a_file_is_never_written_where_
     missing = pytest.raises(FileNotFoundError, match=r"expected a folder for a\.txt, got .*none', which is none")
     with missing, atomic_file(tmp_path / "none" / "a.txt"):
         pytest.fail("was written")
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away_by_the_next_and_a_live_one_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from mtgrpo_env.files import atomic_file\n"
+        "with atomic_file(Path(sys.argv[1])) as file: file.write_text('half'); print('begun', flush=True); input()"
+    )
+    root = Path(mtgrpo_env.__file__).resolve().parents[1]
+    line = [sys.executable, "-c", code, str(tmp_path / "a.txt")]
+    with subprocess.Popen(line, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        (scratch,) = tmp_path.iterdir()
+        for text in ("one", "two"):
+            with atomic_file(tmp_path / "a.txt") as unfinished:
+                unfinished.write_text(text)
+            assert names_in(tmp_path) == ([scratch.name, "a.txt"] if text == "one" else ["a.txt"])
+            process.kill()
+            process.wait()
+    assert (tmp_path / "a.txt").read_text() == "two"
+
+
+def test_of_a_link_the_file_that_it_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a.txt").write_text("old")
+    (tmp_path / "a.txt").symlink_to(tmp_path / "there" / "a.txt")
+    with atomic_file(tmp_path / "a.txt") as unfinished:
+        unfinished.write_text("new")
+    assert (tmp_path / "a.txt").is_symlink()
+    assert (tmp_path / "there" / "a.txt").read_text() == "new"
+    assert names_in(tmp_path / "there") == ["a.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such device")
+def test_a_device_is_written_and_stays_one() -> None:
+    device = Path(os.devnull)
+    refuse_unwritable_file(device)
+    with atomic_file(device) as file:
+        assert file == device
+    assert device.is_char_device()
+
+
+def test_whether_something_can_be_written_is_known_before_and_leaves_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    refuse_unwritable_file(tmp_path / "file")
+    refuse_unwritable_file(tmp_path / "new.txt")
+    refuse_unwritable_folder(tmp_path / "new" / "folder")
+    refuse_unwritable_folder(tmp_path)
+    assert names_in(tmp_path) == ["file"]
+    with pytest.raises(IsADirectoryError, match="expected a file, got the folder"):
+        refuse_unwritable_file(tmp_path)
+    with pytest.raises(NotADirectoryError, match=r"expected a folder, got the file '.*file'"):
+        refuse_unwritable_folder(tmp_path / "file" / "folder")
+    with pytest.raises(FileNotFoundError, match=r"expected a folder for a\.txt, got '.*file', which is none"):
+        refuse_unwritable_file(tmp_path / "file" / "a.txt")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where no file can be made, even by root, is Linux's")
+def test_a_place_that_takes_no_files_is_named() -> None:
+    with pytest.raises(OSError, match=r"^/sys/runs/a cannot be written: "):
+        refuse_unwritable_folder(Path("/sys/runs/a"))
+    with pytest.raises(OSError, match=r"^/sys/a\.txt cannot be written: "):
+        refuse_unwritable_file(Path("/sys/a.txt"))
+
+
+def test_what_is_appended_has_reached_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash of the system cannot be made here, so the order of what the disk is asked for is looked at."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append((tmp_path / "a.jsonl").read_text())
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for text in ("one\n", "two\n"):
+        append_flushed(tmp_path / "a.jsonl", text)
+    assert synced == ["one\n", "one\n", "one\ntwo\n"], "the first time the folder's names too"

@@ -13,7 +13,7 @@ from fakes import ScriptedPolicy, guess_suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.reward_estimates import AverageAccuracy, LatestReward, RecentAccuracy, RewardEstimate
+from mtgrpo_env.reward_estimates import AverageAccuracy, LatestReward, RecentAccuracy, RewardEstimate, judged
 from mtgrpo_env.samplers import DynamicSampler
 from mtgrpo_env.types import Batch
 
@@ -90,3 +90,18 @@ def test_a_recent_accuracy_follows_rollouts_and_not_batches(batch: Batch) -> Non
     assert 0.8 < much < 0.9
     assert 0.5 < little < 0.8
     assert 0.5 < never < 0.9
+
+
+def test_rollouts_whose_scorer_failed_do_not_count_as_wrong(batch: Batch) -> None:
+    right = replace(batch, generated=np.full(3, 16), accuracies=np.full(3, 1.0))
+    failed = replace(batch, generated=np.full(3, 16), accuracies=np.full(3, np.nan))
+    estimate, undisturbed = RecentAccuracy(3), RecentAccuracy(3)
+    undisturbed.observe(right)
+    estimate.observe(right)
+    np.testing.assert_array_equal(estimate.observe(failed), undisturbed.shares.estimates)
+
+
+def test_a_reward_is_unknown_until_a_rollout_is_valid_and_while_none_is(batch: Batch) -> None:
+    estimates, before = np.array([0.5, 0.0, 0.25]), np.array([0.5, np.nan, np.nan])
+    now = replace(batch, generated=np.array([4, 4, 0]), rewards=np.array([np.nan, 0.0, np.nan]))
+    np.testing.assert_array_equal(judged(estimates, now, before=before), [np.nan, 0.0, np.nan])

@@ -200,7 +200,7 @@ def test_a_reward_that_is_no_number_is_named_with_its_task(reward: Any) -> None:
     suite = scripted_suite({"go": (reward, {"is_success": True})})
     policy = ScriptedPolicy(lambda observation, task_id, place: "go")
     with pytest.raises(TaskError, match=rf"task '{suite.names[0]}' raised in step\('go'\)"):
-        rollout_groups(suite, policy, [suite.next_problem(0)], 1)
+        rollout_groups(suite, policy, [suite.next_problem(0) for _ in range(8)], 1)
 
 
 def test_nothing_is_learned_from_an_episode_without_a_token() -> None:
@@ -218,8 +218,67 @@ class BreaksInStep(LockEnv):
         raise ZeroDivisionError("the dial fell off")
 
 
-def test_an_env_that_raises_in_a_step_is_named_with_its_problem() -> None:
+class BreaksAtTimes(Sum):
+    """A verifier that fails on every other problem."""
+
+    def verify(self, puzzle: tuple[int, int], response: str) -> Verdict:
+        if puzzle[0] % 2:
+            raise AttributeError("'NoneType' object has no attribute 'strip'")
+        return super().verify(puzzle, response)
+
+
+def test_a_problem_whose_env_raises_costs_itself_only(caplog: pytest.LogCaptureFixture) -> None:
+    suite = TaskSuite([Task.from_text("moody", BreaksAtTimes)])
+    problems = [suite.next_problem(0) for _ in range(20)]
+    groups = rollout_groups(suite, ScriptedPolicy(lambda *_: "7"), problems, 2)
+    openings = [suite.opening(problem) for problem in problems]
+    assert [bool(group.valid.all()) for group in groups] == [o is not None and o.puzzle[0] % 2 == 0 for o in openings]
+    assert {rollout.outcome for group in groups for rollout in group.rollouts} == {"wrong", "scorer_error"}
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "task 'moody' raised in step('7') on the problem of seed" in said
+    assert "has no attribute 'strip'" in said
+
+
+def test_a_prefetch_that_raises_costs_nothing() -> None:
+    class Eager(Sum):
+        def prefetch(self, puzzle: tuple[int, int], response: str) -> None:
+            raise RuntimeError("no worker")
+
+    suite = TaskSuite([Task.from_text("eager", Eager)])
+    (group,) = rollout_groups(suite, ScriptedPolicy(lambda *_: "7"), [suite.next_problem(0)], 2)
+    assert group.valid.all()
+
+
+def test_a_prompt_without_room_in_a_later_turn_ends_its_episode_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+    class Endless(Sum):
+        def reply(self, puzzle: tuple[int, int], responses: Sequence[str]) -> Verdict | str:
+            return "go on"
+
+    class ShortOfBreath:
+        def act(self, observations: Sequence[str], task_ids: Sequence[int], *, deterministic: bool = False) -> Any:
+            turns = [observation.count("go on") for observation in observations]
+            return [("", "hm")[turn < 2] for turn in turns], [
+                Reply("", 5, 3 * (t < 2), is_truncated=t > 1) for t in turns
+            ]
+
+    suite = TaskSuite([Task.from_text("endless", Endless)])
+    (group,) = rollout_groups(suite, ShortOfBreath(), [suite.next_problem(0)], 2)
+    for rollout in group.rollouts:
+        assert (len(rollout.steps), rollout.is_truncated, rollout.outcome, rollout.valid) == (
+            3,
+            True,
+            "no_answer",
+            True,
+        )
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "task 'endless': a prompt leaves no room for a response in turn 3 of Endless" in said
+
+
+def test_an_env_that_raises_in_the_steps_of_eight_problems_is_named_with_the_last() -> None:
     suite = TaskSuite([Task("good", LockEnv), Task("bad", BreaksInStep)])
+    for _ in range(7):
+        (group,) = rollout_groups(suite, ZEROS, [suite.next_problem(1)], 2)
+        assert not group.valid.any()
     problem = suite.next_problem(1)
     with pytest.raises(
         TaskError, match=rf"task 'bad' raised in step\(0\) .*{problem.seed}.*the dial fell off"
@@ -240,8 +299,8 @@ def test_a_suite_can_be_used_after_an_env_raised() -> None:
     suite = TaskSuite([Task.from_text("sum", Sum)])
     answer = ScriptedPolicy(lambda observation, task_id, place: "17")
     too_long = ScriptedPolicy(lambda observation, task_id, place: "7" * 10**6 + "7")
-    with pytest.raises(TaskError):
-        rollout_groups(suite, too_long, [suite.next_problem(0)], 2)
+    (group,) = rollout_groups(suite, too_long, [suite.next_problem(0)], 2)
+    assert not group.valid.any()
     assert len(rollout_groups(suite, answer, [suite.next_problem(0)], 2)) == 1
 
 

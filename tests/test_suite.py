@@ -122,6 +122,21 @@ def test_a_task_that_cannot_make_its_next_puzzle_is_named() -> None:
         TaskSuite([Task.from_text("broken", Broken)]).next_problem(0)
 
 
+def test_a_problem_that_cannot_be_made_is_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    class Fragile(Sum):
+        def generate(self, rng: np.random.Generator) -> tuple[int, int]:
+            puzzle = super().generate(rng)
+            if puzzle[0] % 5 == 0:
+                raise ZeroDivisionError("no such sum")
+            return puzzle
+
+    suite = TaskSuite([Task.from_text("fragile", Fragile)])
+    problems = [suite.next_problem(0) for _ in range(50)]
+    assert all(int(puzzle.partition("+")[0]) % 5 for puzzle in puzzles_of(suite, problems))
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "task 'fragile' raised in reset on the problem of seed" in said
+
+
 def test_seeds_are_what_every_env_accepts() -> None:
     """Python ints that fit an int64 and are not negative."""
     for seed in seeds(suite_of(["a"]), "a", 200):

@@ -18,6 +18,7 @@ from mtgrpo_env.task_weights import (
     checked_signal,
     softmax,
 )
+from mtgrpo_env.task_weights_baselines import RegularizedWeights
 from mtgrpo_env.types import FloatArray, TaskStats
 
 Signal = Sequence[float] | FloatArray
@@ -358,7 +359,7 @@ def test_the_state_of_another_number_of_tasks_is_refused() -> None:
         ImprovementAwareWeights(3).load_state_dict(ImprovementAwareWeights(2).state_dict())
 
 
-@pytest.mark.parametrize("rewards", [[0.1, np.nan, 0.3], [0.1, np.inf, 0.3], [0.1, 0.2]])
+@pytest.mark.parametrize("rewards", [[0.1, -np.inf, 0.3], [0.1, np.inf, 0.3], [0.1, 0.2]])
 @pytest.mark.parametrize("rule", [ImprovementAwareWeights, DisparityWeights])
 def test_signals_that_are_not_k_finite_numbers_are_refused_and_change_nothing(
     rule: Callable[[int], TaskWeights], rewards: list[float]
@@ -387,3 +388,18 @@ def test_at_least_one_task_is_needed(rule: Callable[[int], TaskWeights]) -> None
 def test_a_clip_that_is_not_positive_is_refused(clip: Any) -> None:
     with pytest.raises(ValueError, match="improvement_clip must be positive, got"):
         ImprovementAwareWeights(3, improvement_clip=clip)
+
+
+@pytest.mark.parametrize("rule", [ImprovementAwareWeights, DisparityWeights, RegularizedWeights])
+@given(rewards=st.lists(st.floats(0, 1) | st.just(np.nan), min_size=4, max_size=4), updates=st.integers(1, 5))
+@settings(max_examples=30, derandomize=True, deadline=None)
+def test_a_task_of_unknown_reward_neither_gains_nor_is_counted(
+    rule: Callable[[int], TaskWeights], rewards: list[float], updates: int
+) -> None:
+    weights = rule(4)
+    known = ~np.isnan(rewards)
+    for _ in range(updates):
+        weights.update(stats(rewards))
+    z = weights.probabilities
+    assert z.sum() == pytest.approx(1)
+    assert (z[~known] <= 1 / 4 + 1e-12).all()

@@ -23,10 +23,10 @@ from mtgrpo_env.cli import main
 
 save = MTGRPOAgent.save
 
-def save_on_a_full_disk(agent, folder):
+def save_on_a_full_disk(agent, folder, **options):
     if agent.step == 4 and agent.ranks.rank == int(sys.argv[2]):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-    save(agent, folder)
+    save(agent, folder, **options)
 
 MTGRPOAgent.save = save_on_a_full_disk
 sys.exit(main(sys.argv[3:]))

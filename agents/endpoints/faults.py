@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtgrpo_env.agents.endpoints.replies import EmptyAnswer
+from mtgrpo_env.redaction import redacted
+from mtgrpo_env.visible_text import one_line
 
 LONGEST_WAIT = 120.0
 """Seconds that a server may ask for by `Retry-After`."""
@@ -63,7 +65,7 @@ class Fault(Exception):
     def __init__(
         self, message: str, *, status: int | None = None, wait: float | None = None, is_policy: bool = False
     ) -> None:
-        super().__init__(message)
+        super().__init__(one_line(redacted(message)))
         self.status, self.wait, self.is_policy = status, wait, is_policy
 
     @property
@@ -113,6 +115,7 @@ def _fault(status: int, error: object, wait: float | None) -> Fault:
     text = said if isinstance(said, str) and said else json.dumps(error)
     words = json.dumps(error)[:_LONGEST_BODY].casefold()
     is_policy = any(word in words for word in _POLICY_WORDS)
+    text = redacted(text[:_LONGEST_BODY])  # whole: of a key that is cut the beginning would not be found
     return Fault(f"answered with status {status}: {text:.{_EXCERPT}}", status=status, wait=wait, is_policy=is_policy)
 
 

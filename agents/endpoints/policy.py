@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,14 +12,15 @@ from threading import Event, Thread
 from typing import Any
 
 from mtgrpo_env.agents.endpoints.prompts import ChatMessages, PromptWriter, WrittenPrompt
-from mtgrpo_env.agents.endpoints.replies import API_KEY, Reply, Server
+from mtgrpo_env.agents.endpoints.replies import API_KEY, EndpointError, Reply, Server
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.spaces import TEXT
 
 _CHAT = ChatMessages()
 
+_LOG = logging.getLogger(__name__)
 _MANY = 16
-"""Prompts that a server may refuse before it has answered any."""
+"""Prompts one after the other that a server may fail at, or refuse before it has answered any."""
 
 _Asked = tuple[int, Mapping[str, Any]]
 _Answered = tuple[int, Reply] | Exception
@@ -28,8 +30,8 @@ class EndpointPolicy:
     """Asks a server for every response, many at a time.
 
     A prompt that is answered with nothing, by the server, a filter or the model, has the response "", which is wrong,
-    and counted; that the server refuses whatever it is asked is an error. A response holds the begun answer that it
-    goes on with.
+    and counted; where the server failed, the rollout is invalid. That it refuses whatever it is asked, or fails at
+    that, is an error. A response holds the begun answer that it goes on with.
 
     Args:
         server: answers.
@@ -46,8 +48,8 @@ class EndpointPolicy:
         self._server = server
         self._prompts = prompts
         self._concurrency = concurrency
-        self._has_answered = False
-        self._refused: dict[str, Reply] = {}  # by prompt, before the first answer
+        self._has_answered = self._is_well = self._has_warned = False
+        self._unanswered: dict[str, Reply] = {}  # by prompt, since the latest answer; refusals before the first alone
 
     def act(
         self, observations: Sequence[Any], task_ids: Sequence[int], *, deterministic: bool = False
@@ -62,6 +64,7 @@ class EndpointPolicy:
 
         Raises:
             ValueError: if the server has answered nothing so far, and refused several prompts, or denied one (403).
+            EndpointError: if it has answered nothing and failed at a prompt, or failed at many one after the other.
         """
         prompts = [self._prompts(observation, k) for observation, k in zip(observations, task_ids, strict=True)]
         requests = list(enumerate(self._requests(prompts, deterministic=deterministic)))
@@ -75,8 +78,9 @@ class EndpointPolicy:
                 self._note(prompt, reply)
                 response = f"{prompt.begun}{reply.text}" if reply.empty is None else ""
                 yield place, response[-TEXT.max_length :], reply
-        if len(self._refused) > 1 or any(reply.empty == "denied" for reply in self._refused.values()):
-            raise self._refuses_all()
+        kinds = {reply.empty for reply in self._unanswered.values()}
+        if not self._has_answered and (len(self._unanswered) > 1 or kinds & {"denied", "failed"}):
+            raise self._answers_nothing()
 
     def _requests(self, prompts: Sequence[WrittenPrompt], *, deterministic: bool) -> Iterator[Mapping[str, Any]]:
         seen: Counter[str] = Counter()
@@ -113,16 +117,24 @@ class EndpointPolicy:
                 answers.put(error)
 
     def _note(self, prompt: WrittenPrompt, reply: Reply) -> None:
-        if not reply.is_refused:
+        if not reply.is_failed and (reply.is_stored or self._has_answered or not reply.is_refused):
             self._has_answered = True
-            self._refused.clear()
-        if not self._has_answered:
-            self._refused[_key(prompt)] = reply
-            if len(self._refused) >= _MANY:
-                raise self._refuses_all()
+            self._is_well |= not reply.is_stored
+            self._unanswered = {key: r for key, r in self._unanswered.items() if r.is_failed and not self._is_well}
+            return
+        if reply.is_failed and not self._has_warned:
+            self._has_warned = True
+            said = "a response is left out, and so are others like it: the server at %s %s"
+            _LOG.warning(said, self._server.url, reply.reason)
+        self._unanswered[_key(prompt)] = reply
+        failed = sum(reply.is_failed for reply in self._unanswered.values())
+        if len(self._unanswered) >= _MANY or (failed > 1 and not self._is_well):
+            raise self._answers_nothing()
 
-    def _refuses_all(self) -> ValueError:
-        replies = list(self._refused.values())
+    def _answers_nothing(self) -> Exception:
+        replies = list(self._unanswered.values())
+        if failed := [reply for reply in replies if reply.is_failed]:
+            return EndpointError.at(self._server.url, failed[-1].reason)
         key = f"; its key is read from {API_KEY}" if any(reply.empty == "denied" for reply in replies) else ""
         return ValueError(f"the server at {self._server.url} refuses whatever it is asked{key}: {replies[-1].reason}")
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from mtgrpo_env.agents.kept_file import KeptFile, key_of
 
-EmptyAnswer = Literal["refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
-"""Why there is no response: the server did not take this prompt, which may be too long; it may not be asked this (403);
-a policy on content withheld the response; the model declined, in a field of its own; it called a tool; it reasoned and
-said nothing; it said nothing."""
+EmptyAnswer = Literal["failed", "refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
+"""Why there is no response: the server failed at this prompt, however often it was asked; it did not take it, which may
+be too long; it may not be asked this (403); a policy on content withheld the response; the model declined, in a field
+of its own; it called a tool; it reasoned and said nothing; it said nothing."""
 
 API_KEY = "OPENAI_API_KEY"
 """The environment variable that the key of a server is read from."""
 
+_NOT_KEPT = ("failed", "refused", "denied")  # another time the server may be well, or have a longer context
 _RENAMED = {"is_cut": "is_truncated"}  # files of earlier versions are still good
+
+
+class EndpointError(ConnectionError):
+    """An endpoint cannot be used: says which, what happened, and what to do."""
+
+    @classmethod
+    def at(cls, url: str, what: str) -> EndpointError:
+        """The error of the server at a URL without a password, and what it did."""
+        kept = "Replies that came are kept: once it works, the same command goes on"
+        return cls(f"the server at {url} {what}. {kept}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class Reply:
         is_truncated: whether the response ended because it might not be longer.
         empty: why there is no text; None if there is some.
         reason: what the server said of it.
+        is_stored: whether it is an earlier one, which says nothing of how the server is now.
     """
 
     text: str
@@ -39,11 +51,17 @@ class Reply:
     is_truncated: bool = False
     empty: EmptyAnswer | None = None
     reason: str = ""
+    is_stored: bool = field(default=False, compare=False)
 
     @property
     def is_refused(self) -> bool:
         """Whether the server would not take the prompt."""
         return self.empty in ("refused", "denied")
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether nothing is known of how the model responds."""
+        return self.empty == "failed"
 
     @property
     def num_tokens(self) -> int:
@@ -75,14 +93,14 @@ class Server(Protocol):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Where it listens, without a password."""
         ...
 
 
 class CachedServer:
     """A server whose answers are kept in a file (SQLite); what was asked before is answered from there.
 
-    Refusals are not kept: a server may be started anew with a longer context.
+    Failures and refusals are not kept: a server may be started anew, with a longer context.
 
     Args:
         server: asked what is not in the file.
@@ -108,18 +126,18 @@ class CachedServer:
         key = key_of(self.url, request)
         if (found := self._kept.get(key)) is not None:
             self.hits += 1
-            return _reply_of(found)
+            return _stored(found)
         reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
-        if not reply.is_refused:
+        if reply.empty not in _NOT_KEPT:
             self._kept.put(key, asdict(reply))
         return reply
 
     def close(self) -> None:
-        """Close the file."""
+        """See `KeptFile`."""
         self._kept.close()
 
 
-def _reply_of(record: Mapping[str, Any]) -> Reply:
+def _stored(record: Mapping[str, Any]) -> Reply:
     """A reply by the names that its fields have today."""
     named = {_RENAMED.get(name, name): value for name, value in record.items()}
-    return Reply(**{field.name: named[field.name] for field in fields(Reply) if field.name in named})
+    return replace(Reply(**{f.name: named[f.name] for f in fields(Reply) if f.name in named}), is_stored=True)

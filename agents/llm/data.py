@@ -12,11 +12,13 @@ import torch
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.agents.neural.losses import Layout
+from mtgrpo_env.plain_data import plain_record
 from mtgrpo_env.types import FloatArray, Group
 
 FinishReason = Literal["stop", "length"]
 
 
+@plain_record
 @dataclass(frozen=True, slots=True)
 class Completion:
     """What an engine generated for one prompt, and what the learner found out about it before training on it.

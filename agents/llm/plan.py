@@ -182,7 +182,7 @@ def prompt_lines(prompts: RunPrompts) -> list[str]:
     """How prompts are written, one of them as the model sees it, and what is left out."""
     lines = [f"prompts: {prompts.format.name}, for example {prompts.sample!r}"]
     if prompts.left_out:
-        named = ", ".join(prompts.left_out[:_NAMED])
+        named = ", ".join(f"{problem.place} ({problem.reason})" for problem in prompts.left_out[:_NAMED])
         more = f" and {len(prompts.left_out) - _NAMED} more" if len(prompts.left_out) > _NAMED else ""
         lines.append(f"left out, since they leave no room for a response: {named}{more}")
     return lines

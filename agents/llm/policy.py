@@ -23,6 +23,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.hub import cached_file
 
 from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.data import Completion, fold
@@ -33,6 +34,7 @@ from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.stopping import check_open, check_stop, end_ids_of, response_text, text_of
 from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
 from mtgrpo_env.agents.ranks import OneRank, Ranks
+from mtgrpo_env.manifest import read_object
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.stateful import Stateful
@@ -166,8 +168,7 @@ class LanguageModelPolicy(Stateful):
         check_stop(decoding.stop, self.tokenizer)
         prompts, key = self.prompts.encode(observations, task_ids), self.rng.bytes(8)
         for prompt in prompts:
-            check_open(prompt, self.end_ids, self.tokenizer)
-            self._check_known(prompt)
+            self.check(prompt)
         rooms = np.array([self.room(prompt) for prompt in prompts])
         for room in sorted(set(rooms.tolist()), reverse=True):
             places = np.flatnonzero(rooms == room).tolist()
@@ -190,6 +191,15 @@ class LanguageModelPolicy(Stateful):
         limit = self.decoding.max_new_tokens
         return max(0, min(limit, self.context - len(prompt))) if prompt else 0
 
+    def check(self, prompt: Sequence[int]) -> None:
+        """Refuse what is no prompt for this model.
+
+        Raises:
+            ValueError: if it is closed by an end token, or has tokens that the model does not know.
+        """
+        check_open(prompt, self.end_ids, self.tokenizer)
+        self._check_known(prompt)
+
     def reseeded(self, seed: int) -> Self:
         """See `TrainablePolicy.reseeded`; it draws as evaluations do."""
         other = copy.copy(self)
@@ -207,7 +217,7 @@ class LanguageModelPolicy(Stateful):
 
     def load(self, folder: Path) -> None:
         self.parameters.load_weights(folder_weights(folder))
-        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text(encoding="utf-8"))
+        self.rng.bit_generator.state = read_object(folder / _RNG_FILE)
 
     def _generate(
         self, prompts: Sequence[TokenIds], decoding: Decoding, key: bytes
@@ -251,8 +261,7 @@ def model_without_weights(source: str | Path) -> PreTrainedModel:
     """The shape of a model whose weights another engine holds; raises as `load_model` does."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(load_config(source))
-    with suppress(OSError):  # where there is none, the model's config has the end tokens
-        model.generation_config = GenerationConfig.from_pretrained(source)
+    model.generation_config = load_generation_config(source) or model.generation_config
     return model
 
 
@@ -273,6 +282,13 @@ def load_config(source: str | Path) -> PretrainedConfig:
     return _loaded(AutoConfig.from_pretrained, source)
 
 
+def load_generation_config(source: str | Path) -> GenerationConfig | None:
+    """How a model generates; None where it does not say, since its config then has the end tokens."""
+    with suppress(OSError):
+        return GenerationConfig.from_pretrained(source)
+    return None
+
+
 def checked_source(source: str | Path) -> str | Path:
     """A folder of a model, or a hub id.
 
@@ -287,6 +303,20 @@ def checked_source(source: str | Path) -> str | Path:
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
         raise FileNotFoundError(f"expected a model folder, with a config.json in it, got {str(source)!r}")
     return source
+
+
+def is_there(source: str | Path) -> bool:
+    """Whether a model can be found, by its config."""
+    try:
+        load_config(source)
+    except OSError:
+        return False
+    return True
+
+
+def model_folder(source: str | Path) -> Path:
+    """Where the files of a model lie that was loaded, from a folder or the Hugging Face hub."""
+    return Path(source) if Path(source).is_dir() else Path(str(cached_file(str(source), "config.json"))).parent
 
 
 def _loaded(load: Callable[..., Any], source: str | Path, **options: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from threading import Thread
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 from transformers import PreTrainedTokenizerBase
 
+from mtgrpo_env.agents.llm.address_space import address_space
 from mtgrpo_env.agents.llm.control_tokens import ControlTokens, TokenIds, ids_of
 from mtgrpo_env.chat import ChatFrame, Message, without_begun
 from mtgrpo_env.chat_columns import plain_messages
@@ -21,6 +21,8 @@ from mtgrpo_env.stateful import Stateful
 
 _LOG = logging.getLogger(__name__)
 _SECONDS = 10.0  # that a chat template may take over a message
+_BYTES = 2 << 30  # likewise
+_CHARACTERS = 1_000_000  # that it may write beyond four times those of the messages
 
 
 class PromptFormat(Protocol):
@@ -39,6 +41,35 @@ class PromptFormat(Protocol):
     def encode(self, observations: Sequence[str], task_ids: Sequence[int]) -> list[TokenIds]:
         """The token ids of every prompt."""
         ...
+
+
+def encode_usable(
+    written: PromptFormat, observations: Sequence[str], task_ids: Sequence[int], check: Callable[[TokenIds], None]
+) -> list[TokenIds | ValueError]:
+    """The token ids of every prompt, or why it cannot be one; a prompt that cannot costs itself only.
+
+    Args:
+        written: the format.
+        observations: to be written.
+        task_ids: of each.
+        check: raises a ValueError of ids that no policy takes.
+    """
+
+    def usable(observation: str, task_id: int) -> TokenIds | ValueError:
+        try:
+            (ids,) = written.encode([observation], [task_id])
+            check(ids)
+        except ValueError as error:
+            return error
+        return ids
+
+    try:
+        encoded = written.encode(observations, task_ids)
+        for ids in encoded:
+            check(ids)
+    except ValueError:
+        return [usable(*one) for one in zip(observations, task_ids, strict=True)]
+    return [*encoded]
 
 
 class ChatPrompts(Stateful):
@@ -97,30 +128,40 @@ class ChatPrompts(Stateful):
                 messages, tokenize=False, add_generation_prompt=True, **self.template_options
             )
         except Exception as error:  # a template is a program of the checkpoint's
+            said = str(error) or repr(error)
             roles = ", ".join(message["role"] for message in messages)
             name = self._tokenizer.name_or_path
-            raise ValueError(f"the chat template of {name!r} refuses messages of {roles}: {error}") from error
+            raise ValueError(f"the chat template of {name!r} refuses messages of {roles}: {said:.300}") from error
+        if len(text) > (most := _CHARACTERS + 4 * sum(len(message["content"]) for message in messages)):
+            name = self._tokenizer.name_or_path
+            raise ValueError(f"the chat template of {name!r} wrote {len(text):,} characters, expected at most {most:,}")
         return f"{text}{begun}{self._controls.unforged(self.frame.prefill)}"
 
     def _check_template(self) -> None:
-        """Try the template once, in a thread that can be given up.
+        """Try the template once, in a thread that can be given up, and that gets so much memory.
 
         Raises:
-            ValueError: if it does not come to an end.
+            ValueError: if it does not come to an end, or takes too much.
         """
         if "strftime_now" in str(self._tokenizer.chat_template):
             _LOG.warning("the chat template writes the current date: prompts, and so a run, differ from day to day")
 
-        def try_out() -> None:
-            with suppress(ValueError):  # which conversations it takes is seen where they are written
-                self._rendered("1+1?", 0)
+        too_much: list[BaseException] = []
 
-        thread = Thread(target=try_out, daemon=True)
-        thread.start()
-        thread.join(_SECONDS)
-        if thread.is_alive():
+        def try_out() -> None:
+            try:
+                self._rendered("1+1?", 0)
+            except ValueError as error:  # which conversations it takes is seen where they are written
+                too_much.extend([error] if isinstance(error.__cause__, MemoryError) else [])
+
+        with address_space(_BYTES):
+            thread = Thread(target=try_out, daemon=True)
+            thread.start()
+            thread.join(_SECONDS)
+        if thread.is_alive() or too_much:
+            amount = f"{_BYTES:,} bytes" if too_much else f"{_SECONDS:g} s"
             name = self._tokenizer.name_or_path
-            raise ValueError(f"the chat template of {name!r} takes more than {_SECONDS:g} s for a short message")
+            raise ValueError(f"the chat template of {name!r} takes more than {amount} for a short message")
 
 
 class PaperPrompts(Stateful):

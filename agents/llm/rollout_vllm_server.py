@@ -152,16 +152,21 @@ def _answers(server: VLLMServer, request: PromptRequest, line: Line) -> Iterator
     log_probs: list[list[float]] = [[] for _ in range(request.num_drawn)]
     unfinished = set(range(request.num_drawn))
     for event in server.stream("/v1/completions", body, line):
+        is_alive = False
         for choice in event["choices"]:
             index = choice["index"]
             tokens[index] += choice["token_ids"]
             log_probs[index] += choice["logprobs"]["token_logprobs"]
+            if len(tokens[index]) > request.decoding.max_new_tokens:
+                raise ValueError(f"{len(tokens[index])} tokens where {request.decoding.max_new_tokens} were asked for")
+            is_alive |= bool(choice["token_ids"])
             if choice["finish_reason"] is not None:
                 _check_ended(server, choice["finish_reason"])
                 unfinished.remove(index)
                 completion = request.completion(tokens[index], log_probs[index], choice["finish_reason"])
                 yield from ((row, completion) for row in request.rows_of(index))
-        yield None
+        if is_alive:  # an event without a token is none
+            yield None
     if unfinished:
         raise RolloutEngineError(
             f"the vLLM server at {server.url} closed the connection with {len(unfinished)} of {request.num_drawn} "

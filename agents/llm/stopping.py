@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -20,7 +21,11 @@ def end_ids_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tu
 
     A chat model has several, such as the end of a turn and that of the text.
     """
-    configs = (model.generation_config, model.config, model.config.get_text_config())
+    return end_ids_in((model.generation_config, model.config, model.config.get_text_config()), tokenizer)
+
+
+def end_ids_in(configs: Sequence[Any], tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """`end_ids_of` of configs alone."""
     named = [*(config.to_dict().get("eos_token_id") for config in configs), tokenizer.eos_token_id]
     ids = (token for value in named for token in (value if isinstance(value, list | tuple) else [value]))
     return tuple(dict.fromkeys(int(token) for token in ids if token is not None))

@@ -14,7 +14,7 @@ from typing import Any
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
-from mtgrpo_env.files import atomic_folder
+from mtgrpo_env.files import atomic_folder, refuse_unwritable_folder
 from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.suite import TaskSuite
 
@@ -159,6 +159,8 @@ def warm_started_model(
     parts = [replace(warm_start, lessons=warm_start.lessons[: n + 1]) for n in range(len(warm_start.lessons))]
     targets = [Path(folder) / warm_started_name(suite.names, part, seed=seed) for part in parts]
     done = max((n for n, target in enumerate(targets, start=1) if target.is_dir()), default=0)
+    if done < len(targets):  # or it would show after the lesson
+        refuse_unwritable_folder(Path(folder))
     model = AutoModelForCausalLM.from_pretrained(targets[done - 1]) if done else tiny_model(tokenizer, size, seed=seed)
     for number, (part, target) in enumerate(zip(parts[done:], targets[done:], strict=True), start=done):
         _imitate(model, tokenizer, suite, part, seed=seed + number, on_step=on_step)

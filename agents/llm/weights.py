@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
+
+from mtgrpo_env.manifest import DamagedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,16 @@ def folder_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
 
     Raises:
         FileNotFoundError: if there are none.
+        DamagedError: naming a file that is none of those.
     """
     paths = sorted(Path(folder).glob("model*.safetensors"))
     if not paths:
         raise FileNotFoundError(f"{folder} holds no model: it has no model*.safetensors")
     for path in paths:
-        with safe_open(path, framework="pt") as file:
+        try:
+            opened = safe_open(path, framework="pt")
+        except SafetensorError as error:
+            raise DamagedError(f"{path} is damaged: expected safetensors: {error}") from None
+        with opened as file:
             for name in file.keys():  # noqa: SIM118 - not a mapping
                 yield name, file.get_tensor(name)

@@ -16,16 +16,20 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mtgrpo_env.agents.neural.spaces import ActionWriter, Features, ObservationReader
+from mtgrpo_env.manifest import read_object
+from mtgrpo_env.plain_data import plain_record
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import IntArray
 
-_NETWORK_FILE = "network.pt"
+_NETWORK_FILE = "network.safetensors"
 _RNG_FILE = "policy_rng.json"
 
 
+@plain_record
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What the network saw and chose in one step, for the learner."""
@@ -157,12 +161,12 @@ class MLPPolicy:
         return nullcontext()
 
     def save(self, folder: Path) -> None:
-        torch.save(self.network.state_dict(), folder / _NETWORK_FILE)
+        save_file(self.network.state_dict(), folder / _NETWORK_FILE)
         (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        self.network.load_state_dict(torch.load(folder / _NETWORK_FILE, weights_only=True))
-        self.rng.bit_generator.state = json.loads((folder / _RNG_FILE).read_text(encoding="utf-8"))
+        self.network.load_state_dict(load_file(folder / _NETWORK_FILE))
+        self.rng.bit_generator.state = read_object(folder / _RNG_FILE)
 
     def _choose(self, outputs: torch.Tensor, ids: IntArray, deterministic: bool) -> Features:
         """(P, A): an index by the Gumbel trick, or numbers around the mean; the likeliest if deterministic."""

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from mtgrpo_env.manifest import DamagedError
 
 _PATTERN = "optimizer-*.safetensors"
 _BYTES_IN_MEMORY = 2**32  # a writer starts its next file once it holds this much
@@ -93,14 +95,14 @@ class StateReader:
 
     Raises:
         FileNotFoundError: if there is no state.
-        ValueError: naming the parameters, if the folder holds those of others.
+        ValueError: naming a damaged file, or the parameters, if the folder holds those of others.
     """
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
         paths = sorted(Path(folder).glob(_PATTERN))
         if not paths:
             raise FileNotFoundError(f"{folder} holds no optimiser state: it has no {_PATTERN}")
-        files = [safe_open(path, framework="pt") for path in paths]
+        files = [_opened(path) for path in paths]
         self._file_of = {key: file for file in files for key in file.keys()}  # noqa: SIM118 - not a mapping
         saved, wanted = {key.partition("/")[2] for key in self._file_of}, set(names)
         if saved != wanted:
@@ -121,3 +123,10 @@ class StateReader:
             for kind in ("weight", "exp_avg", "exp_avg_sq", "steps")
         )
         return ParameterState(weight, exp_avg, exp_avg_sq, int(steps))
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except SafetensorError as error:
+        raise DamagedError(f"{path} is damaged: expected safetensors: {error}") from None

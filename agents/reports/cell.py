@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ from mtgrpo_env.agents.reports.baseline import Outcome
 from mtgrpo_env.agents.reports.scores import Scores, TaskScore, WorstAndAverage
 from mtgrpo_env.agents.reports.statistics import Interval
 from mtgrpo_env.chance import UNKNOWN, TaskChance
+
+_MAX_NAMED = 5  # problems that a line names
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Cell:
         chance: of the tasks of which it is known.
         problems: of each task, by the problem's key, correct and valid rollouts.
         reused: responses, or problems of an agent that gives none, that an earlier command had kept.
+        left_out: problems that were not played: where they stand, and why.
     """
 
     agent: str
@@ -40,6 +43,14 @@ class Cell:
     chance: Mapping[str, TaskChance] = field(default_factory=dict)
     problems: Mapping[str, Mapping[str, Outcome]] = field(default_factory=dict)
     reused: int = 0
+    left_out: Sequence[str] = ()
+
+    def left_out_lines(self) -> Iterator[str]:
+        """How many problems were not played, the first of them by name; nothing if all were."""
+        if self.left_out:
+            more = f" and {len(self.left_out) - _MAX_NAMED} more" if len(self.left_out) > _MAX_NAMED else ""
+            named = "; ".join(self.left_out[:_MAX_NAMED])
+            yield f"{self.agent}: {len(self.left_out)} problems are left out and count as none: {named}{more}"
 
 
 def cell_json(cell: Cell) -> dict[str, Any]:
@@ -60,6 +71,7 @@ def cell_json(cell: Cell) -> dict[str, Any]:
             task: {key: f"{correct}/{valid}" for key, (correct, valid) in outcomes.items()}
             for task, outcomes in cell.problems.items()
         },
+        "left_out": list(cell.left_out),
     }
 
 
@@ -78,6 +90,7 @@ def _task_json(task: TaskScore, cell: Cell) -> dict[str, Any]:
         "problems": task.problems,
         "rollouts": task.rollouts,
         "invalid": task.invalid,
+        "left_out": task.left_out,
     }
 
 

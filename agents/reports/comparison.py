@@ -1,4 +1,4 @@
-"""Runs of several methods, learning rates and seeds as one data set, in files that outlive the runs.
+"""Runs of several methods, points of a grid and seeds as one data set, in files that outlive the runs.
 
 `results.jsonl` has a line for each evaluation, `steps.jsonl` one for each training step, `compare.json` says what was
 compared. Tables and figures are made from these three alone.
@@ -9,23 +9,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.history import Record, chance_of, read_record
+from mtgrpo_env.agents.reports.compared_runs import COSTS, Cost, Run, Settings
+from mtgrpo_env.agents.reports.history import Record, read_record
+from mtgrpo_env.agents.reports.points import Point
 from mtgrpo_env.agents.reports.statistics import area_under_curve, at_budget
 from mtgrpo_env.chance import Chance
 from mtgrpo_env.files import atomic_file
-from mtgrpo_env.metrics import averages, relative_change, worst_tasks
+from mtgrpo_env.metrics import relative_change
 from mtgrpo_env.types import FloatArray
 
-Cost = Literal["steps", "rollouts", "seconds"]
-COSTS: tuple[Cost, ...] = get_args(Cost)
-Clock = Literal["wall", "cpu"]
-"""Whose seconds: those that pass, or those of the processor, which other work on the machine does not stretch."""
 Measure = Literal["worst", "average", "relative"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
@@ -41,120 +39,33 @@ BASE = "dapo"  # of the relative change, as in the paper
 _SETTINGS, _RESULTS, _STEPS = "compare.json", "results.jsonl", "steps.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What was compared.
-
-    Attributes:
-        command: that made the comparison.
-        tasks: names of the K tasks.
-        methods: in the order in which they are shown; the first is compared with each of the others.
-        lrs: learning rates that every method was given.
-        seeds: that every method was given.
-        steps: after which every run ends.
-        horizon: steps after which the methods are compared, chosen before they were run; the rest is the tail.
-        thresholds: worst-task accuracies whose cost is reported.
-        eval_problems: held-out problems of each task, or all that it has.
-        parallel: runs at a time, since seconds depend on it.
-        clock: whose seconds they are.
-    """
-
-    command: str
-    tasks: tuple[str, ...]
-    methods: tuple[str, ...]
-    lrs: tuple[float, ...]
-    seeds: tuple[int, ...]
-    steps: int
-    horizon: int
-    thresholds: tuple[float, ...]
-    eval_problems: int
-    parallel: int
-    clock: Clock = "wall"
-
-    @property
-    def cost_names(self) -> Mapping[Cost, str]:
-        """What the costs are, for people."""
-        seconds = "seconds of training" if self.clock == "wall" else "CPU seconds of training"
-        return {"steps": "training steps", "rollouts": "generated rollouts", "seconds": seconds}
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run: E evaluations of K tasks, what each had cost, and the records of its training steps.
-
-    `responses` holds what the evaluations recorded of the responses, by name.
-    """
-
-    method: str
-    lr: float
-    seed: int
-    costs: Mapping[Cost, FloatArray]  # (E,) each
-    accuracies: FloatArray  # (E, K)
-    records: Sequence[Record]
-    responses: Mapping[str, FloatArray] = field(default_factory=dict)  # (E, K) each
-    problems: tuple[int, ...] = ()  # (K,) held out; () where it is not recorded
-    chance: Chance | None = None  # of the K tasks
-
-    @property
-    def worst(self) -> FloatArray:
-        """(E,) accuracy of the worst task that was played."""
-        return worst_tasks(self.accuracies)
-
-    @property
-    def average(self) -> FloatArray:
-        """(E,) accuracy averaged over the tasks that were played."""
-        return averages(self.accuracies)
-
-    def at(self, cost: Cost, budget: float) -> FloatArray:
-        """(K,) accuracies interpolated to a budget."""
-        return at_budget(self.costs[cost], self.accuracies, budget)
-
-
-def run_of_history(
-    records: Iterable[Record], *, method: str, lr: float, seed: int, num_steps: int, clock: Clock = "wall"
-) -> Run:
-    """A run up to a horizon, from its history."""
-    records = [record for record in records if record["step"] <= num_steps]
-    chance = chance_of(records)
-    steps = [record for record in records if record["kind"] == "step"]
-    evaluations = [record for record in records if record["kind"] == "evaluation"]
-    spent = np.cumsum([0.0, *(_seconds(record, clock) for record in steps)])
-    after = np.array([record["step"] for record in evaluations])
-    costs: dict[Cost, FloatArray] = {
-        "steps": after.astype(np.float64),
-        "rollouts": np.array([record["rollouts"] for record in evaluations], dtype=np.float64),
-        "seconds": spent[after],  # training only: evaluating is no part of any method
-    }
-    accuracies = np.array([record["accuracies"] for record in evaluations], dtype=np.float64)
-    recorded = (name for name in HELD_OUT_RESPONSES if all(name in record for record in evaluations))
-    responses = {name: np.array([record[name] for record in evaluations], dtype=np.float64) for name in recorded}
-    problems = tuple(evaluations[-1]["counts"])
-    return Run(method, lr, seed, costs, accuracies, steps, responses, problems, chance)
-
-
-def _seconds(record: Record, clock: Clock) -> float:
-    return record["cpu_seconds"] if clock == "cpu" else record["rollout_seconds"] + record["update_seconds"]
-
-
-HELD_OUT_RESPONSES = ("mean_lengths", "truncated_shares")
-"""(K,) each, what an evaluation records of the responses."""
+Name = tuple[str, Point, int]
+"""Of a run: its method, point and seed."""
 
 
 class Comparison:
-    """Finished runs, and for each method the best of the learning rates that all were given.
+    """Finished runs, and for each method the best of the points that it was given.
 
     Args:
         settings: what was to be compared.
-        runs: that there are, in any order; one that failed is missing.
+        runs: that there are, in any order; one that failed is missing, one that was stopped is as long as it went.
     """
 
     def __init__(self, settings: Settings, runs: Iterable[Run]) -> None:
         self.settings = settings
-        by_name = {(run.method, run.lr, run.seed): run for run in runs}
-        names = [(m, lr, seed) for m in settings.methods for lr in settings.lrs for seed in settings.seeds]
+        by_name: dict[Name, Run] = {(run.method, run.point, run.seed): run for run in runs}
+        given = [(method, point) for method in settings.methods for point in settings.points[method]]
+        tried: list[Name] = [(*one, seed) for one in given for seed in settings.choice_seeds]
+        self._by_point: dict[tuple[str, Point], list[Run]] = {}
+        for method, point, seed in filter(by_name.__contains__, tried):
+            self._by_point.setdefault((method, point), []).append(by_name[method, point, seed])
+        best = {method: ranked[0] for method in settings.methods if (ranked := self.ranking(method))}
+        reported: list[Name] = [(*one, seed) for one in best.items() for seed in settings.seeds]
+        has_run = {method for method, _, _ in filter(by_name.__contains__, reported)}
+        self.tuned = {method: point for method, point in best.items() if method in has_run}
+        names = list(dict.fromkeys([*tried, *reported]))
         self.runs = [by_name[name] for name in names if name in by_name]
         self.missing = [name for name in names if name not in by_name]
-        self.tuned = {method: lr for method in settings.methods if (lr := self._best_rate(method)) is not None}
         self.budgets = self._budgets()
 
     @property
@@ -162,18 +73,32 @@ class Comparison:
         """The first method of which there are runs: the one that is put forward."""
         return next(iter(self.tuned))
 
-    def at_rate(self, method: str, lr: float) -> list[Run]:
-        """The runs of a method at a learning rate, one a seed."""
-        return [run for run in self.runs if (run.method, run.lr) == (method, lr)]
+    def tried(self, method: str, point: Point) -> list[Run]:
+        """The runs by which a point is chosen or not, one a seed."""
+        return self._by_point.get((method, point), [])
 
     def chosen(self, method: str) -> list[Run]:
-        """The runs of a method at its best rate, one a seed."""
-        return self.at_rate(method, self.tuned[method])
+        """The runs of a method at its best point that are reported, one a seed."""
+        best, seeds = self.tuned[method], self.settings.seeds
+        return [run for run in self.runs if (run.method, run.point) == (method, best) and run.seed in seeds]
 
-    def area(self, method: str, lr: float) -> float:
-        """Worst-task accuracy averaged over the steps and seeds; NaN if there is no run."""
-        areas = [area_under_curve(run.costs["steps"], run.worst) for run in self.at_rate(method, lr)]
+    def area(self, method: str, point: Point) -> float:
+        """Worst-task accuracy averaged over the steps and the seeds of the choice; NaN if there is no run."""
+        areas = [area_under_curve(run.costs["steps"], run.worst) for run in self.tried(method, point)]
         return float(np.mean(areas)) if areas else math.nan
+
+    def ranking(self, method: str) -> list[Point]:
+        """The points of a method of which there are runs, the best first, by the area under the worst-task curve.
+
+        Before that count the seeds that did not fail, and how far the runs went before they were stopped.
+        """
+
+        def key(point: Point) -> tuple[int, float, float]:
+            runs = self.tried(method, point)
+            return len(runs), min(run.costs["steps"][-1] for run in runs), self.area(method, point)
+
+        tried = [point for point in self.settings.points[method] if self.tried(method, point)]
+        return sorted(tried, key=key, reverse=True)
 
     @property
     def horizon(self) -> float:
@@ -201,15 +126,11 @@ class Comparison:
         ends = dict.fromkeys((min(float(self.settings.horizon), least["steps"]), least["steps"]))
         return (*(Budget("steps", end) for end in ends), *(Budget(cost, least[cost]) for cost in COSTS[1:]))
 
-    def _best_rate(self, method: str) -> float | None:
-        """By area under the worst-task curve; a rate at which seeds failed loses to one at which fewer did."""
-        rates = [lr for lr in self.settings.lrs if self.at_rate(method, lr)]
-        return max(rates, key=lambda lr: (len(self.at_rate(method, lr)), self.area(method, lr)), default=None)
-
     def save(self, folder: Path) -> None:
         """Write the three files."""
         with atomic_file(folder / _SETTINGS) as file:
-            file.write_text(json.dumps(asdict(self.settings), indent=1), encoding="utf-8")
+            plain = asdict(self.settings) | {"points": _plain_points(self.settings.points)}
+            file.write_text(json.dumps(plain, indent=1), encoding="utf-8")
         with atomic_file(folder / _RESULTS) as file:
             _write_lines(file, (line for run in self.runs for line in self._result_lines(run)))
         with atomic_file(folder / _STEPS) as file:
@@ -224,7 +145,7 @@ class Comparison:
         """
         if not (folder / _SETTINGS).is_file():
             raise FileNotFoundError(f"{folder} holds no comparison: it has no {_SETTINGS}")
-        loaded: dict[str, Any] = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+        loaded = _with_points(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
         tuples: dict[str, Any] = {name: tuple(value) for name, value in loaded.items() if isinstance(value, list)}
         settings = Settings(**{**loaded, **tuples})
         results = _by_run(folder / _RESULTS)
@@ -256,7 +177,25 @@ def per_step(runs: Sequence[Run], field: str) -> FloatArray | None:
 
 
 def _named(run: Run) -> dict[str, Any]:
-    return {"method": run.method, "lr": run.lr, "seed": run.seed}
+    """The learning rate has a column of its own, other options of the grid have one together."""
+    others = {name: value for name, value in run.point.options if name != "lr"}
+    named = {"method": run.method, "lr": run.point.values["lr"], "seed": run.seed}
+    return {**named, "options": others} if others else named
+
+
+def _point_of(line: Record) -> Point:
+    return Point.of(lr=line["lr"], **line.get("options", {}))
+
+
+def _plain_points(points: Mapping[str, Sequence[Point]]) -> dict[str, list[dict[str, Any]]]:
+    return {method: [dict(point.options) for point in of_method] for method, of_method in points.items()}
+
+
+def _with_points(loaded: dict[str, Any]) -> dict[str, Any]:
+    """Settings from a file; earlier versions gave every method the same learning rates and nothing else."""
+    given = loaded.pop("lrs", None)
+    points = loaded.get("points") or {method: [{"lr": lr} for lr in given] for method in loaded["methods"]}
+    return loaded | {"points": {name: tuple(Point.of(**one) for one in of_name) for name, of_name in points.items()}}
 
 
 def _of_first_line(run: Run, tasks: Sequence[str]) -> dict[str, Any]:
@@ -290,11 +229,11 @@ def _write_lines(file: Path, lines: Iterable[Mapping[str, Any]]) -> None:
         opened.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
 
 
-def _by_run(file: Path) -> dict[tuple[str, float, int], list[Record]]:
-    lines: dict[tuple[str, float, int], list[Record]] = {}
+def _by_run(file: Path) -> dict[Name, list[Record]]:
+    lines: dict[Name, list[Record]] = {}
     with file.open(encoding="utf-8") as opened:
         for line in map(read_record, opened):
-            lines.setdefault((line["method"], line["lr"], line["seed"]), []).append(line)
+            lines.setdefault((line["method"], _point_of(line), line["seed"]), []).append(line)
     return lines
 
 
@@ -307,5 +246,5 @@ def _run_of_lines(lines: Sequence[Record], steps: Sequence[Record], settings: Se
     accuracies = np.array([[line["accuracies"][task] for task in settings.tasks] for line in lines], dtype=np.float64)
     problems = tuple(first["problems"][task] for task in settings.tasks) if "problems" in first else ()
     chance = _chance_of_line(first, settings.tasks)
-    run = Run(first["method"], first["lr"], first["seed"], costs, accuracies, steps)
+    run = Run(first["method"], _point_of(first), first["seed"], costs, accuracies, steps)
     return replace(run, problems=problems, chance=chance)

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mtgrpo_env.agents.reports.chance_columns import COLUMNS, constants_of, mean_chance
-from mtgrpo_env.agents.reports.comparison import BASE, COSTS, Budget, Comparison, Measure
-from mtgrpo_env.agents.reports.markdown import percent, table, with_interval
+from mtgrpo_env.agents.reports.compared_runs import COSTS
+from mtgrpo_env.agents.reports.comparison import BASE, Budget, Comparison, Measure
+from mtgrpo_env.agents.reports.comparison_choice import points_table, said_of_points
+from mtgrpo_env.agents.reports.markdown import code, percent, table, text, with_interval
 from mtgrpo_env.agents.reports.statistics import Arrival, CostRatio
 from mtgrpo_env.agents.reports.summary import Summary
 from mtgrpo_env.agents.reports.task_statistics import overall_numbers
@@ -31,7 +33,7 @@ def comparison_markdown(comparison: Comparison, summary: Summary, *, figures: Se
         *_chance_note(comparison),
         *_thresholds(comparison, summary),
         *_differences(comparison, summary),
-        *_rates(comparison),
+        *points_table(comparison),
         *_tasks(comparison),
         *(f"![{name}]({name})" for name in figures),
     ]
@@ -42,12 +44,12 @@ def _setting(comparison: Comparison) -> Iterator[str]:
     settings = comparison.settings
     *steps, rollouts, seconds = (f"{budget.amount:,.0f}" for budget in comparison.budgets)
     yield "# Methods compared"
-    yield f"`{settings.command}`"
+    yield code(settings.command)
     yield (
         f"{len(settings.methods)} methods, {len(settings.seeds)} seeds, {settings.steps} steps, on "
-        f"{', '.join(settings.tasks)}; held-out accuracy on {settings.eval_problems} problems a task, or all that it "
-        "has. Runs of one seed start from the same model and meet the same problem streams. "
-        f"{_said_of_rates(settings.lrs)} Brackets are 95 % bootstrap intervals of the mean over seeds; of few seeds "
+        f"{', '.join(map(text, settings.tasks))}; held-out accuracy on {settings.eval_problems} problems a task, or "
+        "all that it has. Runs of one seed start from the same model and meet the same problem streams. "
+        f"{said_of_points(settings)} Brackets are 95 % bootstrap intervals of the mean over seeds; of few seeds "
         "they are too narrow (3, 5 and 10 seeds cover about 74, 84 and 91 %)."
     )
     yield (
@@ -59,28 +61,19 @@ def _setting(comparison: Comparison) -> Iterator[str]:
     if len(steps) > 1:
         yield f"The horizon, chosen before the runs were made, is step {steps[0]}; what comes after it is the tail."
     if comparison.missing:
-        names = ", ".join(f"{method} at {lr:g}, seed {seed}" for method, lr, seed in comparison.missing)
+        names = ", ".join(f"{text(method)} at {point}, seed {seed}" for method, point, seed in comparison.missing)
         yield f"**Missing runs ({len(comparison.missing)}):** {names}."
-
-
-def _said_of_rates(lrs: Sequence[float]) -> str:
-    if len(lrs) == 1:
-        return f"Every method has the learning rate {lrs[0]:g}."
-    return (
-        "Every method was given the same learning rates and is shown at its best one, chosen on the evaluations that "
-        "are reported."
-    )
 
 
 def _at_equal(comparison: Comparison, summary: Summary, budget: Budget) -> Iterator[str]:
     yield f"## At equal {comparison.settings.cost_names[budget.cost]}: {budget.amount:,.0f}"
-    header = ["method", "worst task %", "average %", "Δm %", *comparison.settings.tasks]
+    header = ["method", "worst task %", "average %", "Δm %", *map(text, comparison.settings.tasks)]
     rows = []
     for method in comparison.tuned:
         runs = comparison.chosen(method)
         tasks = np.mean([run.at(*budget) for run in runs], axis=0)  # (K,)
         worst, average, relative = (summary.scores[method, m, budget] for m in ("worst", "average", "relative"))
-        rows.append([method, percent(worst), percent(average), with_interval(relative, "+.1f")])
+        rows.append([text(method), percent(worst), percent(average), with_interval(relative, "+.1f")])
         rows[-1] += [f"{100 * task:.1f}" for task in tasks]
     yield table(header, [*rows, *_chance_rows(comparison)])
 
@@ -99,7 +92,7 @@ def _chance_note(comparison: Comparison) -> Iterator[str]:
     chance = mean_chance([run.chance for run in comparison.runs])
     if chance is not None:
         tasks = {task: chance.of_task(k) for k, task in enumerate(comparison.settings.tasks)}
-        yield from filter(None, [constants_of(tasks)])
+        yield from filter(None, [text(constants_of(tasks), None)])
 
 
 def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
@@ -117,11 +110,12 @@ def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
     if not others:
         return
     yield (
-        f"What it costs {comparison.first} over what it costs each other method: ratios of the medians, and their "
-        "intervals over seeds. ≤: the other does not get there, and is counted as if it had with the last it spent."
+        f"What it costs {text(comparison.first)} over what it costs each other method: ratios of the medians, and "
+        "their intervals over seeds. ≤: the other does not get there, and is counted as if it had with the last it "
+        "spent."
     )
     rows = (
-        [f"{comparison.first} / {method}", f"{threshold:.0%}"]
+        [f"{text(comparison.first)} / {text(method)}", f"{threshold:.0%}"]
         + [_ratio_text(summary.ratios[method, threshold, cost]) for cost in COSTS]
         for threshold in thresholds
         for method in others
@@ -132,7 +126,7 @@ def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
 def _arrival_row(summary: Summary, method: str, threshold: float) -> list[str]:
     arrivals = [summary.arrivals[method, threshold, cost] for cost in COSTS]
     arrived = f"{arrivals[0].arrived} of {arrivals[0].seeds}"
-    return [method, f"{threshold:.0%}", arrived, *(arrival_text(one) for one in arrivals)]
+    return [text(method), f"{threshold:.0%}", arrived, *(arrival_text(one) for one in arrivals)]
 
 
 def _ratio_text(ratio: CostRatio) -> str:
@@ -147,39 +141,18 @@ def _differences(comparison: Comparison, summary: Summary) -> Iterator[str]:
     others = [method for method in comparison.tuned if method != comparison.first]
     if not others:
         return
-    yield f"## {comparison.first} minus each other method"
+    yield f"## {text(comparison.first)} minus each other method"
     yield "Points of accuracy, paired by seed. An interval that holds 0 shows no difference."
     measures: tuple[Measure, ...] = ("worst", "average")
     shown = [(measure, budget) for measure in measures for budget in comparison.budgets]
     rows = [
-        [f"{comparison.first} − {other}", *(percent(summary.differences[other, *key], "+.1f") for key in shown)]
+        [
+            f"{text(comparison.first)} − {text(other)}",
+            *(percent(summary.differences[other, *key], "+.1f") for key in shown),
+        ]
         for other in others
     ]
     yield table(["", *(f"{measure}, {amount:,.0f} {cost}" for measure, (cost, amount) in shown)], rows)
-
-
-def _rates(comparison: Comparison) -> Iterator[str]:
-    settings = comparison.settings
-    if len(settings.lrs) == 1:
-        return
-    yield "## Learning rates"
-    yield (
-        "Worst-task accuracy averaged over the steps (the area under its curve) and the seeds, in per cent; the best "
-        "of a method is bold and is the one reported, chosen in the same way for all. After the slash the worst task "
-        f"at step {comparison.horizon:.0f}. In brackets the seeds that finished, where some did not."
-    )
-    rows = [[method, *(_rate(comparison, method, lr) for lr in settings.lrs)] for method in settings.methods]
-    yield table(["method", *(f"{lr:g}" for lr in settings.lrs)], rows)
-
-
-def _rate(comparison: Comparison, method: str, lr: float) -> str:
-    runs = comparison.at_rate(method, lr)
-    text = "-"
-    if runs:
-        mark = "**" if comparison.tuned[method] == lr else ""
-        at_horizon = comparison.scores(runs, "worst", comparison.budgets[0]).mean()
-        text = f"{mark}{100 * comparison.area(method, lr):.1f}{mark} / {100 * at_horizon:.1f}"
-    return text if len(runs) == len(comparison.settings.seeds) else f"{text} ({len(runs)})"
 
 
 def _tasks(comparison: Comparison) -> Iterator[str]:
@@ -198,7 +171,7 @@ def _task_rows(comparison: Comparison, method: str) -> Iterator[list[str]]:
     accuracies: FloatArray = np.mean([run.at(*comparison.budgets[0]) for run in runs], axis=0)
     columns = (accuracies, *(found.get(name) for name in ("filter_rate", "task_weight", *SHARES)))
     for k, task in enumerate(comparison.settings.tasks):
-        yield [method, task, *("-" if values is None else f"{100 * values[k]:.1f}" for values in columns)]
+        yield [text(method), text(task), *("-" if values is None else f"{100 * values[k]:.1f}" for values in columns)]
 
 
 def arrival_text(arrival: Arrival) -> str:

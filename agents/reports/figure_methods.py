@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from mtgrpo_env.agents.reports.comparison import BASE, COSTS, MEASURES, Budget, Comparison, Cost, Measure, Run
+from mtgrpo_env.agents.reports.compared_runs import COSTS, Cost, Run
+from mtgrpo_env.agents.reports.comparison import BASE, MEASURES, Budget, Comparison, Measure
 from mtgrpo_env.agents.reports.figure_style import SHARE_LIMITS, color, line_style, shared_legend, write
 from mtgrpo_env.agents.reports.statistics import Arrival, at_budget, mean_band
 from mtgrpo_env.agents.reports.summary import Summary

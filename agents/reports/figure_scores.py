@@ -24,7 +24,7 @@ def draw_scores(cells: Sequence[Cell], file: Path) -> None:
     for axes, suite in zip(row, suites, strict=True):
         _panel(axes, [cell for cell in cells if cell.suite == suite], agents)
     for i, agent in enumerate(agents):  # an agent may be missing from the first panel
-        row[0].plot([], [], "o", color=color(i), label=_short(agent))
+        row[0].plot([], [], "o", color=color(i), label=agent)
     shared_legend(figure, row[0])
     figure.suptitle("Accuracy, hardest task at the top; bars are 95 % intervals over problems")
     write(figure, file)
@@ -40,19 +40,14 @@ def _panel(axes: Axes, cells: Sequence[Cell], agents: Sequence[str]) -> None:
         for task in cell.scores.tasks:
             _dot(axes, rows[task.task] + offset, task.accuracy, index)
     axes.axhline(0.5, color="gray", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [_short(name) for name in rows], fontsize=9)
-    axes.set(title=_short(cells[0].suite), xlabel="accuracy", xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
+    axes.set_yticks(range(len(rows)), list(rows), fontsize=9)
+    axes.set(title=cells[0].suite, xlabel="accuracy", xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
     axes.grid(axis="x", alpha=0.3)
 
 
 def _dot(axes: Axes, y: float, interval: Interval, index: int) -> None:
     axes.plot([interval.low, interval.high], [y, y], color=color(index), linewidth=2, alpha=0.6)
     axes.plot(interval.mean, y, "o", color=color(index), markersize=5)
-
-
-def _short(name: str, most: int = 40) -> str:
-    """The end of a long name: paths and levels differ there."""
-    return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def _hardest_first(cells: Sequence[Cell]) -> list[str]:

@@ -9,12 +9,17 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
 
 from mtgrpo_env.files import atomic_file
+from mtgrpo_env.visible_text import one_line
 
 _PALETTE = matplotlib.colormaps["tab20"].colors  # pyright: ignore[reportAttributeAccessIssue]
 _COLORS = (*_PALETTE[::2], *_PALETTE[1::2])  # ten strong ones, then their pale relatives
 _LINES = ("-", "--", ":")
+_LONGEST, _LONGEST_TITLE, _LONGEST_NAME = 160, 56, 40  # characters over all, over a panel, and in a legend or axis
 
 SHARE_LIMITS = (-0.02, 1.02)
 """Of an axis of shares: a line at 0 or at 1 would be hidden by the frame."""
@@ -57,6 +62,16 @@ def shared_legend(figure: Figure, axes: Axes) -> None:
 
 
 def write(figure: Figure, file: Path) -> None:
-    """Write a PNG; it replaces one that is there."""
+    """Write a PNG; it replaces one that is there. Names stand in it as they are: no mathematics, no hidden sign."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_text(
+            one_line(text.get_text(), _LONGEST if text.get_text() == figure.get_suptitle() else _LONGEST_TITLE)
+        )
+    for text in (text for legend in figure.findobj(Legend) for text in legend.get_texts()):
+        text.set_text(one_line(text.get_text(), _LONGEST_NAME))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(own := axis.get_major_formatter(), FuncFormatter):  # labels that were given
+            axis.set_major_formatter(FuncFormatter(lambda x, pos, own=own: one_line(own(x, pos), _LONGEST_NAME)))
     with atomic_file(file) as unfinished:
         figure.savefig(unfinished, dpi=120, format="png")

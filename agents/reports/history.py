@@ -1,8 +1,12 @@
-"""The history of a run: one JSON object a line, for every training step, every evaluation, and the tasks' chance."""
+"""The history of a run: one JSON object a line, for every training step, every evaluation, and the tasks' chance.
+
+Where the records of steps were lost, one says of which (`lost_records`).
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,15 +14,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mtgrpo_env.agents.checkpoints import RunRecord
+from mtgrpo_env.agents.reports.lost_records import recovered
+from mtgrpo_env.agents.run_folder import set_aside
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.chance import Chance
 from mtgrpo_env.evaluation import Evaluation
-from mtgrpo_env.files import atomic_file
+from mtgrpo_env.files import append_flushed, atomic_file
 from mtgrpo_env.metrics import worst_task
 
-Kind = Literal["step", "evaluation", "chance"]
+Kind = Literal["step", "evaluation", "chance", "lost"]
 Record = Mapping[str, Any]
 
+_LOG = logging.getLogger(__name__)
 _RENAMED = {"carried": "replayed"}  # histories of earlier versions are shown beside new ones
 
 
@@ -28,13 +36,27 @@ class RunHistory:
     Args:
         file: made if it is not there; otherwise continued.
         last_step: records of later steps are removed: they will be made again.
+        saved: what the checkpoint of that step knows; what the file lacks of its records, or says otherwise, is taken
+            from here. Damaged lines are left out, the file with them keeps its bytes under another name; what was lost
+            is logged.
         writes: whether this process keeps the file; one of several that train together does.
     """
 
-    def __init__(self, file: Path, *, last_step: int, writes: bool = True) -> None:
+    def __init__(self, file: Path, *, last_step: int, saved: RunRecord | None = None, writes: bool = True) -> None:
         self.file = Path(file)
         self.writes = writes
-        self.records = [record for record in read_history(self.file) if record["step"] <= last_step]
+        found, damaged = sound_records(self.file)
+        if damaged and writes:
+            named = ", ".join(map(str, damaged[:5]))
+            aside = set_aside(self.file)
+            _LOG.warning("%s: expected a JSON object in each line, not so in %s: kept as %s", file, named, aside)
+        found = [record for record in found if record["step"] <= last_step]
+        self.records, loss = found, ""
+        if saved is not None:
+            learned = saved.has_learned
+            self.records, loss = recovered(found, saved.records, last_step=last_step, has_learned=learned)
+        if loss and writes:
+            _LOG.warning("%s: %s", file, loss)
         if writes:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(self.file) as rewritten:
@@ -47,7 +69,11 @@ class RunHistory:
     def add_evaluation(self, step: int, rollouts: int, evaluation: Evaluation) -> None:
         """Record an evaluation made after `step` steps and `rollouts` training rollouts."""
         values = {"step": step, "rollouts": rollouts, "accuracies": evaluation.accuracies, "counts": evaluation.counts}
+        if evaluation.invalid.any():
+            values["invalid"] = evaluation.invalid
         known = {"mean_lengths": evaluation.mean_lengths, "truncated_shares": evaluation.truncated_shares}
+        lost = {"invalid": evaluation.invalid, "left_out": evaluation.left_out}
+        known |= {name: counts for name, counts in lost.items() if counts is not None and counts.any()}
         self._add("evaluation", values | {name: value for name, value in known.items() if value is not None})
 
     def add_chance(self, chance: Chance) -> None:
@@ -74,8 +100,7 @@ class RunHistory:
         record = {"kind": kind, **{name: _plain(value) for name, value in values.items()}}
         self.records.append(record)
         if self.writes:
-            with self.file.open("a", encoding="utf-8") as file:
-                file.write(_line(record))
+            append_flushed(self.file, _line(record))  # no checkpoint is newer than the history
 
 
 def chance_of(records: Iterable[Record]) -> Chance | None:
@@ -103,6 +128,8 @@ def nothing_learned(records: Sequence[Record]) -> str | None:
     """
     steps = [record for record in records if record["kind"] == "step"]
     evaluations = [record for record in records if record["kind"] == "evaluation"]
+    if any(record["kind"] == "lost" and record["has_learned"] for record in records):
+        return None
     if steps and not any(record.get("replayed", 0) or sum(record.get("accepted", [1])) for record in steps):
         return f"no group of {len(steps)} steps was informative{_unequal(steps)}"
     if steps and evaluations and not any(any(record["accuracies"]) for record in evaluations):
@@ -111,21 +138,42 @@ def nothing_learned(records: Sequence[Record]) -> str | None:
 
 
 def read_history(file: Path) -> list[Record]:
-    """The records of a history file; none if it is not there. A last line cut short by a kill is left out."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    records: list[Record] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            records.append(read_record(line))
-        except json.JSONDecodeError as error:
-            if number < len(lines):
-                raise ValueError(f"{file}, line {number}: expected a JSON object, got {line!r:.80}") from error
+    """The records of a history file; none if it is not there. A last line cut short by a kill is left out.
+
+    Raises:
+        ValueError: naming another line that is damaged.
+    """
+    records, damaged = sound_records(file)
+    if damaged:
+        line = file.read_bytes().split(b"\n")[damaged[0] - 1].decode(errors="replace")
+        raise ValueError(f"{file}, line {damaged[0]}: expected a JSON object, got {line!r:.80}")
     return records
 
 
+def sound_records(file: Path) -> tuple[list[Record], list[int]]:
+    """The records of a history file, and the numbers of its damaged lines; see `read_history`."""
+    lines = file.read_bytes().split(b"\n") if file.is_file() else []
+    records: list[Record] = []
+    damaged: list[int] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            if line.strip():
+                records.append(read_record(line.decode()))
+        except ValueError:
+            if number < len(lines):  # the last ends without a line break
+                damaged.append(number)
+    return records, damaged
+
+
 def read_record(line: str) -> Record:
-    """A record by the names that its fields have today."""
+    """A record by the names that its fields have today.
+
+    Raises:
+        ValueError: if it is none.
+    """
     record: Record = json.loads(line)
+    if not isinstance(record, dict) or not isinstance(record.get("step", 0), int):
+        raise ValueError(f"expected a JSON object with a step, got {line!r:.80}")
     return {_RENAMED.get(name, name): value for name, value in record.items()}
 
 

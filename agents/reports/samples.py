@@ -6,12 +6,14 @@ Choosing them draws nothing and generates nothing, so an evaluation is the same 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.agents.reports.history import Record, read_history
+from mtgrpo_env.agents.reports.history import Record, read_history, sound_records
+from mtgrpo_env.agents.run_folder import set_aside
 from mtgrpo_env.chat_columns import prompt_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.types import Group
@@ -21,6 +23,7 @@ PER_VERDICT = 2
 EVALUATIONS = 8
 """Evaluations kept: the first and the newest. With `PER_VERDICT` this bounds the file."""
 
+_LOG = logging.getLogger(__name__)
 _FIELDS = {"step": int, "suite_task": str, "reward": int | float, "outcome": str}
 
 MakeRows = Callable[[Group], Iterable[Mapping[str, Any]]]
@@ -60,8 +63,11 @@ class SampleFile:
         self.file = file
         self._names = names
         self._make_rows = make_rows
-        self._rows = [row for row in read_history(file) if row["step"] in steps]
-        if file.is_file():
+        rows, damaged = sound_records(file)
+        if damaged:
+            _LOG.warning("%s: %d damaged lines: it is kept as %s", file, len(damaged), set_aside(file))
+        self._rows = [row for row in rows if row["step"] in steps]
+        if damaged or file.is_file():
             self._write()
 
     def add(self, step: int, sample: RolloutSample) -> None:

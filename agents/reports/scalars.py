@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter  # noqa: TID253  # this module
 
 from mtgrpo_env.batch_metrics import SHARES, TrainMetrics, batch_scalars, task_scalars
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.visible_text import one_line
 
 _LAYOUT = {
     "accuracy": ("accuracy", "train_accuracy"),
@@ -24,7 +25,8 @@ _LAYOUT = {
     "unanimous groups": ("unanimous_share",),
 }
 """Categories of custom scalars, and the quantities in the chart of a task."""
-_EVENTS = "events.out.tfevents.*"
+_EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)\..*")  # the second that it was made in
+_LONGEST = 200  # characters of a name in a tag
 
 
 class ScalarWriter:
@@ -37,10 +39,10 @@ class ScalarWriter:
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], *, first_step: int) -> None:
-        is_new = not any(folder.glob(_EVENTS))
+        is_new = not _seconds(folder)
         _await_a_later_second(folder)
         self._writer = SummaryWriter(str(folder), purge_step=first_step)
-        self._names = names
+        self._names = names = tuple(one_line(name, _LONGEST) for name in names)
         if is_new:  # later processes purge steps of their own only
             self._writer.add_custom_scalars(layout(names))
             self._writer.flush()
@@ -92,6 +94,12 @@ def _lines(tags: Iterable[str]) -> list[str | list[str]]:
 
 def _await_a_later_second(folder: Path) -> None:
     """Event files are read in the order of the second in their names; of two of one second the later might be first."""
-    seconds = [int(file.name.split(".")[3]) for file in folder.glob(_EVENTS)]
-    while seconds and int(time.time()) == max(seconds):
+    seconds = _seconds(folder)
+    while int(time.time()) in seconds:
         time.sleep(0.05)
+
+
+def _seconds(folder: Path) -> set[int]:
+    """In which the event files of a folder were made; files with other names are none."""
+    names = [_EVENTS.fullmatch(file.name) for file in folder.glob("events.*")]
+    return {int(name[1]) for name in names if name}

@@ -46,6 +46,7 @@ class TaskScore:
         problems: with a valid rollout.
         rollouts: that are valid.
         invalid: rollouts left out because the scorer failed.
+        left_out: problems that were not played.
     """
 
     task: str
@@ -55,6 +56,7 @@ class TaskScore:
     problems: int
     rollouts: int
     invalid: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,12 @@ class Scorer:
         self._valid: list[list[int]] = [[] for _ in names]
         self._rewards = np.zeros(len(names))
         self._invalid = np.zeros(len(names), dtype=np.int64)
+        self._left_out = np.zeros(len(names), dtype=np.int64)
         self._usage: list[TokenUsage] = []
+
+    def leave_out(self, task: str) -> None:
+        """A problem of a task was not played."""
+        self._left_out[self._names.index(task)] += 1
 
     def add(self, group: Group, usage: Sequence[TokenUsage] = ()) -> None:
         """A problem was played; `usage` is of each response."""
@@ -146,7 +153,9 @@ class Scorer:
         rng = np.random.default_rng(seed)
         played = [k for k in range(len(self._names)) if self._valid[k]]
         tasks = [self._task(k, rng) for k in played]
-        unknown = [self._unknown_task(k) for k in np.flatnonzero(self._invalid).tolist() if not self._valid[k]]
+        unknown = [
+            self._unknown_task(k) for k in np.flatnonzero(self._invalid + self._left_out).tolist() if not self._valid[k]
+        ]
         total = self._worst_and_average(played, rng)
         of_level: dict[str, list[int]] = {}
         for k in played:
@@ -186,10 +195,11 @@ class Scorer:
             problems=len(valid),
             rollouts=int(valid.sum()),
             invalid=int(self._invalid[k]),
+            left_out=int(self._left_out[k]),
         )
 
     def _unknown_task(self, k: int) -> TaskScore:
-        return TaskScore(self._names[k], _UNKNOWN, {}, math.nan, 0, 0, int(self._invalid[k]))
+        return TaskScore(self._names[k], _UNKNOWN, {}, math.nan, 0, 0, int(self._invalid[k]), int(self._left_out[k]))
 
     def _shares(self, k: int) -> FloatArray:
         """(P,) share of correct rollouts of each problem."""

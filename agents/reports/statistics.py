@@ -13,7 +13,8 @@ from mtgrpo_env.types import FloatArray
 
 LEVEL = 0.95
 _RESAMPLES = 4000
-_NORMAL_QUANTILE = 1.959964  # of LEVEL, two-sided
+NORMAL_QUANTILE = 1.959964
+"""Of `LEVEL`, two-sided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def share_interval(share: float, count: float) -> Interval:
     """
     if not count or math.isnan(share):
         return Interval(share, math.nan, math.nan)
-    weight = _NORMAL_QUANTILE**2 / count
+    weight = NORMAL_QUANTILE**2 / count
     middle = (share + weight / 2) / (1 + weight)
     radius = math.sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
     return Interval(share, middle - radius, middle + radius)

@@ -8,7 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.comparison import COSTS, MEASURES, Budget, Comparison, Cost, Measure, Run
+from mtgrpo_env.agents.reports.compared_runs import COSTS, Cost, Run
+from mtgrpo_env.agents.reports.comparison import MEASURES, Budget, Comparison, Measure
 from mtgrpo_env.agents.reports.statistics import (
     Arrival,
     CostRatio,
@@ -23,7 +24,7 @@ from mtgrpo_env.agents.reports.statistics import (
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Statements on methods, each at its best learning rate.
+    """Statements on methods, each at its best point of the grid.
 
     Attributes:
         scores: by method, measure and budget.

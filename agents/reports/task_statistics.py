@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.comparison import Run, per_step
+from mtgrpo_env.agents.reports.compared_runs import Run
+from mtgrpo_env.agents.reports.comparison import per_step
 from mtgrpo_env.batch_metrics import task_amounts, task_ratios
 from mtgrpo_env.types import FloatArray
 

@@ -9,37 +9,28 @@ from pathlib import Path
 import numpy as np
 
 from fault_trials.outcomes import Bench, Outcome
-from fault_trials.runs import STEPS, start, train
+from fault_trials.runs import STEPS
 from mtgrpo_env.agents.run_folder import RunFolder
 
-HALF = STEPS - 2  # steps of the run that is damaged: checkpoints of 2, 4 and 6
+REACHED = STEPS - 2  # step of the newest checkpoint that is damaged; there are older ones
 Damage = Callable[[Path, np.random.Generator], str]
-
-
-def half_a_run(bench: Bench) -> Path:
-    """One that has stopped after six steps, to be copied and damaged."""
-    out = bench.folder / "half"
-    shutil.rmtree(out, ignore_errors=True)
-    if start(train(out, bench.model, "--steps", HALF), out.with_suffix(".log")).wait() != 0:
-        raise RuntimeError(f"a run that nobody disturbed did not end well: see {out.with_suffix('.log')}")
-    return out
 
 
 def damages(bench: Bench, rng: np.random.Generator, count: int) -> Iterator[Outcome]:
     """Each kind of damage in turn."""
-    half = half_a_run(bench)
     for number in range(count):
         kind, damage, newest, has_history = _KINDS[number % len(_KINDS)]
         out = bench.folder / f"damage-{number + 1:02d}"
         shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(half, out, symlinks=True)
+        shutil.copytree(bench.whole, out)
+        shutil.rmtree(RunFolder(out).checkpoint(STEPS))  # as if it had been killed before
         outcome = Outcome(kind, damage(out, rng), ended="finished")
-        outcome.finish(bench, out, newest=newest, recorded=HALF, has_history=has_history)
+        outcome.finish(bench, out, newest=newest, recorded=STEPS, has_history=has_history)
         yield outcome
 
 
 def _flip(out: Path, rng: np.random.Generator) -> str:
-    file = _file_of(RunFolder(out).checkpoint(HALF), rng)
+    file = _file_of(RunFolder(out).checkpoint(REACHED), rng)
     data = bytearray(file.read_bytes())
     place, bit = int(rng.integers(len(data))), int(rng.integers(8))
     data[place] ^= 1 << bit
@@ -48,14 +39,14 @@ def _flip(out: Path, rng: np.random.Generator) -> str:
 
 
 def _cut(out: Path, rng: np.random.Generator) -> str:
-    file = _file_of(RunFolder(out).checkpoint(HALF), rng)
+    file = _file_of(RunFolder(out).checkpoint(REACHED), rng)
     size = int(rng.integers(file.stat().st_size))
     file.write_bytes(file.read_bytes()[:size])
     return f"{file.name} cut to {size} bytes"
 
 
 def _lose(out: Path, rng: np.random.Generator) -> str:
-    file = _file_of(RunFolder(out).checkpoint(HALF), rng)
+    file = _file_of(RunFolder(out).checkpoint(REACHED), rng)
     file.unlink()
     return f"{file.name} deleted"
 
@@ -66,7 +57,7 @@ def _stray(out: Path, rng: np.random.Generator) -> str:
         folder.checkpoints / "step-000007.bak",
         folder.checkpoints / "step-7",
         folder.checkpoints / ".DS_Store",
-        folder.checkpoints / "step-000099",
+        folder.checkpoints / "step-000099.bak",
         folder.tensorboard / "events.out.tfevents.x",
         folder.tensorboard / "events.out.tfevents.99999999999.x.1.0",
         folder.path / "notes \x1b[31m.txt",
@@ -105,12 +96,12 @@ def _file_of(folder: Path, rng: np.random.Generator) -> Path:
 
 
 _KINDS: list[tuple[str, Damage, int, bool]] = [
-    ("a bit flipped in the newest checkpoint", _flip, HALF - 2, True),
-    ("a file of the newest checkpoint cut", _cut, HALF - 2, True),
-    ("a file of the newest checkpoint deleted", _lose, HALF - 2, True),
-    ("a stranger's file among those of the run", _stray, HALF, True),
-    ("the history cut", _cut_history, HALF, False),
-    ("the history overwritten in one place", _spoil_history, HALF, False),
-    ("history, samples or events deleted", _lose_history, HALF, False),
+    ("a bit flipped in the newest checkpoint", _flip, REACHED - 2, True),
+    ("a file of the newest checkpoint cut", _cut, REACHED - 2, True),
+    ("a file of the newest checkpoint deleted", _lose, REACHED - 2, True),
+    ("a stranger's file among those of the run", _stray, REACHED, True),
+    ("the history cut", _cut_history, REACHED, False),
+    ("the history overwritten in one place", _spoil_history, REACHED, False),
+    ("history, samples or events deleted", _lose_history, REACHED, False),
 ]
 """What is done, the step of the newest checkpoint that it leaves sound, and whether the history is left alone."""

@@ -75,7 +75,7 @@ def signals(bench: Bench, rng: np.random.Generator, count: int) -> Iterator[Outc
 def second_starts(bench: Bench, rng: np.random.Generator, count: int) -> Iterator[Outcome]:
     """The same command once more while the first one is at work: it is refused, and the first one feels nothing."""
     for out in _folders(bench, "second", count):
-        moment = rng.uniform(0.1, 0.8) * bench.seconds
+        moment = rng.uniform(0.1, 0.5) * bench.seconds
         outcome = Outcome("a second start in the same folder", f"after {moment:.1f} s")
         first = start(train(out, bench.model), out.with_suffix(".log"))
         time.sleep(moment)

@@ -145,8 +145,9 @@ def _parts(file: Path) -> Iterator[bytes]:
             for name in sorted(tensors.keys()):
                 yield name.encode() + tensors.get_tensor(name).tobytes()
     elif file.name == "run.json":
-        record = json.loads(file.read_text("utf-8"))
-        yield json.dumps(_without_timings(record), sort_keys=True).encode()
+        known = json.loads(file.read_text("utf-8"))
+        known["records"] = [record for record in known["records"] if record["kind"] != "lost"]  # of a damaged history
+        yield json.dumps(_without_timings(known), sort_keys=True).encode()
     else:
         yield file.read_bytes()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from mtgrpo_env.envs.symbolic.terms import AFTER_WORDS, TermParser
-from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
+from mtgrpo_env.envs.symbolic.tokens import COMMA, MathSyntaxError
 from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.symbolic.vocabulary import MATRICES, SYSTEMS
 
@@ -26,6 +26,8 @@ class AtomParser(TermParser):
         match kind:
             case "number":
                 return self._number(text) if juxtaposed else Node("number", text=text)
+            case "letter" if text == "P" and self.next.text == "(" and self.count("|", within="()") == 1:
+                return self._conditional(text)
             case "letter":
                 return Node("symbol", text=text + self._subscript())
             case "constant":
@@ -65,8 +67,8 @@ class AtomParser(TermParser):
 
     def _number(self, text: str) -> Node:
         if self.next.text in ("overline", "dot", "bar") and "." in text:
-            self.advance()
-            return Node("number", text=f"{text}({self.digits()})")
+            mark, repeated = self.advance().text, self.digits()
+            return Node("number", text=f"{text}({repeated}{self._last_repeated() if mark == 'dot' else ''})")
         number = Node("number", text=text)
         if text.isdecimal() and self.take("_"):
             return Node("based", text=text, args=(Node("number", text=self.digits()),))
@@ -83,13 +85,21 @@ class AtomParser(TermParser):
             raise MathSyntaxError("expected an operator between two numbers")
         return number
 
+    def _last_repeated(self) -> str:
+        r"""What repeats up to a second dot: of `0.\dot{1}42\dot{8}` the 428."""
+        between = self.advance().text if self.next.kind == "number" and self.second.text == "dot" else ""
+        if self.next.text != "dot":
+            return ""
+        self.advance()
+        return between + self.digits()
+
     def _subscript(self) -> str:
         """The index and the primes of a name."""
         index = ""
         if self.take("_"):
             braces = self.take("{")
             index = "_"
-            while self.next.kind in ("letter", "number", "unit", "words", "constant") and self.next.text.isalnum():
+            while self._continues_index() or (braces and self.next == COMMA):
                 index += self.advance().text
                 if not braces:
                     break
@@ -101,11 +111,25 @@ class AtomParser(TermParser):
             index += "'"
         return index
 
+    def _continues_index(self) -> bool:
+        return self.next.kind in ("letter", "number", "unit", "words", "constant") and self.next.text.isalnum()
+
+    def _conditional(self, name: str) -> Node:
+        """The name of a probability under a condition: `P(A | B)`."""
+        self.expect("(")
+        self._bars += 1
+        event = self.answer()
+        self.expect("|")
+        condition = self.answer()
+        self._bars -= 1
+        self.expect(")")
+        return Node("multiply", (Node("symbol", text=name), Node("brackets", (event, condition), "(|)")))
+
     def _marked(self) -> str:
         r"""The letters that a mark stands over or before: `\overline{AB}`, `\angle ABC`."""
         braces = self.take("{")
         letters = ""
-        while self.next.kind == "letter" and self.next.text.isalpha():
+        while self.next.kind in ("letter", "constant") and self.next.text.isalpha():
             letters += self.advance().text + self._subscript()
         if not letters:
             raise MathSyntaxError(f"expected letters, got {self.next.text!r}")

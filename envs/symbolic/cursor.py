@@ -41,6 +41,16 @@ class Cursor:
         kind, text = self.next
         return self.advance().text if text in texts and kind in _TAKEN else ""
 
+    def count(self, text: str, *, within: str) -> int:
+        """How often a sign stands in the brackets that open here, and in no others inside them."""
+        depth = found = 0
+        for token in self._tokens[self._position :]:
+            depth += (token.text == within[0]) - (token.text == within[1])
+            if depth < 1:
+                break
+            found += depth == 1 and token == ("sign", text)
+        return found
+
     def expect(self, *texts: str) -> str:
         """Like `take`, for what must be there.
 

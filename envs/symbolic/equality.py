@@ -9,21 +9,32 @@ answer: the truth must have the same.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from mtgrpo_env.envs.symbolic.exact import exact_value, half_last_place
-from mtgrpo_env.envs.symbolic.meaning import RealSet, are_numbered, assignments, chain, in_order, real_sets, solved
+from mtgrpo_env.envs.symbolic.meaning import (
+    are_numbered,
+    assignments,
+    chain,
+    in_order,
+    is_label,
+    solved,
+)
 from mtgrpo_env.envs.symbolic.plain import plain
+from mtgrpo_env.envs.symbolic.real_sets import RealSet, real_sets
 from mtgrpo_env.envs.symbolic.terms import DEGREE
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, members, nodes
 from mtgrpo_env.envs.symbolic.units import units
+from mtgrpo_env.envs.symbolic.vectors import rows_of_both
 
 SameValue = Callable[[Node, Node], bool]
 
 _SOLUTIONS = COLLECTIONS | {"relation"}
 _SAID = _SOLUTIONS | {"words", "percent", "quantity", "ratio"}  # of more than values in brackets
+_X, _Y = Node("symbol", text="x"), Node("symbol", text="y")
 _HUNDREDTH = Node("reciprocal", (Node("number", text="100"),))
 _COUNTED = re.compile(r"(?!less|loss|plus|minus|halves|others)[a-z]{3,}s")  # a noun that no table has
 _TWO_DIGITS = 2  # as minutes have
@@ -145,11 +156,13 @@ class _Comparison:
         return False
 
     def _same_ratio(self, truth: Node, answer: Node) -> bool:
-        """Ratios are the same in any terms, unless both may be times of day; two terms are a fraction."""
+        """Ratios are the same in any terms, unless they may be times of day; two terms are a fraction."""
         left, right = _terms(truth), _terms(answer)
         if len(left) != len(right) or self._all_same(left, right):
             return len(left) == len(right) > 0
-        if (_may_be_time(left) and _may_be_time(right)) or 0 in map(exact_value, (*left, *right)):
+        if (_may_be_time(left) and (_may_be_time(right) or _is_unreduced(left))) or 0 in map(
+            exact_value, (*left, *right)
+        ):
             return False
         return all(
             self._same_value(Node("multiply", (left[0], b)), Node("multiply", (right[0], a)))
@@ -185,6 +198,8 @@ class _Comparison:
             mine, others = Node("list", mine.args), Node("list", other.args)
         elif other.head == "list":
             others = Node("brackets", other.args, "()")
+        if others.head == "matrix" and mine.head == "brackets":
+            return self._same_structure(mine, others)
         return others.head == mine.head and (
             self._same_members(mine.args, others.args)
             if mine.head == "list"
@@ -195,7 +210,7 @@ class _Comparison:
         if len(truth.args) == len(answer.args) and self._same_value(truth, answer):
             return True
         ours, theirs = chain(truth), chain(answer)
-        if ours and theirs and truth.args[0] == answer.args[0]:
+        if ours and theirs and _same_subject(truth.args[0], answer.args[0]):
             return all(self.same(ours[0], value) for value in theirs)
         return self._same_real_sets(real_sets(truth), real_sets(answer)) and truth.text != answer.text
 
@@ -224,15 +239,16 @@ class _Comparison:
             return truth.head == answer.head == "union" and self._same_members(truth.args, answer.args)
         if truth.head == answer.head == "brackets":
             return truth.text == answer.text and self._all_same(truth.args, answer.args)
-        rows, others = _rows(truth), _rows(answer)
+        rows, others = rows_of_both(truth, answer)
         return len(rows) == len(others) > 0 and all(map(self._all_same, rows, others))
 
 
-def _rows(tree: Node) -> list[tuple[Node, ...]]:
-    """The rows of a matrix; a tuple is a vector, and so a column."""
-    if tree.head == "matrix" or (tree.text == "[]" and all(row.text == "[]" for row in tree.args)):
-        return [row.args for row in tree.args]
-    return [(value,) for value in tree.args] if tree.head == "brackets" and tree.text == "()" else []
+def _same_subject(left: Node, right: Node) -> bool:
+    """Whether two names are of one value: `y` is the name of any function of x."""
+    y, function = (left, right) if left == _Y else (right, left)
+    return left == right or (
+        y == _Y and function.head == "multiply" and function.args[1:] == (_X,) and is_label(function)
+    )
 
 
 def _is_bound(tree: Node) -> bool:
@@ -271,6 +287,11 @@ def _terms(tree: Node) -> tuple[Node, ...]:
             return top, bottom
         case _:
             return ()
+
+
+def _is_unreduced(terms: Sequence[Node]) -> bool:
+    """Whether a ratio of whole numbers is not in lowest terms, as ratios are given."""
+    return math.gcd(*(int(term.text) for term in terms)) > 1
 
 
 def _may_be_time(terms: Sequence[Node]) -> bool:

@@ -18,6 +18,7 @@ from mtgrpo_env.envs.symbolic.normal import folded, rational, rooted
 from mtgrpo_env.envs.symbolic.shortfalls import Shortfall
 from mtgrpo_env.envs.symbolic.tree import Node, members, nodes
 from mtgrpo_env.envs.symbolic.units import Unit, units
+from mtgrpo_env.envs.symbolic.vocabulary import DIGITS
 
 _MAX_QUESTION = 20_000  # characters that are looked at
 
@@ -72,6 +73,7 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
         r"|\breduce (?:\$?\\?[dt]?frac|\$?[0-9]|the fraction)",
         _REDUCED,
     ),
+    (r"(?<!ratio in )\blowest terms\b|\b(?:reduced|irreducible) fraction\b", _FRACTION),
     (r"\bcommon fraction" + _ALONE, (*_FRACTION, *_REDUCED)),
     (_IN_FORM + r" fraction" + _ALONE, _FRACTION),
     (_IN_FORM + r" mixed number" + _ALONE, (shortfalls.no_mixed_number, *_REDUCED)),
@@ -97,6 +99,8 @@ _ASKED: Sequence[tuple[str, tuple[Shortfall, ...]]] = (
     (r"\b(?:compute|calculate|evaluate|exact value)\b", _EVALUATED),
 )
 _PATTERNS = [(re.compile(words), forms) for words, forms in _ASKED]
+_BASE_WORDS = DIGITS | {"binary": "2", "ternary": "3", "octal": "8", "hexadecimal": "16"}
+_PERCENT = re.compile(r"%|\bper ?cent|\bpct\b")
 _CONVERTED = re.compile(r"\bconvert\b|\bhow many\b")
 _UNIT = re.compile(r"\b(?:how many|in|to) ((?:(?:square|cubic) )?(?:[a-z]+s|feet))\b")
 _SIZES = r"(?:least|greatest|smallest|largest|lowest|highest|shortest|longest)"
@@ -132,9 +136,15 @@ def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node])
         truth: the readings of the truth.
         answer: the readings of an answer.
     """
-    if asks_to_solve(question) and any(map(_is_solved, truth)) and any(map(_is_unsolved, answer)):
-        return False
+    if asks_to_solve(question) and any(map(_is_solved, truth)):
+        wanted = {name for tree in truth for name in _solved_names(tree)}
+        if any(_is_unsolved(tree) or not _solved_names(tree) <= wanted for tree in answer):
+            return False
     forms = asked_forms(question)
+    if any(_is_in_unnamed_base(tree, question) for tree in answer) and not any(_bases(tree) for tree in truth):
+        return False
+    if not speaks_of_percent(question) and _makes_share_a_percentage(truth, answer):
+        return False
     if not _has_asked_unit(question, truth, answer) or (forms and repeats_verbatim(question, truth, answer)):
         return False
     is_ordered, forms = _asks_for_order(question), (*forms, *_EVALUATED)
@@ -149,6 +159,30 @@ def has_asked_form(question: str, truth: Sequence[Node], answer: Sequence[Node])
 def asks_to_solve(question: str) -> bool:
     """Whether a question asks for an equation to be solved for a variable."""
     return _SOLVED.search(question[:_MAX_QUESTION].casefold()) is not None
+
+
+@lru_cache(maxsize=4096)
+def speaks_of_percent(question: str) -> bool:
+    """Whether a question has a word or sign for per cent, so that a truth below 1 may be a percentage."""
+    return _PERCENT.search(question[:_MAX_QUESTION].casefold()) is not None
+
+
+def _makes_share_a_percentage(truth: Sequence[Node], answer: Sequence[Node]) -> bool:
+    """Whether an answer puts the sign of per cent behind a share as it is: 0.5 is no 0.5 %."""
+    given = {rational(node.args[0]) for tree in answer for node in nodes(tree) if node.head == "percent"}
+    wanted = {rational(value) for tree in truth for value in members(tree)} if given else set()
+    return any(value is not None and 0 < abs(value) < 1 for value in given & wanted)
+
+
+def _bases(tree: Node) -> set[str]:
+    return {node.args[0].text for node in nodes(tree) if node.head == "based"}
+
+
+def _is_in_unnamed_base(tree: Node, question: str) -> bool:
+    """Whether a numeral is in a base that the question does not name: the truth 12 is no `12_5`."""
+    asked = question[:_MAX_QUESTION].casefold() if (bases := _bases(tree)) else ""
+    names = {base: (base, *(word for word, digits in _BASE_WORDS.items() if digits == base)) for base in bases}
+    return any(base != "10" and not any(name in asked for name in names[base]) for base in bases)
 
 
 @lru_cache(maxsize=4096)
@@ -213,6 +247,15 @@ def _is_unsolved(tree: Node) -> bool:
     return any(is_equation(node) and not _has_name(node) for node in nodes(tree))
 
 
+def _solved_names(tree: Node) -> set[str]:
+    """The variables that equations say to be others, or at least something."""
+    return {name for node in nodes(tree) if is_equation(node) for name in _names(node)}
+
+
 def _has_name(equation: Node) -> bool:
-    names = [side.text for side in equation.args if side.head == "symbol"]
-    return any(sum(node.text == name for node in nodes(equation)) == 1 for name in names)
+    return bool(_names(equation))
+
+
+def _names(equation: Node) -> set[str]:
+    names = {side.text for side in equation.args if side.head == "symbol"}
+    return {name for name in names if sum(node.text == name for node in nodes(equation)) == 1}

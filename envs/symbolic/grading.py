@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from mtgrpo_env.envs.dress import undressed
+from mtgrpo_env.envs.dress import bare_words, undressed
 from mtgrpo_env.envs.symbolic.equality import Undecided, same_answer, same_rational, same_rounded
 from mtgrpo_env.envs.symbolic.exact import NoValue
 from mtgrpo_env.envs.symbolic.readings import is_worked_out, is_worked_out_truth, readings, truth_readings
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError
+from mtgrpo_env.envs.symbolic.tree import Node
 from mtgrpo_env.envs.worker_pool import shared_pool
 from mtgrpo_env.extras import require_package
 
@@ -24,6 +25,7 @@ _DIGIT = re.compile(r"[0-9]")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _SINGLE = re.compile(r"(?<!\\text)\{\s*([0-9]+|[A-Za-z]+|\\[A-Za-z]+)\s*\}")
 _PIECE = re.compile(r"(?:\\(?:left|right)(?![A-Za-z])|\\[,;:! ]|[\s~.])*([0-9]+|[A-Za-z]+|\\[A-Za-z]+|\\.|[^\s~.])")
+_QUOTED = re.compile(r"(?:``|[\"“‘'])([^\"“”‘’`']+)(?:''|[\"”’'])")
 _SAME_PIECE = {"\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\cdot": "*", "\\times": "*"}
 _WORD_LENGTH = 4  # from which on capitals do not count; shorter ones may be variables
 
@@ -70,7 +72,9 @@ def _here(truth: str, answer: str, worked_out: bool, digits: int | None) -> bool
         return _same_words(truth, answer)
     try:
         given = readings(answer, truth=wanted)
-        if "words" in {tree.head for tree in (*wanted, *given)} and _same_words(truth, answer):
+        if "words" in {tree.head for tree in (*wanted, *given)} and (
+            _same_words(truth, answer) or Node("words", text=bare_words(answer).casefold()) in wanted
+        ):
             return True
         if worked_out and all(map(is_worked_out_truth, wanted)) and not any(map(is_worked_out, given)):
             return False
@@ -91,7 +95,9 @@ def _same_words(truth: str, answer: str) -> bool:
 
 def _pieces(text: str) -> Iterator[str]:
     """The words, numbers, commands and signs of a text; a group of one of them is no group."""
-    text = _TEXT.sub(lambda match: f" {match[1].casefold()} ", _SINGLE.sub(r" \1 ", undressed(text)))
+    text = _TEXT.sub(lambda match: f" {match[1].casefold()} ", _SINGLE.sub(r" \1 ", undressed(text))).strip()
+    quoted = _QUOTED.fullmatch(text)
+    text = quoted[1] if quoted else text
     for piece in _PIECE.findall(text):
         yield _SAME_PIECE.get(piece, piece.casefold() if len(piece) >= _WORD_LENGTH else piece)
 

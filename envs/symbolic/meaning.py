@@ -1,24 +1,25 @@
-r"""What an answer says of its variables: their names, their values, and the sets of numbers they may come from.
+r"""What an answer says of its variables: their names and their values.
 
-`x = 5` says 5, `x > 3` says (3, \infty), `(x, y) = (1, 2)` says what `x = 1, y = 2` says.
+`x = 5` says 5, `(x, y) = (1, 2)` says what `x = 1, y = 2` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from string import ascii_uppercase
-from typing import NamedTuple
 
-from mtgrpo_env.envs.symbolic.atoms import REALS
-from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
 from mtgrpo_env.envs.symbolic.tree import Node, nodes
+from mtgrpo_env.envs.symbolic.vocabulary import GREEK, GREEK_ALPHABET
 
-_FUNCTIONS = frozenset("fghpq" + ascii_uppercase)  # in `f(2) = 7`; another letter beside a number is a factor
+_FUNCTIONS = frozenset("fghpq" + ascii_uppercase) | {
+    "mathbb P",
+    "mathbb E",
+}  # in `f(2) = 7`; another letter beside a number is a factor
 _ARGUMENTS = frozenset({"symbol", "brackets", "union", "intersection", "relation"})
 _CALLS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
-_LIMITS = {"<": "()", "<=": "[]"}
 _MIRRORED = {"=": "=", ">": "<", ">=": "<=", "!=": "!="}
 _DENIALS = frozenset(["not", "no", "nor", "wrong", "but", "except", "never", "neither", "false"])
+_POLAR = ("r", "rho", "theta", "phi", "varphi", "z")
 _INVERSE = Node("negate", (Node("number", text="1"),))
 
 
@@ -33,7 +34,7 @@ def is_name(tree: Node) -> bool:
             return all(map(_is_named_term, args)) and args[0].head != "negate" and _are_different(tree)
         case Node("call", (Node("symbol"),), name):
             return name in _CALLS
-        case Node("multiply" | "ratio" | "union" | "intersection" | "brackets" | "reciprocal", args):
+        case Node("multiply" | "ratio" | "union" | "intersection" | "brackets" | "matrix" | "row" | "reciprocal", args):
             return is_label(tree) or (all(map(is_name, args)) and _are_different(tree))
         case _:
             return is_label(tree)
@@ -63,7 +64,7 @@ def is_label(tree: Node) -> bool:
         case Node("words", (), text):
             return not _DENIALS & {*text.split()}
         case Node("absolute", (inner,)):  # the length of a segment, the size of a set
-            return _are_points(inner)
+            return _has_length(inner)
         case Node("multiply", (Node("symbol", text=function), argument)) if function.rstrip("'") in _FUNCTIONS:
             return argument.head in _ARGUMENTS
         case Node("multiply", (Node("power", (Node("symbol"), exponent)), Node("symbol" | "number"))):  # f^{-1}(x)
@@ -74,6 +75,19 @@ def is_label(tree: Node) -> bool:
             return all(_are_points(arg.args[0] if arg.head == "reciprocal" else arg) for arg in args)
         case _:
             return False
+
+
+def _has_length(tree: Node) -> bool:
+    """Whether bars around a tree are a length or a modulus: of points, vectors, the complex number z and their sums."""
+    match tree:
+        case Node("add" | "negate", args):
+            return all(map(_has_length, args)) and _are_different(tree)
+        case Node("multiply", (Node("number"), inner)):
+            return _has_length(inner)
+        case Node("symbol", text=name) if " " in name or name.partition("_")[0] == "z":
+            return True
+        case _:
+            return _are_points(tree)
 
 
 def _are_points(tree: Node) -> bool:
@@ -109,7 +123,8 @@ def _values(tree: Node, is_name: Callable[[Node], bool]) -> tuple[Node, ...]:
     if not is_equation(tree):
         return ()
     members = list(zip(tree.args, ["=", *tree.text.split()], strict=True))
-    while len(members) > 1 and is_name(members[0][0]):
+    of_matrices = members[-1][0].head == "matrix"
+    while len(members) > 1 and (is_name(members[0][0]) or (of_matrices and _is_matrix_power(members[0][0]))):
         del members[0]
     if not any(_is_variable(node) for arg, _ in members if not is_name(arg) for node in nodes(arg)):  # "5 = x"
         members = [(arg, sign) for arg, sign in members if not is_name(arg)] or members
@@ -117,12 +132,16 @@ def _values(tree: Node, is_name: Callable[[Node], bool]) -> tuple[Node, ...]:
     return tuple(exact or [arg for arg, _ in members])
 
 
+def _is_matrix_power(tree: Node) -> bool:
+    return tree.head == "power" and _is_capital(tree.args[0]) and tree.args[1].head == "number"
+
+
 def assignments(tree: Node) -> Mapping[Node, Node] | None:
     """The value of each name of a system such as `x = 1, y = 2`, in the order as written; None for anything else."""
-    if tree.head == "relation" and tree.text == "=" and tree.args[0].head == "brackets":
-        names, values = tree.args
-        if values.head == "brackets" and len(names.args) == len(values.args) and all(map(is_name, names.args)):
-            return dict(zip(names.args, values.args, strict=True))
+    if tree.head == "relation" and tree.text == "=":
+        names, values = map(_coordinates, tree.args)
+        if names and len(names) == len(values) and all(map(is_name, names)):
+            return dict(zip(names, values, strict=True))
     if tree.head != "list" or tree.text not in (",", "and"):
         return None
     found: dict[Node, Node] = {}
@@ -133,9 +152,21 @@ def assignments(tree: Node) -> Mapping[Node, Node] | None:
     return found
 
 
+def _coordinates(tree: Node) -> tuple[Node, ...]:
+    """The entries of a tuple, or of a column."""
+    if tree.head == "matrix" and all(len(row.args) == 1 for row in tree.args):
+        return tuple(row.args[0] for row in tree.args)
+    return tree.args if tree.head == "brackets" else ()
+
+
 def in_order(values: Mapping[Node, Node]) -> tuple[Node, ...]:
-    """The values in the alphabetical order of their names; where one is Greek, as they are written."""
-    if any(len(name.text.partition("_")[0]) > 1 for name in values):
+    """The values in the order of their names: polar coordinates as usual, others by the alphabet, Greek ones last."""
+    letters = {name.text.partition("_")[0] for name in values}
+    if letters <= {*_POLAR}:
+        return tuple(
+            values[name] for name in sorted(values, key=lambda name: _POLAR.index(name.text.partition("_")[0]))
+        )
+    if any(len(letter) > 1 and letter not in GREEK for letter in letters):
         return tuple(values.values())
     return tuple(values[name] for name in sorted(values, key=_place))
 
@@ -145,9 +176,9 @@ def are_numbered(names: Mapping[Node, Node]) -> bool:
     return len({name.text.partition("_")[0] for name in names}) == 1 and all(name.head == "symbol" for name in names)
 
 
-def _place(name: Node) -> tuple[str, int, str]:
+def _place(name: Node) -> tuple[int, str, int, str]:
     letter, _, index = name.text.partition("_")
-    return letter, int(index) if index.isdecimal() and len(index) < 5 else 0, index
+    return GREEK_ALPHABET.get(letter, 0), letter, int(index) if index.isdecimal() and len(index) < 5 else 0, index
 
 
 def ascending(relation: Node) -> Node:
@@ -156,107 +187,3 @@ def ascending(relation: Node) -> Node:
     if relation.head != "relation" or not all(sign in _MIRRORED for sign in signs) or {*signs} == {"="}:
         return relation
     return Node("relation", relation.args[::-1], " ".join(_MIRRORED[sign] for sign in reversed(signs)))
-
-
-class RealSet(NamedTuple):
-    """A set of real numbers: intervals, and points that are left out of them."""
-
-    intervals: tuple[Node, ...]
-    holes: tuple[Node, ...] = ()
-
-
-def real_sets(tree: Node) -> list[RealSet]:
-    r"""The sets of numbers that a tree may stand for: two for `x > 1, x < 5`, none for what is no such set."""
-    match tree:
-        case Node("brackets", (_, _)):
-            return [RealSet((tree,))]
-        case Node("union", parts):
-            return _united([real_sets(part) for part in parts])
-        case Node("difference", (whole, Node("set" | "list", holes))):
-            return [known._replace(holes=known.holes + holes) for known in real_sets(whole)]
-        case Node("relation"):
-            return _of_relation(ascending(tree))
-        case Node("list", parts, separator):
-            said = [
-                real_sets(part) if part.head in ("relation", "union", "difference", "brackets") else []
-                for part in parts
-            ]
-            if len({_subject(part) for part in parts}) > 1:
-                return []
-            holes = any(known.holes for sets in said for known in sets)
-            united = _united(said) if separator != "and" and not holes else []
-            return united + (_intersected(said) if separator != "or" else [])
-        case _:
-            return []
-
-
-def _of_relation(relation: Node) -> list[RealSet]:
-    match relation.text.split(), relation.args:
-        case ["in"], (name, values) if is_name(name):
-            return real_sets(values)
-        case ["!="], (value, name) if is_name(name):
-            return [RealSet((REALS,), (value,))]
-        case ["!="], (name, value) if is_name(name):
-            return [RealSet((REALS,), (value,))]
-        case ["<" | "<=" as sign], (name, bound) if is_name(name):
-            return [RealSet((Node("brackets", (REALS.args[0], bound), "(" + _LIMITS[sign][1]),))]
-        case ["<" | "<=" as sign], (bound, name) if is_name(name):
-            return [RealSet((Node("brackets", (bound, REALS.args[1]), _LIMITS[sign][0] + ")"),))]
-        case ["<" | "<=" as low, "<" | "<=" as high], (start, name, end) if is_name(name):
-            return [RealSet((Node("brackets", (start, end), _LIMITS[low][0] + _LIMITS[high][1]),))]
-        case _:
-            return []
-
-
-def _subject(tree: Node) -> Node | None:
-    return next(filter(is_name, tree.args), None) if tree.head == "relation" else None
-
-
-def _united(parts: list[list[RealSet]]) -> list[RealSet]:
-    if not all(parts):
-        return []
-    sets = [part[0] for part in parts]
-    holes = tuple(hole for known in sets for hole in known.holes)
-    return [_joined(RealSet(tuple(interval for known in sets for interval in known.intervals), holes))]
-
-
-def _intersected(parts: list[list[RealSet]]) -> list[RealSet]:
-    """Of bounds from either side and points left out; whatever else is no answer that people write."""
-    if not all(parts) or any(len(part[0].intervals) != 1 for part in parts):
-        return []
-    (low, high), edges = REALS.args, REALS.text
-    for (interval,), _ in (part[0] for part in parts):
-        if interval.args[0] != REALS.args[0]:
-            if low != REALS.args[0]:
-                return []
-            low, edges = interval.args[0], interval.text[0] + edges[1]
-        if interval.args[1] != REALS.args[1]:
-            if high != REALS.args[1]:
-                return []
-            high, edges = interval.args[1], edges[0] + interval.text[1]
-    return [RealSet((Node("brackets", (low, high), edges),), tuple(hole for part in parts for hole in part[0].holes))]
-
-
-def _joined(known: RealSet) -> RealSet:
-    r"""Intervals that meet in a point as one: `(-\infty, 6) \cup (6, \infty)` is all but 6."""
-    intervals, holes = list(known.intervals), known.holes
-    for bound in [interval.args[1] for interval in intervals]:
-        left = next(interval for interval in intervals if interval.args[1] == bound)
-        right = next((interval for interval in intervals if _same_bound(interval.args[0], bound)), left)
-        if left is right:
-            continue
-        if left.text[1] + right.text[0] == ")(":
-            holes += (bound,)
-        intervals.remove(right)
-        intervals[intervals.index(left)] = Node("brackets", (left.args[0], right.args[1]), left.text[0] + right.text[1])
-    return RealSet(tuple(intervals), holes)
-
-
-def _same_bound(left: Node, right: Node) -> bool:
-    if left == right:
-        return True
-    try:
-        value = exact_value(left)
-        return value is not None and value == exact_value(right)
-    except NoValue:
-        return False

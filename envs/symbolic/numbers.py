@@ -30,24 +30,27 @@ class Quantity(NamedTuple):
     units: tuple[Unit, ...] = ()
     words: frozenset[str] = frozenset()
 
-    def same_as(self, other: Quantity) -> bool:
-        """Whether two quantities are one.
+    def same_as(self, truth: Quantity, *, in_percent: bool = False) -> bool:
+        """Whether a quantity is the right one.
 
         Where both have a unit they must convert; where both have words and one has no unit, the words of the one must
         be among those of the other; where one has neither, the bare values are compared. `50%` is 50, and a half, of a
-        number that is not in per cent and counts nothing.
+        number that is not in per cent and counts nothing; beside a truth below 1 it is a hundredth only, unless the
+        question is `in_percent`.
         """
-        if self.units and other.units:
-            pairs = [(mine, its) for mine in self.units for its in other.units if mine.dimension == its.dimension]
-            return self.is_percentage == other.is_percentage and any(
-                self.value * mine.scale == other.value * its.scale for mine, its in pairs
+        if self.units and truth.units:
+            pairs = [(mine, its) for mine in self.units for its in truth.units if mine.dimension == its.dimension]
+            return self.is_percentage == truth.is_percentage and any(
+                self.value * mine.scale == truth.value * its.scale for mine, its in pairs
             )
-        if self.words and other.words and not (self.words <= other.words or other.words <= self.words):
+        if self.words and truth.words and not (self.words <= truth.words or truth.words <= self.words):
             return False
-        if self.is_percentage == other.is_percentage:
-            return self.value == other.value
-        percentage, number = (self, other) if self.is_percentage else (other, self)
-        return number.value in (percentage.value, percentage.value / 100) and not number.words
+        if self.is_percentage == truth.is_percentage:
+            return self.value == truth.value
+        percentage, number = (self, truth) if self.is_percentage else (truth, self)
+        is_share = number is truth and abs(number.value) < 1 and not in_percent
+        same = (percentage.value / 100,) if is_share else (percentage.value, percentage.value / 100)
+        return number.value in same and not number.words
 
 
 _MAX_LENGTH = 1000

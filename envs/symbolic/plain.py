@@ -18,7 +18,11 @@ def plain(tree: Node) -> Node:
         tree = _expanded(tree)
     match tree:
         case Node("relation", (name, values), "in") if is_name(name) and values.head in STRUCTURES | {"set"}:
-            return values
+            return plain(values)
+        case Node("set", (Node("brackets", text="()") as only,)):
+            return only
+        case Node("ratio", (hours, Node("words", (Node("number", text="00"),), "am" | "pm" as half))):
+            return Node("words", (hours,), half)
         case Node("relation"):
             return ascending(tree)
         case Node("compound", parts) | Node("list", parts, "and") if all(part.head == "quantity" for part in parts):

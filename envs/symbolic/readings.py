@@ -10,13 +10,16 @@ from mtgrpo_env.envs.symbolic.meaning import chain, is_name, solved
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, nodes
+from mtgrpo_env.envs.symbolic.vectors import unit_vector
 
 _PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "compound", "ratio", "row", "words"}
 _NOT_LONE = COLLECTIONS | STRUCTURES | {"relation", "symbol", "words"}
 _PLAIN = Notation()
 _ONE_WAY = re.compile(r"[^,A-Za-z]*")
 _SCIENTIFIC = re.compile(r"[ $]*[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]{1,3}[ $.]*")  # and nothing else
-_GROUPED = re.compile(r"[0-9],0[0-9]{2}(?![0-9])")  # as no list is written
+_GROUPED = re.compile(  # as no list is written: 1,000 and 1,234.50 and $1,234
+    r"[0-9],0[0-9]{2}(?![0-9])|(?<![0-9.])[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]|[$€£¥₹]\s*[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])"
+)
 _SPACED_UNIT = re.compile(r"[0-9] [A-Za-z°µ]")  # of a truth: "5 m" is no product
 _POWER_OF_TEN = re.compile(r"[0-9.][eE][-+]?[0-9]")
 
@@ -95,11 +98,13 @@ def is_worked_out(tree: Node) -> bool:
             values = chain(tree)
             if values:
                 return any(map(is_worked_out, values)) and (len(values) == 1 or not any(map(_has_names, values)))
-            return all(is_name(arg) or is_worked_out(arg) for arg in tree.args)
+            return all(is_name(_distance(arg)) or is_worked_out(arg) for arg in tree.args)
         case Node("number" | "based" | "symbol") | Node("constant", text="infinity"):
             return True
         case Node("negate" | "sign", (inner,)):
             return inner.head != "negate" and is_worked_out(inner)
+        case Node("add") if coefficients := unit_vector(tree):
+            return all(map(is_worked_out, coefficients))
         case Node("multiply", (factor, Node("matrix") as matrix)):
             return is_worked_out(factor) and is_worked_out(matrix)
         case Node("multiply", (Node("symbol"), Node("brackets") as place)):  # P(1, 2)
@@ -116,6 +121,11 @@ def is_worked_out(tree: Node) -> bool:
             return fraction.head == "multiply" and is_worked_out(fraction)
         case _:
             return False
+
+
+def _distance(tree: Node) -> Node:
+    """What a distance from zero is one of: `x` of `|x|`."""
+    return tree.args[0] if tree.head == "absolute" else tree
 
 
 def _is_decimal(tree: Node) -> bool:

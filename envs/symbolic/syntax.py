@@ -22,7 +22,7 @@ from functools import lru_cache
 
 from mtgrpo_env.envs.symbolic.atoms import AtomParser
 from mtgrpo_env.envs.symbolic.tokens import MAX_LENGTH, MathSyntaxError, Notation, tokens
-from mtgrpo_env.envs.symbolic.tree import Head, Node
+from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Head, Node
 from mtgrpo_env.envs.symbolic.vocabulary import RELATIONS
 
 _PLAIN = Notation()
@@ -53,6 +53,7 @@ def parse(text: str, notation: Notation = _PLAIN) -> Node:
 
 
 _SET_OPERATORS: Mapping[str, Head] = {"cup": "union", "cap": "intersection", "setminus": "difference"}
+_SETS = COLLECTIONS | STRUCTURES | {"symbol", "words", "multiply"}
 _SEPARATORS = (",", "or", "and")
 
 
@@ -97,6 +98,8 @@ class _Parser(AtomParser):
         tree = self._sum()
         while operator := self.take(*_SET_OPERATORS):
             right = self._sum()
+            if operator == "setminus" and right.head not in _SETS:
+                right = Node("set", (right,))  # "all real numbers except 6"
             same = operator == "cup" and tree.head == "union"
             tree = Node(_SET_OPERATORS[operator], (*(tree.args if same else (tree,)), right))
         return tree

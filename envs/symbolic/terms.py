@@ -117,7 +117,7 @@ class TermParser(Cursor):
             exponent = self._factor()
         if exponent.head == "quantity":
             raise MathSyntaxError(f"expected a power without a unit, got one of {exponent.text!r:.40}")
-        return self._postfix(Node("power", (base, exponent)))
+        return _transposed(base, exponent) or self._postfix(Node("power", (base, exponent)))
 
     def _take_degree(self, base: Node) -> str:
         """The sign of degrees, or the letter that stands for it behind a number."""
@@ -159,6 +159,18 @@ class TermParser(Cursor):
 
 
 _TEMPERATURES = (Token("letter", "C"), Token("letter", "F"), Token("unit", "C"), Token("unit", "F"))
+
+
+_TRANSPOSED = Node("symbol", text="T")
+
+
+def _transposed(base: Node, exponent: Node) -> Node | None:
+    """A row as a column; None for what is no transposed row."""
+    is_row = base.head == "brackets" or (base.head == "matrix" and len(base.args) == 1)
+    if not is_row or exponent != _TRANSPOSED:
+        return None
+    entries = base.args if base.head == "brackets" else base.args[0].args
+    return Node("matrix", tuple(Node("row", (entry,)) for entry in entries))
 
 
 def _signed(operator: str, tree: Node) -> Node:

@@ -1,6 +1,6 @@
 r"""Tokens of a mathematical answer, LaTeX and plain text mixed.
 
-Typesetting goes first (`undressed`); then one regular expression without nested repetition over at most
+Typesetting goes first (`plain_text`); then one regular expression without nested repetition over at most
 `MAX_LENGTH` characters: linear time by construction. Synonyms become one token, so that the parser knows one
 spelling of everything.
 """
@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from mtgrpo_env.envs.dress import undressed
 from mtgrpo_env.envs.symbolic import vocabulary as words_of
+from mtgrpo_env.envs.symbolic.plain_text import plain_text
 from mtgrpo_env.envs.symbolic.units import magnitude, units
 
 MAX_LENGTH = 512
@@ -56,18 +55,19 @@ _MAX_UNKNOWN_WORD = 3  # "xyz" is a product, "Tuesday" is not
 _MAX_UNIT_WORDS = 5
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]+|\.(?=\s*\\(?:overline|dot|bar))|\{,\}[0-9]+%(decimal)s)?|\.[0-9]+)"
 _TOKEN = (
-    r"(?P<grouped>[0-9]{1,3}(?:(?:,\\!|\{,\}|\\text\{,\}%(comma)s)(?:\\[,;:! ])?\s?[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
+    r"(?P<grouped>[1-9][0-9]{0,2}(?:(?:(?:,\\!|\{,\}|\\text\{,\}%(comma)s)(?:\\[,;:! ])?\s?[0-9]{3})+|(?:'[0-9]{3})+)"
+    r"(?![0-9])(?:\.[0-9]+)?"
     r"|[1-9][0-9]{0,2}(?:(?:(?:\\[,;:! ]|~|\{\\[,;:! ]\}|\\thinspace|\\text\{ \})\s?|[ ])[0-9]{3})+"
     r"(?![0-9]|\s*/)(?:\.[0-9]+)?)"
     r"|(?P<meridiem>(?<=[0-9])\s*[aApP]\.?[mM]\b\.?)"
     r"|(?P<blank>\s+|\\[,;:! ]|~|\{\}|\\(?:left|right)\s*\.|\\$"
     r"|\\(?:[hv]?phantom|[hv]space)\*?\s*\{[^{}]*\}|\\strut(?![A-Za-z]))"
     r"|(?P<row>\\\\(?:\[[0-9.a-z ]{0,12}\])?|\\cr(?![a-z])|\\hline)"
-    r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{[lcr|@ ]{1,40}\})?)"
+    r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{(?:[lcr|@ ]|\{\}){1,40}\})?)"
     r"|(?P<number>" + _NUMBER + r"%(power)s)"
     r"|\\text\s*\{(?P<text>(?:[^{}\\]|\\.)*)\}"
     r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}\s*\{\s*\\text\{(?P<over>[^{}]*)\}\s*\}"
-    r"|(?P<unequal>\\not\s*=)"
+    r"|(?P<unequal>\\not\s*=)|(?P<dollar>US\s?\\?\$)"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
     r"|(?P<sign>\{[-+:=]\}|\*\*|<=|>=|(?<![0-9)])!=|==|&&|\\[{}|%%$]|[-+*/^!%%(){}\[\],;:=<>|_°'&~≠≈∨∧€£¥₹¢])"
@@ -86,16 +86,13 @@ _PATTERNS = {
     for comma in _COMMAS
     for e_is_ten in (True, False)
 }
-_EXPONENTS, _INDICES = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+"), re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
-_BEFORE_UNIT = re.compile(r"[0-9)}]\s*(?=[A-Za-z°µΩ$€£¥₹][^=<>+,;()|]{0,39}$)")
-_TIMES = re.compile(r"(?<=[0-9]) x (?=10 ?\^)")  # 2.5 x 10^3
-_UNION = re.compile(r"(?<=[\])])\s*U\s*(?=[\[(])")
+_BEFORE_UNIT = re.compile(r"[0-9)}](?:\s|\\[,;:! ]|~)*(?=(?:\{\s*)?(?:[A-Za-z°µΩ$€£¥₹]|\\Omega)[^=<>+;()|]{0,39}$)")
 _NOT_DIGITS = re.compile(r"[^0-9.]")
 _OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
 
 
 _REALS = (Token("command", "mathbb"), Token("letter", "R"))
-END, _ROW, _COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")
+END, _ROW, COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")
 
 
 def tokens(text: str, notation: Notation) -> list[Token]:
@@ -113,30 +110,15 @@ def tokens(text: str, notation: Notation) -> list[Token]:
     """
     if len(text) > MAX_LENGTH:
         raise MathSyntaxError(f"expected at most {MAX_LENGTH} characters, got {len(text)}")
-    plain, unit = _plain(text), ""
+    plain, unit = plain_text(text), ""
     if notation.letters == "unit":
         plain, unit = _parted(plain)
         if not unit:
             raise MathSyntaxError(f"expected a unit behind a number, got {text!r:.80}")
     found = _without_alignment(list(_scan(plain, notation)))
-    while found and found[-1] == _COMMA:
+    while found and found[-1] == COMMA:
         found.pop()
     return [*found, Token("unit", unit)] if unit else found
-
-
-@lru_cache(maxsize=64)
-def _plain(text: str) -> str:
-    """Text without its dress and with one spelling of each character; kept, as one text is read in several ways."""
-    text = _TIMES.sub("*", _UNION.sub(r"\\cup ", undressed(text)))
-    if text.isascii():
-        return text
-    text = _EXPONENTS.sub(lambda match: "^" + _group(match.group().translate(words_of.SUPERSCRIPTS)), text)
-    text = _INDICES.sub(lambda match: "_" + _group(match.group().translate(words_of.SUBSCRIPTS)), text)
-    return text.translate(words_of.UNICODE)
-
-
-def _group(digits: str) -> str:
-    return digits if len(digits) == 1 else f"{{{digits}}}"
 
 
 def _parted(text: str) -> tuple[str, str]:
@@ -160,7 +142,7 @@ def _scan(text: str, notation: Notation) -> Iterator[Token]:
         for token in _read(str(match.lastgroup), match, notation):
             depth += (token.text in _OPENING) - (token.text in _CLOSING)
             rows += (token.kind == "begin") - (token.kind == "end")
-            yield token if rows or token != _ROW else _COMMA
+            yield token if rows or token != _ROW else COMMA
 
 
 def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
@@ -190,6 +172,8 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
             return _read_text(f"{found['top'].strip()}/{text.strip()}", notation)
         case "unequal":
             return [Token("sign", "!=")]
+        case "dollar":
+            return [Token("unit", "US$")]
         case "meridiem":
             return [Token("words", text.replace(".", "").strip().casefold())]
         case _:
@@ -199,6 +183,8 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
 def _read_command(name: str) -> list[Token]:
     if name in words_of.TYPESETTING:
         return []
+    if name in words_of.LETTERS:
+        return [Token("letter", words_of.LETTERS[name])]
     if name in words_of.REAL_COMMANDS:
         return [*_REALS]
     name = words_of.SAME_COMMAND.get(name, words_of.SAME_FUNCTION.get(name, name))
@@ -234,6 +220,10 @@ def _read_words(words: list[str], *, in_text: bool = False) -> list[Token]:
         return [*_REALS]
     if " ".join(words).casefold() in words_of.EMPTY:
         return [Token("command", "emptyset")]
+    if " ".join(words).casefold() in words_of.TOTALS:
+        return []
+    if (excepted := " ".join(words).casefold().rpartition(" "))[0] in words_of.REALS and excepted[2] in words_of.EXCEPT:
+        return [*_REALS, Token("command", "setminus")]
     found: list[Token] = []
     while words:
         length = next((n for n in range(min(len(words), _MAX_UNIT_WORDS), 0, -1) if _is_unit(words[:n], in_text)), 0)

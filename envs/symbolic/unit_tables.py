@@ -180,6 +180,7 @@ NOUNS = """
     solution root zero term factor multiple divisor prime integer number digit value pair element edge side
     vertex/vertices face diagonal angle triangle square rectangle circle cube sphere polygon pentagon hexagon
     region segment question problem answer test quiz exam mark grade lesson item object thing part product order
+    vote medal prize gift shell sack peanut raisin pancake waffle tourist driver nurse doctor artist
     shift job task call message email view download follower subscriber
     molecule atom electron proton neutron cell bacterium/bacteria gene particle photon ion
 """

@@ -10,10 +10,12 @@ def _words(text: str) -> frozenset[str]:
 FUNCTIONS = _words(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp"  # what worker.py computes
 )
-GREEK = _words(
+_GREEK_LETTERS = (
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
     "upsilon phi varphi chi psi omega ell Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
 )
+GREEK = _words(_GREEK_LETTERS)
+GREEK_ALPHABET = {letter: place for place, letter in enumerate(_GREEK_LETTERS.split(), start=1)}
 COMMANDS = _words(
     "frac sqrt binom over choose pm mp cup cap setminus in emptyset mathbb lfloor rfloor lceil rceil langle rangle"
 )
@@ -23,52 +25,65 @@ TYPESETTING = _words(
     "thinspace enspace therefore"
 )
 CONSTANTS = {"pi": "pi", "e": "e", "i": "i", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
-SAME_FUNCTION = {"tg": "tan", "ctg": "cot", "cosec": "csc", "arctg": "arctan", "asin": "arcsin", "acos": "arccos"} | {
-    "atan": "arctan"
-}
-SAME_COMMAND = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom"} | {
-    "varnothing": "emptyset",
-    "backslash": "setminus",
-    "measuredangle": "angle",
-    "Bbb": "mathbb",
-    "leqq": "<=",
-    "geqq": ">=",
-    "vert": "|",
-    "lvert": "|",
-    "rvert": "|",
-    "mid": "|",
-    "cdot": "*",
-    "times": "*",
-    "ast": "*",
-    "div": "/",
-    "le": "<=",
-    "leq": "<=",
-    "leqslant": "<=",
-    "ge": ">=",
-    "geq": ">=",
-    "geqslant": ">=",
-    "lt": "<",
-    "gt": ">",
-    "ne": "!=",
-    "neq": "!=",
-    "approx": "~",
-    "simeq": "~",
-    "lor": "or",
-    "vee": "or",
-    "land": "and",
-    "wedge": "and",
-    "lbrace": "\\{",
-    "rbrace": "\\}",
-    "lbrack": "[",
-    "rbrack": "]",
-    "lparen": "(",
-    "rparen": ")",
-    "colon": ":",
-    "circ": "°",
-    "degree": "°",
-    "textdegree": "°",
-    "prime": "'",
-}
+SAME_FUNCTION = {
+    "lg": "log",
+    "tg": "tan",
+    "ctg": "cot",
+    "cosec": "csc",
+    "arctg": "arctan",
+    "asin": "arcsin",
+    "acos": "arccos",
+} | {"atan": "arctan"}
+SAME_COMMAND = (
+    dict.fromkeys(("dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"), "frac")
+    | {"dbinom": "binom", "tbinom": "binom"}
+    | {
+        "varnothing": "emptyset",
+        "backslash": "setminus",
+        "smallsetminus": "setminus",
+        "bigcup": "cup",
+        "bigcap": "cap",
+        "measuredangle": "angle",
+        "Bbb": "mathbb",
+        "leqq": "<=",
+        "geqq": ">=",
+        "vert": "|",
+        "lvert": "|",
+        "rvert": "|",
+        "mid": "|",
+        "cdot": "*",
+        "times": "*",
+        "ast": "*",
+        "div": "/",
+        "le": "<=",
+        "leq": "<=",
+        "leqslant": "<=",
+        "ge": ">=",
+        "geq": ">=",
+        "geqslant": ">=",
+        "lt": "<",
+        "gt": ">",
+        "ne": "!=",
+        "neq": "!=",
+        "approx": "~",
+        "simeq": "~",
+        "lor": "or",
+        "vee": "or",
+        "land": "and",
+        "wedge": "and",
+        "lbrace": "\\{",
+        "rbrace": "\\}",
+        "lbrack": "[",
+        "rbrack": "]",
+        "lparen": "(",
+        "rparen": ")",
+        "colon": ":",
+        "circ": "°",
+        "degree": "°",
+        "textdegree": "°",
+        "prime": "'",
+    }
+)
 SAME_SIGN = {
     "**": "^",
     "\\|": "|",
@@ -81,7 +96,7 @@ SAME_SIGN = {
     "&&": "and",
 }
 RELATIONS = frozenset({"=", "!=", "<", ">", "<=", ">=", "~", "in"})
-MATRICES = _words("matrix pmatrix bmatrix Bmatrix smallmatrix array vmatrix")
+MATRICES = _words("matrix pmatrix bmatrix Bmatrix smallmatrix psmallmatrix bsmallmatrix array vmatrix")
 SYSTEMS = _words("cases aligned align gathered rcases")
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -119,6 +134,9 @@ UNICODE = str.maketrans(
         "⟨": "\\langle ",
         "⟩": "\\rangle ",
         "º": "°",
+        "℃": "°C",
+        "℉": "°F",
+        "’": "'",
         "′": "'",
         "θ": "\\theta ",
         "α": "\\alpha ",
@@ -131,15 +149,30 @@ DIGITS = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven
     "twelve": "12",
     "sixteen": "16",
 }
-CURRENCIES = _words(r"\$ $ € £ ¥ ₹ USD EUR GBP US$ ¢")  # which stand before an amount
+CURRENCIES = _words(r"\$ $ € £ ¥ ₹ USD EUR GBP INR Rs Rs. rs US$ ¢")  # which stand before an amount
 NO_PRODUCTS = _words("not non nor the are was for but all any only one two six ten yes odd is of no if")
 SEPARATORS = {"or": "or", "and": "and", "to": ":", "in": "in"}
 PERCENT = _words("percent pct percentage")
+LETTERS = {"Pr": "P", "top": "T", "intercal": "T", "imath": "i", "jmath": "j"}  # commands that stand for them
+TOTALS = frozenset({"total", "in total", "altogether", "in all"})  # behind a number that counts something unnamed
+EXCEPT = _words("except but excluding")  # behind `REALS`
 REAL_COMMANDS = _words("R Reals reals")
 EMPTY = frozenset(
     {"no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set"}
 )
 REALS = frozenset(
-    {"all real numbers", "all reals", "real numbers", "the real numbers", "the reals", "all real values", "all real"}
+    {
+        "all real numbers",
+        "all reals",
+        "any real number",
+        "every real number",
+        "all real values of x",
+        "all real x",
+        "real numbers",
+        "the real numbers",
+        "the reals",
+        "all real values",
+        "all real",
+    }
     | {"set of all real numbers", "the set of all real numbers", "set of real numbers", "the set of real numbers"}
 )

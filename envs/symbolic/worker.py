@@ -162,7 +162,8 @@ def value_at(tree: Node, point: Point) -> Number:
     """
     exact = exact_value(tree)
     if exact is not None:
-        return mp.mpf(exact.numerator) / exact.denominator
+        value = mp.mpf(exact.numerator) / exact.denominator
+        return value if mp.mag(value) > 0 else _checked(value)  # beside others a smaller one would not be seen
     if tree.head == "determinant":
         return _checked(determinant([[value_at(entry, point) for entry in row.args] for row in tree.args]))
     if tree.head == "symbol":

@@ -8,7 +8,9 @@ import logging
 import os
 import select
 import sys
+import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -16,11 +18,15 @@ from mtgrpo_env import __version__
 from mtgrpo_env.cli.command_lines import joined
 from mtgrpo_env.extras import imports_for
 from mtgrpo_env.named_objects import did_you_mean
+from mtgrpo_env.ranges import check_ranges
+from mtgrpo_env.redaction import shown
+from mtgrpo_env.signals import CommandSignals
 from mtgrpo_env.task import TaskError
 
 _COMMANDS = {
     "train": "post-train a language model on several tasks by MT-GRPO; continues a run that was stopped",
     "compare": "methods and seeds side by side, at equal steps, rollouts and seconds",
+    "diagnose": "what is wrong with a run, with what to change",
     "report": "one page of a run, of several, or of a comparison",
     "evaluate": "agents side by side on suites of tasks or on rows, the worst task first",
     "tasks": "list the tasks there are",
@@ -32,17 +38,28 @@ _COMMANDS = {
 _READ_FILES = {"train"}
 """Commands whose options may stand in a file: these have a function `parse`."""
 
+_LOG = logging.getLogger(__name__)
+
 _SIGPIPE = 128 + 13
 """Exit code where the reader of the output has gone, as of a process that the signal ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; errors that a user can mend are printed without a traceback and exit with 2."""
+    """Run one command; errors that a user can mend are printed without a traceback and exit with 2.
+
+    Without arguments those of the process are taken, which ends with the command.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    name = " ".join(["mtgrpo", *(word for word in given[:1] if word in _COMMANDS)])
+    signals = CommandSignals(name, owns_process=arguments is None)
+    return signals.run(partial(_main, given, signals))
+
+
+def _main(arguments: Sequence[str], signals: CommandSignals) -> int:
     _replace_what_it_lacks(sys.stdout)
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         try:
-            return _run(arguments)
+            return _run(arguments, signals)
         finally:
             sys.stdout.flush()  # or a closed pipe would show when Python ends
     except BrokenPipeError:
@@ -52,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _SIGPIPE
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], signals: CommandSignals) -> int:
     command = arguments[0] if arguments else ""
     if command in ("-h", "--help"):
         print(_usage())
@@ -75,23 +92,23 @@ def _run(arguments: Sequence[str]) -> int:
             config = module.parse(options)
         else:
             config = tyro.cli(module.Config, args=options, prog=f"mtgrpo {command}")
+        check_ranges(config)
         with imports_for("this"):
             return module.run(config)
-    except KeyboardInterrupt:
-        print(f"mtgrpo {command}: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         raise
     except (ImportError, ValueError, OSError, TaskError) as error:
-        print(f"mtgrpo {command}: {_said(error)}", file=sys.stderr)
+        if signals.received is not None:  # what a signal breaks is no mistake
+            raise
+        print(shown(f"mtgrpo {command}: {_said(error)}"), file=sys.stderr)
         return 2
 
 
 class _Formatter(logging.Formatter):
-    """What informs, such as how many rows are held out, is shown as it is; what warns, with its place."""
+    """What informs, such as how many rows are held out, is shown without its place; what warns, with it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage() if record.levelno == logging.INFO else super().format(record)
+        return shown(record.getMessage() if record.levelno == logging.INFO else super().format(record))
 
 
 def _log_to_stderr() -> None:
@@ -99,6 +116,13 @@ def _log_to_stderr() -> None:
     handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("mtgrpo_env").setLevel(logging.INFO)
+    threading.excepthook = _log_thread_error
+
+
+def _log_thread_error(failed: threading.ExceptHookArgs) -> None:
+    """In one line: what a thread of some library meets, such as a full disk, the command meets soon itself."""
+    thread = failed.thread.name if failed.thread else "a thread"
+    _LOG.warning("%s ended: %s: %s", thread, failed.exc_type.__name__, failed.exc_value)
 
 
 def _said(error: Exception) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.row import Row
 from mtgrpo_env.envs.row_rewards import RowScorers, by_task
-from mtgrpo_env.envs.rows import read_rows, shared_problems
+from mtgrpo_env.envs.rows import shared_problems
 from mtgrpo_env.envs.rows_env import RowsEnv
-from mtgrpo_env.experiments.row_checks import RowsCheck, checked_rows, checked_task
+from mtgrpo_env.experiments.row_checks import RowsCheck, UsableRows, checked_rows, checked_task, first_of
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.ranges import Count
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import Task
 
@@ -29,7 +30,7 @@ class Config(RowOptions):
     rows: tuple[Path, ...] = ()
     """Files of rows: each row's own answer must be scored as correct, no empty, hostile or hedging response may be, and
     no two files share a problem."""
-    problems: int = 20
+    problems: Count = 20
     """Problems of each split to play, and rows of each task whose reward is played with wrong responses."""
 
 
@@ -37,19 +38,21 @@ def run(config: Config) -> int:
     """Check and print; 1 if anything is wrong."""
     if not (config.tasks or config.rows):
         raise ValueError("expected --tasks or --rows, got neither")
-    if config.problems < 1:
-        raise ValueError(f"problems must be at least 1, got {config.problems}")
-    files = {path: read_rows(path, columns=config.column_names) for path in config.rows}
+    read = {path: UsableRows.read(path, columns=config.column_names) for path in config.rows}
     scorers = RowScorers(config.rewards, correct_at=config.correct_at)
-    by_name = by_task(row for rows in files.values() for row in rows)
+    by_name = by_task(row for usable in read.values() for row in usable.rows)
     tasks = read_tasks(config.tasks, row_options=config).tasks if config.tasks else ()
     config.check_used(
         [*by_name, *(task.name for task in tasks)]
     )  # a name that is misspelt is why another lacks its own
     scorers.check(by_name)
     is_good = [_print_task(task, config.problems) for task in tasks]
-    for path, rows in files.items():
-        envs = [RowsEnv(scorers.of(of_task[0]), of_task) for of_task in by_task(rows).values()]
+    files: dict[Path, tuple[Row, ...]] = {}
+    for path, usable in read.items():
+        usable = usable.scored(path, scorers)
+        files[path] = usable.rows
+        is_good.append(_print_refused(path, usable))
+        envs = [RowsEnv(scorers.of(of_task[0]), of_task) for of_task in by_task(usable.rows).values()]
         is_good.append(_print_rows(path, envs, config.problems))
     for first, second in combinations(files, 2):
         is_good.append(_print_leaks(first, second, shared_problems(files[first], files[second], scorers=scorers)))
@@ -58,10 +61,20 @@ def run(config: Config) -> int:
 
 def _print_task(task: Task, num_problems: int) -> bool:
     check = checked_task(task, num_problems=num_problems)
-    print(f"ok    {check.task}" if check.fault is None else f"FAULT {check.fault}")
+    say(f"ok    {check.task}" if check.fault is None else f"FAULT {check.fault}")
     for warning in check.warnings:
-        print(f"      {warning}", file=sys.stderr)
+        say(f"      {warning}", to_stderr=True)
     return check.fault is None
+
+
+def _print_refused(path: Path, usable: UsableRows) -> bool:
+    refused = usable.refused
+    if refused:
+        total = len(usable.rows) + len(refused)
+        say(f"FAULT {path.name}: {len(refused)} of {total} rows are refused, which ends every other command:")
+        for line in first_of(refused):
+            say(f"      {line}")
+    return not refused
 
 
 def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
@@ -72,19 +85,24 @@ def _print_rows(path: Path, envs: Sequence[RowsEnv], num_rows: int) -> bool:
     faults = [fault for check in checks for fault in check.faults]
     total = sum(check.num_rows for check in checks)
     if unsolved:
-        print(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
+        say(f"FAULT {path.name}: {len(unsolved)} of {total} rows have no answer that is scored as correct:")
         for row in unsolved[:_MAX_SHOWN]:
-            print(f"      {row.source}: {row.ground_truth!r:.120}")
+            say(f"      {row.source}: {row.ground_truth!r:.120}")
+    if unknown := [row for check in checks for row in check.unknown]:
+        say(f"note  {path.name}: {len(unknown)} of {total} rows have no known solution, and none was tried:")
+        for line in first_of([f"{row.source}: {row.ground_truth!r:.120}" for row in unknown]):
+            say(f"      {line}")
     for fault in faults:
-        print(f"FAULT {fault}")
+        say(f"FAULT {fault}")
     if not (unsolved or faults):
         unanswered = sum(len(check.unanswered) for check in checks)
+        untried = unanswered + len(unknown)
         without = f"; {unanswered} hold no answer, and no right response to them was tried" if unanswered else ""
-        scored = ", each scored as correct with its own answer" if unanswered < total else ""
-        print(f"ok    {path.name}: {total} rows{scored}{without}; {_time(checks)}")
+        scored = ", each scored as correct with its own answer" if untried < total else ""
+        say(f"ok    {path.name}: {total - len(unknown)} rows{scored}{without}; {_time(checks)}")
     for check in checks:
         for note in check.notes:
-            print(f"note  {note}")
+            say(f"note  {note}")
     return not (unsolved or faults)
 
 
@@ -96,9 +114,9 @@ def _time(checks: Sequence[RowsCheck]) -> str:
 
 def _print_leaks(first: Path, second: Path, shared: Sequence[tuple[Row, Row]]) -> bool:
     if not shared:
-        print(f"ok    {first.name} and {second.name} share no problem")
+        say(f"ok    {first.name} and {second.name} share no problem")
         return True
-    print(f"LEAK  {first.name} and {second.name} share {len(shared)} problems:")
+    say(f"LEAK  {first.name} and {second.name} share {len(shared)} problems:")
     for one, other in shared[:_MAX_SHOWN]:
-        print(f"      {one.source} = {other.source}")
+        say(f"      {one.source} = {other.source}")
     return False

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-_LISTS = frozenset({"--agent", "--columns", "--reward", "--rows", "--stop", "--suite", "--tasks"})
+_LISTS = frozenset({"--agent", "--columns", "--grid", "--reward", "--rows", "--stop", "--suite", "--tasks"})
 """Options whose values add up; of all others the last mention counts."""
 
 

@@ -1,11 +1,10 @@
-"""`mtgrpo compare`: methods by learning rates by seeds, at equal budgets, with intervals."""
+"""`mtgrpo compare`: methods by points of a grid by seeds, at equal budgets, with intervals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Suppress
 
 from mtgrpo_env.agents.config import METHOD_OPTIONS, TrainConfig
@@ -16,6 +15,9 @@ from mtgrpo_env.cli import options
 from mtgrpo_env.cli.command_lines import command_line
 from mtgrpo_env.experiments.compare import compare, redraw
 from mtgrpo_env.experiments.compare_plan import CompareOptions
+from mtgrpo_env.ranges import Count, Seed
+from mtgrpo_env.redaction import redacted
+from mtgrpo_env.safe_console import SafeConsole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +26,9 @@ class RunOptions(options.RunOptions):
 
     out: Path = Path("runs/compare")
     """Folder of the comparison: the runs, results.md, figures, and the numbers behind them."""
-    eval_every: int = 5
+    eval_every: Count = 5
     """Steps between evaluations, and so how finely costs are known."""
-    seed: Suppress[int] = 0
+    seed: Suppress[Seed] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class MethodOptions(options.MethodOptions):
 
 @dataclass(frozen=True)
 class Config(options.GroupedOptions):
-    """Train by several methods, learning rates and seeds, and compare them at equal steps, rollouts and seconds.
+    """Train by several methods, options and seeds, and compare them at equal steps, rollouts and seconds.
 
     Every other option is one of `mtgrpo train` and is the same for all runs. The same command resumes a comparison
     that was stopped, and adds the runs that are missing.
@@ -53,8 +55,8 @@ class Config(options.GroupedOptions):
 
 
 def run(config: Config) -> int:
-    """Make what is missing and report; 0 when done, 130 when interrupted, 1 when a run failed."""
-    console, out = Console(markup=False), config.run.out
+    """Make what is missing and report; 0 when done or stopped by SIGTERM, 130 when interrupted, 1 when a run failed."""
+    console, out = SafeConsole(), config.run.out
     report = f"report {out / REPORT}"
     if config.redraw:
         redraw(out, config.comparison)
@@ -62,7 +64,7 @@ def run(config: Config) -> int:
         return 0
     shared = {name: value for group in GROUPS for name, value in vars(getattr(config, group)).items()}
     for_methods = {name: value for name in METHOD_OPTIONS if (value := shared.pop(name)) is not None}
-    command = command_line("compare", config)
+    command = redacted(command_line("compare", config))
     result = compare(
         TrainConfig(**shared), config.comparison, method_options=for_methods, command=command, console=console
     )
@@ -70,7 +72,6 @@ def run(config: Config) -> int:
     if result.interrupted:
         resume = "Run the same command to resume; --redraw reports what there is."
         console.print(f"Stopped with {num_finished} of {result.num_runs} runs finished. {resume}", soft_wrap=True)
-        return 130
-    if num_finished:
+    elif num_finished:
         console.print(report, soft_wrap=True)
-    return 1 if result.comparison.missing else 0
+    return result.exit_code

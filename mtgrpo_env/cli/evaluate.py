@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
 
 from mtgrpo_env.cli.command_lines import command_line
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.experiments.agent_options import AgentOptions
 from mtgrpo_env.experiments.benchmark import benchmark
-from mtgrpo_env.experiments.benchmark_agents import without_password
 from mtgrpo_env.experiments.benchmark_display import BenchmarkDisplay
 from mtgrpo_env.experiments.benchmark_result import REPORT
+from mtgrpo_env.ranges import Count
+from mtgrpo_env.redaction import redacted, redacted_json
 from mtgrpo_env.row_options import RowOptions
 
 
@@ -35,12 +36,12 @@ class Config(RowOptions, AgentOptions):
     which the held-out ones are played. By default mini, if there are no --rows."""
     rows: tuple[Path, ...] = ()
     """Files of rows that are all played, as the rows of a test set; one task for each task and level in them."""
-    problems: int | None = None
+    problems: Count | None = None
     """Held-out problems of each task of a suite, by default 300; of --rows the first of each task, by default all."""
     extraction: Extraction = "last-box"
     """How the answer is found in a response."""
     save: Path | None = None
-    """Write every rollout to this .jsonl file, for `mtgrpo score`."""
+    """Write every rollout to this .jsonl file, for `mtgrpo score`; it appears when all have been played."""
     out: Path | None = None
     """Folder for the report: benchmark.json, benchmark.md and benchmark.png."""
     baseline: tuple[Path, ...] = ()
@@ -48,6 +49,13 @@ class Config(RowOptions, AgentOptions):
     problems."""
     json: bool = False
     """Print a line of JSON for each agent and suite instead of a table."""
+
+
+def _command_line(config: Config) -> str:
+    """What to type for the same result, without secrets."""
+    if config.request != Config.request:
+        config = replace(config, request=redacted_json(config.request))
+    return redacted(command_line("evaluate", config, leave_out=("out", "save", "json")))
 
 
 def run(config: Config) -> int:
@@ -74,11 +82,11 @@ def run(config: Config) -> int:
             out=config.out,
             baseline=config.baseline,
             callback=display,
-            command=without_password(command_line("evaluate", config, leave_out=("out", "save", "json"))),
+            command=_command_line(config),
         )
         display.show_comparisons(played)
     if config.out is not None and played.cells:
-        print(f"report {config.out / REPORT}", file=sys.stderr)
+        say(f"report {config.out / REPORT}", to_stderr=True)
     if not played.cells:
         return 2
     return int(any(skipped.failed for skipped in played.skipped))

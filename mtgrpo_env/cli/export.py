@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from rich.console import Console
 from rich.progress import track
 from tyro.conf import arg
 
 from mtgrpo_env.chat import ChatFrame
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.export import PROMPTS, PromptForm, export_rows, fresh_problems, write_rows
 from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
-from mtgrpo_env.envs.task_folders import FolderFormat, FolderOptions, write_folder
-from mtgrpo_env.files import atomic_file
+from mtgrpo_env.envs.task_folders import FolderFormat, FolderOptions, refuse_used_folder, write_folder
+from mtgrpo_env.files import atomic_file, refuse_unwritable_file
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.paper_frame import NEXT_TURN
+from mtgrpo_env.ranges import Count, CountOrNone, Seed
 from mtgrpo_env.row_options import RowOptions
+from mtgrpo_env.safe_console import SafeConsole
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Problem, Split
 from mtgrpo_env.worked_examples import WorkedExamples, worked_examples
@@ -32,21 +34,21 @@ class Config(RowOptions):
     """The file to write, .parquet or .jsonl, or the folder of tasks; it appears when it is complete."""
     to: Literal["rows", FolderFormat] = "rows"
     """What to write: rows, a folder of tasks for the lm-evaluation-harness (lm-eval), or one for inspect-ai."""
-    max_new_tokens: int = 1024
+    max_new_tokens: Count = 1024
     """Longest response that a folder of tasks asks for, in tokens."""
     suite: Annotated[tuple[str, ...], arg(aliases=("--tasks",))] = ("easy",)
     """Suite to export: a name, tasks like "countdown-easy,arc-hard", or rows, of which those of --split are taken."""
-    problems: int = 1000
+    problems: Count = 1000
     """Problems of each task, all different."""
     split: Split = "train"
     """Where they are drawn from: no problem is in both splits."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the problem streams."""
     prompt: PromptForm = "chat"
     """Form of the prompts: messages as a chat has them, or one message in the paper's frame for base models."""
     system: str = ""
     """System message before every prompt that brings none of its own."""
-    examples: int = 0
+    examples: CountOrNone = 0
     """Solved problems of the same task before every prompt, as earlier turns; they are not among the rows."""
     rows: tuple[str, ...] = ()
     """Files of rows to write again in this form instead, all of them, in their own order."""
@@ -56,12 +58,11 @@ def run(config: Config) -> int:
     """Write the file and print what is in it; progress goes to standard error."""
     if config.out.resolve() in (Path(source).resolve() for source in (*config.rows, *config.suite)):
         raise ValueError(f"out must be another file than the rows, got {config.out}")
-    if config.examples < 0:
-        raise ValueError(f"examples must be at least 0, got {config.examples}")
+    (refuse_unwritable_file if config.to == "rows" else refuse_used_folder)(config.out)
     suite, problems, total = _problems(config)
     examples = worked_examples(suite, config.examples)
     problems = _others(suite, problems, examples)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     watched = track(problems, "writing", total=total, console=console, transient=True, disable=not console.is_terminal)
     frame = ChatFrame(config.system, examples.turns)
     rows = export_rows(suite, watched, PROMPTS[config.prompt](frame))
@@ -70,7 +71,7 @@ def run(config: Config) -> int:
             exported = write_rows(rows, unfinished)
     else:
         exported = write_folder(rows, config.out, config.to, _folder_options(config))
-    print(f"{config.out}: {exported.rows} rows of {suite.num_tasks} tasks, content hash {exported.content_hash}")
+    say(f"{config.out}: {exported.rows} rows of {suite.num_tasks} tasks, content hash {exported.content_hash}")
     return 0
 
 
@@ -80,8 +81,6 @@ def _folder_options(config: Config) -> FolderOptions:
     Raises:
         ValueError: naming the option that it has no place for.
     """
-    if config.max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, got {config.max_new_tokens}")
     if config.correct_at != 1:
         raise ValueError(f"correct_at must be 1 for tasks of {config.to}, got {config.correct_at}")
     if others := [name for name in config.rewards if name]:
@@ -96,8 +95,6 @@ def _problems(config: Config) -> tuple[TaskSuite, Iterable[Problem], int]:
         rows = [row for file in config.rows for row in read_rows(file, columns=config.column_names)]
         suite = rows_suite(rows, reward=config.rewards, correct_at=config.correct_at)
         return suite, rows_problems(suite, rows), len(rows)
-    if config.problems < 1:
-        raise ValueError(f"problems must be at least 1, got {config.problems}")
     suite = read_tasks(config.suite, split=config.split, seed=config.seed, row_options=config)
     config.check_used(suite.names)
     return suite, fresh_problems(suite, config.problems), config.problems * suite.num_tasks

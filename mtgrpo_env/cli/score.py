@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from dataclasses import dataclass
 
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import read_responses, score
 from mtgrpo_env.envs.row_rewards import RowScorers
 from mtgrpo_env.row_options import RowOptions
+from mtgrpo_env.visible_text import one_line
 
 _SAME_REWARD = 1e-6  # rewards closer than this differ by the digits they were stored with
 
@@ -38,10 +39,10 @@ def run(config: Config) -> int:
         changed[task] += stored.reward is not None and abs(stored.reward - verdict.reward) > _SAME_REWARD
         if config.json:
             fields = {"reward": verdict.reward, "is_success": verdict.is_success, "outcome": verdict.outcome}
-            print(json.dumps(fields))
-    out = sys.stderr if config.json else sys.stdout
+            row = {"row": stored.row.source, "ground_truth": stored.row.ground_truth}
+            print(json.dumps({**fields, **row}, default=repr))
     for (task, outcome), count in sorted(outcomes.items()):
-        print(f"{task:12}{outcome:14}{count:8}", file=out)
+        say(f"{one_line(task):12}{outcome:14}{count:8}", to_stderr=config.json)
     for task, count in sorted((+changed).items()):
-        print(f"{task:12}{'other reward':14}{count:8}", file=out)
+        say(f"{one_line(task):12}{'other reward':14}{count:8}", to_stderr=config.json)
     return 0

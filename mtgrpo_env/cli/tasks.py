@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.mtreason import REASON_TASKS
 from mtgrpo_env.experiments.task_survey import TaskSummary, reasoning_gym_suites, single_task_suites, summarise
 from mtgrpo_env.extras import MissingPackageError
+from mtgrpo_env.ranges import Count
+from mtgrpo_env.safe_console import SafeConsole
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Config:
 
     tasks: tuple[str, ...] = tuple(REASON_TASKS)
     """Which tasks to list, all their levels each."""
-    problems: int = 50
+    problems: Count = 50
     """Problems of each task that guess and oracle are tried on."""
     reasoning_gym: bool = False
     """List the data sets of reasoning-gym instead; takes some minutes, and the extra "reasoning-gym"."""
@@ -36,9 +37,7 @@ def run(config: Config) -> int:
     Returns:
         1 if an oracle is ever judged wrong, 2 if nothing can be listed for want of a package.
     """
-    if config.problems < 1:
-        raise ValueError(f"problems must be at least 1, got {config.problems}")
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     suites = list(reasoning_gym_suites() if config.reasoning_gym else single_task_suites(config.tasks))
     watched = track(suites, "trying", console=console, transient=True, disable=not console.is_terminal)
     summaries: list[TaskSummary] = []
@@ -52,9 +51,9 @@ def run(config: Config) -> int:
         for summary in summaries:
             print(json.dumps(asdict(summary)))
     elif summaries:
-        Console().print(_table(summaries, config.problems))
+        SafeConsole().print(_table(summaries, config.problems))
     for line in sorted(lacking):
-        print(line, file=sys.stderr)
+        say(line, to_stderr=True)
     if not summaries:
         return 2
     return int(any(summary.oracle < 1 for summary in summaries))

@@ -33,21 +33,21 @@ def run(config: Config) -> int:
     """Train, or resume; 0 when done or stopped by SIGTERM, 130 when interrupted, 1 when something failed."""
     train_config = config.train_config  # refuses before anything heavy is imported
     import transformers
-    from rich.console import Console
 
     from mtgrpo_env.agents.llm.plan import plan_of, print_plan
     from mtgrpo_env.agents.trainer import Trainer, TrainingError
+    from mtgrpo_env.safe_console import SafeConsole
 
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     trainer = Trainer(config=train_config)
     if config.dry_run:
         trainer.folder.refuse_another_run(trainer.config)
-        print_plan(plan_of(trainer.config, trainer.suite, trainer.prompts), Console(markup=False))
+        print_plan(plan_of(trainer.config, trainer.suite, trainer.prompts), SafeConsole())
         return 0
     try:
         return trainer.train().exit_code
     except TrainingError as error:
-        print(error)
+        SafeConsole().print(str(error), soft_wrap=True, highlight=False)
         return 1
     finally:
         trainer.close()

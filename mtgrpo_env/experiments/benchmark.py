@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -20,16 +20,18 @@ from mtgrpo_env.experiments.benchmark_agents import (
     Unplayable,
     make_agent,
     spec_name,
-    without_password,
 )
 from mtgrpo_env.experiments.benchmark_callback import BenchmarkCallback
 from mtgrpo_env.experiments.benchmark_player import Player
-from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
+from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped, refuse_unwritable_report
 from mtgrpo_env.experiments.failures import AgentError, is_ours, reason_of
 from mtgrpo_env.extras import require_package
+from mtgrpo_env.files import atomic_file, refuse_unwritable_file
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.problem_sets import ProblemSet, rows_problem_set
 from mtgrpo_env.prompt_options import PromptOptions
+from mtgrpo_env.ranges import Range
+from mtgrpo_env.redaction import redacted
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
@@ -93,7 +95,7 @@ def benchmark(
         endpoint: how a model behind an endpoint is called.
         extraction: how the answer is found in a response.
         row_options: how rows are read and scored.
-        save: a .jsonl file for every rollout, as `mtgrpo score` reads it.
+        save: a .jsonl file for every rollout, as `mtgrpo score` reads it; it appears when all have been played.
         out: a folder for the report, written anew after each agent and suite.
         baseline: one or several earlier reports, each a benchmark.json or its folder: the result holds the paired
             differences of every agent from theirs.
@@ -103,6 +105,7 @@ def benchmark(
     Raises:
         ValueError: if there is no such agent or suite, an option cannot work, or the baselines played none of
             the problems.
+        OSError: if `save` or `out` cannot be written, before anything is played.
         AgentError: if nothing was played and the last agent failed, by an error that this package does not raise.
         Exception: likewise, as this package raised it.
 
@@ -123,13 +126,15 @@ def benchmark(
     ).with_endpoint(endpoint or EndpointOptions())
     options = options.with_prompts(prompts or PromptOptions())
     options.check()
-    if problems is not None and problems < 1:
-        raise ValueError(f"problems must be at least 1, got {problems}")
-    if save is not None and Path(save).resolve() in _files(suites):
-        raise ValueError(f"save must be another file than the rows that are played, got {save}")
+    if problems is not None:
+        Range(1).check("problems", problems)
+    if save is not None:
+        if Path(save).resolve() in _files(suites):
+            raise ValueError(f"save must be another file than the rows that are played, got {save}")
+        refuse_unwritable_file(Path(save))
     if out is not None:  # or a mistake would show when all has been played
         require_package("matplotlib", user="the figure of a report")
-        Path(out).mkdir(parents=True, exist_ok=True)
+        refuse_unwritable_report(out)
     agent_specs, suite_specs = _named(agents, spec_name), _named(suites, _suite_name)
     if not (agent_specs and suite_specs):
         raise ValueError(f"expected at least one agent and one suite, got {[*agent_specs]} and {[*suite_specs]}")
@@ -152,7 +157,7 @@ def benchmark(
     order = [*suite_specs]
     callback = callback or BenchmarkCallback()
     with ExitStack() as stack:
-        saved = None if save is None else stack.enter_context(Path(save).open("w", encoding="utf-8"))
+        saved = None if save is None else stack.enter_context(_rollout_file(Path(save)))
         for played in _play_all(players, problem_sets, rollouts, saved, callback):
             if isinstance(played, Skipped):
                 result = replace(result, skipped=(*result.skipped, played))
@@ -164,6 +169,13 @@ def benchmark(
             if out is not None and result.cells:  # after each: a run that is cut off leaves what it has
                 result.write(out)
     return result
+
+
+@contextmanager
+def _rollout_file(file: Path) -> Iterator[IO[str]]:
+    """Opened to be written; it is there, and an older one gone, when all has been played."""
+    with atomic_file(file) as unfinished, unfinished.open("w", encoding="utf-8") as opened:
+        yield opened
 
 
 def _play_all(
@@ -180,25 +192,25 @@ def _play_all(
     has_played = False
     chances: dict[str, Mapping[str, TaskChance]] = {}
     for name in list(agents):
-        agent = agents.pop(name)
-        for problem_set in problem_sets:
-            callback.on_start(name, problem_set)
-            try:
-                played = Player(name, agent, problem_set, saved, callback).play(rollouts)
-            except Unplayable as error:
-                played = Skipped(name, problem_set.name, str(error))
-            except (Exception, SystemExit) as error:  # whatever a policy of one's own, a server or a task may raise
-                played = Skipped(name, problem_set.name, without_password(reason_of(error)), failed=True)
-                if not (has_played or agents) and problem_set is problem_sets[-1]:
-                    if is_ours(error):
-                        raise
-                    raise AgentError(str(played)) from error
-            if isinstance(played, Cell):
-                has_played = True
-                if problem_set.name not in chances:
-                    chances[problem_set.name] = _chance_of(problem_set)
-                played = replace(played, chance=chances[problem_set.name])
-            yield played
+        with closing(agents.pop(name)) as agent:
+            for problem_set in problem_sets:
+                callback.on_start(name, problem_set)
+                try:
+                    played = Player(name, agent, problem_set, saved, callback).play(rollouts)
+                except Unplayable as error:
+                    played = Skipped(name, problem_set.name, str(error))
+                except (Exception, SystemExit) as error:  # whatever a policy of one's own, a server or a task may raise
+                    played = Skipped(name, problem_set.name, redacted(reason_of(error)), failed=True)
+                    if not (has_played or agents) and problem_set is problem_sets[-1]:
+                        if is_ours(error):
+                            raise
+                        raise AgentError(str(played)) from error
+                if isinstance(played, Cell):
+                    has_played = True
+                    if problem_set.name not in chances:
+                        chances[problem_set.name] = _chance_of(problem_set)
+                    played = replace(played, chance=chances[problem_set.name])
+                yield played
 
 
 def _chance_of(problem_set: ProblemSet) -> Mapping[str, TaskChance]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from mtgrpo_env.agents.checkpoints import check_model_folder
 from mtgrpo_env.agents.kept_file import KeptFile, key_of
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, is_saved_agent
 from mtgrpo_env.agents.reports.scores import TokenUsage
@@ -19,6 +19,7 @@ from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.evaluation import (
     MOST_EPISODES,
     GroupCallback,
+    LeftOutProblem,
     RandomActions,
     evaluate_answers,
     evaluate_policy,
@@ -34,6 +35,7 @@ from mtgrpo_env.named_tasks import named_object
 from mtgrpo_env.paper_frame import NEXT_TURN
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.prompt_options import PromptName, PromptOptions, json_object
+from mtgrpo_env.redaction import redacted
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import Group
@@ -48,6 +50,8 @@ _BASELINES = ("oracle", "random")
 _FORMS: Mapping[str, tuple[PromptName, ...]] = {"openai": ("chat",), "completions": ("plain", "paper")}  # default first
 _KEPT_AT_ONCE = 64  # completions on a CPU, which larger batches make no faster
 _OF_THE_PROMPT = frozenset({"model", "messages", "prompt"})
+
+LeftOut = Sequence[LeftOutProblem]
 
 ResponseCallback = Callable[[], None]
 """Called at every response of a language model, as it arrives."""
@@ -70,11 +74,11 @@ class Agent(ABC):
     options: AgentOptions | None = None
 
     @abstractmethod
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
-        """Play every problem.
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
+        """Play every problem, and return those that had to be left out.
 
         Raises:
-            Unplayable: if the agent cannot.
+            Unplayable: if the agent cannot play any.
         """
 
     def usage(self, extras: Any) -> TokenUsage | None:
@@ -85,6 +89,9 @@ class Agent(ABC):
     def reused(self) -> int:
         """Responses so far, or problems of an agent that gives none, that an earlier command had kept."""
         return 0
+
+    def close(self) -> None:  # noqa: B027  # most hold nothing
+        """Let go of connections and files, once it has played."""
 
 
 def make_agent(spec: AgentSpec, options: AgentOptions) -> Agent:
@@ -104,15 +111,10 @@ def make_agent(spec: AgentSpec, options: AgentOptions) -> Agent:
 
 
 def spec_name(spec: AgentSpec) -> str:
-    """What an agent is called in reports: its name without the password that a URL may hold, or its type's."""
+    """What an agent is called in reports: its name without the secrets that a URL may hold, or its type's."""
     if isinstance(spec, str):
-        return without_password(spec)
+        return redacted(spec)
     return type(spec).__name__ if _is_policy(spec) else getattr(spec, "__name__", type(spec).__name__)
-
-
-def without_password(text: str) -> str:
-    """The text without the passwords that its URLs hold."""
-    return re.sub(r"//[^/@ ]*@", "//", text)
 
 
 def named_agent(name: str, options: AgentOptions) -> Agent:
@@ -164,9 +166,13 @@ def _as_in_training(checkpoint: Path, options: AgentOptions) -> AgentOptions:
 class _Oracle(Agent):
     """The tasks' own solutions, once each: they do not differ."""
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
         _check_text(problem_set)
-        evaluate_answers(problem_set.suite, oracle, problem_set.problems, on_group=on_group)
+        left_out: list[LeftOutProblem] = []
+        evaluate_answers(
+            problem_set.suite, oracle, problem_set.problems, on_group=on_group, on_left_out=left_out.append
+        )
+        return left_out
 
 
 class _Random(Agent):
@@ -175,7 +181,7 @@ class _Random(Agent):
     def __init__(self, options: AgentOptions) -> None:
         self._options = options
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
         suite, options = problem_set.suite, self._options
         is_text = [plays_text(suite, k) for k in range(suite.num_tasks)]
         answered = [problem for problem in problem_set.problems if is_text[problem.task_id]]
@@ -183,6 +189,7 @@ class _Random(Agent):
         many = {"rollouts_per_problem": options.rollouts, "on_group": on_group}
         evaluate_answers(suite, guess, answered, seed=options.seed, **many)
         evaluate_policy(suite, RandomActions(suite, seed=options.seed), acted, **many)
+        return ()
 
 
 class _OwnPolicy(Agent):
@@ -193,7 +200,7 @@ class _OwnPolicy(Agent):
     ) -> None:
         self._make, self._rollouts, self._name, self._kept, self._reused = make, rollouts, name, kept, 0
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
         policy = self._make(problem_set.suite)
         if not _is_policy(policy):
             raise ValueError(f"{self._name} must make a policy with a method act, got {policy!r:.80}")
@@ -201,7 +208,7 @@ class _OwnPolicy(Agent):
         identity = None if self._kept is None else pickled(policy)
         if self._kept is None or identity is None:
             _evaluate(counted, problem_set, self._rollouts, on_group)
-            return
+            return ()
         agent = key_of(identity, own_code(), package_code())
         groups = KeptGroups(self._kept, problem_set, agent=agent, rollouts=self._rollouts)
         for group in groups.known():
@@ -213,10 +220,15 @@ class _OwnPolicy(Agent):
             on_group(group)
 
         _evaluate(counted, groups.unknown(), self._rollouts, keep)
+        return ()
 
     @property
     def reused(self) -> int:
         return self._reused
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
 
 
 class _Checkpoint(Agent):
@@ -228,6 +240,7 @@ class _Checkpoint(Agent):
             from mtgrpo_env.agents.llm.policy import checked_source
 
         self._source, self.options, self._options = str(checked_source(source)), options, options
+        check_model_folder(Path(source))
         self._device = device_of(options.device)
         self._kept = KeptFile(options.cache)
         self._engine: KeptEngine | None = None
@@ -247,7 +260,10 @@ class _Checkpoint(Agent):
     def reused(self) -> int:
         return self._engine.reused if self._engine else 0
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
+    def close(self) -> None:
+        self._kept.close()
+
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
         from mtgrpo_env.agents.llm.engines import Decoding
         from mtgrpo_env.agents.llm.prompts import prompt_format
 
@@ -258,8 +274,9 @@ class _Checkpoint(Agent):
         )
         examples = worked_examples(problem_set.suite, options.examples)
         policy.prompts = prompt_format(options, policy.tokenizer, examples.turns)
-        _check_room(policy, problem_set)
-        _evaluate(_Counted(policy, on_response), problem_set, options.rollouts, on_group)
+        fitting, left_out = _with_room(policy, problem_set)
+        _evaluate(_Counted(policy, on_response), fitting, options.rollouts, on_group)
+        return left_out
 
     def usage(self, extras: Any) -> TokenUsage:
         if not extras.tokens:  # the prompt left no room
@@ -314,7 +331,7 @@ class _Endpoint(Agent):
 
         parts = re.fullmatch(r"(.+?)@(https?://.+)", name, flags=re.IGNORECASE)
         if parts is None:
-            raise ValueError(f"expected '{api}:<model>@<base url>', got {f'{api}:{name}'!r}")
+            raise ValueError(f"expected '{api}:<model>@<base url>', got {redacted(f'{api}:{name}')!r}")
         forms = _FORMS[api]
         form = options.prompt or forms[0]
         if form not in forms:
@@ -333,7 +350,7 @@ class _Endpoint(Agent):
         self._server = CachedServer(server, options.cache)
         self._writer, self.options, self._options = WRITERS[form], options, options
 
-    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> None:
+    def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
         from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
 
         _check_text(problem_set)
@@ -341,6 +358,10 @@ class _Endpoint(Agent):
         prompts = self._writer(replace(self._options.frame, examples=examples.turns))
         policy = EndpointPolicy(self._server, prompts, concurrency=self._options.concurrency)
         _evaluate(_Counted(policy, on_response), problem_set, self._options.rollouts, on_group)
+        return ()
+
+    def close(self) -> None:
+        self._server.close()
 
     def usage(self, extras: Any) -> TokenUsage:
         return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_truncated, extras.empty or "")
@@ -393,22 +414,43 @@ def _check_text(problem_set: ProblemSet) -> None:
         raise Unplayable(f"this agent plays text tasks, but {', '.join(others)} of {problem_set.name} are none")
 
 
-def _check_room(policy: LanguageModelPolicy, problem_set: ProblemSet) -> None:
-    """Name what does not fit; such a prompt is answered with nothing, which is wrong."""
+def _with_room(policy: LanguageModelPolicy, problem_set: ProblemSet) -> tuple[ProblemSet, LeftOut]:
+    """The problems whose prompts leave room for a response, and the others.
+
+    Raises:
+        Unplayable: if none does.
+    """
+    from mtgrpo_env.agents.llm.prompts import encode_usable
+
     suite, problems = problem_set.suite, problem_set.problems
     openings = [(problem.task_id, opening) for problem in problems if (opening := suite.opening(problem))]
-    prompts = policy.prompts.encode([opening.prompt for _, opening in openings], [task_id for task_id, _ in openings])
-    rooms = [policy.room(prompt) for prompt in prompts]
-    if prompts:
-        sample = policy.tokenizer.decode(list(prompts[0]))
+    texts, task_ids = [opening.prompt for _, opening in openings], [task_id for task_id, _ in openings]
+    prompts = encode_usable(policy.prompts, texts, task_ids, policy.check)
+    if (first := next((prompt for prompt in prompts if not isinstance(prompt, ValueError)), None)) is not None:
+        sample = policy.tokenizer.decode(list(first))
         _LOG.info("%s: prompts are written as %s, for example %r", problem_set.name, policy.prompts.name, sample)
-    if not any(rooms):
+    has_room = [not isinstance(prompt, ValueError) and policy.room(prompt) > 0 for prompt in prompts]
+    if prompts and all(isinstance(prompt, ValueError) for prompt in prompts):
+        raise Unplayable(f"no prompt of {problem_set.name} can be written: {prompts[0]}")
+    if not any(has_room):
         raise Unplayable(
             f"no prompt of {problem_set.name} leaves room for a response in the context of {policy.context} tokens"
         )
-    unread = Counter(suite.names[problem.task_id] for problem, room in zip(problems, rooms, strict=True) if not room)
-    for name, count in unread.items():
-        _LOG.warning("%d prompts of task %r leave no room in the context of %d tokens", count, name, policy.context)
+    left_out = [
+        LeftOutProblem.of(suite, problem, _no_room(prompt, policy.context))
+        for problem, prompt, fits in zip(problems, prompts, has_room, strict=True)
+        if not fits
+    ]
+    fitting = tuple(problem for problem, fits in zip(problems, has_room, strict=True) if fits)
+    return replace(problem_set, problems=fitting), left_out
+
+
+def _no_room(prompt: Sequence[int] | ValueError, context: int) -> str:
+    if isinstance(prompt, ValueError):
+        return str(prompt)
+    if not prompt:
+        return "the prompt is empty"
+    return f"the prompt has {len(prompt):,} tokens, which leaves no room for a response in the context of {context:,}"
 
 
 def _decoding_fields(options: AgentOptions) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -21,6 +20,7 @@ from mtgrpo_env.chance import UNKNOWN
 from mtgrpo_env.experiments.benchmark_callback import BenchmarkCallback
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
 from mtgrpo_env.problem_sets import ProblemSet
+from mtgrpo_env.safe_console import SafeConsole
 
 
 class BenchmarkDisplay(BenchmarkCallback):
@@ -32,7 +32,7 @@ class BenchmarkDisplay(BenchmarkCallback):
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = Console(stderr=True, markup=False)
+        self._console = SafeConsole(stderr=True)
         self._bar: Progress | None = None
         self._name = ""
         self._responses = 0
@@ -46,7 +46,12 @@ class BenchmarkDisplay(BenchmarkCallback):
         self._end_bar()
 
     def on_start(self, agent: str, problem_set: ProblemSet) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         console = self._console
         bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._name, self._responses = f"{agent} on {problem_set.name}", 0
@@ -72,7 +77,10 @@ class BenchmarkDisplay(BenchmarkCallback):
         if self._as_json:
             sys.stdout.write(json.dumps(cell_json(cell), allow_nan=False) + "\n")
         else:
-            Console(markup=False).print(cell_table(cell))
+            console = SafeConsole()
+            console.print(cell_table(cell))
+            for line in cell.left_out_lines():
+                console.print(line, soft_wrap=True)
 
     def show_comparisons(self, result: Benchmark) -> None:
         """A leaderboard of each suite that several agents were given, and the differences from baselines."""
@@ -80,7 +88,7 @@ class BenchmarkDisplay(BenchmarkCallback):
             for difference in result.differences:
                 sys.stdout.write(json.dumps(difference.to_json(), allow_nan=False) + "\n")
             return
-        console = Console(markup=False)
+        console = SafeConsole()
         for suite in dict.fromkeys(cell.suite for cell in result.cells):
             board = result.leaderboard(suite)
             if len(board) > 2:
@@ -139,6 +147,6 @@ def _caption(cell: Cell) -> str | None:
     if cell.reused:
         parts.append(f"{cell.reused:,} {'responses' if usage else 'problems'} kept by an earlier command")
     if invalid:
-        parts.append(f"{invalid:,} rollouts left out: their scorer failed")
+        parts.append(f"{invalid:,} rollouts left out: their scorer or their server failed")
     counted = "; ".join(parts)
     return "\n".join(filter(None, (counted, chance_columns.footnote(cell.chance)))) or None

@@ -38,7 +38,7 @@ class Player:
     def play(self, rollouts: int) -> Cell:
         """Play every problem; raises what the agent raises."""
         started, reused = time.perf_counter(), self._agent.reused
-        self._agent.play(self._problem_set, self._add, self._callback.on_response)
+        left_out = self._agent.play(self._problem_set, self._add, self._callback.on_response)
         seconds = time.perf_counter() - started
         if rollouts > 1 and self._generates and not self._rollouts_differ:
             _LOG.warning(
@@ -50,6 +50,8 @@ class Player:
         if self._agent.options is not None:
             for warning in response_warnings(self._agent.options, self._problem_set.suite.names, self._looked_at):
                 _LOG.warning("%s: %s", self._name, warning)
+        for problem in left_out:
+            self._scorer.leave_out(problem.task)
         problem_set = self._problem_set
         levels = problem_set.levels()
         return Cell(
@@ -62,6 +64,7 @@ class Player:
             levels=levels,
             problems=self._problems,
             reused=self._agent.reused - reused,
+            left_out=[*map(str, left_out)],
         )
 
     def _add(self, group: Group) -> None:

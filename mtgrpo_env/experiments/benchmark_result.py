@@ -15,8 +15,9 @@ from mtgrpo_env.agents.reports.leaderboard import leaderboard_rows
 from mtgrpo_env.agents.reports.markdown import percent
 from mtgrpo_env.agents.reports.scores_table import benchmark_markdown
 from mtgrpo_env.chance import UNKNOWN
-from mtgrpo_env.files import atomic_file
+from mtgrpo_env.files import atomic_file, refuse_unwritable_file, refuse_unwritable_folder
 from mtgrpo_env.metrics import average
+from mtgrpo_env.visible_text import one_line
 
 REPORT, _JSON, _FIGURE = "benchmark.md", "benchmark.json", "benchmark.png"
 
@@ -75,7 +76,7 @@ class Benchmark:
     def __str__(self) -> str:
         suites = dict.fromkeys(cell.suite for cell in self.cells)
         parts = ["\n".join(_suite_lines([cell for cell in self.cells if cell.suite == suite])) for suite in suites]
-        parts += ["\n".join([one.title, *aligned(difference_rows(one)), one.footnote]) for one in self.differences]
+        parts += ["\n".join(_difference_lines(one)) for one in self.differences]
         parts += map(str, self.skipped)
         return "\n\n".join(parts) or "nothing was played"
 
@@ -113,9 +114,21 @@ class Benchmark:
         draw_scores(self.cells, folder / _FIGURE)
 
 
+def refuse_unwritable_report(folder: Path | str) -> None:
+    """Make sure that `Benchmark.write` can write its files, before anything is played.
+
+    Raises:
+        OSError: naming the folder or the file.
+    """
+    refuse_unwritable_folder(Path(folder))
+    if Path(folder).is_dir():
+        for name in (_JSON, REPORT, _FIGURE):
+            refuse_unwritable_file(Path(folder) / name)
+
+
 def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
     """A table of a suite: a column for each agent; the worst task, the average, and every task, the worst first."""
-    yield f"{cells[0].suite}, problem set {cells[0].fingerprint}, accuracy in per cent"
+    yield f"{one_line(cells[0].suite)}, problem set {cells[0].fingerprint}, accuracy in per cent"
     accuracies = [{task.task: task.accuracy for task in cell.scores.tasks} for cell in cells]
     tasks = dict.fromkeys(name for of_agent in accuracies for name in of_agent)
     means = {name: average([of_agent[name].mean for of_agent in accuracies if name in of_agent]) for name in tasks}
@@ -131,17 +144,24 @@ def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
         chance = chance_columns.cells(cells[0].chance.get(name, UNKNOWN))
         rows.append([name, *shown, *chance, f"{problems[name]:,}"])
     yield from aligned(rows)
+    yield from (one_line(line) for cell in cells for line in cell.left_out_lines())
     if note := chance_columns.footnote(cells[0].chance):
         yield note
 
 
+def _difference_lines(difference: Difference) -> Iterator[str]:
+    yield one_line(difference.title)
+    yield from aligned(difference_rows(difference))
+    yield one_line(difference.footnote)
+
+
 def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows in columns: the first flush left, the others flush right.
+    """Rows in columns, each in a visible line: the first flush left, the others flush right.
 
     >>> [*aligned([["task", "%"], ["arc", "12.5"]])]
     ['task     %', 'arc   12.5']
     """
-    lines = [*rows]
+    lines = [[one_line(text) for text in row] for row in rows]
     first, *others = (max(map(len, column)) for column in zip(*lines, strict=True))
     for name, *texts in lines:
         yield "  ".join([name.ljust(first), *(text.rjust(width) for text, width in zip(texts, others, strict=True))])

@@ -1,27 +1,32 @@
-"""Methods by learning rates by seeds, at equal budgets, with intervals: each run is a process."""
+"""Methods by points of a grid by seeds, at equal budgets, with intervals: each run is a process."""
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from mtgrpo_env.agents.config import MAY_CHANGE, RunConfig, TrainConfig
 from mtgrpo_env.agents.recipes import RunFacts, make_method
-from mtgrpo_env.agents.reports.comparison import Clock, Comparison, Run, Settings, run_of_history
+from mtgrpo_env.agents.reports.compared_runs import Clock, Settings
+from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.comparison_report import write_report
-from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
-from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
+from mtgrpo_env.experiments.compare_tuning import compared, halvings, reported, still_going
+from mtgrpo_env.experiments.jobs import Job, JobRunner, tail
+from mtgrpo_env.folder_lock import FolderLock
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.safe_console import SafeConsole
+from mtgrpo_env.signals import StopSignals, exit_code_of
 
 _POLL_SECONDS = 0.2
 _MAY_CHANGE = MAY_CHANGE - {"eval_every"}  # curves are compared point by point
@@ -34,12 +39,24 @@ class CompareResult:
     Attributes:
         comparison: of the runs that are finished.
         num_runs: that were planned.
-        interrupted: whether it was stopped; the same call resumes it.
+        stopped_by: the signal that stopped it, None if none did; the same call resumes it.
     """
 
     comparison: Comparison
     num_runs: int
-    interrupted: bool
+    stopped_by: int | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was stopped."""
+        return self.stopped_by is not None
+
+    @property
+    def exit_code(self) -> int:
+        """Of the process: 0 when done or stopped by SIGTERM, 130 when interrupted, 1 when a run is missing."""
+        if self.stopped_by is not None:
+            return exit_code_of(self.stopped_by)
+        return 1 if self.comparison.missing else 0
 
 
 def compare(
@@ -53,7 +70,7 @@ def compare(
     """Make the runs that are missing in the folder of the comparison, and report on all of them.
 
     Args:
-        config: of all runs but for method, learning rate, seed and folder; its `out` is the comparison's folder.
+        config: of all runs but for method, grid, seed and folder; its `out` is the comparison's folder.
         options: what is compared.
         method_options: given to the methods that take them.
         command: what made the comparison, for the report; by default this call.
@@ -62,25 +79,25 @@ def compare(
     Raises:
         ValueError: naming an option that no run could be made with, or a folder that holds another run.
     """
-    console = console or Console(quiet=True)
+    console = console or SafeConsole(quiet=True)
     options.check()
     config = config.for_run()
-    planned = plan_runs(config, options, method_options)
-    settings = _settings(config, options, command or f"compare({config!r}, {options!r})")
+    planned = plan_runs(config, options, method_options, seeds=(*options.tuning_seeds, *options.seeds))
+    settings = _settings(config, options, planned, command or f"compare({config!r}, {options!r})")
     config.check_start()
     for run in planned:  # before any is made
         run.folder.refuse_another_run(run.config, may_change=_MAY_CHANGE)
-    for run in {run.config.method: run for run in planned}.values():
+    for run in {(run.config.method, run.point): run for run in planned}.values():
         _check_run(run.config, len(settings.tasks))
     if RunFolder(config.out).history.is_file():
         raise ValueError(f"out must be a folder of its own, got {config.out}, which holds a run")
-    with sole_use(config.out, say=console.print) as lock:
-        finished_all = _train_missing(planned, options, console, lock)
-    comparison = Comparison(settings, _finished_runs(planned, settings.clock))
-    comparison.save(config.out)
-    if finished_all and comparison.runs:
-        write_report(comparison, config.out, rng=_rng())
-    return CompareResult(comparison, len(planned), interrupted=not finished_all)
+    with FolderLock(config.out).held(on_wait=console.print) as lock:
+        stopped_by = _train_all(planned, settings, options, console, lock)
+        comparison = compared(settings, planned)
+        comparison.save(config.out)
+        if stopped_by is None and comparison.runs:
+            write_report(comparison, config.out, rng=_rng())
+    return CompareResult(comparison, len(comparison.runs) + len(comparison.missing), stopped_by)
 
 
 def redraw(folder: Path, options: CompareOptions) -> None:
@@ -114,8 +131,26 @@ def _check_run(config: RunConfig, num_tasks: int) -> None:
         raise ValueError(f"method {config.method!r} cannot plan a batch: {error!r}") from error
 
 
-def _train_missing(planned: Sequence[PlannedRun], options: CompareOptions, console: Console, lock: IO[str]) -> bool:
-    """Run what is not finished; False if that was interrupted."""
+def _train_all(
+    planned: Sequence[PlannedRun], settings: Settings, options: CompareOptions, console: Console, lock: FolderLock
+) -> int | None:
+    """Run what the choice of points takes, then the best of each method on the seeds that are reported.
+
+    Gives the signal that stopped it, if one did.
+    """
+    for number, steps in enumerate((*settings.halve_at, settings.steps)):
+        for said in halvings(settings, planned, up_to=number):
+            console.print(said, soft_wrap=True)
+        going = still_going(settings, planned, up_to=number)
+        if stopped_by := _train_missing([run.stopped_at(steps) for run in going], options, console, lock):
+            return stopped_by
+    return _train_missing(reported(settings, planned), options, console, lock) if settings.tuning_seeds else None
+
+
+def _train_missing(
+    planned: Sequence[PlannedRun], options: CompareOptions, console: Console, lock: FolderLock
+) -> int | None:
+    """Run what is not finished; the signal that stopped it, if one did."""
     runs = {_job(run): run for run in planned if not run.is_finished}
     display = CompareDisplay(console, runs, total=len(planned), parallel=options.parallel)
     runner = JobRunner(
@@ -125,16 +160,17 @@ def _train_missing(planned: Sequence[PlannedRun], options: CompareOptions, conso
         threads=options.threads,
         lock=lock,
     )
-    try:
-        with terminated_like_interrupted(), display, runner:
-            try:
-                _watch(runner, display, runs)
-            except KeyboardInterrupt:
-                console.print("stopping every run after its step; another interrupt kills them", soft_wrap=True)
-                raise
-    except KeyboardInterrupt:
-        return False
-    return True
+    with StopSignals() as stop:
+        try:
+            with display, runner:
+                try:
+                    _watch(runner, display, runs)
+                except KeyboardInterrupt:
+                    console.print("stopping every run after its step; another Ctrl-C kills them", soft_wrap=True)
+                    raise
+        except KeyboardInterrupt:
+            return stop.received or signal.SIGINT
+    return None
 
 
 def _job(run: PlannedRun) -> Job:
@@ -148,26 +184,22 @@ def _watch(runner: JobRunner, display: CompareDisplay, runs: Mapping[Job, Planne
     while True:
         for job in runner.poll():
             display.show_end(job, error=None if runs[job].is_finished else tail(job.log))
+        for job in runner.running:
+            if not runs[job].goes_to_the_end and runs[job].is_finished:
+                runner.stop(job)
         display.show_running(runner.running)
         if not runner.running:
             return
         time.sleep(_POLL_SECONDS)
 
 
-def _finished_runs(planned: Sequence[PlannedRun], clock: Clock) -> Iterator[Run]:
-    for run in planned:
-        if run.is_finished:
-            records, config = read_history(run.folder.history), run.config
-            named: dict[str, Any] = {"method": config.method, "lr": config.lr, "seed": config.seed}
-            yield run_of_history(records, **named, num_steps=config.steps, clock=clock)
-
-
-def _settings(config: RunConfig, options: CompareOptions, command: str) -> Settings:
+def _settings(config: RunConfig, options: CompareOptions, planned: Sequence[PlannedRun], command: str) -> Settings:
+    points = {method: [run.point for run in planned if run.config.method == method] for method in options.methods}
     return Settings(
         command=command,
         tasks=read_tasks(config.tasks, row_options=config).names,
         methods=options.methods,
-        lrs=options.lrs or (config.lr,),
+        points={method: tuple(dict.fromkeys(of_method)) for method, of_method in points.items()},
         seeds=options.seeds,
         steps=config.steps,
         horizon=options.horizon_of(config.steps),
@@ -175,6 +207,8 @@ def _settings(config: RunConfig, options: CompareOptions, command: str) -> Setti
         eval_problems=config.eval_problems,
         parallel=options.parallel,
         clock=_clock(config),
+        tuning_seeds=options.tuning_seeds,
+        halve_at=options.halving_steps(config),
     )
 
 

@@ -98,8 +98,8 @@ class CompareDisplay:
 
     def _table(self, running: Sequence[Job]) -> Table:
         table = Table()
-        for column in ("method", "lr", "seed", "step", "worst task", "rollouts", "ETA"):
-            table.add_column(column, justify="left" if column == "method" else "right")
+        for column in ("method", "point", "seed", "step", "worst task", "rollouts", "ETA"):
+            table.add_column(column, justify="left" if column in ("method", "point") else "right")
         lefts = [self._add_row(table, job) for job in running]
         done = self._total - len(running) - self._waiting - self._failed
         failed = f", {self._failed} failed" if self._failed else ""
@@ -109,7 +109,7 @@ class CompareDisplay:
     def _add_row(self, table: Table, job: Job) -> float | None:
         """Gives the seconds left, None while they are not known."""
         run = self._runs[job]
-        num_steps = run.config.steps
+        num_steps = run.until
         records = read_history(run.folder.history)
         step = max((record["step"] for record in records), default=0)
         pace = self._paces.setdefault(job, _Pace(step)) if records else None
@@ -118,7 +118,7 @@ class CompareDisplay:
         rollouts = sum(record["rollouts"] for record in records if record["kind"] == "step")
         worst = f"{worst_task(evaluation['accuracies']):.1%}" if evaluation else "-"
         progress = f"{step}/{num_steps}" if records else "starting"
-        of_run = [run.config.method, f"{run.config.lr:g}", str(run.config.seed)]
+        of_run = [run.config.method, str(run.point), str(run.config.seed)]
         table.add_row(*of_run, progress, worst, f"{rollouts:,}", _clock(left))
         return left
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
-_LOCK = ".lock"
+from mtgrpo_env.folder_lock import FolderLock
+from mtgrpo_env.signals import deferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class JobRunner:
         parallel: at a time.
         may_start: whether a job may start beside those that are going on; one that may not is passed over for now.
         threads: of each process.
-        lock: a file that the processes hold open, so that it stays locked while any of them lives.
+        lock: held; the processes share it, so that the folder stays locked while any of them lives.
     """
 
     def __init__(
@@ -50,7 +48,7 @@ class JobRunner:
         parallel: int,
         may_start: Callable[[Job, Sequence[Job]], bool],
         threads: int,
-        lock: IO[str],
+        lock: FolderLock,
     ) -> None:
         self.waiting = list(jobs)
         self._parallel = parallel
@@ -58,6 +56,7 @@ class JobRunner:
         self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         self._lock = lock
         self._processes: dict[Job, subprocess.Popen[bytes]] = {}
+        self._stopping: set[Job] = set()
 
     @property
     def running(self) -> list[Job]:
@@ -70,15 +69,16 @@ class JobRunner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._processes.values():
-            process.terminate()  # a training run then ends its step and saves
         try:
+            for process in self._processes.values():
+                process.terminate()  # a training run then ends its step and saves
             for process in self._processes.values():
                 process.wait()
         finally:  # a second interrupt does not wait
-            for process in self._processes.values():
-                process.kill()
-                process.wait()
+            with deferred():
+                for process in self._processes.values():
+                    process.kill()
+                    process.wait()
 
     def poll(self) -> list[Job]:
         """Start what may start; give the jobs that have ended since the last call, well or badly."""
@@ -87,9 +87,16 @@ class JobRunner:
             del self._processes[job]
         for job in list(self.waiting):
             if len(self._processes) < self._parallel and self._may_start(job, self.running):
-                self.waiting.remove(job)
-                self._processes[job] = self._start(job)
+                with deferred():  # or a process that has just been started would be lost
+                    self.waiting.remove(job)
+                    self._processes[job] = self._start(job)
         return ended
+
+    def stop(self, job: Job) -> None:
+        """Have a job that is going on end its step and save; it ends like others."""
+        if job not in self._stopping:
+            self._stopping.add(job)
+            self._processes[job].terminate()
 
     def _start(self, job: Job) -> subprocess.Popen[bytes]:
         job.log.parent.mkdir(parents=True, exist_ok=True)
@@ -105,32 +112,6 @@ class JobRunner:
                 pass_fds=[self._lock.fileno()],
                 start_new_session=True,  # an interrupt from the terminal is for the parent, which passes it on
             )
-
-
-@contextmanager
-def sole_use(folder: Path, *, say: Callable[[str], None]) -> Iterator[IO[str]]:
-    """Wait until no other process uses the folder, then keep others out; gives the locked file.
-
-    The lock is shared with every process that inherits the file, so jobs that outlive a killed parent are waited for.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for processes that still work in {folder}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
-
-
-@contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """Makes SIGTERM raise KeyboardInterrupt, as SIGINT does, so that the jobs are stopped in either case."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def tail(log: Path, *, num_lines: int = 12) -> str:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
 
 from mtgrpo_env.checker import TaskCheckError, check_task, hostile_complaint
 from mtgrpo_env.envs.final_answers import final_answer, marked_answer
 from mtgrpo_env.envs.function_scorer import FunctionScorer, answer_forms
 from mtgrpo_env.envs.math_questions import MathPuzzle
+from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import Row
+from mtgrpo_env.envs.row_rewards import RowScorers
+from mtgrpo_env.envs.row_schema import row_of
+from mtgrpo_env.envs.row_scorers import RowScorer
 from mtgrpo_env.envs.rows_env import RowPuzzle, RowsEnv
 from mtgrpo_env.envs.symbolic.grading import grade
 from mtgrpo_env.envs.symbolic.spelling import respelled
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.experiments.reward_probes import KnownAnswer, Probe, dressed_probes, other_answers, wrong_probes
 from mtgrpo_env.suite import Task
-from mtgrpo_env.text_env import WRONG, Verdict
+from mtgrpo_env.text_env import WRONG, NoKnownSolution, NoSolution, Verdict
 
 _CHUNK = 256  # rows that a slow reward scores side by side
 _MAX_ROWS = 5  # that a line names
@@ -56,6 +62,63 @@ def checked_task(task: Task, *, num_problems: int) -> TaskCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class UsableRows:
+    """The rows of a file that can be read and scored.
+
+    Attributes:
+        rows: those that can.
+        refused: why each of the others cannot, with its place.
+    """
+
+    rows: tuple[Row, ...]
+    refused: tuple[str, ...]
+
+    @classmethod
+    def read(cls, source: str | Path, *, columns: Mapping[str, str] | None = None) -> Self:
+        """Those of a file; all are looked at.
+
+        Raises:
+            ValueError: if the file cannot be read, or no row of it can.
+        """
+        return cls._of(source, (partial(row_of, record, i, columns) for i, record in enumerate(read_records(source))))
+
+    def scored(self, source: str | Path, scorers: RowScorers) -> Self:
+        """Those that can be scored, too.
+
+        Raises:
+            MissingReward: if nothing scores the rows of a task.
+            ValueError: if there is no such reward, or none can.
+        """
+        made = {row.name: scorers.of(row) for row in self.rows}
+        usable = self._of(source, (partial(_scorable, row, made[row.name]) for row in self.rows))
+        return replace(usable, refused=(*self.refused, *usable.refused))
+
+    @classmethod
+    def _of(cls, source: str | Path, calls: Iterable[Callable[[], Row]]) -> Self:
+        rows: list[Row] = []
+        refused: list[str] = []
+        for call in calls:
+            try:
+                rows.append(call())
+            except ValueError as error:
+                refused.append(str(error))
+        if refused and not rows:
+            raise ValueError(f"{source}: all of its {len(refused)} rows are refused: {'; '.join(first_of(refused))}")
+        return cls(tuple(rows), tuple(refused))
+
+
+def first_of(lines: Sequence[str]) -> list[str]:
+    """A few of them, and how many more there are."""
+    more = [f"and {len(lines) - _MAX_ROWS} more"] if len(lines) > _MAX_ROWS else []
+    return [*lines[:_MAX_ROWS], *more]
+
+
+def _scorable(row: Row, scorer: RowScorer) -> Row:
+    scorer.problem(row)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
 class RowsCheck:
     """What playing the reward of a task's rows found.
 
@@ -64,6 +127,7 @@ class RowsCheck:
         num_rows: how many there are.
         unsolved: the rows of which no response that was tried is scored as correct.
         unanswered: the rows that hold no answer to try.
+        unknown: the rows whose solution would take too long to find.
         faults: what a policy would exploit, or what breaks; a line for each kind, with a row and a response.
         notes: what may be meant so.
         seconds: that a call takes.
@@ -73,6 +137,7 @@ class RowsCheck:
     num_rows: int
     unsolved: tuple[Row, ...]
     unanswered: tuple[Row, ...]
+    unknown: tuple[Row, ...]
     faults: tuple[str, ...]
     notes: tuple[str, ...]
     seconds: float
@@ -89,8 +154,11 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
     known: list[tuple[RowPuzzle, KnownAnswer]] = []
     unanswered: list[RowPuzzle] = []
     unsolved: list[Row] = []
+    unknown: list[Row] = []
     for puzzle, oracle in _solutions(env):
-        if oracle is not None:
+        if isinstance(oracle, NoKnownSolution):
+            unknown.append(puzzle.row)
+        elif oracle is not None:
             known.append((puzzle, KnownAnswer.of(puzzle.row, oracle)))
         elif puzzle.row.ground_truth == "":
             unanswered.append(puzzle)
@@ -113,6 +181,7 @@ def checked_rows(env: RowsEnv, *, num_rows: int = 20) -> RowsCheck:
         num_rows=len(env.puzzles),
         unsolved=tuple(unsolved),
         unanswered=tuple(puzzle.row for puzzle in unanswered),
+        unknown=tuple(unknown),
         faults=faults,
         notes=notes,
         seconds=trial.seconds,
@@ -130,7 +199,7 @@ def _contradictions(env: RowsEnv) -> Iterator[str]:
             return
 
 
-def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | None]]:
+def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | NoKnownSolution | None]]:
     """A response to each row that is scored as correct, if it has one; a slow reward scores many rows side by side."""
     scorer = env.scorer
     for start in range(0, len(env.puzzles), _CHUNK):
@@ -143,11 +212,13 @@ def _solutions(env: RowsEnv) -> Iterator[tuple[RowPuzzle, str | None]]:
             yield from ((puzzle, _verified(env, puzzle)) for puzzle in chunk)
 
 
-def _verified(env: RowsEnv, puzzle: RowPuzzle) -> str | None:
+def _verified(env: RowsEnv, puzzle: RowPuzzle) -> str | NoKnownSolution | None:
     try:
         oracle = env.oracle(puzzle)
         is_right = _is_understood(puzzle.problem) and env.verify(puzzle, oracle).is_success
-    except Exception:  # a row that has no solution
+    except NoKnownSolution as error:
+        return None if isinstance(error, NoSolution) else error
+    except Exception:  # whatever a verifier of one's own may raise
         return None
     return oracle if is_right else None
 

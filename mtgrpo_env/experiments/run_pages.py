@@ -9,7 +9,13 @@ from typing import Any
 
 from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.history import read_history
-from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
+from mtgrpo_env.agents.reports.page.content import (
+    PageContent,
+    StoredRun,
+    content_of_comparison,
+    content_of_runs,
+    read_run,
+)
 from mtgrpo_env.agents.reports.samples import StoredSample
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.envs.records import Record
@@ -38,11 +44,20 @@ def page_content(folders: Sequence[Path], *, thresholds: Sequence[float]) -> Pag
     runs = list(named.values())
     comparisons = [folder for folder in runs if (folder / _COMPARISON).is_file()]
     if not comparisons:
-        read = [read_run(folder, _task_names) for folder in runs]
+        read = [run_of_folder(folder) for folder in runs]
         return content_of_runs(read, thresholds=tuple(thresholds), answer_of=_answer)
     if len(runs) > 1:
         raise ValueError(f"{comparisons[0]} is a comparison, which has a page to itself: got {len(runs)} folders")
     return content_of_comparison(_comparison(comparisons[0]))
+
+
+def run_of_folder(folder: Path) -> StoredRun:
+    """The options and the history of a run, and the names of its tasks.
+
+    Raises:
+        ValueError: if the folder holds no run, or one that was not evaluated.
+    """
+    return read_run(folder, _task_names)
 
 
 def _comparison(folder: Path) -> Comparison:

@@ -20,6 +20,7 @@ from mtgrpo_env.curriculum import Curriculum, GenerateGroups, StarvedTaskWarning
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.filters import every_group, success_differs
 from mtgrpo_env.logit_optimizers import AdamW
+from mtgrpo_env.manifest import write_manifest
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
@@ -606,6 +607,13 @@ def saved_agent(folder: Path, tasks: Any = "FrozenLake-v1", **parts: Any) -> dic
     return json.loads((folder / "agent.json").read_text())
 
 
+def forge(folder: Path, state: dict[str, Any]) -> None:
+    """Have a checkpoint say something else, as whoever made it might have."""
+    (folder / "agent.json").write_text(json.dumps(state))
+    (folder / "manifest.json").unlink()
+    write_manifest(folder)
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -626,7 +634,7 @@ def test_no_code_is_imported_because_a_checkpoint_names_it_as_a_task(
     monkeypatch.chdir(tmp_path)
     state = saved_agent(tmp_path / "a")
     state["agent"]["tasks"] = names
-    (tmp_path / "a" / "agent.json").write_text(json.dumps(state))
+    forge(tmp_path / "a", state)
     with pytest.raises(ValueError, match="are not registered here: give them as `tasks`"):
         MTGRPOAgent.load("a")
     assert not (tmp_path / "sprung").exists()
@@ -639,7 +647,7 @@ def test_no_code_is_imported_because_a_checkpoint_names_it_as_a_method(
     monkeypatch.chdir(tmp_path)
     state = saved_agent(tmp_path / "a")
     state["agent"]["method"] = "trap:own"
-    (tmp_path / "a" / "agent.json").write_text(json.dumps(state))
+    forge(tmp_path / "a", state)
     with pytest.raises(ValueError, match="'trap:own' is code of your own: make the agent and call restore"):
         MTGRPOAgent.load("a")
     assert not (tmp_path / "sprung").exists()
@@ -669,8 +677,9 @@ def test_an_agent_of_parts_without_names_is_made_again(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_an_older_version_is_refused_as_such(tmp_path: Path) -> None:
     state = saved_agent(tmp_path / "a")
-    del state["hyperparameters"]
+    del state["hyperparameters"], state["format"]
     (tmp_path / "a" / "agent.json").write_text(json.dumps(state))
+    (tmp_path / "a" / "manifest.json").unlink()
     for read in (MTGRPOAgent.load, MTGRPOAgent("FrozenLake-v1", policy="tabular").restore):
         with pytest.raises(ValueError, match="was written by an older version"):
             read(tmp_path / "a")

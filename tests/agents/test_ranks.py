@@ -8,6 +8,7 @@ import pytest
 from thread_ranks import ThreadRanks, on_ranks, results_of
 
 from mtgrpo_env.agents.ranks import OneRank, RankError, Ranks, agreement, shared_folder
+from mtgrpo_env.manifest import verify
 from mtgrpo_env.suite import TaskError
 
 
@@ -52,7 +53,8 @@ def write_all(folder: Path, ranks: Ranks, *, failing: int | None = None) -> None
 
 def test_a_shared_folder_holds_what_every_rank_wrote(tmp_path: Path) -> None:
     results_of(3, lambda ranks: write_all(tmp_path / "step", ranks))
-    assert sorted(path.name for path in (tmp_path / "step").iterdir()) == ["0.txt", "1.txt", "2.txt"]
+    assert sorted(path.name for path in (tmp_path / "step").iterdir()) == ["0.txt", "1.txt", "2.txt", "manifest.json"]
+    verify(tmp_path / "step")
     assert [path.name for path in tmp_path.iterdir()] == ["step"]
 
 

@@ -1,6 +1,7 @@
 """The checkpoints of a run, and whose run a folder holds."""
 
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -48,6 +49,13 @@ def killed(code: str, *arguments: object) -> int:
     return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=root, check=False).returncode
 
 
+def ended_pid() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
 def test_the_newest_checkpoint_is_the_one_of_the_highest_step_whatever_else_lies_there(tmp_path: Path) -> None:
     assert RunFolder(tmp_path).newest_checkpoint is None
     for step in (5, 1_000_000, 40, 2, 999_999, 7, 10, 300):
@@ -73,7 +81,8 @@ def test_a_process_killed_while_it_replaces_a_checkpoint_loses_none(tmp_path: Pa
 def test_cleaning_up_deletes_what_is_unfinished_and_nothing_else(tmp_path: Path) -> None:
     RunFolder(tmp_path).clean_up_interrupted_saves()
     write(RunFolder(tmp_path).checkpoint(3), "x")
-    for name in (".step-000004.unfinished-1", ".step-000003.old-12", ".cache", ".step-000003"):
+    dead = ended_pid()
+    for name in (f".step-000004.unfinished-{dead}", f".step-000003.old-{dead}@elsewhere", ".cache", ".step-000003"):
         (tmp_path / "checkpoints" / name).mkdir()
     RunFolder(tmp_path).clean_up_interrupted_saves()
     assert names_in(tmp_path / "checkpoints") == [".cache", ".step-000003", "step-000003"]
@@ -162,3 +171,68 @@ def test_the_steps_of_a_run_may_change_unless_its_learning_rate_falls_over_them(
             continue
         with pytest.raises(ValueError, match=r"\(steps was 10, is 20, over which the learning rate falls\)"):
             folder.refuse_another_run(longer)
+
+
+def test_cleaning_up_leaves_alone_what_a_live_process_writes(tmp_path: Path) -> None:
+    """By the number in the name, with a host or, as earlier versions had it, without."""
+    checkpoints = RunFolder(tmp_path).checkpoints
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        for name in (f".step-000004.unfinished-{process.pid}@{socket.gethostname()}", f".a.old-{process.pid}"):
+            (checkpoints / name).mkdir(parents=True)
+        before = names_in(checkpoints)
+        RunFolder(tmp_path).clean_up_interrupted_saves()
+        assert names_in(checkpoints) == before
+        process.communicate(b"\n")
+    RunFolder(tmp_path).clean_up_interrupted_saves()
+    assert names_in(checkpoints) == ["a"]
+
+
+def test_what_a_kill_left_of_a_file_of_the_run_is_cleaned_up_too(tmp_path: Path) -> None:
+    (tmp_path / f".history.jsonl.unfinished-{ended_pid()}@elsewhere").mkdir()
+    RunFolder(tmp_path).clean_up_interrupted_saves()
+    assert not names_in(tmp_path)
+
+
+@pytest.mark.parametrize("linked", ["run", "checkpoints", "step"])
+def test_a_linked_folder_is_saved_into_pruned_and_found_and_nothing_behind_a_link_is_deleted(
+    tmp_path: Path, linked: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    write(elsewhere / "step-000001", "mine")
+    folder = RunFolder(tmp_path / "run")
+    if linked == "run":
+        folder.path.symlink_to(elsewhere)
+    else:
+        folder.path.mkdir()
+    if linked == "checkpoints":
+        folder.checkpoints.symlink_to(elsewhere)
+    if linked == "step":
+        folder.checkpoints.mkdir()
+        for step in (1, 2):
+            folder.checkpoint(step).symlink_to(elsewhere / "step-000001")
+    folder.refuse_unwritable()
+    for step in (2, 3):
+        write(folder.checkpoint(step), str(step))
+        folder.prune_checkpoints(newest=1)
+        folder.clean_up_interrupted_saves()
+    assert folder.steps == [3]
+    assert (folder.checkpoint(3) / "file").read_text() == "3"
+    assert names_in(folder.checkpoints) == ["step-000003"]
+    if linked != "checkpoints":  # there a checkpoint of the run's own was pruned
+        assert (elsewhere / "step-000001" / "file").read_text() == "mine"
+
+
+def test_a_link_to_a_disk_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(FileNotFoundError, match=r"checkpoints links to .*unmounted, which is not there"):
+        RunFolder(tmp_path).refuse_unwritable()
+
+
+def test_a_checkpoint_that_links_to_nothing_is_none_and_is_replaced(tmp_path: Path) -> None:
+    checkpoint = RunFolder(tmp_path).checkpoint(1)
+    checkpoint.parent.mkdir()
+    checkpoint.symlink_to(tmp_path / "gone")
+    assert RunFolder(tmp_path).newest_checkpoint is None
+    write(checkpoint, "x")
+    assert names_in(checkpoint.parent) == ["step-000001"]
+    assert not checkpoint.is_symlink()

@@ -148,6 +148,63 @@ def test_a_failed_step_is_one_error_with_the_newest_checkpoint(
     assert "end" not in record.calls
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("the template refuses messages of system"), "the template refuses messages of system"),
+        (MemoryError(), "MemoryError: no message"),
+        (RuntimeError("CUDA out of memory.\nTried to allocate"), "RuntimeError: CUDA out of memory."),
+        (AttributeError("no attribute 'strip'"), "AttributeError: no attribute 'strip'"),
+    ],
+)
+def test_whatever_fails_in_a_step_ends_a_saved_run_in_one_line(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    own = trainer(model_folder, tmp_path, steps=3, checkpoint_every=100, eval_every=100)
+    act = own.agent.policy.stream  # pyright: ignore[reportAttributeAccessIssue]
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if own.agent.step == 1:
+            raise error
+        return act(*arguments, **options)
+
+    monkeypatch.setattr(own.agent.policy, "stream", failing)
+    with pytest.raises(TrainingError) as caught:
+        own.train()
+    assert str(caught.value).splitlines()[0] == f"step 2 failed: {said}"
+    assert own.folder.steps == [1], "the finished step is saved"
+    assert "in failing\n" in own.folder.failures.read_text()
+    assert trainer(model_folder, tmp_path, steps=3, checkpoint_every=100, eval_every=100).train().step == 3
+
+
+def test_a_failure_in_the_middle_of_an_update_is_not_saved(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = trainer(model_folder, tmp_path, steps=3, checkpoint_every=100, eval_every=100)
+    update = own.agent.learner.update
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if own.agent.step == 1:
+            raise MemoryError
+        return update(*arguments, **options)
+
+    monkeypatch.setattr(own.agent.learner, "update", failing)
+    with pytest.raises(TrainingError, match="step 2 failed: MemoryError"):
+        own.train()
+    assert own.folder.steps == []
+
+
+def test_a_callback_that_fails_ends_a_saved_run(model_folder: Path, tmp_path: Path) -> None:
+    class Careless(TrainerCallback):
+        def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
+            raise KeyError("loss")
+
+    own = trainer(model_folder, tmp_path, Careless(), steps=3, checkpoint_every=100, eval_every=100)
+    with pytest.raises(TrainingError, match="step 2 failed: KeyError: 'loss'"):
+        own.train()
+    assert own.folder.steps == [1]
+
+
 def test_a_run_is_resumed_by_the_options_in_its_own_folder(model_folder: Path, tmp_path: Path) -> None:
     trainer(model_folder, tmp_path, tasks=["zebra-mini", Echo], steps=1).train()
     again = Trainer(config=replace(TrainConfig.read(tmp_path / "config.yaml"), steps=2), callbacks=[])

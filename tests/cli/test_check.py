@@ -78,6 +78,32 @@ def test_a_row_without_a_right_answer_is_a_fault(command: RunCommand, tmp_path: 
     assert "rows.jsonl, row 2" in result.out
 
 
+def test_all_refused_rows_are_counted_the_first_of_them_named_and_the_others_checked(
+    command: RunCommand, tmp_path: Path
+) -> None:
+    good, absurd = [("1,2,3", 6), ("4,5,6", 15)], [("1;2", 3)] * 6 + [(",".join("1" * 101), 101)]
+    file = write_rows(tmp_path / "rows.jsonl", *good, *absurd)
+    with file.open("a") as lines:
+        lines.write('{"task": "countdown", "ground_truth": {"numbers": "1,2", "target": 3}}\n')
+    result = command("check", "--rows", file)
+    assert result.code == 1
+    lines = result.out.splitlines()
+    assert lines[0] == "FAULT rows.jsonl: 8 of 10 rows are refused, which ends every other command:"
+    assert lines[1].startswith("      rows.jsonl, row 10: expected the prompt in a column prompt")
+    assert lines[2].startswith("      rows.jsonl, row 3, column ground_truth: ground truth needs 'numbers' like")
+    assert lines[6] == "      and 3 more"
+    assert lines[7].startswith("ok    rows.jsonl: 2 rows, each scored as correct with its own answer")
+
+
+def test_a_row_of_twelve_numbers_or_more_is_named_and_no_fault(command: RunCommand, tmp_path: Path) -> None:
+    thirteen = ",".join(map(str, range(1, 14)))
+    result = command("check", "--rows", write_rows(tmp_path / "rows.jsonl", ("1,2,3", 6), (thirteen, 91)))
+    assert result.code == 0
+    assert "note  rows.jsonl: 1 of 2 rows have no known solution, and none was tried:\n      rows.jsonl, row 2" in (
+        result.out
+    )
+
+
 OWN_REWARDS = """
 def city(completion, ground_truth, **columns):
     return float(completion.strip().rstrip(".").split()[-1:] == [ground_truth["target"]])

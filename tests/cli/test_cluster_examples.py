@@ -112,6 +112,7 @@ def test_a_process_sees_its_own_gpu_alone_and_calls_it_the_first() -> None:
     [
         (0, "all 720 steps are done", 0, False),
         (1, "Stopped after step 40 of 720; nothing is lost.", 0, True),
+        (1, "mtgrpo train: stopped by SIGTERM", 0, True),
         (1, "could not save runs/x: No space left on device", 1, False),
     ],
 )

@@ -6,8 +6,11 @@ import _thread
 import contextlib
 import io
 import json
+import os
 import shlex
 import shutil
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +20,7 @@ from typing import Any
 
 import pytest
 import tyro
+from training_runs import wait_until
 
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.reports.comparison_report import FIGURES
@@ -141,7 +145,7 @@ def test_when_a_run_is_missing_the_exit_code_says_so_and_the_report_names_it(
     shutil.copytree(life.out, tmp_path / "copy")
     history = tmp_path / "copy" / "seed-1" / "grpo-lr-0.001" / "history.jsonl"
     history.write_text("".join(history.read_text().splitlines(keepends=True)[:-1]))  # its last evaluation is lost
-    monkeypatch.setattr(experiment, "_train_missing", lambda planned, options, console, lock: True)
+    monkeypatch.setattr(experiment, "_train_missing", lambda planned, options, console, lock: None)
     assert command(*compare_options(tmp_path / "copy", model_folder)).code == 1
     assert len(results_of(tmp_path / "copy")) == 3 * 2
 
@@ -202,6 +206,9 @@ def test_other_options_in_the_same_folder_are_refused_by_name(
         (("--methods", "grpo", "grpo"), "methods must be at least one and all different, got ['grpo', 'grpo']"),
         (("--seeds", 1, 1), "seeds must be at least one and all different, got [1, 1]"),
         (("--lrs", 1e-3, 1e-3), "lrs must be at least one and all different"),
+        (("--grid", "colour=red"), "grid: there is no option 'colour'"),
+        (("--tuning-seeds", 0), "tuning_seeds must be other than seeds, which are reported: [0] are in both"),
+        (("--tuning-seeds", 7, "--halve-at", 3), "halve_at must be multiples of eval_every, 4, below steps, 4, got 3"),
         (("--parallel", 0), "parallel must be at least 1, got 0"),
         (("--horizon", STEPS + 1), "horizon must be from 1 to 4, the last step, got 5"),
         (("--suite", "mniature"), "got 'mniature'"),
@@ -213,6 +220,33 @@ def test_a_mistake_in_the_options_is_refused_before_any_run(
 ) -> None:
     assert complaint in refused(*compare_options(tmp_path / "new", model_folder, *options))
     assert not (tmp_path / "new").exists()
+
+
+def test_hopeless_points_are_stopped_and_the_best_alone_is_run_on_the_reported_seeds(
+    command: RunCommand, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment, "write_report", lambda comparison, folder, *, rng: None)
+    out = tmp_path / "grid"
+    grid = ["--methods", "grpo", "--lrs", 1e-3, 1e-7, "--grid", "max_grad_norm=1", "--tuning-seeds", 0, "--seeds", 1]
+    line = compare_options(out, model_folder, *grid, "--halve-at", 2, "--eval-every", 2)
+    made = command(*line)
+    assert made.code == 0, made.err
+    assert "grpo: after step 2 1 of 2 points go on: lr " in made.out
+    runs = {folder: folder / "history.jsonl" for folder in sorted(out.glob("seed-*/*"))}
+    ends = {folder.parent.name: [] for folder in runs}
+    for folder, history in runs.items():
+        evaluated = [json.loads(text) for text in history.read_text().splitlines() if '"evaluation"' in text]
+        ends[folder.parent.name].append(evaluated[-1]["step"])
+    assert sorted(ends["seed-0"]) == [2, STEPS]
+    assert ends["seed-1"] == [STEPS]
+    lines = results_of(out)
+    assert [(line["seed"], line["step"]) for line in lines if line["seed"] == 1] == [(1, 0), (1, 2), (1, STEPS)]
+    assert {line["options"]["max_grad_norm"] for line in lines} == {1.0}
+    files = [out / name for name in ("results.jsonl", "steps.jsonl", "compare.json")]
+    before = [file.read_bytes() for file in files]
+    again = command(*line)
+    assert (again.code, "done" in again.out) == (0, False)
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_the_command_that_made_a_comparison_names_what_differs_from_the_defaults() -> None:
@@ -229,3 +263,26 @@ def test_runs_that_were_evaluated_at_other_steps_are_refused(refused: Callable[.
     planned.config.write(planned.folder.config)
     line = refused("compare", "--out", tmp_path, "--methods", "grpo", "--seeds", 0)
     assert "holds another run (eval_every was 10, is 5)" in line
+
+
+def test_a_scheduler_s_signal_stops_every_run_and_is_no_failure(
+    start_process: Callable[..., subprocess.Popen[str]], model_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "compare"
+    process = start_process(compare_options(out, model_folder, "--steps", 10_000))
+
+    def training() -> list[Path]:
+        return [file for file in out.glob("seed-*/*/history.jsonl") if '"kind": "step"' in file.read_text()]
+
+    wait_until(process, lambda: len(training()) == 2)
+    pids = [json.loads((file.parent / ".lock").read_text())["pid"] for file in training()]
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+    text, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert "Stopped with 0 of 4 runs finished." in text
+    assert all(RunFolder(file.parent).newest_checkpoint for file in training())
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert not (out / ".lock").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from mtgrpo_env.chat import messages_of
+from mtgrpo_env.cli import main
 from mtgrpo_env.envs.export import content_hash
 from mtgrpo_env.envs.reward import trl_reward
 from mtgrpo_env.envs.rows import read_rows, shared_problems
@@ -121,11 +123,37 @@ def test_a_process_that_is_killed_leaves_no_file_under_the_name(environment: dic
     out = tmp_path / "train.jsonl"
     line = [sys.executable, "-m", "mtgrpo_env", "export", "--suite", "mini", "--problems", "10000000", "--out", out]
     with subprocess.Popen(line, env=environment, stderr=subprocess.PIPE) as process:
-        while process.poll() is None and not any(path.stat().st_size for path in tmp_path.iterdir()):
+        while process.poll() is None and not any(path.stat().st_size for path in tmp_path.glob(".*/*")):
             time.sleep(0.02)
         process.kill()
     assert not out.exists()
-    assert [path.name for path in tmp_path.iterdir()] == [".unfinished-train.jsonl"]
+    (scratch,) = tmp_path.iterdir()
+    assert scratch.name.startswith(f".train.jsonl.unfinished-{process.pid}@")
+    assert main(["export", "--suite", "mini", "--problems", "1", "--out", str(out)]) == 0
+    assert list(tmp_path.iterdir()) == [out], "what the killed process left is cleared away"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_leaves_the_older_file_one_line_and_nothing_else(
+    start_process: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: int, code: int
+) -> None:
+    out = tmp_path / "train.jsonl"
+    out.write_text("older")
+    process = start_process(["export", "--suite", "mini", "--problems", 10_000_000, "--out", out])
+    while not any(path.stat().st_size for path in tmp_path.glob(".*/*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert err in ("mtgrpo export: stopped by SIGTERM\n", "mtgrpo export: interrupted\n")
+    assert out.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_where_no_file_can_be_written_nothing_is_made(refused: Callable[..., str], tmp_path: Path) -> None:
+    complaint = "expected a file, got the folder"
+    assert complaint in refused("export", "--suite", "mini", "--problems", 10_000_000, "--out", tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # TRL sets options that transformers renames

@@ -20,7 +20,7 @@ from mtgrpo_env.experiments import benchmark_agents
 RunCommand = Callable[..., Any]
 StartProcess = Callable[[Sequence[object]], subprocess.Popen[str]]
 
-COMMANDS = ("train", "compare", "evaluate", "tasks", "check", "score", "report", "export")
+COMMANDS = ("train", "compare", "evaluate", "tasks", "check", "score", "report", "diagnose", "export")
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

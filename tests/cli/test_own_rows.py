@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training_runs import records_of
 
 from mtgrpo_env.envs.rows import read_rows
 
@@ -131,6 +132,13 @@ def test_one_row_that_is_too_long_for_the_model_is_named_at_the_start_and_left_o
     assert result.code == 0, result.err
     said = "left out, since they leave no room for a response: long.jsonl, row 41 (200 tokens)"
     assert said in result.out
+    if not dry:
+        counted = "problems left out, since no prompt can be made of them: 1 of long"
+        assert counted in result.out
+        evaluations = [record for record in records_of(example / "runs/long") if record["kind"] == "evaluation"]
+        assert [record["left_out"] for record in evaluations] == [[1]] * len(evaluations)
+        assert command("report", "runs/long", "--out", "long.html").code == 0
+        assert counted in (example / "long.html").read_text()
 
 
 @pytest.mark.parametrize("about", [{"data_source": "math-easy-test"}, {"task": "math"}])
@@ -140,7 +148,10 @@ def test_a_row_with_half_a_surrogate_pair_is_named_before_anything_is_played(
     prompts = ("1+2 ", "1+2 \ud83d ")
     rows = [json.dumps({**about, "prompt": prompt, "ground_truth": {"target": "3"}}) for prompt in prompts]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
-    for words in (("check",), ("evaluate", "--agent", model_folder)):
-        refused = command(*words, "--rows", tmp_path / "rows.jsonl")
-        assert refused.code == 2
-        assert "rows.jsonl, row 2, column prompt: expected a text that can be encoded as UTF-8" in refused.err
+    said = "rows.jsonl, row 2, column prompt: expected a text that can be encoded as UTF-8"
+    checked = command("check", "--rows", tmp_path / "rows.jsonl")
+    assert checked.code == 1
+    assert said in checked.out
+    refused = command("evaluate", "--agent", model_folder, "--rows", tmp_path / "rows.jsonl")
+    assert refused.code == 2
+    assert said in refused.err

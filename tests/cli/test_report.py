@@ -45,6 +45,13 @@ def test_a_run_a_pair_and_a_comparison_have_pages(command: RunCommand, tmp_path:
         assert parsed(page.read_text()).of("svg", "chart")
 
 
+def test_a_page_that_cannot_be_written_is_named_before_anything_is_read(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path, tmp_path / "file" / "x.html", tmp_path / "file" / "x" / "x.html"):
+        assert "expected a f" in refused("report", tmp_path / "none", "--out", out)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_run_that_is_named_twice_is_shown_once(command: RunCommand, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", seed=0)
     pages = [tmp_path / "once.html", tmp_path / "twice.html"]

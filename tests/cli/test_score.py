@@ -38,7 +38,10 @@ def test_json_is_one_verdict_a_row_in_order_and_nothing_else(command: RunCommand
     result = command("score", "--rows", rows, "--json")
     assert result.code == 0
     verdicts = [json.loads(line) for line in result.out.splitlines()]
-    assert verdicts == [*RESPONSES.values(), {"reward": 1.0, "is_success": True, "outcome": "correct"}]
+    judged = [*RESPONSES.values(), {"reward": 1.0, "is_success": True, "outcome": "correct"}]
+    truths = [GROUND_TRUTH] * 3 + [{"target": "alice"}]
+    places = [{"row": f"responses.jsonl, row {n}", "ground_truth": truth} for n, truth in enumerate(truths, start=1)]
+    assert verdicts == [{**verdict, **place} for verdict, place in zip(judged, places, strict=True)]
 
 
 def test_without_json_outcomes_are_counted_for_each_task(command: RunCommand, rows: Path) -> None:
@@ -96,7 +99,10 @@ def test_rollouts_that_evaluate_saved_score_as_they_did_then(command: RunCommand
     assert [row["provenance"]["index"] for row in stored[:6]] == list(range(6))
     result = command("score", "--rows", file, "--json")
     verdicts = [json.loads(line) for line in result.out.splitlines()]
-    assert verdicts == [{name: row[name] for name in ("reward", "is_success", "outcome")} for row in stored]
+    named = ("reward", "is_success", "outcome", "ground_truth")
+    assert [{name: verdict[name] for name in named} for verdict in verdicts] == [
+        {name: row[name] for name in named} for row in stored
+    ]
     assert "other reward" not in result.err
     assert any("responses" in row for row in stored) == (agent == "random")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.agents.trainer import Trainer
 from mtgrpo_env.cli import main
 from mtgrpo_env.evaluation import Evaluation
+from mtgrpo_env.folder_lock import FolderInUseError
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.task_weights_baselines import SequentialWeights
 
@@ -222,19 +224,93 @@ def test_a_scheduler_that_wants_the_machine_back_gets_a_checkpoint_and_no_failur
     assert_same_run(out, finished)
 
 
-def test_a_second_signal_does_not_wait_for_the_step(
+def test_a_ctrl_c_after_a_signal_does_not_wait_for_the_step_and_a_second_sigterm_does(
     start_process: StartProcess, model_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     process = start_process(train(out, model_folder, "--batch-size", 32, "--group-size", 1024))
     wait_until(process, lambda: bool(records_of(out)))  # it was evaluated, and begins a step of 100,000 rollouts
-    for _ in range(2):
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
         time.sleep(1)
-        process.send_signal(signal.SIGTERM)
+        assert process.poll() is None
+        process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in err
+    assert (process.returncode, err) == (130, "mtgrpo train: interrupted\n")
     assert not steps_of(out)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code", "said"),
+    [
+        ((signal.SIGTERM,), 0, "stopped by SIGTERM"),
+        ((signal.SIGTERM, signal.SIGTERM), 0, "stopped by SIGTERM"),
+        ((signal.SIGINT,), 130, "interrupted"),
+    ],
+)
+@pytest.mark.parametrize("moment", ["torch is imported", "a model is warm-started"])
+def test_a_signal_before_the_first_step_ends_at_once_with_one_line(
+    start_process: StartProcess, tmp_path: Path, moment: str, numbers: Sequence[int], code: int, said: str
+) -> None:
+    process = start_process(["train", "--out", tmp_path / "run", "--device", "cpu"])
+    maps = Path(f"/proc/{process.pid}/maps")
+
+    def is_the_moment() -> bool:
+        if moment == "a model is warm-started":
+            return (tmp_path / "run" / ".lock").is_file()
+        return "libtorch" in maps.read_text() if maps.is_file() else True
+
+    wait_until(process, is_the_moment)
+    time.sleep(0.5)
+    for number in numbers:
+        process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (code, f"mtgrpo train: {said}\n")
+    assert not list(tmp_path.glob("start-*"))
+    assert not list(tmp_path.glob(".start-*"))
+    assert not (tmp_path / "run" / "history.jsonl").exists()
+
+
+def test_a_second_start_is_refused_by_the_name_of_the_first_and_changes_nothing(
+    start_process: StartProcess, refused: Callable[..., str], model_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    process = start_process(train(out, model_folder))
+    wait_for_step(process, out, 2)
+    process.send_signal(signal.SIGSTOP)
+    being_written = out / "checkpoints" / f".step-000009.unfinished-{process.pid}@{socket.gethostname()}"
+    being_written.mkdir(parents=True)
+
+    def contents() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    before = contents()
+    line = refused(*train(out, model_folder, "--steps", 50, "--keep-checkpoints", 1))
+    assert f"{out} is in use by process {process.pid} on {socket.gethostname()} (mtgrpo_env train, since " in line
+    assert contents() == before
+    assert being_written.is_dir()
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_a_model_is_sought(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "unmounted")
+    assert "unmounted, which is not there" in refused("train", "--out", tmp_path, "--model", "no/such-model")
+    if sys.platform == "linux":  # takes no files, not even root's
+        assert "/sys/run cannot be written: " in refused("train", "--out", "/sys/run", "--model", "no/such-model")
+
+
+def test_a_trainer_has_its_folder_from_when_it_is_built_until_it_is_closed(model_folder: Path, tmp_path: Path) -> None:
+    config = TrainConfig(tasks=TASKS, max_new_tokens=16, device="cpu")
+    one, other = (Trainer(model_folder, out=tmp_path / "run", config=config, callbacks=[]) for _ in range(2))
+    assert one.history.records == []
+    with pytest.raises(FolderInUseError, match="this one: close what holds it first"):
+        _ = other.history
+    one.close()
+    assert other.history.records == []
+    other.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the limit is POSIX's")

@@ -445,13 +445,19 @@ def test_a_word_that_no_table_has_counts_if_the_question_or_the_truth_has_it() -
         ("20 °C", ["20", "20 degrees", r"20^\circ\text{C}", "20 degrees Celsius"], ["20 °F", "68 °F", "20 K"]),
         ("50%", ["50", "0.5", "1/2", r"50\%", "50 percent", "50 per cent"], ["5", "0.5%", "50 apples", "$50"]),
         ("10", [r"10\%", "10 pct", "1000%"], ["0.1", "100%"]),
-        ("0.1", [r"10\%", "0.1%", "1/10"], ["10", "1%"]),
+        ("0.1", [r"10\%", "1/10"], ["10", "1%", "0.1%"]),
         ("-5", ["-5", "−5", "–5", "-5 dollars"], ["5", "5 dollars loss", "--5", "+5"]),
     ],
 )
 def test_units_convert_where_the_truth_has_one(truth: str, right: list[str], wrong: list[str]) -> None:
     assert [answer for answer in right if number(f"#### {answer}", truth) != 1.0] == []
     assert [answer for answer in wrong if number(f"#### {answer}", truth) != 0.0] == []
+
+
+def test_a_share_is_a_percentage_only_if_the_prompt_speaks_of_it() -> None:
+    prompts = ("How likely is it?", "What percent is it?")
+    assert [number("#### 0.5%", "0.5", prompt) for prompt in prompts] == [0.0, 1.0]
+    assert [number("#### 50%", "0.5", prompt) for prompt in prompts] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("truth", ["8 km south", "8 p.m.", "8 or 9", "8 halves", "8 minus three", "about forty apples"])

@@ -302,3 +302,8 @@ def test_prompts_of_the_papers_rows_are_reproduced_to_the_letter(paper_tasks: Pa
             assert {len(cells) for pair in puzzle.examples for cells in pair} == {task.level.length}
             assert framed(messages_of(task.prompt(puzzle))) == prompt
             assert task.verify(puzzle, task.oracle(puzzle)).outcome == "correct"
+
+
+def test_a_row_of_a_million_cells_is_refused_with_the_accepted_range() -> None:
+    with pytest.raises(ValueError, match="must be 1 to 10,000 digits, got 1,000,000"):
+        Arc.from_ground_truth({"target": "0 1 " * 500_000}, "")

@@ -221,6 +221,7 @@ def test_names_of_different_letters_join_only_where_the_truth_has_them(
         r"between \boxed{-4} and \boxed{9}",
         r"between $x=\boxed{-4}$ and $x=\boxed{9}$",
         r"Neither \boxed{-4} or \boxed{9}",
+        r"\boxed{-4} or $\boxed{9}$? No.",
         r"all numbers except $\boxed{-4}$ and $\boxed{9}$",
         r"more than \boxed{-4}, \boxed{9}",
         r"The extraneous, wrong roots are \boxed{-4}, \boxed{9}",
@@ -380,7 +381,8 @@ def _unwrapped(content: str) -> str:
     [
         *("\nUser:", "\nHUMAN: ", "\n**User:**", "\n### Human:", "\n### Instruction:", "\nQuestion:", "\nQ:"),
         *("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|user|>", "<\uff5cUser\uff5c>", "</s>", "[INST]"),
-        "<end_of_turn>\n<start_of_turn>user",
+        *("\nProblem 2:", "\n## Question\n", "\n**Problem 5.**", "\nExercise 3:", "<|end_of_turn|>", "<|return|>"),
+        *("<\uff5cend\u2581of\u2581sentence\uff5c>", "<end_of_turn>\n<start_of_turn>user"),
     ],
 )  # fmt: skip
 def test_what_a_next_speaker_says_is_no_answer(turn: str) -> None:

@@ -18,6 +18,7 @@ from mtgrpo_env.envs.answers import boxed
 from mtgrpo_env.envs.arithmetic import evaluate
 from mtgrpo_env.envs.countdown import Countdown, CountdownLevel, CountdownPuzzle
 from mtgrpo_env.paper_frame import framed
+from mtgrpo_env.text_env import NoKnownSolution, NoSolution
 
 LEVELS = list(Countdown.LEVELS)
 
@@ -209,7 +210,7 @@ def test_the_splits_of_mini_share_no_prompt_and_both_have_plenty() -> None:
 
 
 def test_an_unsolvable_puzzle_has_no_oracle() -> None:
-    with pytest.raises(ValueError, match="expected a puzzle with a solution"):
+    with pytest.raises(NoSolution, match="expected a puzzle with a solution"):
         Countdown("easy").oracle(CountdownPuzzle((1, 1, 1), 900))
 
 
@@ -232,6 +233,27 @@ def test_malformed_numbers_are_refused_with_what_was_expected(numbers: Any) -> N
 def test_a_target_that_is_no_int_is_refused(target: Any) -> None:
     with pytest.raises(ValueError, match="needs an int 'target', got"):
         Countdown.from_ground_truth({"numbers": "8,73,96", "target": target}, "")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("numbers", [1] * 101, "needs 1 to 100 'numbers', got 101"),
+        ("numbers", ",".join("1" * 101), "needs 1 to 100 'numbers', got 101"),
+        ("numbers", [10**19], r"from 0 to 10\^18, got"),
+        ("target", 10**19, r"from -10\^18 to 10\^18, got"),
+    ],
+)
+def test_absurd_sizes_are_refused_with_the_accepted_range(field: str, value: Any, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        Countdown.from_ground_truth({"numbers": "8,73,96", "target": 841, field: value}, "")
+
+
+def test_a_row_beyond_the_search_has_no_known_solution_and_is_still_judged() -> None:
+    puzzle = CountdownPuzzle(tuple(range(1, 14)), 91)
+    with pytest.raises(NoKnownSolution, match="got 13"):
+        Countdown("easy").oracle(puzzle)
+    assert Countdown("easy").verify(puzzle, rf"\boxed{{{'+'.join(map(str, puzzle.numbers))}}}").is_success
 
 
 def test_a_level_of_ones_own_generates_too() -> None:

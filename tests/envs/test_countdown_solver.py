@@ -6,11 +6,13 @@ import time
 from fractions import Fraction
 from itertools import combinations, combinations_with_replacement, permutations, product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.envs.arithmetic import ExpressionError, evaluate
 from mtgrpo_env.envs.countdown_solver import solve
+from mtgrpo_env.text_env import NoKnownSolution
 
 
 def test_short_answers_of_the_solver_are_shortest() -> None:
@@ -40,6 +42,12 @@ def test_the_solver_says_none_when_six_numbers_cannot_make_it_and_says_so_soon()
     assert solve([3, 7, 11, 13, 17, 19], 987_654_321) is None
     assert solve([], 1) is None
     assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize("count", [12, 13, 100])
+def test_a_search_that_would_take_too_long_is_given_up(count: int) -> None:
+    with pytest.raises(NoKnownSolution, match=r"at most 12 numbers, got|among the first 4,000,000 attempts"):
+        solve([3 * n for n in range(1, count + 1)], 10**15 + 1)
 
 
 def _shortest_lengths(numbers: tuple[int, ...]) -> dict[Fraction, int]:

@@ -410,6 +410,15 @@ A → B + C
 A \rightarrow B + C
 \text{A} \to \text{B + C}
 
+\frac{\sqrt{3}}{2}
+\dfrac{\sqrt3}{2}
+\sqrt{3}/2
+√3/2
+
+2\pi\sqrt{\frac{L}{g}}
+2π√(L/g)
+2\pi \sqrt{L/g}
+
 25%
 25\%
 25 \%
@@ -491,6 +500,12 @@ s/m
 m/s^2
 \frac{m + 1}{s}
 m + \frac{1}{s}
+\sqrt{3/2}
+\sqrt{3}/2
+\sqrt{gh}
+\sqrt{g}h
+\sqrt{23}
+\sqrt23
 5!
 5
 \overline{AB}

@@ -166,6 +166,45 @@ def test_workers_that_cannot_start_say_why(function: str, reason: str) -> None:
             assert not isinstance(caught.value, ScorerFailure)
 
 
+def test_a_request_that_is_only_announced_never_raises() -> None:
+    with WorkerPool("no_such_module:f", num_workers=1) as pool:
+        pool.submit(0)
+        _wait_until(lambda: not pool._workers or pool._workers[0].process.poll() is not None)
+        for number in range(3):
+            pool.submit(number)
+        with pytest.raises(RuntimeError, match="No module named"):
+            pool.call(0)
+
+
+def test_a_system_without_room_for_a_process_is_an_error_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*arguments: Any, **options: Any) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    with WorkerPool("judges:double", num_workers=2) as pool:
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", no_memory)
+            pool.submit(1)
+            with pytest.raises(RuntimeError, match=r"'judges:double' did not start: .*Cannot allocate memory"):
+                pool.call(1)
+        assert pool.call(1) == 2, "once there is memory it goes on"
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", no_memory)
+            pool.submit(3)
+            pool.submit(4)
+            assert [pool.call(number) for number in (3, 4)] == [6, 8], "by the worker that there is"
+
+
+def test_a_start_that_hangs_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sleepy_judge.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("mtgrpo_env.envs.worker_process.START_SECONDS", 0.3)
+    with WorkerPool("sleepy_judge:f", num_workers=1) as pool:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="did not start within"):
+                pool.call(0)
+            assert not pool._workers
+
+
 def test_close_may_be_called_twice_and_ends_the_workers() -> None:
     pool = WorkerPool("judges:process_id", num_workers=1)
     process_id = pool.call(0)

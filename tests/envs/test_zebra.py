@@ -52,7 +52,8 @@ def test_no_clue_can_be_left_out_and_none_gives_the_answer_by_itself(level: str)
 
 
 @pytest.mark.parametrize(
-    "dress", ["%s.", r"\textbf{%s}", r"\mathbf{%s}.", "**%s**", "$%s$", r"\text{%s.}", r"\Large %s", r"{\bf %s}"]
+    "dress",
+    ["%s.", r"\textbf{%s}", r"\mathbf{%s}.", "**%s**", "$%s$", r"\text{%s.}", r"\Large %s", r"{\bf %s}", r"\ %s\ "],
 )
 @pytest.mark.parametrize("level", ["mini", "easy"])
 def test_a_name_counts_in_any_dress(level: str, dress: str) -> None:

@@ -170,7 +170,7 @@ def test_a_callback_follows_responses_problems_and_results_and_nothing_is_printe
         ("oracle", "mini", {"vllm_memory": 2.0}, "vllm_memory must be above 0 and at most 1, got 2.0"),
         ("orcale", "mini", {}, "there is no agent 'orcale'; did you mean 'oracle'?"),
         ("oracle", toy_suite(2), {"problems": 0}, "problems must be at least 1, got 0"),
-        ("oracle", "mini", {"endpoint": EndpointOptions(retries=-1)}, "retries must not be negative, got -1"),
+        ("oracle", "mini", {"endpoint": EndpointOptions(retries=-1)}, "retries must be at least 0, got -1"),
         ("oracle", [], {}, "expected at least one agent and one suite"),
         ([], "mini", {}, "expected at least one agent and one suite"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,16 @@ def test_rows_whose_own_answer_is_not_right_are_found(tmp_path: Path) -> None:
     )
     rows = read_rows(file)
     assert list(checked_rows(RowsEnv(VerifierScorer(Countdown(), name="countdown"), rows)).unsolved) == rows[1:]
+
+
+def test_a_row_that_is_too_large_to_be_solved_is_counted_and_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    numbers = [list(range(1, 4)), list(range(1, 14))]
+    rows = [{"task": "countdown", "prompt": f"{n}", "ground_truth": {"numbers": n, "target": 6}} for n in numbers]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    check = checked_rows(RowsEnv(VerifierScorer(Countdown(), name="countdown"), read_rows(file)))
+    assert [row.source for row in check.unknown] == ["rows.jsonl, row 2"]
+    assert (check.unsolved, check.faults) == ((), ())
 
 
 def test_every_level_of_a_task_is_surveyed_alone() -> None:

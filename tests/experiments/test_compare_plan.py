@@ -59,7 +59,7 @@ def test_a_recipe_of_ones_own_has_a_folder_that_any_file_system_holds() -> None:
         ({"methods": ()}, r"methods must be at least one and all different, got \[\]"),
         ({"seeds": (1, 1)}, r"seeds must be at least one and all different, got \[1, 1\]"),
         ({"lrs": (1.0, 1.0)}, r"lrs must be at least one and all different, got \[1.0, 1.0\]"),
-        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"threads": 0}, "threads must be at least 1 and at most 10,000, got 0"),
     ],
 )
 def test_options_that_make_no_comparison_are_refused(options: dict[str, Any], complaint: str) -> None:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from mtgrpo_env.experiments.jobs import Job, JobRunner, sole_use, tail, terminated_like_interrupted
+from mtgrpo_env.experiments.jobs import Job, JobRunner, tail
+from mtgrpo_env.folder_lock import FolderLock
+from mtgrpo_env.signals import StopSignals
 
 ENDLESS = ("evaluate", "--agent", "oracle", "--problems", "10000000")
-LOCK_ELSEWHERE = """
-import sys, time
-from pathlib import Path
-from mtgrpo_env.experiments.jobs import sole_use
-with sole_use(Path(sys.argv[1]), say=print):
-    print("locked", flush=True)
-    time.sleep(float(sys.argv[2]))
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +57,7 @@ def poll_until_idle(runner: JobRunner) -> tuple[list[Job], int]:
 
 def test_jobs_are_run_at_most_so_many_at_a_time_and_their_logs_say_what_was_run(tmp_path: Path) -> None:
     jobs = [make_job(tmp_path, f"job-{i}") for i in range(3)]
-    with sole_use(tmp_path, say=print) as lock:
+    with FolderLock(tmp_path).held() as lock:
         runner = JobRunner(jobs, parallel=2, may_start=anything_goes, threads=1, lock=lock)
         with runner:
             ended, most = poll_until_idle(runner)
@@ -78,7 +74,7 @@ def test_a_job_that_may_not_start_yet_is_passed_over_and_run_later(tmp_path: Pat
     def one_of_a_letter(job: Job, running: Sequence[Job]) -> bool:
         return all(other.name[0] != job.name[0] for other in running)
 
-    with sole_use(tmp_path, say=print) as lock:
+    with FolderLock(tmp_path).held() as lock:
         runner = JobRunner(jobs, parallel=3, may_start=one_of_a_letter, threads=1, lock=lock)
         with runner:
             runner.poll()
@@ -89,7 +85,7 @@ def test_a_job_that_may_not_start_yet_is_passed_over_and_run_later(tmp_path: Pat
 
 def test_leaving_stops_the_jobs_and_frees_the_folder(tmp_path: Path) -> None:
     job = make_job(tmp_path, "endless", *ENDLESS)
-    with sole_use(tmp_path, say=print) as lock:
+    with FolderLock(tmp_path).held() as lock:
         runner = JobRunner([job], parallel=1, may_start=anything_goes, threads=1, lock=lock)
         with runner:
             runner.poll()
@@ -99,7 +95,7 @@ def test_leaving_stops_the_jobs_and_frees_the_folder(tmp_path: Path) -> None:
 
 def test_a_job_keeps_the_folder_locked_when_its_parent_has_let_go(tmp_path: Path) -> None:
     job = make_job(tmp_path, "endless", *ENDLESS)
-    with sole_use(tmp_path, say=print) as lock:
+    with FolderLock(tmp_path).held() as lock:
         runner = JobRunner([job], parallel=1, may_start=anything_goes, threads=1, lock=lock)
         runner.poll()
     with runner:
@@ -107,19 +103,42 @@ def test_a_job_keeps_the_folder_locked_when_its_parent_has_let_go(tmp_path: Path
     assert not is_locked(tmp_path)
 
 
-def test_a_folder_in_use_is_waited_for_and_that_is_said(tmp_path: Path) -> None:
-    line = [sys.executable, "-c", LOCK_ELSEWHERE, str(tmp_path), "0.3"]
-    said: list[str] = []
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "locked\n"
-        with sole_use(tmp_path, say=said.append):
-            assert other.wait(timeout=60) == 0
-    assert said == [f"waiting for processes that still work in {tmp_path}"]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_job_is_started_comes_when_the_job_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    job = make_job(tmp_path, "endless", *ENDLESS)
+    start = JobRunner._start
+
+    def start_signalled(runner: JobRunner, job: Job) -> object:
+        process = start(runner, job)
+        signal.raise_signal(number)
+        return process
+
+    monkeypatch.setattr(JobRunner, "_start", start_signalled)
+    with FolderLock(tmp_path).held() as lock:
+        runner = JobRunner([job], parallel=1, may_start=anything_goes, threads=1, lock=lock)
+        with pytest.raises(KeyboardInterrupt), StopSignals(), runner:
+            runner.poll()
+        assert runner.running == [job]
+    assert not is_locked(tmp_path), "the job has ended"
 
 
-def test_a_termination_is_an_interrupt() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
+def test_a_second_interrupt_does_not_wait_for_jobs_and_leaves_none(tmp_path: Path) -> None:
+    job = Job("deaf", ("nonsense",), tmp_path / "deaf.log")
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    runner = JobRunner([job], parallel=1, may_start=anything_goes, threads=1, lock=lock)
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"deaf\n"
+    runner._processes[job] = process
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt), StopSignals(), runner:
+        pass  # left, it waits for a process that heeds no SIGTERM
+    assert process.poll() == -signal.SIGKILL
+    process.stdout.close()
+    lock.release()

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mtgrpo_env.problem_lists import SOLVED_FLOOR, ProblemList, checked_floor
 from mtgrpo_env.types import Group, Problem
+
+
+def content_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    """How many rows there are, and a digest of all that they hold, in their order.
+
+    >>> content_of_rows([{"prompt": "1+1?"}])
+    '1 rows (digest 79d7f693a8fb5e8e)'
+    """
+    digest, count = hashlib.sha256(), 0
+    for row in rows:
+        count += 1
+        text = json.dumps(dict(row), sort_keys=True, default=repr)
+        digest.update(re.sub(r" at 0x[0-9a-f]+", "", text).encode() + b"\n")  # of an object, where it happens to lie
+    return f"{count} rows (digest {digest.hexdigest()[:16]})"
 
 
 class RowSuite:

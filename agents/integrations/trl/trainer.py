@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from mtgrpo_env.agents.integrations.trl.rounds import (
     tensors_of,
     with_log_probs,
 )
-from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite
+from mtgrpo_env.agents.integrations.trl.row_suite import RowSuite, content_of_rows
 from mtgrpo_env.agents.integrations.trl.settings import (
     batch_size_of,
     check_prompts,
@@ -44,6 +45,7 @@ from mtgrpo_env.agents.integrations.trl.settings import (
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.files import atomic_folder
 from mtgrpo_env.filters import every_group, rewards_differ
+from mtgrpo_env.manifest import FORMAT, read_object, verify_claimed, write_manifest
 from mtgrpo_env.plans import BatchSampler
 from mtgrpo_env.problem_lists import SOLVED_FLOOR
 from mtgrpo_env.replay import ReplayBuffer
@@ -267,8 +269,9 @@ class MTGRPOTrainer(GRPOTrainer):
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder / STATE_FOLDER) as unfinished:
             self.curriculum.save(unfinished)
-            saved = json.dumps({"hyperparameters": self._hyperparameters})
+            saved = json.dumps({"format": FORMAT, "hyperparameters": self._hyperparameters})
             (unfinished / _TRAINER_FILE).write_text(saved, encoding="utf-8")
+            write_manifest(unfinished)
         super()._save_checkpoint(model, trial)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -281,19 +284,31 @@ class MTGRPOTrainer(GRPOTrainer):
 
         Raises:
             FileNotFoundError: if another trainer saved it.
-            ValueError: naming every hyper-parameter that differs between the checkpoint and this trainer.
+            ValueError: naming the file that is damaged, or every hyper-parameter that differs between the checkpoint
+                and this trainer.
         """
         file = folder / _TRAINER_FILE
         if not file.is_file():
             raise FileNotFoundError(f"expected a checkpoint of MTGRPOTrainer, but {folder.parent} has no {folder.name}")
-        saved = json.loads(file.read_text(encoding="utf-8"))["hyperparameters"]
-        refuse_other_hyperparameters(f"{folder.parent} is a checkpoint", saved, self._hyperparameters)
+        saved = read_object(file)
+        verify_claimed(folder, is_claimed="format" in saved)
+        was, own = saved["hyperparameters"], self._hyperparameters
+        own = own if "format" in saved else {name: own[name] for name in was}  # the first format had fewer
+        refuse_other_hyperparameters(f"{folder.parent} is a checkpoint", was, own)
         self.curriculum.load(folder)
 
     @property
     def _hyperparameters(self) -> dict[str, Any]:
-        """Of TRL's, those without which the groups of a replay buffer fit in no batch; the curriculum has its own."""
-        return {"num_generations": self.num_generations}
+        """Those without which the groups of a replay buffer fit in no batch, or are of other rows.
+
+        The curriculum has its own.
+        """
+        return {"num_generations": self.num_generations, "rows": self._content}
+
+    @cached_property
+    def _content(self) -> str:
+        """Of the rows, in their order."""
+        return content_of_rows(self.train_dataset)
 
 
 class _AfterOptimizerStep(TrainerCallback):

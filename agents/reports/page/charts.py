@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.comparison import COSTS, Cost
+from mtgrpo_env.agents.reports.compared_runs import COSTS, Cost
 from mtgrpo_env.agents.reports.page.chart import Chart, Form, Line, draw, style_of, value_range
 from mtgrpo_env.agents.reports.page.content import PageContent, Series
 from mtgrpo_env.agents.reports.page.curves import (

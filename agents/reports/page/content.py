@@ -10,15 +10,23 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.agents.reports.chance_columns import mean_chance
-from mtgrpo_env.agents.reports.comparison import COSTS, Budget, Comparison, Run, run_of_history
+from mtgrpo_env.agents.reports.compared_runs import COSTS, Run, run_of_history
+from mtgrpo_env.agents.reports.comparison import Budget, Comparison
+from mtgrpo_env.agents.reports.comparison_choice import said_of_points
 from mtgrpo_env.agents.reports.history import Record, nothing_learned, read_history
 from mtgrpo_env.agents.reports.markdown import number_range
+from mtgrpo_env.agents.reports.points import Point
 from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.chance import Chance
 
 _NO_PART_OF_THE_NAME = {"seed", "out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device"}
 _NO_SETTING = {"out"}
+_LOST = {
+    "left_out": "problems left out, since no prompt can be made of them",
+    "invalid": "the most held-out rollouts of an evaluation whose scorer failed, and that count as none",
+}
+"""Counts in the record of an evaluation, and what they are of."""
 _TOLD = ("method", "tasks", "model", "lr", "batch_size", "group_size", "seed")
 
 
@@ -35,8 +43,9 @@ class StoredRun:
     def as_run(self) -> Run:
         """Its evaluations and steps."""
         last = max(record["step"] for record in self.records)
-        named = {"method": str(self.config["method"]), "lr": float(self.config["lr"]), "seed": int(self.config["seed"])}
-        return run_of_history(self.records, **named, num_steps=last)
+        named = {"method": str(self.config["method"]), "seed": int(self.config["seed"])}
+        point = Point.of(lr=float(self.config["lr"]))
+        return run_of_history(self.records, **named, point=point, num_steps=last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,7 @@ def content_of_runs(
 
 
 def content_of_comparison(comparison: Comparison) -> PageContent:
-    """Every method at its best learning rate.
+    """Every method at its best point.
 
     Raises:
         ValueError: if no run is finished.
@@ -165,12 +174,11 @@ def content_of_comparison(comparison: Comparison) -> PageContent:
     if not comparison.runs:
         raise ValueError("expected a comparison with at least one finished run, got none")
     notes = []
-    if len(settings.lrs) > 1:
-        rates = ", ".join(f"{method} {lr:g}" for method, lr in comparison.tuned.items())
-        given = ", ".join(f"{lr:g}" for lr in settings.lrs)
-        notes.append(f"Every method was given the learning rates {given} and is shown at its best one: {rates}.")
+    if len(settings.all_points) > 1:
+        best = "; ".join(f"{method}: {point}" for method, point in comparison.tuned.items())
+        notes.append(f"{said_of_points(settings)} {best}.")
     if comparison.missing:
-        names = "; ".join(f"{method} at {lr:g}, seed {seed}" for method, lr, seed in comparison.missing)
+        names = "; ".join(f"{method} at {point}, seed {seed}" for method, point, seed in comparison.missing)
         notes.append(f"Missing runs ({len(comparison.missing)}): {names}.")
     return PageContent(
         title=f"{len(comparison.tuned)} methods on {len(settings.tasks)} tasks",
@@ -242,6 +250,13 @@ def _notes(folders: Sequence[StoredRun]) -> Iterable[str]:
             yield f"{one.folder} is not finished: step {done} of {planned}."
         if reason := nothing_learned(one.records):
             yield f"{one.folder}: no model is the best, for {reason}."
+        for name, what in _LOST.items():
+            counts = [0] * len(one.tasks)
+            for record in _evaluations(one):
+                counts = [max(pair) for pair in zip(counts, record.get(name, counts), strict=True)]
+            if any(counts):
+                named = [f"{count:,} of {task}" for task, count in zip(one.tasks, counts, strict=True) if count]
+                yield f"{one.folder}: {what}: {', '.join(named)}."
     if unplayed := np.isnan(np.array(_evaluations(folders[0])[-1]["accuracies"], dtype=np.float64)).sum():
         yield f"{unplayed} of the tasks have no held-out problems; worst task and average are over the others."
 

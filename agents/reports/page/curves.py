@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtgrpo_env.agents.reports.comparison import Budget, Cost, Run, per_step
+from mtgrpo_env.agents.reports.compared_runs import Cost, Run
+from mtgrpo_env.agents.reports.comparison import Budget, per_step
 from mtgrpo_env.agents.reports.page.content import Series
 from mtgrpo_env.agents.reports.statistics import Interval, at_budget, bootstrap_interval, mean_band
 from mtgrpo_env.agents.reports.task_statistics import smoothed, smoothed_numbers

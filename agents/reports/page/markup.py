@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
+from mtgrpo_env.visible_text import visible
+
 _VOID = {"meta", "input", "line", "path", "br"}
-_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, reordering and other invisible marks, halves of characters
 
 
 class Html(str):
@@ -22,7 +22,7 @@ def safe(text: str) -> Html:
     >>> safe("<b>\x00\u202e & \ud800")
     '&lt;b&gt;⟨U+0000⟩⟨U+202E⟩ &amp; ⟨U+D800⟩'
     """
-    return Html(html.escape(text if text.isascii() and text.isprintable() else "".join(map(_visible, text))))
+    return Html(html.escape(visible(text)))
 
 
 def shortened(text: str, most: int) -> Html:
@@ -68,9 +68,3 @@ def section(title: str, note: str, *children: Html) -> Html:
     return element(
         "section", {}, element("h2", {}, safe(title)), element("p", {"class": "note"}, safe(note)), *children
     )
-
-
-def _visible(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in _HIDDEN:
-        return character
-    return f"⟨U+{ord(character):04X}⟩"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from mtgrpo_env.agents.reports import chance_columns
-from mtgrpo_env.agents.reports.comparison import COSTS, Budget
+from mtgrpo_env.agents.reports.compared_runs import COSTS
+from mtgrpo_env.agents.reports.comparison import Budget
 from mtgrpo_env.agents.reports.comparison_table import arrival_text
 from mtgrpo_env.agents.reports.page.chart import style_of
 from mtgrpo_env.agents.reports.page.content import PageContent, Series

@@ -11,10 +11,10 @@ from typing import Any, get_args
 import pytest
 from faulty_server import Fault, FaultyServer, Sent, faulty_server
 
-from mtgrpo_env.agents.endpoints.openai_server import Api, Chat, Completions, EndpointError, OpenAIServer
+from mtgrpo_env.agents.endpoints.openai_server import Api, Chat, Completions, OpenAIServer
 from mtgrpo_env.agents.endpoints.policy import EndpointPolicy
 from mtgrpo_env.agents.endpoints.prompts import PlainText
-from mtgrpo_env.agents.endpoints.replies import CachedServer, Reply
+from mtgrpo_env.agents.endpoints.replies import CachedServer, EndpointError, Reply
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.evaluation import evaluate_policy
 from mtgrpo_env.rollout import StreamingPolicy
@@ -84,7 +84,7 @@ def test_what_keeps_going_wrong_is_an_error_that_says_what_and_where(fault: Faul
     with faulty_server(str.upper) as served:
         served.faults = [fault] * 9
         with pytest.raises(EndpointError, match=said) as raised:
-            asked(server_at(served, retries=1), "hello")
+            EndpointPolicy(server_at(served, retries=1)).act(["hello"], [0])
     assert served.url in str(raised.value)
 
 
@@ -92,7 +92,7 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
     with faulty_server(str.upper) as served:
         pass
     with pytest.raises(EndpointError, match="did not answer"):
-        asked(server_at(served, retries=0), "hello")
+        EndpointPolicy(server_at(served, retries=0)).act(["hello"], [0])
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,12 @@ def test_samples_are_asked_for_one_by_one_although_no_seed_is_sent(tmp_path: Pat
     assert len(served.requests) == 2
 
 
-def test_a_refusal_is_not_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fault", "kind"), [("refuse", "refused"), ("broken", "failed")])
+def test_a_refusal_and_a_failure_are_not_kept(tmp_path: Path, fault: Fault, kind: str) -> None:
     with faulty_server(str.upper) as served:
-        served.faults = ["refuse"]
-        server = CachedServer(server_at(served), tmp_path / "replies.sqlite")
-        assert asked(server, "hello").is_refused
+        served.faults = [fault]
+        server = CachedServer(server_at(served, retries=0), tmp_path / "replies.sqlite")
+        assert asked(server, "hello").empty == kind
         assert asked(server, "hello") == Reply("HELLO", 5, 5)
 
 

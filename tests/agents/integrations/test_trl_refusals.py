@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from trl_runs import NUM_GROUPS, TASKS, make_trainer, rows, tokenizer_with_templ
 
 from mtgrpo_env.agents.integrations.trl import check_version
 from mtgrpo_env.filters import success_differs
+from mtgrpo_env.manifest import DamagedError
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.task_weights import DisparityWeights, UniformWeights
 
@@ -63,15 +65,24 @@ def test_a_checkpoint_of_another_trainer_or_of_other_hyperparameters_is_refused(
         (r"sampler\.max_generated was 1\.5, is 3\.0.*replay", {"sampler": QuotaSampler(3, NUM_GROUPS)}),
         (r"group_filter was 'rewards_differ', is 'success_differs'", {"group_filter": success_differs}),
         (r"num_generations was 4, is 2", {"settings": {"num_generations": 2, "per_device_train_batch_size": 16}}),
-        (r"rows with num_rows", {"data": rows(of_each=21)}),
+        (r"rows was '60 rows \(digest \w+\)', is '63 rows \(digest \w+\)'", {"data": rows(of_each=21)}),
+        (r"rows was '60 rows \(digest \w+\)', is '60 rows", {"data": rows().map(reworded)}),
     ]
     for message, options in others:
         settings = {"max_steps": 2, **options.pop("settings", {})}
         with pytest.raises(ValueError, match=message):
             make_trainer(tmp_path, settings=settings, **options).train(resume_from_checkpoint=str(checkpoint))
+    file = checkpoint / "mtgrpo" / "replay.bin"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DamagedError, match=rf"{re.escape(str(file))}: expected \d+ bytes, found \d+"):
+        make_trainer(tmp_path, settings={"max_steps": 2}).train(resume_from_checkpoint=str(checkpoint))
     shutil.rmtree(checkpoint / "mtgrpo")
     with pytest.raises(FileNotFoundError, match="checkpoint-1 has no mtgrpo"):
         make_trainer(tmp_path, settings={"max_steps": 2}).train(resume_from_checkpoint=str(checkpoint))
+
+
+def reworded(row: dict[str, Any]) -> dict[str, Any]:
+    return {"prompt": f"{row['prompt']}?"}
 
 
 @pytest.mark.parametrize("found", ["1.15.2", "1.17.0", "2.16.0"])

@@ -58,7 +58,8 @@ def test_rows_without_room_are_left_out_of_training_and_evaluation_and_named(
     suite = read_tasks(str(file), row_options=options)
     prompts = run_prompts(TrainConfig(model=str(model_folder), tasks=(str(file),), max_new_tokens=8).for_run(), suite)
     (left_out,) = prompts.left_out
-    assert left_out.endswith("row 4 (71 tokens)"), left_out
+    assert (left_out.task, left_out.place, left_out.reason) == ("sums", "sums.jsonl, row 4", "71 tokens")
+    assert prompts.count_left_out(suite.names).tolist() == [1]
     drawn = [suite.next_problem(0).options["index"] for _ in range(40)]
     held_out = [problem.options["index"] for problem in suite.held_out(20)]
     assert 3 not in {*drawn, *held_out}
@@ -110,3 +111,35 @@ def test_a_suite_that_was_used_before_is_shown_the_same_examples(tmp_path: Path)
     suite = read_tasks("countdown-mini")
     config = TrainConfig(model=str(tmp_path), tasks=("countdown-mini",), examples=2, max_new_tokens=8).for_run()
     assert run_prompts(config, suite).sample == run_prompts(config, suite).sample
+
+
+def test_rows_that_cannot_be_written_are_left_out_and_named(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system here') }}{% endif %}"
+        "{{ m['content'] }}|{% endfor %}"
+    )
+    tiny_model(tokenizer, TinyModelConfig(hidden_size=16, num_layers=1, num_heads=2), seed=0).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    lines = [{"prompt": [{"role": "user", "content": f"{n}+1="}], "answer": str(n + 1)} for n in range(20)]
+    lines[3]["prompt"] = [{"role": "system", "content": "Add."}, {"role": "user", "content": "3+1="}]
+    file = tmp_path / "sums.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    suite = read_tasks(str(file), row_options=RowOptions(reward=("number",)))
+    prompts = run_prompts(TrainConfig(model=str(tmp_path), tasks=(str(file),), max_new_tokens=8).for_run(), suite)
+    (left_out,) = prompts.left_out
+    assert left_out.place == "sums.jsonl, row 4"
+    assert "refuses messages of system, user: no system here" in left_out.reason
+    assert 3 not in {suite.next_problem(0).options["index"] for _ in range(40)}
+
+
+def test_rows_that_end_with_an_end_token_are_left_out_and_named(model_folder: Path, tmp_path: Path) -> None:
+    end = str(tiny_tokenizer().eos_token)
+    lines = [{"prompt": f"{n}+1={end if n == 3 else ''}", "answer": str(n + 1)} for n in range(20)]
+    file = tmp_path / "sums.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    suite = read_tasks(str(file), row_options=RowOptions(reward=("number",)))
+    config = TrainConfig(model=str(model_folder), tasks=(str(file),), max_new_tokens=8, prompt="plain").for_run()
+    (left_out,) = run_prompts(config, suite).left_out
+    assert left_out.place == "sums.jsonl, row 4"
+    assert left_out.reason.startswith("expected a prompt that is open at its end")

@@ -13,6 +13,7 @@ from tokenizers.normalizers import NFKC
 from transformers import AddedToken, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.llm import prompts
+from mtgrpo_env.agents.llm.address_space import address_space
 from mtgrpo_env.agents.llm.prompts import ChatPrompts, PaperPrompts, PlainPrompts, prompt_format
 from mtgrpo_env.agents.llm.tiny import tiny_tokenizer
 from mtgrpo_env.chat import ChatFrame, ChatText, Message, continued
@@ -179,3 +180,28 @@ def test_a_mark_in_the_begun_answer_is_a_character_like_any_other() -> None:
     (ids,) = ChatPrompts(TOKENIZER, ChatFrame(prefill="\ufdd0999\ufdd0")).encode(["1+1?"], [0])
     mark = str(TOKENIZER.decode(TOKENIZER("\ufdd0")["input_ids"]))
     assert str(TOKENIZER.decode(list(ids))).endswith(f"999{mark}")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "{% set n = namespace(s='a' * 1000) %}{% for i in range(60) %}{% set n.s = n.s + n.s %}{% endfor %}{{ n.s }}",
+        "{{ 'a' * 10 ** 12 }}",
+        "{{ messages[0]['content'].ljust(10 ** 12) }}",
+    ],
+)
+def test_a_template_that_takes_too_much_memory_is_refused(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompts, "_BYTES", 256 << 20)
+    with pytest.raises(ValueError, match="takes more than 268,435,456 bytes for a short message"):
+        ChatPrompts(chat_tokenizer(program))
+
+
+def test_a_template_that_writes_too_much_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"wrote 3,000,000 characters, expected at most 1,000,016"):
+        ChatPrompts(chat_tokenizer("{{ 'a' * 3000000 }}")).encode(["1+1?"], [0])
+
+
+def test_the_bound_of_memory_holds_for_its_time_alone() -> None:
+    with address_space(64 << 20), pytest.raises(MemoryError):
+        bytearray(1 << 30)
+    assert len(bytearray(128 << 20)) == 128 << 20

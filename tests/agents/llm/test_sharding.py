@@ -220,7 +220,7 @@ def test_an_env_that_raises_on_one_rank_stops_them_all_by_its_name(
         if ranks.rank == 1:
             agent.suite.envs(0, 20)
             for env in [*agent.suite.envs(0, 20), *agent.suite.envs(1, 20)]:
-                env.unwrapped.verify = None  # pyright: ignore[reportAttributeAccessIssue]
+                env.unwrapped.reset = None  # pyright: ignore[reportAttributeAccessIssue]
         with pytest.raises(TaskError) as caught:
             agent.train_step()
         return str(caught.value)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -267,3 +269,74 @@ def test_at_least_one_server_is_needed() -> None:
 def test_an_engine_that_would_forget_its_weights_after_every_round_is_refused() -> None:
     with pytest.raises(ValueError, match="sleep_level must be 0 or 1, got 2"):
         VLLMRolloutEngine(VLLMOptions(model="folder"), end_ids=[EOS], sleep_level=2)  # pyright: ignore[reportArgumentType]
+
+
+@contextmanager
+def answering(pieces: Callable[[], Iterator[bytes]], *, patience: float) -> Iterator[VLLMServer]:
+    """A server that answers with these pieces until its client leaves."""
+
+    class Hostile(Handler):
+        def do_GET(self) -> None:
+            self.close_connection = True
+            for piece in pieces():
+                self.wfile.write(piece)
+
+        def do_POST(self) -> None:
+            self.read_json()
+            self.do_GET()
+
+    with local_server(Hostile) as url:
+        yield VLLMServer(url, patience=patience)
+
+
+def drip(piece: bytes) -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    while True:
+        yield piece
+        time.sleep(0.02)
+
+
+def flood(start: bytes) -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n\r\n" + start
+    while True:
+        yield b"1" * 65536
+
+
+@pytest.mark.parametrize("piece", [b"X: 1\r\n", b"X", b"\r\n "])
+def test_a_call_to_a_server_that_drips_ends_in_time(piece: bytes) -> None:
+    with answering(lambda: drip(piece), patience=0.3) as server:
+        with pytest.raises(RolloutEngineError, match=r"took longer than 0\.3 s at GET /is_sleeping|broke off at GET"):
+            server.get("/is_sleeping")
+        assert server.is_healthy() == (piece == b"\r\n "), "of that only the body drips"
+
+
+def test_an_answer_without_an_end_is_not_read_to_it() -> None:
+    with (
+        answering(lambda: flood(b""), patience=30) as server,
+        pytest.raises(RolloutEngineError, match="expected an answer of at most 4,194,304 bytes, got a longer one"),
+    ):
+        server.get("/is_sleeping")
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        (lambda: flood(b"data: "), "expected an answer of at most 4,194,304 bytes"),
+        (lambda: drip(b"\r\ndata: " + json.dumps(event(0, [])).encode() + b"\r\n"), "no sign of life"),
+        (lambda: drip(b"\r\ndata: " + json.dumps(event(0, [5])).encode() + b"\r\n"), "4 tokens where 3 were asked for"),
+        (lambda: drip(b"\r\n: still here\r\n"), "no sign of life"),
+        (lambda: iter([b"HTTP/1.1 200 OK\r\n\r\ndata: " + b"[" * 100_000 + b"\n"]), "broke off at POST"),
+    ],
+)
+def test_a_generation_without_an_end_is_given_up(events: Callable[[], Iterator[bytes]], said: str) -> None:
+    with answering(events, patience=20) as server:
+        engine = VLLMServerEngine([server], end_ids=[EOS], sync=FolderWeightSync([server]), patience=0.5)
+        with pytest.raises(RolloutEngineError, match=said):
+            list(engine.generate([(3,)], [1], Decoding(3), [0]))
+
+
+@pytest.mark.parametrize("url", ["http://me:pass-word@127.0.0.1:1", "http://127.0.0.1:1/?key=pass-word"])
+def test_a_url_holds_nothing_that_is_not_sent(url: str) -> None:
+    with pytest.raises(ValueError, match="without user, password and query, which are not sent") as raised:
+        VLLMServer(url)
+    assert "pass-word" not in str(raised.value)

@@ -21,6 +21,7 @@ from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.comparison_table import comparison_markdown
 from mtgrpo_env.agents.reports.history import RunHistory, chance_of, read_history
 from mtgrpo_env.agents.reports.page.document import page
+from mtgrpo_env.agents.reports.points import Point
 from mtgrpo_env.agents.reports.statistics import share_interval
 from mtgrpo_env.agents.reports.summary import summarise
 from mtgrpo_env.chance import Chance
@@ -98,7 +99,7 @@ def test_a_comparison_keeps_the_chance_of_its_runs(tmp_path: Path) -> None:
 
 
 def test_a_page_shows_chance_and_marks_what_is_not_above_it(tmp_path: Path) -> None:
-    records = make_history(make_settings(), "mt-grpo", 4e-4, 0)
+    records = make_history(make_settings(), "mt-grpo", Point.of(lr=4e-4), 0)
     (tmp_path / "config.yaml").write_text(json.dumps(CONFIG))
     chance = {"kind": "chance", "step": 0, "guess": [0.25, 0.95, None], "constant": [0.2, 0.0, None]}
     hostile = "always <script>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,19 @@ import numpy as np
 import pytest
 from comparisons import TASKS, make_comparison, make_history, make_run, make_settings
 
-from mtgrpo_env.agents.reports.comparison import COSTS, Budget, Comparison, per_step, run_of_history
+from mtgrpo_env.agents.reports.compared_runs import COSTS, run_of_history
+from mtgrpo_env.agents.reports.comparison import Budget, Comparison, per_step
 from mtgrpo_env.agents.reports.comparison_report import FIGURES, write_report
 from mtgrpo_env.agents.reports.comparison_table import comparison_markdown
 from mtgrpo_env.agents.reports.figure_style import color, line_style
 from mtgrpo_env.agents.reports.figure_tasks import draw_heat_map
+from mtgrpo_env.agents.reports.points import Point
 from mtgrpo_env.agents.reports.summary import summarise
 from mtgrpo_env.agents.reports.task_statistics import overall_numbers
 
 NINE = tuple(f"{name}-{level}" for name in ("countdown", "zebra", "arc") for level in ("easy", "medium", "hard"))
+
+SLOW, FAST = Point.of(lr=2e-4), Point.of(lr=4e-4)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +36,7 @@ def comparison() -> Comparison:
 
 def test_seconds_are_those_of_training_until_the_evaluation() -> None:
     settings = make_settings()
-    run = make_run(settings, "dapo", 2e-4, 0)
+    run = make_run(settings, "dapo", SLOW, 0)
     assert run.costs["steps"].tolist() == [0, 5, 10, 15, 20]
     assert run.costs["seconds"] == pytest.approx(0.75 * run.costs["steps"])
     assert run.costs["rollouts"] == pytest.approx(384 * run.costs["steps"])
@@ -39,8 +44,8 @@ def test_seconds_are_those_of_training_until_the_evaluation() -> None:
 
 def test_a_run_that_went_on_beyond_the_horizon_is_cut_there() -> None:
     settings = make_settings()
-    history = make_history(settings, "dapo", 2e-4, 0)
-    whole, cut = (run_of_history(history, method="dapo", lr=2e-4, seed=0, num_steps=n) for n in (20, 10))
+    history = make_history(settings, "dapo", SLOW, 0)
+    whole, cut = (run_of_history(history, method="dapo", point=SLOW, seed=0, num_steps=n) for n in (20, 10))
     assert cut.costs["steps"].tolist() == [0, 5, 10]
     assert cut.costs["seconds"].tolist() == whole.costs["seconds"][:3].tolist()
     assert len(cut.records) == 10
@@ -79,17 +84,82 @@ def test_the_table_of_tasks_adds_up(comparison: Comparison) -> None:
 
 
 def test_each_method_is_shown_at_the_rate_with_the_largest_area(comparison: Comparison) -> None:
-    for method, lr in comparison.tuned.items():
-        areas = {rate: comparison.area(method, rate) for rate in comparison.settings.lrs}
-        assert areas[lr] == max(areas.values())
-        assert {run.lr for run in comparison.chosen(method)} == {lr}
+    for method, best in comparison.tuned.items():
+        areas = {point: comparison.area(method, point) for point in comparison.settings.points[method]}
+        assert areas[best] == max(areas.values())
+        assert {run.point for run in comparison.chosen(method)} == {best}
 
 
 def test_a_rate_at_which_a_seed_failed_loses_to_one_at_which_none_did() -> None:
-    assert make_comparison().tuned["dapo"] == 4e-4
-    comparison = make_comparison(missing=[("dapo", 4e-4, 1)])
-    assert comparison.tuned["dapo"] == 2e-4
-    assert comparison.missing == [("dapo", 4e-4, 1)]
+    assert make_comparison().tuned["dapo"] == FAST
+    comparison = make_comparison(missing=[("dapo", FAST, 1)])
+    assert comparison.tuned["dapo"] == SLOW
+    assert comparison.missing == [("dapo", FAST, 1)]
+
+
+def test_a_point_is_chosen_on_the_tuning_seeds_and_reported_on_the_others() -> None:
+    comparison = make_comparison(tuning_seeds=(0, 1), seeds=(2, 3, 4))
+    for method in comparison.settings.methods:
+        tried = [run for point in (SLOW, FAST) for run in comparison.tried(method, point)]
+        assert {run.seed for run in tried} == {0, 1}
+        assert [run.seed for run in comparison.chosen(method)] == [2, 3, 4]
+    text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
+    assert "chosen on seeds 0 and 1, not among those that are reported" in text
+    assert "3 methods, 3 seeds, 20 steps" in text
+
+
+def test_what_was_tuned_but_never_run_on_a_reported_seed_is_missing_and_not_shown() -> None:
+    reported = [("dapo", point, seed) for point in (SLOW, FAST) for seed in (2, 3)]
+    comparison = make_comparison(tuning_seeds=(0,), seeds=(2, 3), missing=reported)
+    assert list(comparison.tuned) == ["mt-grpo", "grpo"]
+    assert comparison.missing == [("dapo", comparison.ranking("dapo")[0], seed) for seed in (2, 3)]
+
+
+def test_a_run_that_was_stopped_is_shown_with_its_steps_and_never_chosen() -> None:
+    settings = make_settings(tuning_seeds=(0, 1), seeds=(2,), halve_at=(10,))
+    whole = make_comparison(tuning_seeds=(0, 1), seeds=(2,)).runs
+    histories = {seed: make_history(settings, "dapo", FAST, seed) for seed in (0, 1)}
+    stopped = [
+        run_of_history(records, method="dapo", point=FAST, seed=seed, num_steps=10)
+        for seed, records in histories.items()
+    ]
+    others = [run for run in whole if (run.method, run.point, run.seed) not in {("dapo", FAST, 0), ("dapo", FAST, 1)}]
+    others.append(make_run(settings, "dapo", SLOW, 2))
+    comparison = Comparison(settings, [*others, *stopped])
+    assert comparison.ranking("dapo") == [SLOW, FAST]  # though FAST is better as far as it went
+    text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
+    assert "after step 10 only the better half of a method's points, rounded up, went on" in text
+    assert re.search(r"\| dapo \| lr 0.0004 \| \d+\.\d \| - \| 10 \| 2 of 2 \|", text)
+
+
+def test_points_of_several_options_survive_their_files(tmp_path: Path) -> None:
+    points = tuple(Point.of(lr=lr, max_replayed=share) for lr in (2e-4, 4e-4) for share in (0.5, 1.0))
+    own = {"mt-grpo": points, "dapo": (SLOW, FAST), "grpo": (SLOW, FAST)}
+    comparison = make_comparison(points=own)
+    comparison.save(tmp_path)
+    line = json.loads((tmp_path / "results.jsonl").read_text().splitlines()[0])
+    assert (line["lr"], line["options"]) == (2e-4, {"max_replayed": 0.5})
+    loaded = Comparison.load(tmp_path)
+    assert loaded.settings == comparison.settings
+    assert [(run.method, run.point) for run in loaded.runs] == [(run.method, run.point) for run in comparison.runs]
+    text = comparison_markdown(loaded, summarise(loaded, np.random.default_rng(0)))
+    assert "the same grid (lr 0.0002, 0.0004; max_replayed 0.5, 1), of which it has the options that it takes" in text
+
+
+def test_a_folder_of_an_earlier_version_is_loaded_and_reported_alike(tmp_path: Path) -> None:
+    """Every method then had the same learning rates, under one name."""
+    comparison = make_comparison()
+    comparison.save(tmp_path)
+    file = tmp_path / "compare.json"
+    settings = json.loads(file.read_text())
+    for name in ("points", "clock", "tuning_seeds", "halve_at"):
+        del settings[name]
+    file.write_text(json.dumps(settings | {"lrs": [2e-4, 4e-4]}))
+    texts = [
+        comparison_markdown(one, summarise(one, np.random.default_rng(0)))
+        for one in (comparison, Comparison.load(tmp_path))
+    ]
+    assert texts[0] == texts[1]
 
 
 def test_the_base_changes_by_nothing_relative_to_itself(comparison: Comparison) -> None:
@@ -112,7 +182,7 @@ def test_without_the_base_no_relative_change_is_known() -> None:
 
 
 def test_differences_are_paired_over_the_seeds_that_both_methods_have() -> None:
-    missing = [("dapo", lr, 0) for lr in (2e-4, 4e-4)]
+    missing = [("dapo", point, 0) for point in (SLOW, FAST)]
     comparison = make_comparison(missing=missing)
     difference = summarise(comparison, np.random.default_rng(0)).differences["dapo", "worst", comparison.budgets[0]]
     own, base = ({run.seed: run.worst[-1] for run in comparison.chosen(m)} for m in ("mt-grpo", "dapo"))
@@ -150,9 +220,9 @@ def test_what_was_saved_is_loaded_and_reported_alike(comparison: Comparison, tmp
 
 def test_tasks_that_were_not_played_survive_the_files(tmp_path: Path) -> None:
     settings = make_settings(methods=("grpo",), lrs=(2e-4,), seeds=(0,))
-    history = make_history(settings, "grpo", 2e-4, 0)
+    history = make_history(settings, "grpo", SLOW, 0)
     history[0]["accuracies"][1] = None
-    run = run_of_history(history, method="grpo", lr=2e-4, seed=0, num_steps=20)
+    run = run_of_history(history, method="grpo", point=SLOW, seed=0, num_steps=20)
     Comparison(settings, [run]).save(tmp_path)
     (loaded,) = Comparison.load(tmp_path).runs
     assert math.isnan(loaded.accuracies[0, 1])
@@ -161,7 +231,7 @@ def test_tasks_that_were_not_played_survive_the_files(tmp_path: Path) -> None:
 
 def test_seconds_are_those_of_the_clock_that_the_settings_name() -> None:
     settings = make_settings(methods=("grpo",), lrs=(2e-4,), seeds=(0,), clock="cpu")
-    history, named = make_history(settings, "grpo", 2e-4, 0), {"method": "grpo", "lr": 2e-4, "seed": 0}
+    history, named = make_history(settings, "grpo", SLOW, 0), {"method": "grpo", "point": SLOW, "seed": 0}
     by_clock = {clock: run_of_history(history, **named, num_steps=20, clock=clock) for clock in ("wall", "cpu")}
     assert by_clock["wall"].costs["seconds"][1] == pytest.approx(5 * (0.5 + 0.5))
     assert by_clock["cpu"].costs["seconds"].tolist() == [0, 15, 30, 45, 60]
@@ -177,15 +247,16 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_report_names_its_command_budgets_rates_and_what_is_missing() -> None:
-    comparison = make_comparison(missing=[("grpo", 2e-4, 2)])
+    comparison = make_comparison(missing=[("grpo", SLOW, 2)])
     text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)), figures=["a.png"])
     assert "`mtgrpo compare --suite mini`" in text
     assert "20 steps, 5,120 generated rollouts, 13 seconds" in text
-    assert "**Missing runs (1):** grpo at 0.0002, seed 2." in text
+    assert "**Missing runs (1):** grpo at lr 0.0002, seed 2." in text
     assert "| mt-grpo − dapo |" in text
     assert "![a.png](a.png)" in text
-    (rates,) = [line for line in text.splitlines() if line.startswith("| grpo | ") and "(2)" in line]
-    assert "**" in rates
+    rows = [line for line in text.splitlines() if line.startswith("| grpo | ") and " of 3 |" in line and "lr " in line]
+    assert [row.endswith("| 2 of 3 |") for row in rows] == [True, False]
+    assert "**lr 0.0004**" in rows[1]
 
 
 def test_a_threshold_that_is_not_reached_is_known_only_to_cost_more() -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtgrpo_env.agents.reports.history import RunHistory, nothing_learned, read_history
+from mtgrpo_env.agents.checkpoints import RunRecord
+from mtgrpo_env.agents.reports.history import RunHistory, nothing_learned, read_history, sound_records
+from mtgrpo_env.agents.reports.lost_records import to_save
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 
@@ -35,6 +37,15 @@ def written(file: Path, make_report: MakeReport, make_evaluation: MakeEvaluation
     history.add_evaluation(2, 192, make_evaluation(0.2, 0.3, 0.4))
     history.add_step(make_report(3))
     return strictly_parsed(file)
+
+
+def test_responses_without_a_verdict_are_recorded_where_there_are_some(
+    file: Path, make_evaluation: MakeEvaluation
+) -> None:
+    history = RunHistory(file, last_step=-1)
+    history.add_evaluation(0, 0, make_evaluation(0.1, 0.2))
+    history.add_evaluation(1, 96, replace(make_evaluation(0.1, 0.2), invalid=np.array([0, 7])))
+    assert [record.get("invalid") for record in strictly_parsed(file)] == [None, [0, 7]]
 
 
 def strictly_parsed(file: Path) -> list[dict[str, Any]]:
@@ -129,13 +140,54 @@ def test_a_last_line_that_lacks_its_newline_alone_is_kept_and_not_run_into(
     assert [record["step"] for record in strictly_parsed(file)] == [0, 1, 2, 2, 3, 4]
 
 
-def test_a_broken_line_in_the_middle_is_damage_and_is_named(file: Path, written: list[dict[str, Any]]) -> None:
+def test_a_broken_line_in_the_middle_is_named_kept_aside_and_left_out(
+    file: Path, written: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
     lines = file.read_text().splitlines()
     lines[1] = lines[1][:20]
     file.write_text("\n".join(lines) + "\n")
+    damaged = file.read_bytes()
     with pytest.raises(ValueError, match=r"history\.jsonl, line 2: expected a JSON object"):
-        RunHistory(file, last_step=3)
-    assert len(file.read_text().splitlines()) == len(written), "a damaged file must be left as it is"
+        read_history(file)
+    RunHistory(file, last_step=3, writes=False)
+    assert file.read_bytes() == damaged, "a file that is read only stays as it is"
+    history = RunHistory(file, last_step=3)
+    aside = file.with_name("history.jsonl.damaged")
+    assert f"{file}: expected a JSON object in each line, not so in 2: kept as {aside}" in caplog.text
+    assert aside.read_bytes() == damaged
+    assert history.records == read_history(file) == [*written[:1], *written[2:]]
+
+
+@pytest.mark.parametrize("line", ["[]", "7", "null", '{"step": "1"}', "\x00\x00", "{", "\x1b[2K"])
+def test_a_line_that_is_no_record_is_damage(file: Path, written: list[dict[str, Any]], line: str) -> None:
+    file.write_text(f"{line}\n" + file.read_text())
+    assert sound_records(file) == (written, [1])
+
+
+def test_what_the_file_lost_is_taken_from_the_checkpoint_or_said_to_be_lost(
+    file: Path, written: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    evaluations = [record for record in written if record["kind"] == "evaluation"]
+    saved = RunRecord({"package": {}}, evaluations)
+    whole = RunHistory(file, last_step=2, saved=saved)
+    assert (whole.records, caplog.text) == ([record for record in written if record["step"] <= 2], "")
+    file.unlink()
+    rebuilt = RunHistory(file, last_step=2, saved=saved)
+    assert "the numbers of 2 of 2 steps are lost; 2 other records are taken from the checkpoint" in caplog.text
+    assert rebuilt.of("evaluation") == evaluations
+    assert rebuilt.of("lost") == [{"kind": "lost", "step": 2, "steps": [1, 2], "has_learned": True}]
+    assert rebuilt.best_evaluation() == whole.best_evaluation()
+    caplog.clear()
+    again = RunHistory(file, last_step=2, saved=RunRecord({"package": {}}, to_save(rebuilt.records)))
+    assert (again.records, caplog.text) == (rebuilt.records, ""), "it is said once"
+
+
+def test_an_evaluation_that_was_altered_is_as_the_checkpoint_has_it(file: Path, written: list[dict[str, Any]]) -> None:
+    evaluations = [record for record in written if record["kind"] == "evaluation"]
+    altered = [{**evaluations[0], "accuracies": [1.0, 1.0]}, *evaluations[1:]]
+    history = RunHistory(file, last_step=3, saved=RunRecord({"package": {}}, altered))
+    assert history.of("evaluation") == altered
+    assert len(history.of("step")) == len([record for record in written if record["kind"] == "step"])
 
 
 def test_no_file_is_an_empty_history(tmp_path: Path) -> None:
@@ -201,3 +253,13 @@ def test_lengths_and_truncation_of_an_evaluation_are_recorded_where_they_are_kno
     first, second = read_history(file)
     assert not first.keys() & {"mean_lengths", "truncated_shares"}
     assert (second["mean_lengths"], second["truncated_shares"]) == ([3.5, None], [1.0, 1.0])
+
+
+def test_what_an_evaluation_lost_is_recorded(file: Path, make_evaluation: MakeEvaluation) -> None:
+    history = RunHistory(file, last_step=-1)
+    evaluation = make_evaluation(0.5, 0.5)
+    history.add_evaluation(0, 0, replace(evaluation, left_out=np.zeros(2, dtype=np.int64)))
+    history.add_evaluation(1, 0, replace(evaluation, left_out=np.array([0, 3]), invalid=np.array([2, 0])))
+    first, second = read_history(file)
+    assert not first.keys() & {"left_out", "invalid"}
+    assert (second["left_out"], second["invalid"]) == ([0, 3], [2, 0])

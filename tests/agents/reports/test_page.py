@@ -15,6 +15,7 @@ from mtgrpo_env.agents.reports.page.chart import Chart, Line, draw, style_of, va
 from mtgrpo_env.agents.reports.page.content import PageContent, content_of_comparison, content_of_runs, read_run
 from mtgrpo_env.agents.reports.page.document import page, write_page
 from mtgrpo_env.agents.reports.page.markup import safe
+from mtgrpo_env.agents.reports.points import Point
 
 ADDRESS = re.compile(r"https?:|//|@import|url\(", re.IGNORECASE)
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -148,10 +149,10 @@ def test_a_task_without_held_out_problems_is_left_out_of_the_worst(tmp_path: Pat
 
 
 def test_a_comparison_s_page_shows_each_method_at_its_best_rate_and_what_is_missing() -> None:
-    comparison = make_comparison(missing=[("dapo", 4e-4, 1)])
+    comparison = make_comparison(missing=[("dapo", Point.of(lr=4e-4), 1)])
     shown = parsed(page(content_of_comparison(comparison)))
     assert "$ mtgrpo compare --suite mini" in shown.text("pre")
-    assert "dapo at 0.0004, seed 1" in shown.text("header")
+    assert "dapo at lr 0.0004, seed 1" in shown.text("header")
     assert {"At equal budgets", "What a worst-task accuracy costs"} <= set(headings(shown))
     legend = [entry["data-name"] for entry in shown.of("li") if "data-name" in entry]
     assert legend[:3] == ["mt-grpo", "dapo", "grpo"]
@@ -169,7 +170,7 @@ def test_a_number_that_stands_twice_has_one_interval() -> None:
 
 
 def test_a_comparison_without_a_run_has_no_page() -> None:
-    nothing = make_comparison(methods=("dapo",), seeds=(0,), lrs=(4e-4,), missing=[("dapo", 4e-4, 0)])
+    nothing = make_comparison(methods=("dapo",), seeds=(0,), lrs=(4e-4,), missing=[("dapo", Point.of(lr=4e-4), 0)])
     with pytest.raises(ValueError, match="at least one finished run"):
         content_of_comparison(nothing)
 

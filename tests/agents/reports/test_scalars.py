@@ -117,6 +117,15 @@ def test_files_of_two_processes_are_read_in_the_order_of_their_making(tmp_path: 
     assert [step for step, _ in scalars_in(tmp_path)["step/rounds"]] == [1, 2, 3, 4, 5, 6, 7]
 
 
+def test_files_with_names_like_those_of_events_are_none(tmp_path: Path, make_report: MakeReport) -> None:
+    for name in ("events.out.tfevents.x", "events.out.tfevents", "events.out.tfevents.12", "events.md"):
+        (tmp_path / name).touch()
+    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer.add_step(make_report(1, num_tasks=2))
+    writer.close()
+    assert len([file for file in tmp_path.iterdir() if file.stat().st_size]) == 1
+
+
 def test_an_evaluation_is_written_for_each_task_the_worst_and_the_average(
     tmp_path: Path, make_evaluation: MakeEvaluation
 ) -> None:

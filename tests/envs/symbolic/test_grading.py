@@ -184,3 +184,20 @@ def test_matrices_are_the_same_entry_by_entry(answer: str) -> None:
 def test_a_matrix_of_other_entries_or_another_shape_is_another_answer(answer: str) -> None:
     assert not grading.grade(MATRIX, answer)
     assert not grading.grade("1/2", MATRIX)
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer", "is_right"),
+    [
+        (r"\sqrt2", r"\sqrt2+10^{-600}", False),
+        (r"\sqrt2", r"\sqrt2+10^{-700}", False),
+        (r"\pi", r"\pi-\frac{1}{10^{600}}", False),
+        (r"\pi", r"\pi+2^{-1900}", False),
+        (r"\sqrt2", r"\sqrt2+10^{-540}", False),
+        (r"\sqrt2", r"\sqrt2+0", True),
+        (r"10^{-600}", r"10^{-600}", True),
+        (r"\sqrt2\cdot10^{500}", r"10^{500}\sqrt2", True),
+    ],
+)
+def test_a_term_that_is_too_small_to_be_seen_makes_no_value_equal(truth: str, answer: str, is_right: bool) -> None:
+    assert grade(truth, answer) == is_right
