@@ -75,6 +75,13 @@ def test_a_folder_that_is_there_is_left_alone(refused: Callable[..., str], tmp_p
     assert [file.name for file in tmp_path.iterdir()] == ["mine"]
 
 
+def test_where_no_folder_can_be_made_nothing_is_exported(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    line = ("export", "--suite", "arc-mini", "--problems", 10_000_000, "--to", "inspect")
+    assert "expected a folder, got the file" in refused(*line, "--out", tmp_path / "mine" / "out")
+    assert [file.name for file in tmp_path.iterdir()] == ["mine"]
+
+
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
