@@ -18,6 +18,7 @@ REASONING_GYM = ["reasoning-gym>=0.1.25", *MATH]
 SERVING = ["fastapi>=0.115", "uvicorn>=0.30"]  # what `transformers serve` wants besides
 LORA = ["peft>=0.18"]
 DEEPSPEED = ["deepspeed>=0.19.8,<0.20", "accelerate>=1.8", *LORA]  # transformers loads ZeRO-3 by accelerate
+WANDB, TRACKIO, MLFLOW = ["wandb>=0.31"], ["trackio>=0.43"], ["mlflow>=3.17"]
 TRL = ["trl>=1.16,<1.17"]  # brings datasets and accelerate; the trainer overrides what this series calls private
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
 DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
@@ -39,7 +40,7 @@ DEV = [
     "ruff>=0.11",
 ]
 
-TEST_VLLM = ["hypothesis>=6.100", "psutil>=5.9", "pytest>=8", "pytest-timeout>=2.3"]
+TEST_VLLM = [*LORA, "hypothesis>=6.100", "psutil>=5.9", "pytest>=8", "pytest-timeout>=2.3"]
 
 # The repository links mtgrpo_env/agents and mtgrpo_env/envs to the folders at its top, so one walk
 # through the package finds everything, and wheels contain plain folders.
@@ -68,6 +69,10 @@ setup(
         "lm-eval": LM_EVAL,
         "inspect": INSPECT,
         "lora": LORA,
+        "wandb": WANDB,
+        "trackio": TRACKIO,
+        "mlflow": MLFLOW,
+        "trackers": [*WANDB, *TRACKIO, *MLFLOW],
         "deepspeed": [*TRAIN, *DEEPSPEED],
         "gpu": [*TRAIN, *GPU],
         "trl": [*TRAIN, *TRL],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtgrpo_env.agents.reports.figure import draw_run
 from mtgrpo_env.agents.reports.samples import RolloutSample, SampleFile
-from mtgrpo_env.agents.reports.scalars import ScalarWriter
+from mtgrpo_env.agents.reports.scalars import Scalars
+from mtgrpo_env.agents.reports.task_table import task_rows
+from mtgrpo_env.agents.trackers.reporting import Trackers, tracked_run
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.chance import measure_chance
 from mtgrpo_env.chat_columns import column_of
@@ -52,31 +54,45 @@ class TrainerCallback:
     def on_end(self, trainer: Trainer) -> None:
         """All steps are done, or the run was stopped; not called after a failure."""
 
+    def closing_lines(self, trainer: Trainer) -> Sequence[str]:
+        """What the display says at the end of what the callback has made, such as where it is."""
+        return ()
+
     def close(self) -> None:
         """Training was left, well or not."""
 
 
-class Scalars(TrainerCallback):
-    """TensorBoard scalars of every step and evaluation."""
+class Tracking(TrainerCallback):
+    """Scalars of every step and evaluation, and in the end a table of the tasks, in the trackers of `report_to`."""
 
     def __init__(self) -> None:
-        self._writer: ScalarWriter | None = None
+        self._trackers: Trackers | None = None
+        self._scalars = Scalars(())
 
     def on_start(self, trainer: Trainer) -> None:
-        folder, names = trainer.folder.tensorboard, trainer.suite.names
-        self._writer = ScalarWriter(folder, names, first_step=trainer.agent.step + 1)
+        self._scalars = Scalars(trainer.suite.names)
+        config, first_step = trainer.config, trainer.agent.step + 1
+        run = tracked_run(config, trainer.folder, self._scalars.names, first_step=first_step)
+        self._trackers = Trackers(config.report_to, run)
 
     def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
-        assert self._writer is not None
-        self._writer.add_step(metrics)
+        assert self._trackers is not None
+        self._trackers.log(self._scalars.of_step(metrics), metrics.step)
 
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
-        assert self._writer is not None
-        self._writer.add_evaluation(trainer.agent.step, evaluation)
+        assert self._trackers is not None
+        self._trackers.log(self._scalars.of_evaluation(evaluation), trainer.agent.step)
+
+    def on_end(self, trainer: Trainer) -> None:
+        assert self._trackers is not None
+        self._trackers.log_table(task_rows(self._scalars.names, trainer.history.records), trainer.agent.step)
+
+    def closing_lines(self, trainer: Trainer) -> Sequence[str]:
+        return self._trackers.places if self._trackers else ()
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._trackers is not None:
+            self._trackers.close()
 
 
 class Samples(TrainerCallback):
@@ -130,7 +146,7 @@ class ProgressFigure(TrainerCallback):
 
 def report_callbacks() -> list[TrainerCallback]:
     """The reports that a run's folder holds beside the history, new ones for each trainer."""
-    return [TaskChances(), Scalars(), Samples(), ProgressFigure()]
+    return [Tracking(), TaskChances(), Samples(), ProgressFigure()]
 
 
 def _rows(trainer: Trainer, group: Group) -> Iterable[Mapping[str, Any]]:

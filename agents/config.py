@@ -38,6 +38,7 @@ MODEL_DEFAULTS: Mapping[str, Any] = {"tasks": ("easy",), "eval_problems": 100, "
 
 MAY_CHANGE = frozenset(
     {"out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "accept_changes"}
+    | {"keep_optimizer", "report_to", "save_merged"}
     | {
         "device",
         "activation_checkpointing",
@@ -157,6 +158,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             raise ValueError(f"minibatches must be at most {groups}, got {self.minibatches}")
         if not (self.rollouts in ("transformers", "vllm") or self.server_urls):
             raise ValueError(f"rollouts must be transformers, vllm or http:// URLs, got {redacted(self.rollouts)!r}")
+        if "none" in self.report_to and len(self.report_to) > 1:
+            raise ValueError(f"report_to must be none alone or trackers, got {' '.join(self.report_to)}")
         for name, value in self.plain.items():
             texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
             if any(map(holds_secret, texts)):
@@ -166,6 +169,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
         self._refuse_unless(self.lr_schedule != "constant", "lr_schedule linear or cosine", "lr_floor")
         self._refuse_unless(self.model is None, "the tiny model", "start")
+        self._refuse_unless(self.lora_rank > 0, "lora_rank above 0", "lora_alpha", "lora_targets", "save_merged")
 
     def _refuse_unless(self, is_used: bool, by: str, *names: str) -> None:
         for name in names:

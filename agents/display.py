@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mtgrpo_env.agents.callbacks import TrainerCallback
+from mtgrpo_env.agents.llm.adapters import checkpoint_kind
 from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
 from mtgrpo_env.agents.llm.warm_start import Lesson
 from mtgrpo_env.agents.reports import chance_columns
@@ -64,7 +65,8 @@ class Display(TrainerCallback):
         tasks = ", ".join(trainer.suite.names)
         named = f"{config.method} on {tasks}; starting model {source}; run {trainer.folder}{among}"
         self.console.print(named, soft_wrap=True)
-        self.console.print("\n".join(prompt_lines(trainer.prompts)), soft_wrap=True)
+        lines = [*prompt_lines(trainer.prompts), f"checkpoints: {checkpoint_kind(config)}"]
+        self.console.print("\n".join(lines), soft_wrap=True)
         self.console.print(memory_of(config, trainer.suite, trainer.prompts, ranks=ranks), soft_wrap=True)
 
     def on_start(self, trainer: Trainer) -> None:
@@ -89,10 +91,10 @@ class Display(TrainerCallback):
         first, latest = (trainer.evaluation_of(history.of("evaluation")[at]) for at in (0, -1))
         self.console.print(_result_of(trainer, first, latest))
         lines = [latest.left_out_line] if latest.left_out_line else []
-        lines += [f"figure {folder.figure}", f"scalars: tensorboard --logdir {folder.tensorboard}"]
+        lines += [f"figure {folder.figure}", *(o for c in trainer.callbacks for o in c.closing_lines(trainer))]
         lines.append(f"page: mtgrpo report {folder}")
         if folder.newest_checkpoint:
-            lines.append(f"model  {folder.newest_checkpoint}")
+            lines.append(f"model  {folder.newest_checkpoint}, {checkpoint_kind(trainer.config)}")
         if reason := nothing_learned(history.records):
             lines.append(f"No model is the best: {reason}; see the samples in {folder.samples}")
         best, checkpoint = history.best_evaluation(), folder.checkpoint(trainer.best_step)

@@ -14,6 +14,8 @@ from mtgrpo_env.ranges import Count, CountOrNone, NonNegative, Positive, Positiv
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.truncation import TruncatedRollouts
 
+ALL_LINEAR = "all-linear"
+"""peft's word for all linear layers but the output head."""
 GroupSize = Annotated[int, Range(2)]  # one rollout is its own mean: no advantage, no gradient
 Decay = Annotated[float, Range(0, 1, below=True)]
 Cap = Annotated[float, Range(1)]
@@ -43,6 +45,12 @@ class RunOptions:
     """Steps between checkpoints."""
     keep_checkpoints: Count = 2
     """Newest checkpoints kept; the one whose worst task was best is kept beside them."""
+    keep_optimizer: Count | None = None
+    """Newest checkpoints that keep the optimiser's state, most of a checkpoint, without which a run cannot be resumed
+    from it; an older one that is kept, such as the best, is then a model to play. By default all keep it."""
+    report_to: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow", "none"], ...] = ("tensorboard",)
+    """Trackers that show the run while it goes on; a resumed run is continued there. One that fails is left out, with
+    a warning."""
     accept_changes: tuple[Literal["rows", "model", "tasks", "package"], ...] = ()
     """What may have changed since the checkpoint that a run resumes from, by content: rows; the starting model; tasks,
     with their versions and the code of your own; or package, a checkpoint of a version that could record none of
@@ -100,6 +108,13 @@ class ModelOptions:
     """How the tiny model is warm-started: some tasks much better than others (unequal), or one next to never (rare)."""
     lora_rank: CountOrNone = 0
     """Rank of adapters that are trained instead of the model; 0 trains the model."""
+    lora_alpha: Count | None = None
+    """What adapters add is scaled by this over their rank; by default twice the rank."""
+    lora_targets: tuple[str, ...] = (ALL_LINEAR,)
+    """Layers that have adapters, by how their names end (q_proj v_proj); all-linear for all linear ones but the output
+    head."""
+    save_merged: bool = False
+    """Beside its adapters a checkpoint has the whole model, in the folder merged, for what reads no adapters."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """That the model computes in. With engine torch parameters stay float32 and bfloat16 is autocast, on devices that
     have it; with DeepSpeed they are bfloat16, and steps are taken on a float32 copy."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.agents.checkpoint_files import drop_optimizer_state
 from mtgrpo_env.agents.config import MAY_CHANGE, TrainConfig, read_yaml
 from mtgrpo_env.files import clean_up_scratch, refuse_unwritable_folder, remove_folder
 from mtgrpo_env.folder_lock import FolderLock
@@ -37,6 +38,7 @@ class RunFolder:
         self.history = self.path / "history.jsonl"
         self.samples = self.path / "samples.jsonl"
         self.tensorboard = self.path / "tensorboard"
+        self.trackers = self.path / "trackers.json"
         self.figure = self.path / "progress.png"
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "train.log"
@@ -84,6 +86,11 @@ class RunFolder:
             raise ValueError(f"newest must be at least 1, got {newest}")
         for step in set(self.steps[:-newest]).difference(also):
             remove_folder(self.checkpoint(step))
+
+    def prune_optimizer_states(self, *, newest: int) -> None:
+        """Leave the optimiser's state in the `newest` checkpoints only, from which a run may be resumed."""
+        for step in self.steps[:-newest]:
+            drop_optimizer_state(self.checkpoint(step))
 
     def clean_up_interrupted_saves(self) -> None:
         """Undo what a killed process left half done; for the holder of the lock."""

@@ -31,6 +31,7 @@ from mtgrpo_env.agents.llm.build import (
     check_packages,
     init_ranks,
     leave_ranks,
+    start_of,
 )
 from mtgrpo_env.agents.llm.context import RunPrompts, run_prompts
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
@@ -207,6 +208,8 @@ class Trainer:
             ValueError, OSError: as in `prompts`, and if the run's folder cannot be written.
         """
         check_packages(self.config)
+        if self.config.model is not None:
+            start_of(self.config, self.config.model)
         self.folder.refuse_unwritable()
         _ = self.prompts
 
@@ -375,6 +378,8 @@ class Trainer:
             self.agent.save(checkpoint, texts={RUN_FILE: self._record.text})
             if self.ranks.rank == 0:
                 self.folder.prune_checkpoints(newest=self.config.keep_checkpoints, also={self.best_step})
+                if self.config.keep_optimizer is not None:
+                    self.folder.prune_optimizer_states(newest=self.config.keep_optimizer)
         except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is all three, by who writes
             free = shutil.disk_usage(self.folder).free
             raise SaveError(f"could not save {checkpoint}, with {free / 1e9:.1f} GB free: {error}") from error

@@ -84,6 +84,7 @@ class Countdown(BoxedTask[CountdownPuzzle]):
     'correct'
     """
 
+    version: ClassVar[int] = 2
     LEVELS: ClassVar[Mapping[str, Hashable]] = {
         "mini": CountdownLevel(3, (1, 20), (1, 60), operators="+-", question=compact_question),
         "mini_medium": CountdownLevel(3, (1, 40), (1, 120), operators="+-", question=compact_question),

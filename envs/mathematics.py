@@ -56,6 +56,7 @@ class Mathematics(BoxedTask[MathPuzzle]):
     'correct'
     """
 
+    version: ClassVar[int] = 2
     LEVELS: ClassVar[Mapping[str, Hashable]] = LEVELS
     level: MathLevel
 

@@ -79,6 +79,7 @@ class Science(BoxedTask[SciencePuzzle]):
     ['correct', 'correct', 'wrong']
     """
 
+    version: ClassVar[int] = 2
     LEVELS: ClassVar[Mapping[str, Hashable]] = MappingProxyType(
         {
             "mini": ScienceLevel(steps=1, options=4, compact=True),

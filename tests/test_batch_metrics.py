@@ -197,14 +197,18 @@ def test_tensorboard_shows_every_number_of_a_step_that_is_known(
     tmp_path: Path, steps: tuple[tuple[str, ...], list[TrainMetrics]]
 ) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    from mtgrpo_env.agents.reports.scalars import ScalarWriter
+    from mtgrpo_env.agents.reports.scalars import Scalars
+    from mtgrpo_env.agents.run_folder import RunFolder
+    from mtgrpo_env.agents.trackers.base import TrackedRun
+    from mtgrpo_env.agents.trackers.tensorboard_events import TensorBoard
 
     names, found = steps
-    writer = ScalarWriter(tmp_path, names, first_step=1)
+    folder = RunFolder(tmp_path)
+    tracker = TensorBoard(TrackedRun("run", "", folder, {}, names, first_step=1))
     for metrics in found:
-        writer.add_step(metrics)
-    writer.close()
-    events = accumulator.EventAccumulator(str(tmp_path))
+        tracker.log(Scalars(names).of_step(metrics), metrics.step)
+    tracker.close()
+    events = accumulator.EventAccumulator(str(folder.tensorboard))
     events.Reload()
     shown = {(tag, event.step): event.value for tag in events.Tags()["scalars"] for event in events.Scalars(tag)}
     expected = {(tag, one.step): value for one in found for tag, value in task_scalars(names, one).items()}

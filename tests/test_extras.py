@@ -15,7 +15,7 @@ from mtgrpo_env.extras import _EXTRAS, MissingPackageError, extra_of, imports_fo
 setuptools = pytest.importorskip("setuptools")
 
 ROOT = Path(__file__).resolve().parents[1]
-BROUGHT_BY_ANOTHER = {"mpmath": "sympy", "safetensors": "transformers"}
+BROUGHT_BY_ANOTHER = {"huggingface_hub": "datasets", "mpmath": "sympy", "safetensors": "transformers"}
 IMPORTED_AS = {"pyyaml": "yaml"}
 
 

@@ -112,7 +112,9 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
         allowed = {"rich", "torch", "transformers"}
     elif module.startswith("mtgrpo_env.experiments.") and module.endswith(("_display", ".compare")):
         allowed = {"rich"}
-    elif module.startswith(("mtgrpo_env.agents.llm", "mtgrpo_env.agents.neural", "mtgrpo_env.agents.reports.scalars")):
+    elif module.startswith(
+        ("mtgrpo_env.agents.llm", "mtgrpo_env.agents.neural", "mtgrpo_env.agents.trackers.tensorboard_events")
+    ):
         allowed = {"torch", "transformers"}
     elif module.startswith("mtgrpo_env.agents.integrations.trl."):
         allowed = {"torch", "transformers", "trl", "datasets"}
@@ -129,7 +131,14 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
 def test_torch_is_never_imported_outside_its_folders_not_even_inside_a_function(module: str) -> None:
-    folders = ("agents.neural", "agents.llm", "agents.integrations.trl", "agents.reports.scalars", "cli", "experiments")
+    folders = (
+        "agents.neural",
+        "agents.llm",
+        "agents.integrations.trl",
+        "agents.trackers.tensorboard_events",
+        "cli",
+        "experiments",
+    )
     roots = {name.split(".")[0] for name in imported(SOURCES[module])}
     if not module.startswith(tuple(f"mtgrpo_env.{folder}" for folder in folders)):
         assert not roots & {"torch", "transformers", "tokenizers", "vllm", "deepspeed"}
@@ -161,7 +170,7 @@ def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
     light = [name for name in light if not name.endswith("worker")]  # these run in processes of their own
     for of_others in ("verifiers_env", "inspect_task"):
         light.remove(f"mtgrpo_env.envs.{of_others}")
-    reports = ("reports.figure", "reports.comparison_report", "reports.scalars", "trainer", "callbacks")
+    reports = ("reports.figure", "reports.comparison_report", "trackers", "trainer", "callbacks")
     callbacks = ("display", "response_watch")
     heavy = ("llm", "neural", "integrations.trl", "endpoints.openai_server", "endpoints.bounds", *reports, *callbacks)
     prefixes = tuple(f"mtgrpo_env.agents.{name}" for name in heavy)

@@ -6,31 +6,28 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.config import RunConfig
+from mtgrpo_env.agents.llm.adapters import whole_model
 from mtgrpo_env.agents.llm.context import RunPrompts
 from mtgrpo_env.agents.llm.data import num_tokens
 from mtgrpo_env.agents.llm.devices import device_of
-from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, TrainEngine
+from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngine, TrainEngine
 from mtgrpo_env.agents.llm.learner import LanguageModelLearner
-from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
-from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, ModelParameters, load_model
+from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.precision import Autocast, autocast_log_probs, bfloat16_autocast
-from mtgrpo_env.agents.llm.prefix import checkpoint_activations, completion_log_probs, full_sequence_log_probs
+from mtgrpo_env.agents.llm.prefix import completion_log_probs, full_sequence_log_probs
 from mtgrpo_env.agents.llm.prompts import TokenIds
 from mtgrpo_env.agents.llm.ranks_torch import TorchRanks, launched_ranks
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.stopping import text_of
+from mtgrpo_env.agents.llm.trained_model import reference_model, trained_model, zero_of
 from mtgrpo_env.agents.llm.weight_sync import CheckedEngine, trainer_log_probs
-from mtgrpo_env.agents.llm.weights import WeightsOf, plain_weights
-from mtgrpo_env.agents.llm.zero.config import ZeroConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.losses import Objective, named_importance, named_objective
-from mtgrpo_env.agents.neural.train_torch import TorchTrainEngine
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.agents.recipes import Method, RunFacts, make_method
 from mtgrpo_env.extras import require_package
@@ -64,6 +61,7 @@ def build_agent(
     """
     ranks = ranks or OneRank()
     method = build_method(config, suite)
+    source = start_of(config, source)
     openings = enumerate(map(suite.opening, suite.held_out(1)))
     probes = [prompts.format.encode([opening.prompt], [k])[0] for k, opening in openings if opening is not None]
     policy, engine = build_policy(config, source, prompts, ranks=ranks, probes=probes)
@@ -71,7 +69,7 @@ def build_agent(
         policy,
         engine,
         objective=build_objective(config),
-        reference=_reference(config, source, str(policy.model.device)) if config.kl_coef else None,
+        reference=reference_model(config, source, str(policy.model.device)) if config.kl_coef else None,
         num_minibatches=config.minibatches,
         tokens_per_forward=config.tokens_per_forward,
         max_step_kl=config.max_step_kl,
@@ -121,16 +119,6 @@ def build_method(config: RunConfig, suite: TaskSuite) -> Method:
     return method if config.filter is None else replace(method, group_filter=FILTERS[config.filter])
 
 
-def zero_of(config: RunConfig) -> ZeroConfig:
-    """How DeepSpeed partitions what it trains, and the type of the parameters, which is float32 in plain torch."""
-    return ZeroConfig(
-        stage=config.zero_stage,
-        precision="bf16" if config.dtype == "bfloat16" and not config.is_autocast else "fp32",
-        offload_optimizer=config.offload != "none",
-        offload_parameters=config.offload == "all",
-    )
-
-
 def autocast_of(config: RunConfig) -> Autocast:
     """Entered around the passes of a model in generation and training: parameters of bfloat16 need none.
 
@@ -172,10 +160,21 @@ def check_packages(config: RunConfig) -> None:
         "accelerate": (config.engine == "deepspeed", "engine deepspeed"),
         "vllm": (config.rollouts == "vllm", "rollouts vllm"),
         "peft": (config.lora_rank > 0, "lora_rank"),
+        **{tracker: (True, f"report_to {tracker}") for tracker in config.report_to if tracker != "none"},
     }
     for package, (is_needed, option) in needed.items():
         if is_needed:
             require_package(package, user=option)
+
+
+def start_of(config: RunConfig, source: str) -> str:
+    """Where a run's model is loaded from: of a source of adapters the merged model, where an engine reads no adapters.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    reads_adapters = not config.lora_rank and config.rollouts != "vllm" and zero_of(config).stage < 3
+    return source if reads_adapters else whole_model(source)
 
 
 def init_ranks(config: RunConfig) -> Ranks:
@@ -206,16 +205,16 @@ def build_policy(
         ranks: as `init_ranks` gave them.
         probes: prompts, one of each task, on which a vLLM engine is compared with the trainer after every update.
     """
-    model = _model(config, source)
-    trained, weights_of = _trained(config, model)
-    trainer, parameters = _trainer(config, trained, weights_of)
+    trained = trained_model(config, source, prompts.tokenizer)
+    model, trainer = trained.model, trained.engine
     policy = LanguageModelPolicy(
         model,
         prompts.tokenizer,
         decoding=Decoding(config.max_new_tokens, config.temperature, stop=config.stop),
         evaluation_decoding=evaluation_decoding(config),
         prompts=prompts.format,
-        parameters=parameters,
+        parameters=trained.parameters,
+        stored=trained.stored,
         ranks=ranks,
         seed=config.seed,
     )
@@ -237,49 +236,6 @@ def evaluation_decoding(config: RunConfig) -> Decoding:
     """How tokens are drawn in the evaluations of a run."""
     temperature = config.temperature if config.eval_temperature is None else config.eval_temperature
     return Decoding(config.max_new_tokens, temperature, config.eval_top_p, config.eval_top_k, config.stop)
-
-
-def _reference(config: RunConfig, source: str, device: str) -> PreTrainedModel:
-    """The starting model once more, whole and never trained."""
-    model = load_model(source, dtype=zero_of(config).dtype)
-    torch.nn.Module.to(model.requires_grad_(False), device)
-    return model
-
-
-def _model(config: RunConfig, source: str) -> PreTrainedModel:
-    dtype = zero_of(config).dtype
-    if config.engine == "deepspeed":
-        from mtgrpo_env.agents.llm.train_deepspeed import partitioned_loading
-
-        with partitioned_loading(zero_of(config)):
-            model = load_model(source, dtype=dtype)
-    else:
-        model = load_model(source, dtype=dtype)
-    if config.activation_checkpointing:
-        checkpoint_activations(model)
-    return model
-
-
-def _trained(config: RunConfig, model: PreTrainedModel) -> tuple[torch.nn.Module, WeightsOf]:
-    """The model, or the model around which adapters have been put: layer by layer, in the model itself."""
-    if config.lora_rank:
-        return with_lora(model, config.lora_rank, seed=config.seed), merged_weights
-    return model, plain_weights
-
-
-def _trainer(config: RunConfig, model: torch.nn.Module, weights_of: WeightsOf) -> tuple[Any, Parameters]:
-    lr, betas = config.lr, (config.adam_beta1, config.adam_beta2)
-    decay, norm = config.weight_decay, config.max_grad_norm
-    if config.engine == "torch":
-        model.to(device_of(config.device))  # DeepSpeed finds its own
-        engine = TorchTrainEngine(model, lr=lr, betas=betas, weight_decay=decay, max_grad_norm=norm)
-        return engine, ModelParameters(model, weights_of)
-    from mtgrpo_env.agents.llm.train_deepspeed import DeepSpeedTrainEngine
-
-    engine = DeepSpeedTrainEngine(
-        model, zero_of(config), lr=lr, betas=betas, weight_decay=decay, max_grad_norm=norm, weights_of=weights_of
-    )
-    return engine, engine
 
 
 def _checked_vllm(

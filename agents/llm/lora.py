@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.weights import NamedWeight, plain_weights
+from mtgrpo_env.agents.options import ALL_LINEAR
 
 _ADAPTER = "default"  # the name peft gives the first
 _FROZEN = ".base_layer."
@@ -21,7 +22,7 @@ def with_lora(
     rank: int,
     *,
     alpha: int | None = None,
-    targets: str | Sequence[str] = "all-linear",
+    targets: Sequence[str] = (ALL_LINEAR,),
     seed: int = 0,
 ) -> torch.nn.Module:
     """The model with an adapter of this rank beside each target layer; only the adapters require gradients.
@@ -32,7 +33,7 @@ def with_lora(
         model: changed in place.
         rank: of the adapters.
         alpha: what they add is scaled by `alpha / rank`; by default twice the rank.
-        targets: names of layers as peft understands them; by default all linear ones but the output head.
+        targets: how the names of layers end; by default all linear ones but the output head.
         seed: of the adapters' first parameters, which must be the same on every rank.
 
     Raises:
@@ -43,7 +44,7 @@ def with_lora(
 
     if rank < 1:
         raise ValueError(f"the rank of adapters must be at least 1, got {rank}")
-    names = targets if isinstance(targets, str) else list(targets)
+    names = ALL_LINEAR if ALL_LINEAR in targets else list(targets)
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank if alpha is None else alpha, target_modules=names, task_type="CAUSAL_LM"
     )
@@ -59,8 +60,7 @@ def with_lora(
 def merged_weights(model: torch.nn.Module) -> Iterator[NamedWeight]:
     """The weights of the checkpoint that the adapted model is equal to, W + scale * B A where there is an adapter.
 
-    A rollout engine needs to know nothing of adapters, and a folder of these is an ordinary checkpoint. To go on
-    training one needs the adapters themselves, which are among the optimiser's state, and the first checkpoint.
+    A rollout engine needs to know nothing of adapters, and a folder of these is a whole model.
     """
     base = _base_of(model)
     layers = dict(_adapted_layers(base))

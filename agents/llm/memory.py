@@ -36,6 +36,7 @@ so what the device must have follows from what the rest needs.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -43,6 +44,7 @@ import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from mtgrpo_env.agents.llm.architectures import PromptSharing, sharing_of
+from mtgrpo_env.agents.options import ALL_LINEAR
 
 _BUCKET = 100_000_000  # numbers in a gradient bucket, as our ZeRO configuration has it
 _FEED_FORWARD = 4  # times the width, where a config does not say: GPT-2's, BLOOM's and MPT's
@@ -76,7 +78,7 @@ class ModelSize:
     vocabulary: int
 
     @classmethod
-    def of(cls, config: PretrainedConfig, *, lora_rank: int = 0) -> Self:
+    def of(cls, config: PretrainedConfig, *, lora_rank: int = 0, lora_targets: Sequence[str] = (ALL_LINEAR,)) -> Self:
         """The size of the model that a config describes; parameters are counted on a model without memory.
 
         Raises:
@@ -87,7 +89,8 @@ class ModelSize:
             raise ValueError(f"expected a decoder with attention in every layer, got {type(text).__name__}")
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
-        own, adapters = sum(parameter.numel() for parameter in model.parameters()), _adapters(model, lora_rank)
+        own = sum(parameter.numel() for parameter in model.parameters())
+        adapters = _adapters(model, lora_rank, lora_targets)
         given = text.to_dict()
         try:
             hidden, heads = text.hidden_size, text.num_attention_heads
@@ -247,9 +250,9 @@ def recomputed_bytes(size: ModelSize, setup: Setup) -> int:
     return _layer_bytes(size, setup, rows, width, width) if setup.recomputes else 0
 
 
-def checkpoint_bytes(size: ModelSize, dtype: torch.dtype) -> int:
-    """On disk: the weights, and for what is trained a float32 copy and two moments."""
-    return dtype.itemsize * size.parameters + 12 * size.trained
+def checkpoint_bytes(size: ModelSize, dtype: torch.dtype, *, is_whole: bool) -> int:
+    """On disk: the whole model or what is trained of it, and of that a float32 copy and two moments."""
+    return dtype.itemsize * (size.parameters if is_whole else size.trained) + 12 * size.trained
 
 
 _States = tuple[int, int, int, int, int]
@@ -310,7 +313,11 @@ def _pass_bytes(setup: Setup) -> int:
     return torch.bfloat16.itemsize if setup.autocast else _bytes(setup)
 
 
-def _adapters(model: PreTrainedModel, rank: int) -> int:
-    """Parameters of two matrices beside every linear layer but the output head."""
-    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not model.get_output_embeddings()]
-    return sum(rank * (layer.in_features + layer.out_features) for layer in linear)
+def _adapters(model: PreTrainedModel, rank: int, targets: Sequence[str]) -> int:
+    """Parameters of two matrices beside every linear layer but the output head, or beside those that are named."""
+    linear = [(f".{name}", module) for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    if ALL_LINEAR in targets:
+        chosen = [module for _, module in linear if module is not model.get_output_embeddings()]
+    else:
+        chosen = [module for name, module in linear if name.endswith(tuple(f".{target}" for target in targets))]
+    return sum(rank * (layer.in_features + layer.out_features) for layer in chosen)

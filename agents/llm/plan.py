@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import PretrainedConfig
 
 from mtgrpo_env.agents.config import RunConfig
-from mtgrpo_env.agents.llm.build import build_method, check_engines, check_packages, zero_of
+from mtgrpo_env.agents.llm.build import build_method, check_engines, check_packages
 from mtgrpo_env.agents.llm.context import RunPrompts, config_of
 from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, checkpoint_bytes, estimate_memory
 from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
+from mtgrpo_env.agents.llm.trained_model import zero_of
 from mtgrpo_env.agents.recipes import Method
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.extras import MissingPackageError
@@ -127,7 +127,7 @@ def plan_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts) -> Plan:
     """
     check_engines(config)
     try:
-        size = ModelSize.of(config_of(config), lora_rank=config.lora_rank)
+        size = ModelSize.of(config_of(config), lora_rank=config.lora_rank, lora_targets=config.lora_targets)
     except ValueError:
         size = None
     return replace(plan_for(config, suite, size, prompts.longest), prompts=prompts)
@@ -139,7 +139,8 @@ def plan_for(
     """The plan of a run of a model of this size, if it is known; (K,) `lengths` are those of its longest prompts."""
     folder = RunFolder(config.out)
     newest = folder.newest_checkpoint
-    each = f" of {_amount(checkpoint_bytes(size, zero_of(config).dtype))}" if size else ""
+    is_whole = config.lora_rank == 0 or config.save_merged
+    each = f" of {_amount(checkpoint_bytes(size, zero_of(config).dtype, is_whole=is_whole))}" if size else ""
     model = config.model or "the tiny model, which is built and warm-started on first use"
     return Plan(
         title=f"{config.method}, {config.steps} steps at {config.learning_rate}, {config.loss}{_tuned(config)}; "
@@ -175,7 +176,7 @@ def _lacking(config: RunConfig) -> str:
 def memory_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts, *, ranks: int) -> str:
     """The estimate of a run in a line."""
     setup = setup_of(config, build_method(config, suite), max(prompts.longest), ranks=ranks)
-    return memory_line(config_of(config), setup, lora_rank=config.lora_rank)
+    return memory_line(config, setup)
 
 
 def prompt_lines(prompts: RunPrompts) -> list[str]:
@@ -235,10 +236,11 @@ def memory_table(size: ModelSize, setups: Sequence[Setup]) -> Table:
     return table
 
 
-def memory_line(config: PretrainedConfig, setup: Setup, *, lora_rank: int) -> str:
+def memory_line(config: RunConfig, setup: Setup) -> str:
     """The estimate in a line, beside what this GPU has."""
     try:
-        estimate = estimate_memory(ModelSize.of(config, lora_rank=lora_rank), setup)
+        size = ModelSize.of(config_of(config), lora_rank=config.lora_rank, lora_targets=config.lora_targets)
+        estimate = estimate_memory(size, setup)
     except ValueError as error:
         return f"memory: not estimated, {error}"
     named = {label: getattr(estimate, name) for name, label in _LABELS.items()}

@@ -25,14 +25,16 @@ from transformers import (
 )
 from transformers.utils.hub import cached_file
 
+from mtgrpo_env.agents.llm.adapters import base_of, with_adapters
 from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.data import Completion, fold
 from mtgrpo_env.agents.llm.devices import AUTO, device_of
-from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine, Weights
+from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine
+from mtgrpo_env.agents.llm.model_folder import ModelFolder, WholeModel
 from mtgrpo_env.agents.llm.prompts import PromptFormat, TokenIds, prompt_format
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.stopping import check_open, check_stop, end_ids_of, response_text, text_of
-from mtgrpo_env.agents.llm.weights import WeightsOf, folder_weights, plain_weights
+from mtgrpo_env.agents.llm.weights import ModelParameters
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.manifest import read_object
 from mtgrpo_env.prompt_options import PromptOptions
@@ -40,39 +42,7 @@ from mtgrpo_env.rollout import in_order
 from mtgrpo_env.stateful import Stateful
 
 _RNG_FILE = "policy_rng.json"
-
-
-class ModelParameters:
-    """The parameters of a model that is whole on this rank.
-
-    Args:
-        model: whose parameters.
-        weights_of: how they make up the weights of its checkpoint.
-    """
-
-    def __init__(self, model: torch.nn.Module, weights_of: WeightsOf = plain_weights) -> None:
-        self._model = model
-        self._weights_of = weights_of
-
-    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        with torch.no_grad():
-            for weight in self._weights_of(self._model):
-                yield weight.name, weight.compute()
-
-    def load_weights(self, weights: Weights) -> None:
-        """Set the parameters of these names; a weight that is made of several, with an adapter, is no parameter.
-
-        Raises:
-            ValueError: naming those that are missing.
-        """
-        own = (weight for weight in self._weights_of(self._model) if len(weight.parameters) == 1)
-        parameters = {weight.name: weight.parameters[0] for weight in own}
-        with torch.no_grad():
-            for name, weight in weights:
-                if name in parameters:
-                    parameters.pop(name).copy_(weight)
-        if parameters:
-            raise ValueError(f"expected weights for all parameters, got none for {sorted(parameters)[:3]}")
+_CONFIGS = ("config.json", "adapter_config.json")
 
 
 class LanguageModelPolicy(Stateful):
@@ -86,6 +56,7 @@ class LanguageModelPolicy(Stateful):
         prompts: how observations are written; by default in the tokenizer's chat template, where it has one.
         engine: generates; by default transformers, in this process, with `model` itself.
         parameters: the model's; by default those in `model`, which an engine that trains may have taken apart.
+        stored: how the model stands in a checkpoint; by default whole.
         ranks: the processes that train the model together.
         seed: of the policy's own generator.
 
@@ -106,6 +77,7 @@ class LanguageModelPolicy(Stateful):
         prompts: PromptFormat | None = None,
         engine: RolloutEngine | None = None,
         parameters: Parameters | None = None,
+        stored: ModelFolder | None = None,
         ranks: Ranks | None = None,
         seed: int = 0,
     ) -> None:
@@ -127,6 +99,7 @@ class LanguageModelPolicy(Stateful):
             model, pad_id=self.pad_id, end_ids=self.end_ids, decode=partial(text_of, tokenizer)
         )
         self.parameters = parameters or ModelParameters(model)
+        self.stored = stored or WholeModel(model, self.parameters, tokenizer)
         self.ranks = ranks or OneRank()
         self.rng = np.random.default_rng(seed)
 
@@ -207,16 +180,14 @@ class LanguageModelPolicy(Stateful):
         return other
 
     def save(self, folder: Path) -> None:
-        """Write a folder that `AutoModelForCausalLM.from_pretrained` loads, and the generator beside it."""
+        """Write the model and its tokenizer, and the generator beside them."""
         is_writer = self.ranks.rank == 0
-        weights = {name: tensor.cpu() for name, tensor in self.parameters.weights() if is_writer}
+        self.stored.save(folder, is_writer=is_writer)
         if is_writer:
-            self.model.save_pretrained(folder, state_dict=weights)
-            self.tokenizer.save_pretrained(folder)
             (folder / _RNG_FILE).write_text(json.dumps(self.rng.bit_generator.state), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        self.parameters.load_weights(folder_weights(folder))
+        self.stored.load(folder)
         self.rng.bit_generator.state = read_object(folder / _RNG_FILE)
 
     def _generate(
@@ -248,13 +219,15 @@ class LanguageModelPolicy(Stateful):
 
 
 def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A causal language model from a folder or the Hugging Face hub.
+    """A causal language model from a folder or the Hugging Face hub; adapters are merged into theirs.
 
     Raises:
         FileNotFoundError: if `source` looks like a folder and is none.
         OSError: naming `source`, if it cannot be loaded.
     """
-    return _loaded(AutoModelForCausalLM.from_pretrained, source, dtype=dtype)
+    if (base := base_of(checked_source(source))) is None:
+        return _loaded(AutoModelForCausalLM.from_pretrained, source, dtype=dtype)
+    return with_adapters(load_model(base, dtype=dtype), source)
 
 
 def model_without_weights(source: str | Path) -> PreTrainedModel:
@@ -278,8 +251,9 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 
 
 def load_config(source: str | Path) -> PretrainedConfig:
-    """The config of a model; raises as `load_model` does."""
-    return _loaded(AutoConfig.from_pretrained, source)
+    """The config of a model, or of that which adapters belong to; raises as `load_model` does."""
+    base = base_of(checked_source(source))
+    return _loaded(AutoConfig.from_pretrained, source) if base is None else load_config(base)
 
 
 def load_generation_config(source: str | Path) -> GenerationConfig | None:
@@ -300,8 +274,8 @@ def checked_source(source: str | Path) -> str | Path:
     looks_like_folder = is_written_as_path or Path(parts[0]).is_dir()
     if looks_like_folder and not Path(source).is_dir():
         raise FileNotFoundError(f"expected a model folder or a hub id like 'owner/name', got {str(source)!r}")
-    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
-        raise FileNotFoundError(f"expected a model folder, with a config.json in it, got {str(source)!r}")
+    if Path(source).is_dir() and not any((Path(source) / name).is_file() for name in _CONFIGS):
+        raise FileNotFoundError(f"expected a model folder, with a {_CONFIGS[0]} in it, got {str(source)!r}")
     return source
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
@@ -9,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import distributed
@@ -96,6 +97,12 @@ class DeepSpeedTrainEngine:
                 return norm
         self._engine.zero_grad()
         raise FloatingPointError(f"the gradient norm is {norm}: the step was not taken")
+
+    def parameters_by(self, weights_of: WeightsOf) -> Self:
+        """The parameters of the same engine as other weights."""
+        other = copy.copy(self)
+        other._weights_of = weights_of
+        return other
 
     def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Each by its Hugging Face name, whole until the next is asked for; every rank must take them all."""

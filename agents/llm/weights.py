@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
+from mtgrpo_env.agents.llm.engines import Weights
 from mtgrpo_env.manifest import DamagedError
 
 
@@ -38,6 +39,39 @@ def plain_weights(model: torch.nn.Module) -> Iterator[NamedWeight]:
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if name not in tied:
             yield NamedWeight(name, (parameter,), parameter.detach)
+
+
+class ModelParameters:
+    """The parameters of a model that is whole on this rank.
+
+    Args:
+        model: whose parameters.
+        weights_of: how they make up the weights of its checkpoint.
+    """
+
+    def __init__(self, model: torch.nn.Module, weights_of: WeightsOf = plain_weights) -> None:
+        self._model = model
+        self._weights_of = weights_of
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        with torch.no_grad():
+            for weight in self._weights_of(self._model):
+                yield weight.name, weight.compute()
+
+    def load_weights(self, weights: Weights) -> None:
+        """Set the parameters of these names; a weight that is made of several, with an adapter, is no parameter.
+
+        Raises:
+            ValueError: naming those that are missing.
+        """
+        own = (weight for weight in self._weights_of(self._model) if len(weight.parameters) == 1)
+        parameters = {weight.name: weight.parameters[0] for weight in own}
+        with torch.no_grad():
+            for name, weight in weights:
+                if name in parameters:
+                    parameters.pop(name).copy_(weight)
+        if parameters:
+            raise ValueError(f"expected weights for all parameters, got none for {sorted(parameters)[:3]}")
 
 
 def folder_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:

@@ -15,9 +15,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from mtgrpo_env.agents.checkpoint_files import OPTIMIZER_FILES
 from mtgrpo_env.manifest import DamagedError
 
-_PATTERN = "optimizer-*.safetensors"
 _BYTES_IN_MEMORY = 2**32  # a writer starts its next file once it holds this much
 
 
@@ -99,9 +99,12 @@ class StateReader:
     """
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
-        paths = sorted(Path(folder).glob(_PATTERN))
+        paths = sorted(Path(folder).glob(OPTIMIZER_FILES))
         if not paths:
-            raise FileNotFoundError(f"{folder} holds no optimiser state: it has no {_PATTERN}")
+            raise FileNotFoundError(
+                f"{folder} holds no optimiser state, it has no {OPTIMIZER_FILES}: with --keep-optimizer only the "
+                "newest checkpoints have it"
+            )
         files = [_opened(path) for path in paths]
         self._file_of = {key: file for file in files for key in file.keys()}  # noqa: SIM118 - not a mapping
         saved, wanted = {key.partition("/")[2] for key in self._file_of}, set(names)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -90,8 +91,20 @@ class Outcome:
                 self.faults.append("wrong result")
 
 
-def state(out: Path) -> dict[str, int]:
-    """The step of a run's newest checkpoint, and how many steps it has recorded."""
+class State(TypedDict):
+    """What a run has reached.
+
+    Attributes:
+        newest: step of its newest checkpoint.
+        recorded: steps in its history.
+    """
+
+    newest: int
+    recorded: int
+
+
+def state(out: Path) -> State:
+    """How far a run has come."""
     steps = RunFolder(out).steps if out.exists() else []
     file = RunFolder(out).history
     text = file.read_text("utf-8", "replace") if file.is_file() else ""

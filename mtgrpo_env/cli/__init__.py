@@ -32,6 +32,7 @@ _COMMANDS = {
     "tasks": "list the tasks there are",
     "check": "check tasks of your own, and data files for leaks",
     "score": "score stored responses",
+    "push": "upload a checkpoint with a model card to the Hugging Face hub, private by default",
     "export": "write a suite's problems as rows that other trainers load",
 }
 

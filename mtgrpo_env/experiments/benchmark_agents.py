@@ -309,10 +309,12 @@ class _VLLMCheckpoint(_Checkpoint):
         super().__init__(source, options)
 
     def _load(self, source: str) -> LanguageModelPolicy:
+        from mtgrpo_env.agents.llm.adapters import whole_model
         from mtgrpo_env.agents.llm.policy import model_without_weights
         from mtgrpo_env.agents.llm.rollout_vllm import VLLMRolloutEngine
         from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 
+        source = whole_model(source)
         policy = self._with(model_without_weights(source), source)
         dtype = str(policy.model.config.dtype).removeprefix("torch.")  # by itself vLLM would round float32
         memory = VLLMOptions(model=source, dtype=dtype, memory_share=self._options.vllm_memory)

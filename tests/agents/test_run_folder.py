@@ -13,6 +13,7 @@ import mtgrpo_env
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.files import atomic_folder
+from mtgrpo_env.manifest import verify, write_manifest
 
 KILL_AFTER_A_RENAME = """
 import os, signal, sys
@@ -111,6 +112,27 @@ def test_older_steps_are_deleted_but_for_those_to_be_kept_too(tmp_path: Path) ->
     assert names_in(tmp_path / "checkpoints") == ["step-000001", "step-000003", "step-000004"]
     RunFolder(tmp_path).prune_checkpoints(newest=1, also={3, 4})
     assert names_in(tmp_path / "checkpoints") == ["step-000003", "step-000004"]
+
+
+def test_the_optimisers_state_stays_in_the_newest_checkpoints_and_the_rest_of_the_others(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for step in (1, 2, 3):
+        with atomic_folder(folder.checkpoint(step)) as unfinished:
+            (unfinished / "merged").mkdir()
+            names = ("model.safetensors", "merged/model.safetensors", "optimizer-00000-00000.safetensors")
+            for name in names:
+                (unfinished / name).write_text(f"{name} {step}")
+            write_manifest(unfinished)
+    for _ in range(2):
+        folder.prune_optimizer_states(newest=2)
+    for step in (1, 2, 3):
+        verify(folder.checkpoint(step))
+    assert [(folder.checkpoint(step) / names[2]).is_file() for step in (1, 2, 3)] == [False, True, True]
+    for step in (1, 2, 3):
+        assert [(folder.checkpoint(step) / name).read_text() for name in names[:2]] == [
+            f"{n} {step}" for n in names[:2]
+        ]
+    assert sorted(path.name for path in folder.checkpoints.iterdir()) == [f"step-{step:06d}" for step in (1, 2, 3)]
 
 
 def test_a_folder_without_a_checkpoint_may_be_taken_for_another_run(tmp_path: Path) -> None:

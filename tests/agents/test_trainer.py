@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,26 @@ def test_an_evaluation_that_failed_is_made_when_the_run_is_resumed(
     again = trainer(model_folder, tmp_path, steps=1)
     assert again.train().is_finished
     assert [record["step"] for record in again.history.of("evaluation")] == [0, 1]
+
+
+def test_only_the_newest_checkpoints_keep_what_a_run_resumes_from_and_the_others_are_played(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"steps": 2, "keep_optimizer": 1, "keep_checkpoints": 2}
+    first = trainer(model_folder, tmp_path, **options)
+    first.train()
+    first.close()
+    older, newest = (first.folder.checkpoint(step) for step in (1, 2))
+    assert [len(list(folder.glob("optimizer-*"))) for folder in (older, newest)] == [0, 1]
+    again = trainer(model_folder, tmp_path, **options)
+    again.agent.policy.load(older)
+    assert len(again.evaluate().accuracies) == len(TASKS)
+    again.close()
+    shutil.rmtree(newest)
+    with pytest.raises(
+        FileNotFoundError, match=r"step-000001 holds no optimiser state.*with --keep-optimizer only the newest"
+    ):
+        _ = trainer(model_folder, tmp_path, **options).agent
 
 
 def test_a_suite_of_the_held_out_split_is_refused(model_folder: Path, tmp_path: Path) -> None:

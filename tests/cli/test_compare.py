@@ -209,7 +209,7 @@ def test_other_options_in_the_same_folder_are_refused_by_name(
         (("--grid", "colour=red"), "grid: there is no option 'colour'"),
         (("--tuning-seeds", 0), "tuning_seeds must be other than seeds, which are reported: [0] are in both"),
         (("--tuning-seeds", 7, "--halve-at", 3), "halve_at must be multiples of eval_every, 4, below steps, 4, got 3"),
-        (("--parallel", 0), "parallel must be at least 1, got 0"),
+        (("--parallel", 0), "parallel must be at least 1 and at most 10,000, got 0"),
         (("--horizon", STEPS + 1), "horizon must be from 1 to 4, the last step, got 5"),
         (("--suite", "mniature"), "got 'mniature'"),
         (("--redraw",), "holds no comparison"),

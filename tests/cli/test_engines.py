@@ -53,25 +53,45 @@ def test_an_engine_changes_nothing_but_rounding(trained: Callable[..., Path], op
     torch.testing.assert_close(state_of(plain)[0], state_of(other)[0], rtol=1e-3, atol=1e-4)
 
 
-def test_adapters_are_trained_saved_merged_and_go_on_bit_for_bit(
+def test_adapters_are_trained_saved_and_go_on_bit_for_bit(
     trained: Callable[..., Path], command: RunCommand, model_folder: Path, tmp_path: Path
 ) -> None:
-    whole = trained("whole", "--lora-rank", 4)
-    part = tmp_path / "part" / "run"
+    pytest.importorskip("peft", reason="the lora extra is not installed")
+    adapters = ("--lora-rank", 4, "--lora-alpha", 16, "--lora-targets", "q_proj", "down_proj")
+    whole, part = trained("whole", *adapters, "--save-merged"), tmp_path / "part" / "run"
     for steps in (1, 2):
-        assert (
-            command(*train(part, model_folder, *FEW, "--lora-rank", 4, "--steps", steps, "--eval-every", 2)).code == 0
-        )
+        options = (*adapters, "--steps", steps, "--eval-every", 2)
+        result = command(*train(part, model_folder, *FEW, *options))
+        assert result.code == 0, result
     assert [r for r in history_of(part) if r["kind"] == "step"] == [r for r in history_of(whole) if r["kind"] == "step"]
-    checkpoint = RunFolder(whole).newest_checkpoint
-    assert checkpoint is not None
-    start = AutoModelForCausalLM.from_pretrained(model_folder).state_dict()
-    merged = AutoModelForCausalLM.from_pretrained(checkpoint).state_dict()
-    assert merged.keys() == start.keys()
-    moved = {name for name, weight in merged.items() if not torch.equal(weight, start[name])}
-    assert moved
-    assert all("proj" in name for name in moved), "adapters stand beside linear layers only"
+    kept, other = RunFolder(whole).newest_checkpoint, RunFolder(part).newest_checkpoint
+    assert kept is not None
+    assert other is not None
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (kept / name).read_bytes() == (other / name).read_bytes()
+    assert not (other / "model.safetensors").exists(), "the whole model only where it is asked for"
     torch.testing.assert_close(state_of(part)[1], state_of(whole)[1], rtol=0, atol=0)
+    start = AutoModelForCausalLM.from_pretrained(model_folder).state_dict()
+    merged = AutoModelForCausalLM.from_pretrained(kept / "merged").state_dict()
+    assert merged.keys() == start.keys()
+    moved = {name.split(".")[-2] for name, weight in merged.items() if not torch.equal(weight, start[name])}
+    assert moved == {"q_proj", "down_proj"}
+    torch.testing.assert_close(state_of(part)[0], merged, rtol=1e-4, atol=1e-6)
+
+
+def test_adapters_of_a_run_are_played_as_they_are_and_start_another_run_once_merged(
+    trained: Callable[..., Path], command: RunCommand, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    pytest.importorskip("peft", reason="the lora extra is not installed")
+    checkpoint = RunFolder(trained("run", "--lora-rank", 2)).newest_checkpoint
+    assert checkpoint is not None
+    played = ["--suite", "zebra-mini", "--problems", 2, "--max-new-tokens", 8, "--out", tmp_path / "scores"]
+    result = command("evaluate", "--agent", checkpoint, *played)
+    assert result.code == 0, result
+    again = train(tmp_path / "again" / "run", checkpoint, *FEW, "--steps", 1, "--eval-every", 1)
+    assert "holds adapters for" in refused(*again, "--lora-rank", 2)
+    result = command(*again)
+    assert result.code == 0, result
 
 
 def test_a_run_may_go_on_with_other_engine_options_but_not_with_another_precision(
@@ -134,6 +154,9 @@ def test_a_killed_runs_divergence_is_from_the_model_it_began_with(
         (("--offload", "optimizer"), "offload needs engine deepspeed, which is not chosen: got offload='optimizer'"),
         (("--engine", "deepspeed", "--offload", "all"), "offload_parameters needs stage 3 or above, got stage 2"),
         (("--lora-rank", -1), "lora_rank must be at least 0, got -1"),
+        (("--lora-rank", 2, "--lora-alpha", 0), "lora_alpha must be at least 1, got 0"),
+        (("--lora-alpha", 4), "lora_alpha needs lora_rank above 0, which is not chosen: got lora_alpha=4"),
+        (("--save-merged",), "save_merged needs lora_rank above 0, which is not chosen: got save_merged=True"),
         (("--rollouts", "tgi"), "rollouts must be transformers, vllm or http:// URLs, got 'tgi'"),
         (("--vllm-sleep", 2), "invalid choice '2' for argument '--vllm-sleep'"),
         (("--share-by", "letters"), "invalid choice 'letters' for argument '--share-by'"),

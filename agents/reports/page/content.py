@@ -20,7 +20,17 @@ from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.chance import Chance
 
-_NO_PART_OF_THE_NAME = {"seed", "out", "steps", "eval_every", "checkpoint_every", "keep_checkpoints", "device"}
+_NO_PART_OF_THE_NAME = {
+    "seed",
+    "out",
+    "steps",
+    "eval_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "device",
+    "report_to",
+    "keep_optimizer",
+}
 _NO_SETTING = {"out"}
 _LOST = {
     "left_out": "problems left out, since no prompt can be made of them",

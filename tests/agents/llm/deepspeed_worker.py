@@ -17,6 +17,7 @@ import torch
 from torch import distributed
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
+from mtgrpo_env.agents.llm.adapters import adapter_weights
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.lora import merged_weights, with_lora
 from mtgrpo_env.agents.llm.prefix import (
@@ -268,6 +269,7 @@ def adapters(source: Path) -> dict[str, Any]:
     """Trained at every stage, as plain torch trains them, whether or not the base was loaded in shares."""
     expected, _ = reference(make_adapted)
     merged = {weight.name: weight.compute().detach() for weight in merged_weights(expected)}
+    own = {weight.name: weight.compute() for weight in adapter_weights(expected)}
     found: dict[str, Any] = {"adapters_moved": difference(merged, parameters_of(make_model()))}
     for stage in STAGES:
         with partitioned_loading(ZeroConfig(stage, "fp32")):
@@ -275,6 +277,11 @@ def adapters(source: Path) -> dict[str, Any]:
         engine = make_engine(stage, model=with_lora(model, rank=3), weights_of=merged_weights)
         take(engine, STEPS)
         found[f"adapters-{stage}"] = difference(whole(engine), merged)
+        stored = engine.parameters_by(adapter_weights)
+        saved = {name: weight.clone() for name, weight in stored.weights()}
+        found[f"saved-adapters-{stage}"] = difference(saved, own)
+        stored.load_weights((name, torch.zeros_like(weight)) for name, weight in saved.items())
+        found[f"loaded-adapters-{stage}"] = difference(whole(engine), parameters_of(make_model()))
     return found
 
 

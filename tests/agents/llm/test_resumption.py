@@ -92,7 +92,7 @@ def stopped(half: Path, tmp_path: Path) -> RunFolder:
 
 def last_files(out: Path | RunFolder) -> dict[str, bytes]:
     """Every file of the newest checkpoint."""
-    newest = RunFolder(out).newest_checkpoint
+    newest = RunFolder(str(out)).newest_checkpoint
     assert newest is not None
     return {path.name: path.read_bytes() for path in newest.iterdir()}
 

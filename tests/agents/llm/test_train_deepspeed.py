@@ -184,6 +184,8 @@ def test_adapters_train_alike_and_are_merged_into_whole_weights(models: list[Fou
     for found in models:
         assert found["adapters_moved"] > 1e-3
         assert found[f"adapters-{stage}"] < TOLERANCE
+        assert found[f"saved-adapters-{stage}"] < TOLERANCE
+        assert found[f"loaded-adapters-{stage}"] < 1e-6
 
 
 @pytest.mark.parametrize(

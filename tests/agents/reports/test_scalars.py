@@ -13,7 +13,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout  # pyright: ignore[reportAttributeAccessIssue]  # generated
 
-from mtgrpo_env.agents.reports.scalars import ScalarWriter, layout
+from mtgrpo_env.agents.reports.scalars import Scalars
+from mtgrpo_env.agents.reports.task_table import TaskRow
+from mtgrpo_env.agents.run_folder import RunFolder
+from mtgrpo_env.agents.trackers.base import TrackedRun
+from mtgrpo_env.agents.trackers.tensorboard_events import TensorBoard, layout
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.types import ResponseCounts
@@ -49,9 +53,25 @@ MakeReport = Callable[..., TrainMetrics]
 MakeEvaluation = Callable[..., Evaluation]
 
 
+class Writer:
+    """Writes what is given to it as TensorBoard's scalars."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...] = NAMES, *, first_step: int = 1) -> None:
+        self._scalars = Scalars(names)
+        run = TrackedRun("run", "", RunFolder(folder), {}, self._scalars.names, first_step)
+        self._tracker = TensorBoard(run)
+        self.close = self._tracker.close
+
+    def add_step(self, metrics: TrainMetrics) -> None:
+        self._tracker.log(self._scalars.of_step(metrics), metrics.step)
+
+    def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
+        self._tracker.log(self._scalars.of_evaluation(evaluation), step)
+
+
 def layouts_in(folder: Path) -> list[dict[str, dict[str, list[str]]]]:
     """Category to chart to tags, of every layout that was written."""
-    events = EventAccumulator(str(folder))
+    events = EventAccumulator(str(RunFolder(folder).tensorboard))
     events.Reload()
     found: list[dict[str, dict[str, list[str]]]] = []
     for event in events.Tensors("custom_scalars__config__"):
@@ -63,7 +83,7 @@ def layouts_in(folder: Path) -> list[dict[str, dict[str, list[str]]]]:
 
 def scalars_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Tag to (step, value) pairs, as TensorBoard shows them."""
-    events = EventAccumulator(str(folder))
+    events = EventAccumulator(str(RunFolder(folder).tensorboard))
     events.Reload()
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
@@ -71,7 +91,7 @@ def scalars_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def test_a_step_is_written_under_one_tag_for_each_task_and_one_for_each_scalar(
     tmp_path: Path, make_report: MakeReport
 ) -> None:
-    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer = Writer(tmp_path, first_step=1)
     writer.add_step(make_report(1, num_tasks=2))
     writer.close()
     scalars = scalars_in(tmp_path)
@@ -97,7 +117,7 @@ def test_a_step_is_written_under_one_tag_for_each_task_and_one_for_each_scalar(
 
 def test_shares_count_each_group_by_its_weight_in_the_loss(tmp_path: Path, make_report: MakeReport) -> None:
     """2 groups and 1, 10 actions and 20, weighted 1/2 and 2."""
-    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer = Writer(tmp_path, first_step=1)
     writer.add_step(make_report(1, num_tasks=2, loss_weights=np.array([0.5, 2.0])))
     writer.close()
     scalars = scalars_in(tmp_path)
@@ -108,28 +128,30 @@ def test_shares_count_each_group_by_its_weight_in_the_loss(tmp_path: Path, make_
 def test_files_of_two_processes_are_read_in_the_order_of_their_making(tmp_path: Path, make_report: MakeReport) -> None:
     """Their names hold a second, then the process: two of one second would be read in the order of the latter."""
     for first_step in (1, 3, 5):
-        writer = ScalarWriter(tmp_path, NAMES, first_step=first_step)
+        writer = Writer(tmp_path, first_step=first_step)
         for step in range(first_step, first_step + 3):
             writer.add_step(make_report(step, num_tasks=2))
         writer.close()
-    seconds = [file.name.split(".")[3] for file in tmp_path.iterdir()]
+    seconds = [file.name.split(".")[3] for file in RunFolder(tmp_path).tensorboard.iterdir()]
     assert len(set(seconds)) == 3
     assert [step for step, _ in scalars_in(tmp_path)["step/rounds"]] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_files_with_names_like_those_of_events_are_none(tmp_path: Path, make_report: MakeReport) -> None:
+    folder = RunFolder(tmp_path).tensorboard
+    folder.mkdir(parents=True)
     for name in ("events.out.tfevents.x", "events.out.tfevents", "events.out.tfevents.12", "events.md"):
-        (tmp_path / name).touch()
-    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+        (folder / name).touch()
+    writer = Writer(tmp_path)
     writer.add_step(make_report(1, num_tasks=2))
     writer.close()
-    assert len([file for file in tmp_path.iterdir() if file.stat().st_size]) == 1
+    assert len([file for file in folder.iterdir() if file.stat().st_size]) == 1
 
 
 def test_an_evaluation_is_written_for_each_task_the_worst_and_the_average(
     tmp_path: Path, make_evaluation: MakeEvaluation
 ) -> None:
-    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer = Writer(tmp_path, first_step=1)
     writer.add_evaluation(0, make_evaluation(0.25, 0.75))
     writer.close()
     assert scalars_in(tmp_path) == {
@@ -140,8 +162,21 @@ def test_an_evaluation_is_written_for_each_task_the_worst_and_the_average(
     }
 
 
+def test_the_table_of_the_tasks_is_a_text(tmp_path: Path) -> None:
+    run = TrackedRun("run", "", RunFolder(tmp_path), {}, NAMES, 1)
+    tracker = TensorBoard(run)
+    tracker.log_table([TaskRow("a|b", 0.25, 0.5, 0.4, 0.6, math.nan, 0.2, 100)], 3)
+    tracker.close()
+    events = EventAccumulator(str(RunFolder(tmp_path).tensorboard))
+    events.Reload()
+    (event,) = events.Tensors("tasks/text_summary")
+    text = event.tensor_proto.string_val[0].decode()
+    assert (event.step, text.splitlines()[2]) == (3, r"| a\|b | 0.25 | 0.5 | 0.4 | 0.6 | - | 0.2 | 100 |")
+    assert tracker.place == f"scalars: tensorboard --logdir {RunFolder(tmp_path).tensorboard}"
+
+
 def test_what_is_not_known_of_an_absent_task_is_left_out(tmp_path: Path, make_report: MakeReport) -> None:
-    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer = Writer(tmp_path, first_step=1)
     zeros, unknown = np.array([2, 0]), np.array([0.5, math.nan])
     writer.add_step(make_report(1, num_tasks=2, generated=zeros, accepted=zeros, kept=0 * zeros, accuracies=unknown))
     writer.close()
@@ -153,18 +188,18 @@ def test_what_is_not_known_of_an_absent_task_is_left_out(tmp_path: Path, make_re
 
 
 def test_what_a_killed_process_wrote_beyond_its_checkpoint_is_hidden(tmp_path: Path, make_report: MakeReport) -> None:
-    killed = ScalarWriter(tmp_path, NAMES, first_step=1)
+    killed = Writer(tmp_path, first_step=1)
     for step in (1, 2, 3, 4):
         killed.add_step(make_report(step, num_tasks=2, rounds=1))
     killed.close()
-    resumed = ScalarWriter(tmp_path, NAMES, first_step=3)
+    resumed = Writer(tmp_path, first_step=3)
     resumed.add_step(make_report(3, num_tasks=2, rounds=5))
     resumed.close()
     assert scalars_in(tmp_path)["step/rounds"] == [(1, 1.0), (2, 1.0), (3, 5.0)]
 
 
 def test_a_report_of_another_number_of_tasks_is_a_mistake(tmp_path: Path, make_report: MakeReport) -> None:
-    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer = Writer(tmp_path, first_step=1)
     with pytest.raises(ValueError, match="longer"):
         writer.add_step(make_report(1, num_tasks=3))
     writer.close()
@@ -173,7 +208,7 @@ def test_a_report_of_another_number_of_tasks_is_a_mistake(tmp_path: Path, make_r
 def test_tensorboard_has_a_category_for_each_question_and_a_chart_for_each_task(
     tmp_path: Path, make_report: MakeReport, make_evaluation: MakeEvaluation
 ) -> None:
-    writer = ScalarWriter(tmp_path, NAMES, first_step=1)
+    writer = Writer(tmp_path, first_step=1)
     evaluation = replace(make_evaluation(0.5, 0.25), mean_lengths=np.ones(2), truncated_shares=np.zeros(2))
     writer.add_evaluation(0, evaluation)
     ones = np.ones(2, dtype=np.int64)
@@ -199,7 +234,7 @@ def test_a_chart_does_not_take_in_a_task_whose_name_goes_on() -> None:
 
 def test_the_layout_is_written_once_and_outlives_what_is_hidden(tmp_path: Path, make_report: MakeReport) -> None:
     for first_step in (1, 3, 2):
-        writer = ScalarWriter(tmp_path, NAMES, first_step=first_step)
+        writer = Writer(tmp_path, first_step=first_step)
         writer.add_step(make_report(first_step, num_tasks=2))
         writer.close()
     assert len(layouts_in(tmp_path)) == 1

@@ -1,0 +1,1 @@
+"""Where a run's scalars are shown: TensorBoard, Weights & Biases, Trackio, MLflow; a module each."""
