@@ -250,7 +250,7 @@ class _Checkpoint(Agent):
         from mtgrpo_env.agents.llm.kept_engine import KeptEngine
 
         policy, device = self._load(self._source), self._device.type
-        files = checkpoint_files(self._source)
+        files = [checkpoint_files(source) for source in self._sources()]
         model = key_of(type(policy.engine).__name__, files, device, str(policy.model.dtype), package_code())
         rows_at_once = _KEPT_AT_ONCE if device == "cpu" else MOST_EPISODES
         self._engine = policy.engine = KeptEngine(policy.engine, self._kept, model=model, rows_at_once=rows_at_once)
@@ -283,6 +283,12 @@ class _Checkpoint(Agent):
             return TokenUsage(len(extras.prompt), 0, empty="refused")
         return TokenUsage(len(extras.prompt), extras.num_tokens, truncated=extras.is_truncated)
 
+    def _sources(self) -> list[str]:
+        """What decides the model."""
+        from mtgrpo_env.agents.llm.adapters import sources_of
+
+        return sources_of(self._source)
+
     def _load(self, source: str) -> LanguageModelPolicy:
         import torch
         import transformers
@@ -307,6 +313,9 @@ class _VLLMCheckpoint(_Checkpoint):
     def __init__(self, source: str, options: AgentOptions) -> None:
         require_package("vllm", user=f"the agent 'vllm:{source}'")
         super().__init__(source, options)
+
+    def _sources(self) -> list[str]:
+        return [self._source]  # in which the whole model lies
 
     def _load(self, source: str) -> LanguageModelPolicy:
         from mtgrpo_env.agents.llm.adapters import whole_model

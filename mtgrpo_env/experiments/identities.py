@@ -20,7 +20,7 @@ _FOLDERS = _PACKAGE, _PACKAGE / "agents", _PACKAGE / "envs"  # links in a checko
 @cache
 def package_code() -> str:
     """A hash of this package's own code, with what it makes of envs and models: Python and the packages in use."""
-    names = ("numpy", "gymnasium", "torch", "transformers", "vllm", "reasoning-gym", "sympy")
+    names = ("numpy", "gymnasium", "torch", "transformers", "peft", "vllm", "reasoning-gym", "sympy")
     versions = [sys.version, *(f"{name} {_version(name)}" for name in names)]
     return _hash(
         [
@@ -49,8 +49,9 @@ def checkpoint_files(source: str) -> str:
     folder = Path(source)
     if not folder.is_dir():
         from transformers.utils.hub import cached_file
+        from transformers.utils.peft_utils import find_adapter_config_file
 
-        folder = Path(str(cached_file(source, "config.json"))).parent
+        folder = Path(str(find_adapter_config_file(source) or cached_file(source, "config.json"))).parent
     return _hash(_contents(file for file in folder.rglob("*") if file.is_file()))
 
 

@@ -87,6 +87,24 @@ def test_a_checkpoint_goes_on_where_it_was_and_comes_to_the_same(model_folder: P
     assert played(f"hf:{other}", **options).cells[0].reused == 0
 
 
+def test_adapters_are_known_by_the_model_beneath_them_too(model_folder: Path, folder: Path) -> None:
+    pytest.importorskip("peft", reason="the lora extra is not installed")
+    from mtgrpo_env.agents.llm.adapters import adapter_weights, save_adapters
+    from mtgrpo_env.agents.llm.lora import with_lora
+    from mtgrpo_env.agents.llm.policy import load_model, load_tokenizer
+
+    base, adapters = folder / "base", folder / "adapters"
+    shutil.copytree(model_folder, base)
+    model = with_lora(load_model(base), rank=2, alpha=4, targets=("all-linear",))
+    adapters.mkdir()
+    save_adapters(model, {one.name: one.compute() for one in adapter_weights(model)}, adapters)
+    load_tokenizer(base).save_pretrained(adapters)
+    options: dict[str, Any] = {"problems": 4, "max_new_tokens": 8}
+    assert [played(str(adapters), **options).cells[0].reused for _ in range(2)] == [0, 4]
+    (base / "model.safetensors").write_bytes((base / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\0")
+    assert played(str(adapters), **options).cells[0].reused == 0
+
+
 def test_a_policy_of_ones_own_is_known_by_its_code_and_its_state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def play(right: bool, problems: int = 5) -> tuple[int, int]:
         """What was reused, and the observations that the policy was given."""
