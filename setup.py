@@ -23,6 +23,8 @@ TRL = ["trl>=1.16,<1.17"]  # brings datasets and accelerate; the trainer overrid
 GPU = ["vllm>=0.32,<0.34", *DEEPSPEED]
 DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"]
 VERIFIERS = ["verifiers>=0.4,<0.5"]  # its interface changed altogether from 0.1 to 0.4
+LM_EVAL = ["lm_eval>=0.4.13,<0.5"]
+INSPECT = ["inspect-ai>=0.3.285,<0.4"]
 DEV = [
     *DOCS,
     "build>=1.2",
@@ -64,6 +66,8 @@ setup(
         "math": MATH,
         "reasoning-gym": REASONING_GYM,
         "verifiers": VERIFIERS,
+        "lm-eval": LM_EVAL,
+        "inspect": INSPECT,
         "lora": LORA,
         "wandb": WANDB,
         "trackio": TRACKIO,

@@ -6,6 +6,7 @@ A line holds what `row_schema` says of a row, its prompt being optional, and `re
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +19,12 @@ from mtgrpo_env.envs.row import PROMPT_COLUMNS, Row
 from mtgrpo_env.envs.row_schema import row_of
 from mtgrpo_env.envs.row_scorers import RowScorer
 from mtgrpo_env.envs.rows import RowsEnv, ground_truth_of
+from mtgrpo_env.rollout_records import plain, rollout_record
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import NO_ANSWER, Verdict
 from mtgrpo_env.types import Group
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,25 @@ def read_responses(source: str | Path, *, columns: Mapping[str, str] | None = No
         source: as of `read_rows`.
         columns: as of `read_rows`.
 
+    Rows of envs without a ground truth (see `rollout_rows`) are passed over, which is logged.
+
     Raises:
-        ValueError: on reaching a malformed row, naming file, row and column.
+        ValueError: on reaching a malformed row, naming file, row and column; or if all rows are passed over.
         ImportError: if pyarrow or datasets is needed and not installed.
     """
+    passed, count = 0, 0
     for position, record in enumerate(read_records(source)):
+        if record.find("actions") is not None and record.find("response", "responses") is None:
+            passed += 1
+            continue
+        count += 1
         if record.find(*PROMPT_COLUMNS) is None and "prompt" not in (columns or {}):
             record = replace(record, columns={**record.columns, "prompt": ""})
         yield StoredResponse(row_of(record, position, columns), _responses(record), _reward(record))
+    if passed and not count:
+        raise ValueError(f"{source}: expected responses, got actions in envs without a ground truth in all rows")
+    if passed:
+        _LOG.warning("%s: passed over %d rollouts of envs that have no ground truth", source, passed)
 
 
 def score(stored: StoredResponse, scorer: RowScorer) -> Verdict:
@@ -98,6 +113,24 @@ def response_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
             **judged,
             "provenance": provenance,
         }
+
+
+def rollout_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
+    """The group's rollouts as rows, of any env: those of `response_rows` where the task has a ground truth.
+
+    Elsewhere a row holds the problem, every action and its reward, and what the rollout came to: only the env itself
+    could score it again, so `read_responses` passes it over.
+    """
+    problem = group.problem
+    env = suite.envs(problem.task_id, 1)[0].unwrapped
+    if isinstance(env, RowsEnv | BoxedTask):
+        yield from response_rows(suite, group)
+        return
+    opening = suite.opening(problem)
+    shown = {} if opening is None else {"prompt": column_of(opening.prompt)}
+    for rollout in group.rollouts:
+        about = {"task": suite.names[problem.task_id], "index": problem.index, "seed": problem.seed}
+        yield {**about, "options": plain(problem.options), **shown, **rollout_record(rollout)}
 
 
 def _responses(record: Record) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def reply(
 
 def compute_score(
     data_source: str,
-    solution_str: str,
+    solution_str: str | Messages,
     ground_truth: GroundTruth | float | None,
     extra_info: Mapping[str, Any] | None = None,
     *,
@@ -108,7 +108,7 @@ def compute_score(
 
     Args:
         data_source: of the row: "<task>-<level>-<split>" of a verifier, or any other name, such as "openai/gsm8k".
-        solution_str: the response.
+        solution_str: the response; or the messages that hold it, which verl does not pass.
         ground_truth: as in `reward`; None where the row has none, which a function may do without.
         extra_info: of the row; its "question" stands for the prompt, which verl does not pass, and a function is given
             its fields as columns.

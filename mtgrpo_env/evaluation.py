@@ -20,7 +20,8 @@ from mtgrpo_env.visible_text import one_line
 if TYPE_CHECKING:
     from mtgrpo_env.chance import Chance
 
-_EPISODES_AT_ONCE = 512
+MOST_EPISODES = 512
+"""Episodes that are played at a time."""
 
 Answerer = Callable[[TextEnv[Any], Any, np.random.Generator], str]
 GroupCallback = Callable[[Group], None]
@@ -144,7 +145,7 @@ def evaluate_policy(
     roll_out: RollOut = rollout_groups,
 ) -> Evaluation:
     """Play every problem with a policy; `on_group` is given the rollouts of each, in the order of the problems."""
-    chunk = max(1, _EPISODES_AT_ONCE // max(1, rollouts_per_problem))
+    chunk = max(1, MOST_EPISODES // max(1, rollouts_per_problem))
     tally = _Tally(suite, on_group)
     for start in range(0, len(problems), chunk):
         part = problems[start : start + chunk]

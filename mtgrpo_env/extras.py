@@ -11,6 +11,8 @@ _EXTRAS = {
     "datasets": "hub",
     "deepspeed": "deepspeed",
     "huggingface_hub": "hub",
+    "inspect_ai": "inspect",
+    "lm_eval": "lm-eval",
     "matplotlib": "plot",
     "mlflow": "mlflow",
     "mpmath": "math",

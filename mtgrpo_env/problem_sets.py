@@ -70,6 +70,22 @@ class ProblemSet:
             digest.update(json.dumps(_identity(self.suite, problem), sort_keys=True, default=repr).encode())
         return digest.hexdigest()[:12]
 
+    def key(self, problem: Problem) -> str:
+        """12 hexadecimal digits of one problem, covering what `fingerprint` covers: equal keys are equal problems.
+
+        Raises:
+            TaskError: if the task cannot make the puzzle.
+        """
+        identity = json.dumps(_identity(self.suite, problem), sort_keys=True, default=repr)
+        return hashlib.sha256(f"{self.judged_by}{identity}".encode()).hexdigest()[:12]
+
+    def keys(self) -> dict[str, set[str]]:
+        """The keys of all problems, by the task's name; raises as `key` does."""
+        keys: dict[str, set[str]] = {}
+        for problem in self.problems:
+            keys.setdefault(self.suite.names[problem.task_id], set()).add(self.key(problem))
+        return keys
+
     def levels(self) -> dict[str, str]:
         """The level of every text task that has one, by the task's name.
 

@@ -70,7 +70,7 @@ def test_the_policy_is_told_whether_to_be_deterministic(deterministic: bool) -> 
 def test_a_long_list_is_played_in_parts_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     suite, policy = guess_suite([0.5, 0.5]), ScriptedPolicy(lambda observation, task_id, place: 0)
     whole = evaluate_policy(suite, policy, suite.held_out(10), rollouts_per_problem=2)
-    monkeypatch.setattr(evaluation, "_EPISODES_AT_ONCE", 7)
+    monkeypatch.setattr(evaluation, "MOST_EPISODES", 7)
     policy.calls.clear()
     heard: list[Group] = []
     parts = evaluate_policy(suite, policy, suite.held_out(10), rollouts_per_problem=2, on_group=heard.append)

@@ -13,7 +13,8 @@ import mtgrpo_env
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"core": ROOT / "mtgrpo_env", "envs": ROOT / "envs", "agents": ROOT / "agents"}
 MODELS = {"torch", "transformers", "vllm", "deepspeed", "trl", "datasets"}
-HEAVY = {*MODELS, "sympy", "pyarrow", "openai", "verifiers", "tyro", "rich", "yaml", "matplotlib", "tensorboard"}
+OF_OTHERS = {"openai", "verifiers", "inspect_ai", "lm_eval"}
+HEAVY = {*MODELS, *OF_OTHERS, "sympy", "pyarrow", "tyro", "rich", "yaml", "matplotlib", "tensorboard"}
 
 
 def sources() -> dict[str, Path]:
@@ -123,6 +124,8 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
         allowed = {"openai"}
     elif module == "mtgrpo_env.envs.verifiers_env":  # its classes are verifiers' own
         allowed = {"verifiers", "openai"}
+    elif module == "mtgrpo_env.envs.inspect_task":  # and its solver and scorer inspect's
+        allowed = {"inspect_ai"}
     assert roots & HEAVY <= allowed
 
 
@@ -165,7 +168,8 @@ def test_importing_the_package_loads_numpy_and_gymnasium_only() -> None:
 def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
     light = [name for name in SOURCES if name.startswith(("mtgrpo_env.envs", "mtgrpo_env.agents"))]
     light = [name for name in light if not name.endswith("worker")]  # these run in processes of their own
-    light.remove("mtgrpo_env.envs.verifiers_env")
+    for of_others in ("verifiers_env", "inspect_task"):
+        light.remove(f"mtgrpo_env.envs.{of_others}")
     reports = ("reports.figure", "reports.comparison_report", "trackers", "trainer", "callbacks")
     callbacks = ("display", "response_watch")
     heavy = ("llm", "neural", "integrations.trl", "endpoints.openai_server", "endpoints.bounds", *reports, *callbacks)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sqlite3
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from mtgrpo_env.files import refuse_unwritable_file, refuse_unwritable_folder
+from mtgrpo_env.agents.kept_file import KeptFile, key_of
 
 EmptyAnswer = Literal["failed", "refused", "denied", "filtered", "declined", "tool call", "reasoning", "blank"]
 """Why there is no response: the server failed at this prompt, however often it was asked; it did not take it, which may
@@ -114,14 +110,7 @@ class CachedServer:
     def __init__(self, server: Server, file: Path) -> None:
         self._server = server
         self.hits = 0
-        refuse_unwritable_folder(file.parent)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        refuse_unwritable_file(file)
-        self._file = file
-        self._lock = threading.Lock()  # of the connection
-        self._connection = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
-        self._run("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
-        self._run("SELECT reply FROM replies WHERE request = ?", "")
+        self._kept = KeptFile(file)
 
     @property
     def url(self) -> str:
@@ -134,30 +123,18 @@ class CachedServer:
 
     def ask(self, request: Mapping[str, Any]) -> Reply:
         """See `Server`."""
-        key = self._key(request)
-        found = self._run("SELECT reply FROM replies WHERE request = ?", key)
-        if found:
+        key = key_of(self.url, request)
+        if (found := self._kept.get(key)) is not None:
             self.hits += 1
-            return _stored(json.loads(found[0][0]))
+            return _stored(found)
         reply = self._server.ask({name: value for name, value in request.items() if name != "sample"})
         if reply.empty not in _NOT_KEPT:
-            self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, json.dumps(asdict(reply)))
+            self._kept.put(key, asdict(reply))
         return reply
 
     def close(self) -> None:
-        """Close the file, when no thread is in it; what still arrives is no longer kept."""
-        with self._lock:
-            self._connection.close()
-
-    def _run(self, statement: str, *values: str) -> list[tuple[str]]:
-        try:
-            with self._lock, self._connection as connection:
-                return connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise ValueError(f"expected {self._file} to be a file of replies, or not to be there: {error}") from error
-
-    def _key(self, request: Mapping[str, Any]) -> str:
-        return hashlib.sha256(json.dumps([self.url, request], sort_keys=True).encode()).hexdigest()
+        """See `KeptFile`."""
+        self._kept.close()
 
 
 def _stored(record: Mapping[str, Any]) -> Reply:

@@ -54,6 +54,12 @@ def base_of(source: str | Path) -> str | None:
     return base
 
 
+def sources_of(source: str) -> list[str]:
+    """A source and, of adapters, the models beneath them: all that is read to load it. Raises as `base_of` does."""
+    base = base_of(source)
+    return [source] if base is None else [source, *sources_of(base)]
+
+
 def whole_model(source: str) -> str:
     """A source that an engine can read which knows no adapters: itself, or the merged model in it.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mtgrpo_env.agents.reports.cell import Cell
 from mtgrpo_env.agents.reports.figure_style import color, shared_legend, write
-from mtgrpo_env.agents.reports.scores_table import Cell
 from mtgrpo_env.agents.reports.statistics import Interval
 
 

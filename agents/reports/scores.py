@@ -60,21 +60,44 @@ class TaskScore:
 
 
 @dataclass(frozen=True, slots=True)
+class WorstAndAverage:
+    """What several tasks come to.
+
+    Attributes:
+        worst: accuracy of the worst task, with the interval of the minimum over resampled problems. Of tasks that are
+            close it lies low: the minimum of noisy numbers is lower than the least of them.
+        average: of the tasks' accuracies.
+    """
+
+    worst: Interval
+    average: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What an agent scores on a problem set.
 
     Attributes:
         tasks: worst first, before them those without a valid rollout, whose accuracy is NaN.
-        worst: accuracy of the worst task, with the interval of the minimum over resampled problems. Of tasks that are
-            close it lies low: the minimum of noisy numbers is lower than the least of them.
-        average: of the tasks' accuracies.
+        total: of all tasks.
+        levels: of the tasks of each level, where there are several levels and more tasks than levels.
         usage: over all responses; None for an agent that generates no tokens.
     """
 
     tasks: Sequence[TaskScore]
-    worst: Interval
-    average: Interval
+    total: WorstAndAverage
+    levels: Mapping[str, WorstAndAverage]
     usage: TotalTokenUsage | None
+
+    @property
+    def worst(self) -> Interval:
+        """Of all tasks; see `WorstAndAverage`."""
+        return self.total.worst
+
+    @property
+    def average(self) -> Interval:
+        """Of all tasks; see `WorstAndAverage`."""
+        return self.total.average
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +141,14 @@ class Scorer:
             self._valid[k].append(int(group.valid.sum()))
             self._rewards[k] += group.rewards[group.valid].sum()
 
-    def scores(self, *, seed: int = 0) -> Scores:
+    def scores(self, levels: Mapping[str, str] | None = None, *, seed: int = 0) -> Scores:
         """Of what was played; NaN where nothing is known.
 
         Intervals are over problems (see `posterior_means`), drawn from `seed`.
+
+        Args:
+            levels: of the tasks that have one, by their names.
+            seed: of the draws.
         """
         rng = np.random.default_rng(seed)
         played = [k for k in range(len(self._names)) if self._valid[k]]
@@ -129,19 +156,32 @@ class Scorer:
         unknown = [
             self._unknown_task(k) for k in np.flatnonzero(self._invalid + self._left_out).tolist() if not self._valid[k]
         ]
-        if not played:
-            return Scores(unknown, _UNKNOWN, _UNKNOWN, self._total_usage())
-        means = np.array([task.accuracy.mean for task in tasks])
-        draws, even_draws = (
-            np.stack([posterior_means(self._shares(k), rng, added=added) for k in played], axis=1)  # (R, K)
-            for added in (0.5, 0.5 / len(tasks))  # or the average would be drawn towards the middle by every task
-        )
-        lowest = [_room([task.problems]) for task in tasks if task.accuracy.mean == means.min()]
+        total = self._worst_and_average(played, rng)
+        of_level: dict[str, list[int]] = {}
+        for k in played:
+            if level := (levels or {}).get(self._names[k]):
+                of_level.setdefault(level, []).append(k)
+        tells_more = 1 < len(of_level) < sum(map(len, of_level.values()))
         return Scores(
             tasks=[*unknown, *sorted(tasks, key=lambda task: task.accuracy.mean)],
-            worst=_interval(worst_task(means), worst_tasks(draws), max(lowest) if means.min() == 1 else min(lowest)),
-            average=_interval(average(means), averages(even_draws), _room([task.problems for task in tasks])),
+            total=total,
+            levels={name: self._worst_and_average(ks, rng) for name, ks in of_level.items() if tells_more},
             usage=self._total_usage(),
+        )
+
+    def _worst_and_average(self, played: Sequence[int], rng: np.random.Generator) -> WorstAndAverage:
+        if not played:
+            return WorstAndAverage(_UNKNOWN, _UNKNOWN)
+        shares = [self._shares(k) for k in played]
+        means = np.array([of_task.mean() for of_task in shares])
+        draws, even_draws = (
+            np.stack([posterior_means(of_task, rng, added=added) for of_task in shares], axis=1)  # (R, K)
+            for added in (0.5, 0.5 / len(shares))  # or the average would be drawn towards the middle by every task
+        )
+        lowest = [_room([len(of_task)]) for of_task in shares if of_task.mean() == means.min()]
+        return WorstAndAverage(
+            worst=_interval(worst_task(means), worst_tasks(draws), max(lowest) if means.min() == 1 else min(lowest)),
+            average=_interval(average(means), averages(even_draws), _room([len(of_task) for of_task in shares])),
         )
 
     def _task(self, k: int, rng: np.random.Generator) -> TaskScore:

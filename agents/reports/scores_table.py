@@ -1,75 +1,28 @@
-"""Agents side by side on problem sets: as JSON, and as Markdown with the worst task first."""
+"""Agents side by side on problem sets as Markdown, the worst task first."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mtgrpo_env.agents.reports import chance_columns
+from mtgrpo_env.agents.reports.baseline import Difference, difference_rows
+from mtgrpo_env.agents.reports.cell import Cell
+from mtgrpo_env.agents.reports.leaderboard import leaderboard_rows
 from mtgrpo_env.agents.reports.markdown import code, percent, table, text
-from mtgrpo_env.agents.reports.scores import Scores, TaskScore, TotalTokenUsage
-from mtgrpo_env.agents.reports.statistics import Interval
-from mtgrpo_env.chance import UNKNOWN, TaskChance
-
-_MAX_NAMED = 5  # problems that a line names
+from mtgrpo_env.agents.reports.scores import TaskScore, TotalTokenUsage
+from mtgrpo_env.chance import UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """An agent on a problem set.
-
-    Attributes:
-        agent: its name.
-        suite: name of the problem set.
-        fingerprint: of the problem set.
-        rollouts: of each problem, wanted.
-        seconds: of wall time.
-        scores: what came out.
-        levels: of the tasks that have one.
-        chance: of the tasks of which it is known.
-        left_out: problems that were not played: where they stand, and why.
-    """
-
-    agent: str
-    suite: str
-    fingerprint: str
-    rollouts: int
-    seconds: float
-    scores: Scores
-    levels: Mapping[str, str]
-    chance: Mapping[str, TaskChance] = field(default_factory=dict)
-    left_out: Sequence[str] = ()
-
-    def left_out_lines(self) -> Iterator[str]:
-        """How many problems were not played, the first of them by name; nothing if all were."""
-        if self.left_out:
-            more = f" and {len(self.left_out) - _MAX_NAMED} more" if len(self.left_out) > _MAX_NAMED else ""
-            named = "; ".join(self.left_out[:_MAX_NAMED])
-            yield f"{self.agent}: {len(self.left_out)} problems are left out and count as none: {named}{more}"
-
-
-def cell_json(cell: Cell) -> dict[str, Any]:
-    """A cell as JSON; shares lie in 0..1, intervals are pairs of their ends, what is not known or finite is null."""
-    scores = cell.scores
-    return {
-        "agent": cell.agent,
-        "suite": cell.suite,
-        "fingerprint": cell.fingerprint,
-        "rollouts": cell.rollouts,
-        "worst": _finite(scores.worst.mean),
-        "worst_interval": _ends(scores.worst),
-        "average": _finite(scores.average.mean),
-        "average_interval": _ends(scores.average),
-        "tasks": {task.task: _task_json(task, cell) for task in scores.tasks},
-        "spent": asdict(scores.usage) if scores.usage else None,
-        "seconds": round(cell.seconds, 3),
-        "left_out": list(cell.left_out),
-    }
-
-
-def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "", skipped: Sequence[str] = ()) -> str:
+def benchmark_markdown(
+    cells: Sequence[Cell],
+    *,
+    command: str,
+    figure: str = "",
+    skipped: Sequence[str] = (),
+    failed: Mapping[str, Sequence[str]] | None = None,
+    differences: Sequence[Difference] = (),
+) -> str:
     """The whole report.
 
     Args:
@@ -77,7 +30,10 @@ def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "",
         command: that made them.
         figure: file name to show, beside the report.
         skipped: what was not played, and why, a line each.
+        failed: of each suite the agents that failed on it.
+        differences: from baselines.
     """
+    failed = failed or {}
     parts = [
         "# Agents on problem sets",
         code(command),
@@ -85,20 +41,22 @@ def benchmark_markdown(cells: Sequence[Cell], *, command: str, figure: str = "",
         "intervals over problems, which the rollouts of a problem do not narrow; where all were solved, or none, the "
         "far end is the binomial's. That of the worst task is of the minimum, which lies below the least of the tasks' "
         "own where several are close. Equal fingerprints are equal problems, judged alike.",
-        *_worst_and_average(cells),
+        *_worst_and_average(cells, failed),
         *([f"![worst task and average]({figure})"] if figure else []),
-        *(part for suite in _in_order(cell.suite for cell in cells) for part in _of_suite(cells, suite)),
+        *(part for suite in _in_order(cell.suite for cell in cells) for part in _of_suite(cells, suite, failed)),
+        *(part for difference in differences for part in _of_difference(difference)),
         *_token_usage(cells),
         *(["## Not played", "\n".join(f"- {text(line, None)}" for line in skipped)] if skipped else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _worst_and_average(cells: Sequence[Cell]) -> Iterator[str]:
+def _worst_and_average(cells: Sequence[Cell], failed: Mapping[str, Sequence[str]]) -> Iterator[str]:
     suites = _in_order(cell.suite for cell in cells)
+    agents = _in_order([*(cell.agent for cell in cells), *(agent for agents in failed.values() for agent in agents)])
     by_name = {(cell.agent, cell.suite): cell for cell in cells}
     rows: list[list[str]] = []
-    for agent in _in_order(cell.agent for cell in cells):
+    for agent in agents:
         row = [code(agent)]
         for suite in suites:
             cell = by_name.get((agent, suite))
@@ -107,9 +65,13 @@ def _worst_and_average(cells: Sequence[Cell]) -> Iterator[str]:
     yield table(["agent", *(f"{text(suite)}: {what}" for suite in suites for what in ("worst task", "average"))], rows)
 
 
-def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
+def _of_suite(cells: Sequence[Cell], suite: str, failed: Mapping[str, Sequence[str]]) -> Iterator[str]:
     of_suite = [cell for cell in cells if cell.suite == suite]
     yield f"## {text(suite)}"
+    header, *board = leaderboard_rows(of_suite, failed.get(suite, ()))
+    if len(board) > 1:
+        yield "The agents, the one with the best worst task first."
+        yield table(header, ([code(agent), _task(worst), *rest] for agent, worst, *rest in board))
     yield f"Problem set `{of_suite[0].fingerprint}`; of each agent the worst task first."
     ks = sorted({k for cell in of_suite for task in cell.scores.tasks for k in task.pass_at})
     header = [
@@ -128,6 +90,22 @@ def _of_suite(cells: Sequence[Cell], suite: str) -> Iterator[str]:
     yield from (text(line, None) for cell in of_suite for line in cell.left_out_lines())
     if note := chance_columns.footnote(of_suite[0].chance):
         yield text(note, None)
+    levels = [(cell, level, total) for cell in of_suite for level, total in cell.scores.levels.items()]
+    if levels:
+        rows = ([code(c.agent), text(level), percent(one.worst), percent(one.average)] for c, level, one in levels)
+        yield table(["agent", "level", "worst task", "average"], rows)
+
+
+def _task(name: str) -> str:
+    """A task's name; "-" stands for none."""
+    return name if name == "-" else text(name)
+
+
+def _of_difference(difference: Difference) -> Iterator[str]:
+    yield f"## {text(difference.title)}"
+    header, *rows = difference_rows(difference)
+    yield table(header, ([text(task), *rest] for task, *rest in rows))
+    yield text(difference.footnote, None)
 
 
 def _task_row(cell: Cell, task: TaskScore, ks: Sequence[int]) -> list[str]:
@@ -156,32 +134,5 @@ def _counts(usage: TotalTokenUsage) -> Iterator[str]:
     yield ", ".join(f"{count:,} {reason}" for reason, count in usage.empty.items()) or "0"
 
 
-def _task_json(task: TaskScore, cell: Cell) -> dict[str, Any]:
-    level, chance = cell.levels.get(task.task, ""), cell.chance.get(task.task, UNKNOWN)
-    return {
-        "task": task.task.removesuffix(f"-{level}"),
-        "level": level,
-        "accuracy": _finite(task.accuracy.mean),
-        "interval": _ends(task.accuracy),
-        "guess": _finite(chance.guess),
-        "constant": _finite(chance.constant),
-        "constant_name": chance.name,
-        "pass_at": {str(k): {"mean": at.mean, "interval": _ends(at)} for k, at in task.pass_at.items()},
-        "reward": _finite(task.reward),
-        "problems": task.problems,
-        "rollouts": task.rollouts,
-        "invalid": task.invalid,
-        "left_out": task.left_out,
-    }
-
-
-def _ends(interval: Interval) -> list[float | None]:
-    return [_finite(interval.low), _finite(interval.high)]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _in_order(names: Iterator[str]) -> list[str]:
+def _in_order(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))

@@ -44,6 +44,9 @@ class Config(RowOptions, AgentOptions):
     """Write every rollout to this .jsonl file, for `mtgrpo score`; it appears when all have been played."""
     out: Path | None = None
     """Folder for the report: benchmark.json, benchmark.md and benchmark.png."""
+    baseline: tuple[Path, ...] = ()
+    """Reports of earlier runs, each a benchmark.json or its folder: show how far every agent is from theirs, on equal
+    problems."""
     json: bool = False
     """Print a line of JSON for each agent and suite instead of a table."""
 
@@ -77,9 +80,11 @@ def run(config: Config) -> int:
             row_options=config,
             save=config.save,
             out=config.out,
+            baseline=config.baseline,
             callback=display,
             command=_command_line(config),
         )
+        display.show_comparisons(played)
     if config.out is not None and played.cells:
         say(f"report {config.out / REPORT}", to_stderr=True)
     if not played.cells:

@@ -26,8 +26,8 @@ class EndpointOptions:
     request: str = "{}"
     """JSON fields for every request; null leaves one out: '{"max_tokens": null, "max_completion_tokens": 4096}'."""
     cache: Path = Path("runs/replies.sqlite")
-    """File in which the replies of endpoints are kept: a prompt that was answered before, by a run that was cut off
-    say, is not sent again."""
+    """File in which responses are kept, of every agent that is named: what was answered before, by a run that was cut
+    off say, is not asked or generated again. Another file for a fresh start."""
 
     def check(self) -> None:
         """Refuse what cannot work, before anything is built.

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage
-from mtgrpo_env.agents.reports.scores_table import Cell
-from mtgrpo_env.agents.response_warnings import response_warnings
+from mtgrpo_env.agents.reports.baseline import check_baselines, read_baseline
+from mtgrpo_env.agents.reports.cell import Cell
 from mtgrpo_env.chance import TaskChance, measure_chance
 from mtgrpo_env.envs.answers import Extraction
-from mtgrpo_env.envs.responses import response_rows
 from mtgrpo_env.experiments.agent_options import AgentOptions, EndpointOptions
 from mtgrpo_env.experiments.benchmark_agents import (
     Agent,
@@ -25,6 +21,8 @@ from mtgrpo_env.experiments.benchmark_agents import (
     make_agent,
     spec_name,
 )
+from mtgrpo_env.experiments.benchmark_callback import BenchmarkCallback
+from mtgrpo_env.experiments.benchmark_player import Player
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped, refuse_unwritable_report
 from mtgrpo_env.experiments.failures import AgentError, is_ours, reason_of
 from mtgrpo_env.extras import require_package
@@ -37,11 +35,9 @@ from mtgrpo_env.redaction import redacted
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task import Task
-from mtgrpo_env.types import Group
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 60
-_LOOKED_AT = 2000  # problems whose responses are looked through for what may be wrong with most
 
 HELD_OUT = 300
 """Problems of each task that are played where nobody says how many."""
@@ -50,25 +46,6 @@ SuiteSpec = TaskSpec | Path | TaskSuite | ProblemSet
 """What `read_tasks` reads, of which held-out problems are played; a path of rows, which are all played; or problems."""
 
 T = TypeVar("T")
-
-
-class BenchmarkCallback:
-    """Follows a benchmark; every method may be left as it is."""
-
-    def on_start(self, agent: str, problem_set: ProblemSet) -> None:
-        """An agent begins with a problem set."""
-
-    def on_response(self) -> None:
-        """A language model gave a response."""
-
-    def on_problem(self) -> None:
-        """All rollouts of a problem are done."""
-
-    def on_skip(self, skipped: Skipped) -> None:
-        """An agent cannot play a problem set."""
-
-    def on_cell(self, cell: Cell) -> None:
-        """An agent has played a problem set."""
 
 
 def benchmark(
@@ -91,6 +68,7 @@ def benchmark(
     row_options: RowOptions | None = None,
     save: Path | str | None = None,
     out: Path | str | None = None,
+    baseline: Path | str | Sequence[Path | str] = (),
     callback: BenchmarkCallback | None = None,
     command: str = "",
 ) -> Benchmark:
@@ -119,11 +97,14 @@ def benchmark(
         row_options: how rows are read and scored.
         save: a .jsonl file for every rollout, as `mtgrpo score` reads it; it appears when all have been played.
         out: a folder for the report, written anew after each agent and suite.
+        baseline: one or several earlier reports, each a benchmark.json or its folder: the result holds the paired
+            differences of every agent from theirs.
         callback: follows the progress.
         command: what made it, for the report; by default this call.
 
     Raises:
-        ValueError: if there is no such agent or suite, or an option cannot work.
+        ValueError: if there is no such agent or suite, an option cannot work, or the baselines played none of
+            the problems.
         OSError: if `save` or `out` cannot be written, before anything is played.
         AgentError: if nothing was played and the last agent failed, by an error that this package does not raise.
         Exception: likewise, as this package raised it.
@@ -157,6 +138,8 @@ def benchmark(
     agent_specs, suite_specs = _named(agents, spec_name), _named(suites, _suite_name)
     if not (agent_specs and suite_specs):
         raise ValueError(f"expected at least one agent and one suite, got {[*agent_specs]} and {[*suite_specs]}")
+    files = [baseline] if isinstance(baseline, str | Path) else baseline
+    baselines = [played for file in files for played in read_baseline(file)]
     players = {name: make_agent(spec, options) for name, spec in agent_specs.items()}
     problem_sets = [
         _problem_set(name, spec, count=problems, seed=seed, extraction=extraction, row_options=row_options)
@@ -166,8 +149,11 @@ def benchmark(
         problem_sets = [problem_set.without_examples(most) for problem_set in problem_sets]
     if row_options is not None:
         row_options.check_used(name for problem_set in problem_sets for name in problem_set.suite.names)
+    if baselines:
+        for line in check_baselines(baselines, {one.name: one.keys() for one in problem_sets}):
+            _LOG.warning("%s", line)
     sizes = f"problems={problems or HELD_OUT}, rollouts={rollouts}, seed={seed}"
-    result = Benchmark(command or f"benchmark({[*agent_specs]}, {[*suite_specs]}, {sizes})")
+    result = Benchmark(command or f"benchmark({[*agent_specs]}, {[*suite_specs]}, {sizes})", baselines=tuple(baselines))
     order = [*suite_specs]
     callback = callback or BenchmarkCallback()
     with ExitStack() as stack:
@@ -210,10 +196,10 @@ def _play_all(
             for problem_set in problem_sets:
                 callback.on_start(name, problem_set)
                 try:
-                    played = _Player(name, agent, problem_set, saved, callback).play(rollouts)
+                    played = Player(name, agent, problem_set, saved, callback).play(rollouts)
                 except Unplayable as error:
                     played = Skipped(name, problem_set.name, str(error))
-                except Exception as error:  # whatever a policy of one's own, a server or a task may raise
+                except (Exception, SystemExit) as error:  # whatever a policy of one's own, a server or a task may raise
                     played = Skipped(name, problem_set.name, redacted(reason_of(error)), failed=True)
                     if not (has_played or agents) and problem_set is problem_sets[-1]:
                         if is_ours(error):
@@ -231,63 +217,6 @@ def _chance_of(problem_set: ProblemSet) -> Mapping[str, TaskChance]:
     """What its tasks come to without thinking, by their names."""
     found = measure_chance(problem_set.suite, problem_set.problems)
     return {name: found.of_task(k) for k, name in enumerate(problem_set.suite.names)}
-
-
-class _Player:
-    """An agent on a problem set."""
-
-    def __init__(
-        self, name: str, agent: Agent, problem_set: ProblemSet, saved: IO[str] | None, callback: BenchmarkCallback
-    ) -> None:
-        self._name, self._agent, self._problem_set, self._saved = name, agent, problem_set, saved
-        self._scorer = Scorer(problem_set.suite.names)
-        self._callback = callback
-        self._generates = False
-        self._rollouts_differ = False
-        self._looked_at: list[Group] = []  # by a model that generates
-
-    def play(self, rollouts: int) -> Cell:
-        started = time.perf_counter()
-        left_out = self._agent.play(self._problem_set, self._add, self._callback.on_response)
-        seconds = time.perf_counter() - started
-        if rollouts > 1 and self._generates and not self._rollouts_differ:
-            _LOG.warning(
-                "%s gave the same response in all %d rollouts of every problem: avg@n and pass@k are those of one. "
-                "Does it draw tokens at all?",
-                self._name,
-                rollouts,
-            )
-        if self._agent.options is not None:
-            for warning in response_warnings(self._agent.options, self._problem_set.suite.names, self._looked_at):
-                _LOG.warning("%s: %s", self._name, warning)
-        for problem in left_out:
-            self._scorer.leave_out(problem.task)
-        problem_set, scores = self._problem_set, self._scorer.scores()
-        fingerprint, levels, names = problem_set.fingerprint(), problem_set.levels(), [*map(str, left_out)]
-        return Cell(self._name, problem_set.name, fingerprint, rollouts, seconds, scores, levels, left_out=names)
-
-    def _add(self, group: Group) -> None:
-        extras = (step.extras for rollout in group.rollouts for step in rollout.steps)
-        usage: list[TokenUsage] = [one for extra in extras if (one := self._agent.usage(extra)) is not None]
-        self._scorer.add(group, usage)
-        if usage:
-            self._generates = True
-            if len(self._looked_at) < _LOOKED_AT:
-                self._looked_at.append(group)
-            self._rollouts_differ |= len({tuple(step.action for step in one.steps) for one in group.rollouts}) > 1
-        if self._saved is not None:
-            self._save(group, self._saved)
-        self._callback.on_problem()
-
-    def _save(self, group: Group, file: IO[str]) -> None:
-        about = {"agent": self._name, "suite": self._problem_set.name}
-        try:
-            rows = list(response_rows(self._problem_set.suite, group))
-        except ValueError as error:
-            _LOG.warning("%s: %s", self._problem_set.name, error)
-            self._saved = None
-            return
-        file.writelines(json.dumps({**about, **row}) + "\n" for row in rows)
 
 
 def _problem_set(

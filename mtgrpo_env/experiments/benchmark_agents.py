@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mtgrpo_env.agents.checkpoints import check_model_folder
+from mtgrpo_env.agents.kept_file import KeptFile, key_of
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent, is_saved_agent
 from mtgrpo_env.agents.reports.scores import TokenUsage
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.evaluation import (
+    MOST_EPISODES,
     GroupCallback,
     LeftOutProblem,
     RandomActions,
@@ -25,6 +27,8 @@ from mtgrpo_env.evaluation import (
     oracle,
 )
 from mtgrpo_env.experiments.agent_options import AgentOptions
+from mtgrpo_env.experiments.identities import checkpoint_files, own_code, package_code, pickled
+from mtgrpo_env.experiments.kept_groups import KeptGroups
 from mtgrpo_env.extras import imports_for, require_package
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.named_tasks import named_object
@@ -34,14 +38,17 @@ from mtgrpo_env.prompt_options import PromptName, PromptOptions, json_object
 from mtgrpo_env.redaction import redacted
 from mtgrpo_env.rollout import Policy, StreamingPolicy
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.types import Group
 from mtgrpo_env.worked_examples import worked_examples
 
 if TYPE_CHECKING:
+    from mtgrpo_env.agents.llm.kept_engine import KeptEngine
     from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 
 _LOG = logging.getLogger(__name__)
 _BASELINES = ("oracle", "random")
 _FORMS: Mapping[str, tuple[PromptName, ...]] = {"openai": ("chat",), "completions": ("plain", "paper")}  # default first
+_KEPT_AT_ONCE = 64  # completions on a CPU, which larger batches make no faster
 _OF_THE_PROMPT = frozenset({"model", "messages", "prompt"})
 
 LeftOut = Sequence[LeftOutProblem]
@@ -77,6 +84,11 @@ class Agent(ABC):
     def usage(self, extras: Any) -> TokenUsage | None:
         """The tokens of the response that came with these extras; None for an agent that generates none."""
         return None
+
+    @property
+    def reused(self) -> int:
+        """Responses so far, or problems of an agent that gives none, that an earlier command had kept."""
+        return 0
 
     def close(self) -> None:  # noqa: B027  # most hold nothing
         """Let go of connections and files, once it has played."""
@@ -126,11 +138,12 @@ def named_agent(name: str, options: AgentOptions) -> Agent:
     if colon and kind in _KINDS:
         return _KINDS[kind](rest, options)
     if colon:
-        return _OwnPolicy(named_object(name), options.rollouts, name)
+        return _OwnPolicy(named_object(name), options.rollouts, name, KeptFile(options.cache))
     folder = RunFolder(name).newest_checkpoint or Path(name)
     options = _as_in_training(folder, options)
     if is_saved_agent(folder):
-        return _OwnPolicy(lambda suite: MTGRPOAgent.load(folder, suite).policy, options.rollouts, name)
+        kept = KeptFile(options.cache)
+        return _OwnPolicy(lambda suite: MTGRPOAgent.load(folder, suite).policy, options.rollouts, name, kept)
     if not folder.is_dir() and (near := did_you_mean(name, _BASELINES)):
         raise ValueError(f"there is no agent {name!r}{near}")
     return _Checkpoint(str(folder) if folder.is_dir() else name, options)
@@ -180,18 +193,42 @@ class _Random(Agent):
 
 
 class _OwnPolicy(Agent):
-    """A policy of one's own."""
+    """A policy of one's own; what it played is kept if there is a file, and if pickle can say what the policy is."""
 
-    def __init__(self, make: Callable[[TaskSuite], Policy], rollouts: int, name: str) -> None:
-        self._make, self._rollouts, self._name = make, rollouts, name
+    def __init__(
+        self, make: Callable[[TaskSuite], Policy], rollouts: int, name: str, kept: KeptFile | None = None
+    ) -> None:
+        self._make, self._rollouts, self._name, self._kept, self._reused = make, rollouts, name, kept, 0
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
         policy = self._make(problem_set.suite)
         if not _is_policy(policy):
             raise ValueError(f"{self._name} must make a policy with a method act, got {policy!r:.80}")
         counted = _Counted(policy, on_response) if isinstance(policy, StreamingPolicy) else policy
-        _evaluate(counted, problem_set, self._rollouts, on_group)
+        identity = None if self._kept is None else pickled(policy)
+        if self._kept is None or identity is None:
+            _evaluate(counted, problem_set, self._rollouts, on_group)
+            return ()
+        agent = key_of(identity, own_code(), package_code())
+        groups = KeptGroups(self._kept, problem_set, agent=agent, rollouts=self._rollouts)
+        for group in groups.known():
+            self._reused += 1
+            on_group(group)
+
+        def keep(group: Group) -> None:
+            groups.put(group)
+            on_group(group)
+
+        _evaluate(counted, groups.unknown(), self._rollouts, keep)
         return ()
+
+    @property
+    def reused(self) -> int:
+        return self._reused
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
 
 
 class _Checkpoint(Agent):
@@ -205,10 +242,26 @@ class _Checkpoint(Agent):
         self._source, self.options, self._options = str(checked_source(source)), options, options
         check_model_folder(Path(source))
         self._device = device_of(options.device)
+        self._kept = KeptFile(options.cache)
+        self._engine: KeptEngine | None = None
 
     @cached_property
     def _policy(self) -> LanguageModelPolicy:
-        return self._load(self._source)
+        from mtgrpo_env.agents.llm.kept_engine import KeptEngine
+
+        policy, device = self._load(self._source), self._device.type
+        files = [checkpoint_files(source) for source in self._sources()]
+        model = key_of(type(policy.engine).__name__, files, device, str(policy.model.dtype), package_code())
+        rows_at_once = _KEPT_AT_ONCE if device == "cpu" else MOST_EPISODES
+        self._engine = policy.engine = KeptEngine(policy.engine, self._kept, model=model, rows_at_once=rows_at_once)
+        return policy
+
+    @property
+    def reused(self) -> int:
+        return self._engine.reused if self._engine else 0
+
+    def close(self) -> None:
+        self._kept.close()
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
         from mtgrpo_env.agents.llm.engines import Decoding
@@ -229,6 +282,12 @@ class _Checkpoint(Agent):
         if not extras.tokens:  # the prompt left no room
             return TokenUsage(len(extras.prompt), 0, empty="refused")
         return TokenUsage(len(extras.prompt), extras.num_tokens, truncated=extras.is_truncated)
+
+    def _sources(self) -> list[str]:
+        """What decides the model."""
+        from mtgrpo_env.agents.llm.adapters import sources_of
+
+        return sources_of(self._source)
 
     def _load(self, source: str) -> LanguageModelPolicy:
         import torch
@@ -254,6 +313,9 @@ class _VLLMCheckpoint(_Checkpoint):
     def __init__(self, source: str, options: AgentOptions) -> None:
         require_package("vllm", user=f"the agent 'vllm:{source}'")
         super().__init__(source, options)
+
+    def _sources(self) -> list[str]:
+        return [self._source]  # in which the whole model lies
 
     def _load(self, source: str) -> LanguageModelPolicy:
         from mtgrpo_env.agents.llm.adapters import whole_model
@@ -314,6 +376,10 @@ class _Endpoint(Agent):
 
     def usage(self, extras: Any) -> TokenUsage:
         return TokenUsage(extras.prompt_tokens, extras.completion_tokens, extras.is_truncated, extras.empty or "")
+
+    @property
+    def reused(self) -> int:
+        return self._server.hits
 
 
 _KINDS: Mapping[str, Callable[[str, AgentOptions], Agent]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -12,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mtgrpo_env.agents.reports import chance_columns
+from mtgrpo_env.agents.reports.baseline import difference_rows
+from mtgrpo_env.agents.reports.cell import Cell, cell_json
 from mtgrpo_env.agents.reports.markdown import percent
-from mtgrpo_env.agents.reports.scores_table import Cell, cell_json
 from mtgrpo_env.chance import UNKNOWN
-from mtgrpo_env.experiments.benchmark import BenchmarkCallback
-from mtgrpo_env.experiments.benchmark_result import Skipped
+from mtgrpo_env.experiments.benchmark_callback import BenchmarkCallback
+from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
 from mtgrpo_env.problem_sets import ProblemSet
 from mtgrpo_env.safe_console import SafeConsole
 
@@ -80,6 +82,20 @@ class BenchmarkDisplay(BenchmarkCallback):
             for line in cell.left_out_lines():
                 console.print(line, soft_wrap=True)
 
+    def show_comparisons(self, result: Benchmark) -> None:
+        """A leaderboard of each suite that several agents were given, and the differences from baselines."""
+        if self._as_json:
+            for difference in result.differences:
+                sys.stdout.write(json.dumps(difference.to_json(), allow_nan=False) + "\n")
+            return
+        console = SafeConsole()
+        for suite in dict.fromkeys(cell.suite for cell in result.cells):
+            board = result.leaderboard(suite)
+            if len(board) > 2:
+                console.print(_plain_table(f"leaderboard of {suite}", board))
+        for difference in result.differences:
+            console.print(_plain_table(difference.title, [*difference_rows(difference)], difference.footnote))
+
     def _end_bar(self) -> None:
         if self._bar is not None:
             self._bar.stop()
@@ -100,9 +116,24 @@ def cell_table(cell: Cell) -> Table:
         accuracy = f"{percent(task.accuracy)}{chance_columns.mark(task.accuracy.low, chance)}"
         cells = chance_columns.cells(chance)
         table.add_row(task.task, accuracy, *cells, *pass_at, reward, f"{task.rollouts:,}")
+    for level, total in cell.scores.levels.items():
+        table.add_section()
+        table.add_row(f"{level}: worst task", percent(total.worst))
+        table.add_row(f"{level}: average", percent(total.average))
     table.add_section()
     table.add_row("worst task", percent(cell.scores.worst))
     table.add_row("average", percent(cell.scores.average))
+    return table
+
+
+def _plain_table(title: str, rows: Sequence[Sequence[str]], caption: str | None = None) -> Table:
+    header, *body = rows
+    table = Table(title=title, caption=caption)
+    table.add_column(header[0], no_wrap=True)
+    for name in header[1:]:
+        table.add_column(name, justify="right")
+    for row in body:
+        table.add_row(*row)
     return table
 
 
@@ -113,6 +144,8 @@ def _caption(cell: Cell) -> str | None:
         parts.append(f"{usage.prompt_tokens:,} prompt tokens, {usage.completion_tokens:,} generated")
         counts = {"cut off": usage.cut, **usage.empty}
         parts += [f"{count:,} {what}" for what, count in counts.items() if count]
+    if cell.reused:
+        parts.append(f"{cell.reused:,} {'responses' if usage else 'problems'} kept by an earlier command")
     if invalid:
         parts.append(f"{invalid:,} rollouts left out: their scorer or their server failed")
     counted = "; ".join(parts)

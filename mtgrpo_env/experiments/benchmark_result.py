@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mtgrpo_env.agents.reports import chance_columns
+from mtgrpo_env.agents.reports.baseline import Difference, PlayedProblems, difference_rows, differences
+from mtgrpo_env.agents.reports.cell import Cell, cell_json
+from mtgrpo_env.agents.reports.leaderboard import leaderboard_rows
 from mtgrpo_env.agents.reports.markdown import percent
-from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
+from mtgrpo_env.agents.reports.scores_table import benchmark_markdown
 from mtgrpo_env.chance import UNKNOWN
 from mtgrpo_env.files import atomic_file, refuse_unwritable_file, refuse_unwritable_folder
 from mtgrpo_env.metrics import average
@@ -47,27 +50,56 @@ class Benchmark:
         command: what to type for the same result.
         cells: an agent on a problem set each, suite by suite.
         skipped: what could not be played.
+        baselines: what earlier reports hold, to compare with.
     """
 
     command: str
     cells: tuple[Cell, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    baselines: tuple[PlayedProblems, ...] = ()
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Every agent beside the baselines that played problems of the same suite."""
+        return differences([PlayedProblems(one.agent, one.suite, one.problems) for one in self.cells], self.baselines)
+
+    def leaderboard(self, suite: str) -> list[list[str]]:
+        """The header and a row for each agent that played a suite, the best first; those that failed on it last."""
+        return [*leaderboard_rows([cell for cell in self.cells if cell.suite == suite], self.failed.get(suite, []))]
+
+    @property
+    def failed(self) -> dict[str, list[str]]:
+        """The agents that failed on each suite."""
+        suites = dict.fromkeys(one.suite for one in self.skipped if one.failed)
+        return {suite: [one.agent for one in self.skipped if one.failed and one.suite == suite] for suite in suites}
 
     def __str__(self) -> str:
         suites = dict.fromkeys(cell.suite for cell in self.cells)
         parts = ["\n".join(_suite_lines([cell for cell in self.cells if cell.suite == suite])) for suite in suites]
+        parts += ["\n".join(_difference_lines(one)) for one in self.differences]
         parts += map(str, self.skipped)
         return "\n\n".join(parts) or "nothing was played"
 
     def to_json(self) -> dict[str, Any]:
         """The command, every cell and what was skipped as JSON's values; shares lie in 0..1, the unknown is None."""
-        cells, skipped = [cell_json(cell) for cell in self.cells], [asdict(one) for one in self.skipped]
-        return {"command": self.command, "cells": cells, "skipped": skipped}
+        return {
+            "command": self.command,
+            "cells": [cell_json(cell) for cell in self.cells],
+            "skipped": [asdict(one) for one in self.skipped],
+            "differences": [one.to_json() for one in self.differences],
+        }
 
     def markdown(self, *, figure: str = "") -> str:
         """A report; `figure` is the address of a picture to show in it."""
         lines = [str(one) for one in self.skipped]
-        return benchmark_markdown(self.cells, command=self.command, figure=figure, skipped=lines)
+        return benchmark_markdown(
+            self.cells,
+            command=self.command,
+            figure=figure,
+            skipped=lines,
+            failed=self.failed,
+            differences=self.differences,
+        )
 
     def write(self, folder: Path | str) -> None:
         """Write benchmark.json, benchmark.md and benchmark.png; needs matplotlib."""
@@ -111,11 +143,25 @@ def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:
         shown = [percent(of_agent[name]) if name in of_agent else "-" for of_agent in accuracies]
         chance = chance_columns.cells(cells[0].chance.get(name, UNKNOWN))
         rows.append([name, *shown, *chance, f"{problems[name]:,}"])
-    rows = [[one_line(text) for text in row] for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells_of_row = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
-        yield "  ".join([row[0].ljust(widths[0]), *cells_of_row])
+    yield from aligned(rows)
     yield from (one_line(line) for cell in cells for line in cell.left_out_lines())
     if note := chance_columns.footnote(cells[0].chance):
         yield note
+
+
+def _difference_lines(difference: Difference) -> Iterator[str]:
+    yield one_line(difference.title)
+    yield from aligned(difference_rows(difference))
+    yield one_line(difference.footnote)
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Rows in columns, each in a visible line: the first flush left, the others flush right.
+
+    >>> [*aligned([["task", "%"], ["arc", "12.5"]])]
+    ['task     %', 'arc   12.5']
+    """
+    lines = [[one_line(text) for text in row] for row in rows]
+    first, *others = (max(map(len, column)) for column in zip(*lines, strict=True))
+    for name, *texts in lines:
+        yield "  ".join([name.ljust(first), *(text.rjust(width) for text, width in zip(texts, others, strict=True))])

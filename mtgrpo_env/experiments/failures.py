@@ -10,7 +10,7 @@ class AgentError(ValueError):
     """An agent failed while it played; raised from its own error."""
 
 
-def is_ours(error: Exception) -> bool:
+def is_ours(error: BaseException) -> bool:
     """Whether this package raised it for a person to read, rather than code of one's own or of another package."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
@@ -19,7 +19,7 @@ def is_ours(error: Exception) -> bool:
     return is_from_here and isinstance(error, ValueError | OSError | ImportError)
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """The error in a line."""
     text = next(iter(str(error).strip().splitlines()), "")
     if is_ours(error):

@@ -39,7 +39,11 @@ def write_rows(folder: Path, *rows: object) -> Path:
 def lines_of(out: str) -> list[dict[str, Any]]:
     """The reports, if nothing else was printed, without how long they took and what no thinking comes to."""
     reports = [json.loads(line) for line in out.splitlines()]
-    assert all(report.pop("seconds") >= 0 for report in reports)
+    for report in reports:
+        assert report.pop("seconds") >= 0
+        assert report.pop("reused") >= 0
+        counts = {task: len(outcomes) for task, outcomes in report.pop("problems").items()}
+        assert counts == {name: task["problems"] for name, task in report["tasks"].items() if task["problems"]}
     return without_chance(reports)
 
 
@@ -69,9 +73,16 @@ def solved(*, problems: int) -> dict[str, Any]:
         "average": 1.0,
         "average_interval": pytest.approx(of_all),
         "tasks": {name: {**parts, **task, **counts} for name, parts in names.items()},
+        "levels": {},
         "spent": None,
         "left_out": [],
     }
+
+
+@pytest.fixture(autouse=True)
+def _folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Responses are kept below the folder that a command runs in."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_json_is_one_line_in_the_documented_format(command: RunCommand) -> None:
@@ -145,7 +156,8 @@ def test_a_checkpoint_is_played_with_as_many_tokens_as_its_context_leaves(
     assert report["agent"] == str(model_folder)
     assert report["tasks"]["zebra-mini"]["rollouts"] == 60
     assert 0 < report["tasks"]["zebra-mini"]["accuracy"] < 1
-    assert only_line(command(*arguments, "--problems", 30, "--rollouts", 2).out) == report
+    fresh = ("--problems", 30, "--rollouts", 2, "--cache", "other.sqlite")
+    assert only_line(command(*arguments, *fresh).out) == report
 
 
 def test_a_checkpoint_at_temperature_zero_does_not_depend_on_the_seed_of_sampling(
@@ -154,7 +166,8 @@ def test_a_checkpoint_at_temperature_zero_does_not_depend_on_the_seed_of_samplin
     rows = write_rows(tmp_path, *ROWS)
     greedy = ("--temperature", 0, "--max-new-tokens", 8)
     arguments = ("evaluate", "--agent", model_folder, "--rows", rows, "--json", *greedy)
-    assert only_line(command(*arguments, "--seed", 1).out) == only_line(command(*arguments, "--seed", 2).out)
+    first, second = (only_line(command(*arguments, "--seed", seed, "--cache", f"{seed}.sqlite").out) for seed in (1, 2))
+    assert first == second
 
 
 def test_a_checkpoints_responses_end_before_a_stop_string(
@@ -286,9 +299,7 @@ def test_several_agents_play_several_suites_and_one_report_holds_them_all(comman
     in_order = sorted(reports, key=lambda report: suites.index(report["suite"]))
     written = json.loads((out / "benchmark.json").read_text())
     assert written["command"].startswith("mtgrpo evaluate --agent oracle random --suite")
-    assert [cell | {"seconds": 0} for cell in without_chance(written["cells"])] == [
-        cell | {"seconds": 0} for cell in in_order
-    ]
+    assert lines_of("\n".join(map(json.dumps, written["cells"]))) == in_order
     assert (out / "benchmark.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "benchmark.md").read_text()
     assert f"mtgrpo evaluate {' '.join(arguments)} --problems 5 --rollouts 4" in page
@@ -493,14 +504,36 @@ def test_files_of_one_name_stay_apart_and_another_right_answer_is_another_proble
     assert (out / "benchmark.md").read_text().count("Problem set `") == 2
 
 
-def test_suites_that_cannot_be_saved_are_played_all_the_same(
-    command: RunCommand, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_rollouts_of_envs_are_saved_and_passed_over_by_score(
+    command: RunCommand, refused: Callable[..., str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    saved = tmp_path / "rollouts.jsonl"
-    line = ("--agent", "random", "--suite", "control", "zebra-mini", "--problems", 2, "--save", saved, "--json")
+    saved, controls = tmp_path / "rollouts.jsonl", tmp_path / "controls.jsonl"
+    line = ("--agent", "random", "--suite", "gym:CartPole-v1", "zebra-mini", "--problems", 2, "--save", saved, "--json")
     assert len(lines_of(command("evaluate", *line).out)) == 2
-    assert {json.loads(row)["suite"] for row in saved.read_text().splitlines()} == {"zebra-mini"}
-    assert "control: only tasks with a ground truth can be stored" in caplog.text
+    rows = saved.read_text().splitlines()
+    assert [json.loads(row)["suite"] for row in rows] == ["gym:CartPole-v1"] * 2 + ["zebra-mini"] * 2
+    scored = command("score", "--rows", saved)
+    assert (scored.code, "zebra" in scored.out) == (0, True)
+    assert "passed over 2 rollouts of envs that have no ground truth" in caplog.text
+    controls.write_text("\n".join(rows[:2]))
+    assert "expected responses, got actions in envs without a ground truth" in refused("score", "--rows", controls)
+
+
+def test_several_agents_end_in_a_leaderboard_and_a_baseline_in_differences(command: RunCommand, tmp_path: Path) -> None:
+    old, suite = tmp_path / "old", ("--suite", "mini", "--problems", 10)
+    assert command("evaluate", "--agent", "random", *suite, "--out", old).code == 0
+    result = command("evaluate", "--agent", "random", "oracle", *suite, "--baseline", old)
+    assert result.code == 0
+    board = result.out.partition("leaderboard of mini")[2]
+    assert 0 < board.index("oracle") < board.index("random")
+    assert "oracle against random on mini" in board
+    assert "Baseline: " in board
+    lines = command("evaluate", "--agent", "oracle", *suite, "--baseline", old, "--json").out.splitlines()
+    assert [("baseline" in json.loads(line)) for line in lines] == [False, True]
+
+
+def test_a_baseline_that_is_none_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "nothing.json" in refused("evaluate", "--agent", "oracle", "--baseline", tmp_path / "nothing.json")
 
 
 def test_mistakes_in_any_agent_or_in_out_are_found_before_anything_is_played(

@@ -66,6 +66,47 @@ def test_a_benchmark_of_a_hostile_name_is_shown_and_reported(command: RunCommand
     assert_harmless(command("score", "--rows", saved, "--reward", "number").out)
 
 
+def test_comparisons_of_agents_and_reports_of_hostile_names_are_shown_and_reported(
+    command: RunCommand, rows: Path, tmp_path: Path
+) -> None:
+    earlier, out = tmp_path / "[/x] earlier", tmp_path / "report"
+    line = ("evaluate", "--agent", "oracle", "random", "--rows", rows, "--reward", "number")
+    assert command(*line, "--out", earlier).code == 0
+    file = earlier / "benchmark.json"
+    report = json.loads(file.read_text())
+    for cell in report["cells"]:
+        cell["agent"] = HOSTILE
+    file.write_text(json.dumps(report))
+    result = command(*line, "--baseline", earlier, "--out", out)
+    assert result.code == 0, result.err
+    assert_harmless(result.out + result.err)
+    written = (out / "benchmark.md").read_text()
+    assert_harmless(written)
+    assert "against \\[/x\\]" in written
+    assert "The agents, the one with the best worst task first." in written
+    assert "<script" not in written.replace(f"rows {rows}", "")
+    assert max(map(len, written.splitlines())) < 2000
+    result = command(*line, "--baseline", earlier, "--json")
+    assert result.code == 0
+    assert_harmless(result.out + result.err)
+
+
+@pytest.mark.parametrize("form", ["lm-eval", "inspect"])
+def test_a_folder_of_tasks_of_a_hostile_name_holds_no_code_of_it(
+    command: RunCommand, rows: Path, tmp_path: Path, form: str
+) -> None:
+    out = tmp_path / "out"
+    result = command("export", "--rows", rows, "--reward", "number", "--to", form, "--out", out)
+    assert result.code == 0, result.err
+    assert_harmless(result.out + result.err)
+    code = [file for file in out.iterdir() if file.suffix != ".jsonl"]
+    for file in [*code, *out.iterdir()]:
+        assert re.fullmatch(r"[\w-]+[.]\w+", file.name)
+    for file in code:
+        assert_harmless(file.read_text())
+        assert "script>" not in file.read_text()
+
+
 def test_checks_and_exports_of_a_hostile_name_are_shown(command: RunCommand, rows: Path, tmp_path: Path) -> None:
     for line in (
         ("check", "--rows", rows, "--reward", "exact"),

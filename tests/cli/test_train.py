@@ -108,9 +108,10 @@ def test_the_newest_checkpoints_and_the_best_are_kept_and_the_last_is_a_trained_
     assert all(torch.isfinite(parameter).all() for parameter in after.values())
 
 
-def test_a_trained_checkpoint_can_be_evaluated(command: RunCommand, finished: Path) -> None:
+def test_a_trained_checkpoint_can_be_evaluated(command: RunCommand, finished: Path, tmp_path: Path) -> None:
     agent = RunFolder(finished).newest_checkpoint
-    result = command("evaluate", "--agent", agent, "--suite", "zebra-mini", "--problems", 5, "--json")
+    kept = ("--cache", tmp_path / "replies.sqlite")
+    result = command("evaluate", "--agent", agent, "--suite", "zebra-mini", "--problems", 5, "--json", *kept)
     assert result.code == 0, result.err
     assert json.loads(result.out)["tasks"]["zebra-mini"]["rollouts"] == 5
 

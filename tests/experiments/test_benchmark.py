@@ -15,7 +15,8 @@ from fakes import ScriptedPolicy, Sum, guess_suite
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.experiments.agent_options import EndpointOptions
-from mtgrpo_env.experiments.benchmark import BenchmarkCallback, benchmark
+from mtgrpo_env.experiments.benchmark import benchmark
+from mtgrpo_env.experiments.benchmark_callback import BenchmarkCallback
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped
 from mtgrpo_env.experiments.failures import AgentError
 from mtgrpo_env.extras import MissingPackageError
@@ -208,6 +209,8 @@ def test_an_agent_that_fails_is_one_line_and_the_others_play(tmp_path: Path) -> 
         json.loads((tmp_path / "out" / "benchmark.json").read_text()),
     )
     assert re.fullmatch(f"- {line}", page.splitlines()[-1])
+    assert "| `Broken` | - | - | - | - |" in page
+    assert [row[0] for row in result.leaderboard("arc-mini")] == ["agent", "random", "ScriptedPolicy", "Broken"]
     assert [one["agent"] for one in written["skipped"]] == ["Broken", "Broken"]
 
 
@@ -215,6 +218,16 @@ def test_where_no_agent_played_the_last_error_is_raised_as_one_that_says_whose_i
     with pytest.raises(AgentError, match=r"^Broken failed on arc-mini: KeyError: 'no answer'") as caught:
         benchmark(Broken(), "arc-mini", problems=1)
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_policy_that_leaves_the_process_fails_alone() -> None:
+    def leave(*_: Any) -> str:
+        sys.exit(3)
+
+    result = benchmark([ScriptedPolicy(leave), "random"], "arc-mini", problems=1)
+    (skipped,) = result.skipped
+    assert skipped.reason.startswith("SystemExit: 3 (test_benchmark.py, line ")
+    assert list(accuracies(result)) == [("random", "arc-mini")]
 
 
 def test_an_interrupt_is_no_failure_of_an_agent() -> None:
@@ -245,3 +258,64 @@ def test_a_package_that_is_needed_in_the_end_is_missed_before_anything_is_played
     with pytest.raises(MissingPackageError, match=complaint):
         benchmark(["random", agent], "arc-mini", problems=1, callback=recorder, **options)
     assert not recorder.events
+
+
+def test_a_baseline_is_compared_on_the_problems_that_both_played(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    benchmark(zeros(), ["zebra-mini,countdown-mini"], problems=10, out=tmp_path / "old")
+    result = benchmark(["oracle"], ["zebra-mini,countdown-mini"], problems=15, baseline=tmp_path / "old")
+    assert "zebra-mini,countdown-mini: compared on the 20 of 30 problems that a baseline played too" in caplog.text
+    (difference,) = result.differences
+    assert (difference.own.agent, difference.baseline.agent) == ("oracle", "ScriptedPolicy")
+    assert [task.problems for task in difference.tasks] == [10, 10]
+    assert difference.worst.counts
+    assert "oracle against ScriptedPolicy on zebra-mini,countdown-mini" in str(result)
+    assert "## oracle against ScriptedPolicy on zebra-mini,countdown-mini" in result.markdown()
+    assert result.to_json()["differences"] == [difference.to_json()]
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": 1}, {"suites": "arc-mini"}, {"extraction": "released"}], ids=["seed", "suite", "extraction"]
+)
+def test_a_baseline_of_other_problems_is_refused_before_anything_is_played(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    benchmark("oracle", "zebra-mini", problems=5, out=tmp_path)
+    recorder = Recorder()
+    with pytest.raises(ValueError, match=r"benchmark\.json: holds none of the problems of .*: .* equal problems"):
+        benchmark("oracle", **{"suites": "zebra-mini", **options}, problems=5, baseline=tmp_path, callback=recorder)
+    assert not recorder.events
+
+
+def test_every_report_can_be_a_baseline_of_itself(tmp_path: Path) -> None:
+    suites = ["gym:CartPole-v1", "countdown-mini", "countdown-easy,zebra-easy,zebra-mini"]
+    first = benchmark("random", suites, problems=4, rollouts=2, out=tmp_path)
+    again = benchmark("random", suites, problems=4, rollouts=2, baseline=[tmp_path / "benchmark.json"])
+    assert [one.own.suite for one in again.differences] == suites
+    assert {one.average.difference.mean for one in again.differences} == {0.0}
+    assert {one.left_out for one in again.differences} == {(0, 0)}
+    assert [*first.cells[2].scores.levels] == ["easy", "mini"]
+
+
+def test_rollouts_of_any_suite_are_saved_with_their_actions_and_rewards(tmp_path: Path) -> None:
+    saved = tmp_path / "rollouts.jsonl"
+    result = benchmark(
+        "random", ["gym:CartPole-v1,MountainCarContinuous-v0", "zebra-mini", Sum], problems=2, save=saved
+    )
+    rows = [json.loads(line) for line in saved.read_text().splitlines()]
+    assert [row["task"] for row in rows] == [
+        *["CartPole-v1"] * 2,
+        *["MountainCarContinuous-v0"] * 2,
+        "zebra",
+        "zebra",
+        "Sum",
+        "Sum",
+    ]
+    for row in rows[:4]:
+        assert len(row["actions"]) == len(row["rewards"]) == row["length"]
+        assert sum(row["rewards"]) == pytest.approx(row["reward"])
+    assert [type(row["actions"][0]) for row in rows[1:3]] == [int, list]
+    assert "ground_truth" in rows[4]
+    assert isinstance(rows[6]["prompt"], str)
+    assert len(result.cells) == 3

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtgrpo_env.agents.reports.cell import Cell, cell_json
 from mtgrpo_env.agents.reports.scores import Scorer, TokenUsage, TotalTokenUsage, pass_at_k, posterior_means
-from mtgrpo_env.agents.reports.scores_table import Cell, benchmark_markdown, cell_json
+from mtgrpo_env.agents.reports.scores_table import benchmark_markdown
 from mtgrpo_env.chance import TaskChance
 from mtgrpo_env.types import Group, Problem, Rollout
 
