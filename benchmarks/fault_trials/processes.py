@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fault_trials.outcomes import Bench, Outcome, state
-from fault_trials.runs import start, train
+from fault_trials.runs import STEPS, start, train
 
 _EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 
@@ -75,10 +75,11 @@ def signals(bench: Bench, rng: np.random.Generator, count: int) -> Iterator[Outc
 def second_starts(bench: Bench, rng: np.random.Generator, count: int) -> Iterator[Outcome]:
     """The same command once more while the first one is at work: it is refused, and the first one feels nothing."""
     for out in _folders(bench, "second", count):
-        moment = rng.uniform(0.1, 0.5) * bench.seconds
-        outcome = Outcome("a second start in the same folder", f"after {moment:.1f} s")
+        step = int(rng.integers(STEPS // 2))
+        outcome = Outcome("a second start in the same folder", f"after step {step}")
         first = start(train(out, bench.model), out.with_suffix(".log"))
-        time.sleep(moment)
+        while not (out / ".lock").exists() or state(out)["recorded"] < step:
+            time.sleep(0.02)
         second = start(train(out, bench.model), out.with_suffix(".second.log"))
         outcome.watch(second, codes=[2])
         ended = outcome.ended

@@ -109,7 +109,7 @@ def test_a_run_and_its_plan_refuse_what_cannot_work(
         (("--agent", "model", "--device", "cuda:99"), "got 'cuda:99'"),
         (("--agent", "random", "--temperature", "nan"), "temperature must be at least 0, got nan"),
         (("--agent", "random", "--out", "file"), "expected a folder, got the file 'file'"),
-        (("--agent", "random", "--save", "none/rows.jsonl"), "No such file or directory: 'none/rows.jsonl'"),
+        (("--agent", "random", "--save", "none/rows.jsonl"), "a folder for rows.jsonl, got 'none', which is none"),
         (("--agent", "random", "--rows", "none.jsonl"), "none.jsonl: there is no such file"),
     ],
 )

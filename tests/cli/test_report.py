@@ -108,7 +108,10 @@ def test_a_run_keeps_samples_of_every_evaluation_that_are_judged_the_same_again(
     assert {one.is_success for one in samples} == {True, False}
     result = command("score", "--rows", finished / "samples.jsonl", "--json")
     verdicts = [json.loads(line) for line in result.out.splitlines()]
-    assert verdicts == [{name: one.row[name] for name in ("reward", "is_success", "outcome")} for one in samples]
+    names = ("reward", "is_success", "outcome", "ground_truth")
+    assert [{name: verdict[name] for name in names} for verdict in verdicts] == [
+        {name: one.row[name] for name in names} for one in samples
+    ]
 
 
 def test_keeping_samples_changes_no_run(
