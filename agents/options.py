@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -207,3 +207,5 @@ GROUPS: Mapping[str, type[Any]] = {
     "generation": GenerationOptions,
 }
 """Groups of options, as the command line and the file of a run show them."""
+OPTION_NAMES = [field.name for group in GROUPS.values() for field in fields(group)]
+"""In the order in which the file of a run holds them."""

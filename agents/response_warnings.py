@@ -24,6 +24,8 @@ class ResponseOptions(Protocol):
     def examples(self) -> int: ...
     @property
     def prefill(self) -> str: ...
+    @property
+    def prompt(self) -> str | None: ...
 
 
 MOST = 0.5
@@ -57,6 +59,12 @@ def _how_to_ask(config: ResponseOptions) -> str:
     return f"{shown} --examples {config.examples + 2}, or say in --system how to answer"
 
 
+def _why_empty(config: ResponseOptions) -> str:
+    if config.prompt == "chat":
+        return f"reasoning may have used up the tokens: raise --max-new-tokens ({config.max_new_tokens})"
+    return "the model ends at once: is its chat template used? --prompt chat; of an endpoint, the agent openai:…"
+
+
 def _is_empty(rollout: Rollout) -> bool:
     return not any(str(step.action).strip() for step in rollout.steps)
 
@@ -70,7 +78,7 @@ FAULTS = (
     ResponseFault(
         "empty",
         _is_empty,
-        lambda config: "the model ends at once: is its chat template used? --prompt chat",
+        lambda config: _why_empty(config),
     ),
     ResponseFault(
         "without an answer",

@@ -9,8 +9,10 @@ from typing import Any
 
 from mtgrpo_env.agents.checkpoint_files import drop_optimizer_state
 from mtgrpo_env.agents.config import MAY_CHANGE, TrainConfig, read_yaml
+from mtgrpo_env.agents.options import OPTION_NAMES
 from mtgrpo_env.files import clean_up_scratch, refuse_unwritable_folder, remove_folder
 from mtgrpo_env.folder_lock import FolderLock
+from mtgrpo_env.manifest import DamagedError
 
 RUN_FILE = "run.json"
 """In a checkpoint: what it knows of its run; see `RunRecord`."""
@@ -119,6 +121,7 @@ class RunFolder:
                 model and tasks where the newest checkpoint knows their content (`refuse_changes`).
 
         Raises:
+            DamagedError: if the file of the options was cut short or overwritten.
             ValueError: naming the fields that differ.
         """
         newest = self.newest_checkpoint
@@ -129,19 +132,37 @@ class RunFolder:
         )
         if not (self.config.is_file() and has_steps):
             return
-        saved, own = TrainConfig().plain | dict(self.read_options()), config.plain
+        written, own = self._sound_options(), config.plain
+        saved = TrainConfig().plain | dict(written)
         fixed: dict[str, str] = {}
         if config.method.startswith("sequential"):
             fixed["steps"] = ", which decide which task comes when"
         elif config.lr_schedule != "constant":
             fixed["steps"] = ", over which the learning rate falls"
-        differing = [
-            f"{name} was {saved[name]!r}, is {own[name]!r}{fixed.get(name, '')}"
+        differing = {
+            name: f"{name} was {saved[name]!r}, is {own[name]!r}{fixed.get(name, '')}"
             for name in own
             if (name in fixed or name not in may_change) and saved[name] != own[name]
-        ]
+        }
+        if differing and written.keys().isdisjoint(differing) and list(written) == OPTION_NAMES[: len(written)]:
+            raise self._damaged(f"it ends before {OPTION_NAMES[len(written)]}")
         if differing:
-            raise ValueError(f"{self} holds another run ({'; '.join(differing)}): choose another folder")
+            raise ValueError(f"{self} holds another run ({'; '.join(differing.values())}): choose another folder")
+
+    def _sound_options(self) -> Mapping[str, Any]:
+        try:
+            options = self.read_options()
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+        if not self.config.read_bytes().endswith(b"\n"):
+            raise self._damaged("it ends within a line" if options else "it is empty")
+        return options
+
+    def _damaged(self, why: str) -> DamagedError:
+        return DamagedError(
+            f"{self.config} is damaged: {why}. The checkpoints beside it may be sound: restore it, or move it away and "
+            "run again with the options that the run had, which are then written anew"
+        )
 
 
 def set_aside(path: Path) -> Path:

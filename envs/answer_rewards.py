@@ -23,7 +23,7 @@ from mtgrpo_env.envs.row import GroundTruth
 from mtgrpo_env.envs.science import Science
 from mtgrpo_env.envs.science_answers import LETTERS, bare_letter, begins_with_option, chosen_letter, takes_back
 from mtgrpo_env.envs.symbolic.forms import speaks_of_percent
-from mtgrpo_env.envs.symbolic.numbers import quantity
+from mtgrpo_env.envs.symbolic.numbers import Quantity, calculated, quantity
 
 _CODE = re.compile(r"[*_\s]*(`+)(?P<code>[^`]+)\1[*_\s.]*")  # what stands in backticks may have marks of its own
 
@@ -54,11 +54,13 @@ def number(completion: str, ground_truth: GroundTruth, prompt: str = "") -> floa
     Thousands separators, decimals, fractions (`3/4`, `\frac{3}{4}`), mixed numbers and exponents (`6e23`) are read, and
     magnitudes ("million", "dozen") multiply. Units convert if the truth has one too; else they are dropped, and so are
     words that name what is counted: nouns of a table, and words of the prompt and the truth. `50%` is 50, and 0.5;
-    `0.5%` is 0.5 only if the prompt speaks of per cent. Nothing is rounded: 0.33 is not 1/3. A list, a range, or a sum
-    to be worked out is no number.
+    `0.5%` is 0.5 only if the prompt speaks of per cent. Nothing is rounded: 0.33 is not 1/3. A calculation that comes
+    to the number at its end, `12 + 7 = 19`, is that number; a list, a range, or a sum to be worked out is none.
 
     >>> number("#### 1,234.0", "1234"), number("The answer is $0.75.", "3/4"), number("70, 71, 72", "72")
     (1.0, 1.0, 0.0)
+    >>> number("12 + 7 = 19", "19"), number("7 = 19", "19"), number("12 + 7", "19"), number("19 = 12 + 7", "7")
+    (1.0, 0.0, 0.0, 0.0)
     >>> number("8 hours", "480 minutes"), number("8 million", "8"), number("8 odd foos", "8", "How many odd foos?")
     (1.0, 0.0, 1.0)
     """
@@ -67,8 +69,12 @@ def number(completion: str, ground_truth: GroundTruth, prompt: str = "") -> floa
     if truth is None:
         raise ValueError(f"expected a ground truth that is a number, got {text!r:.80}")
     answer = final_answer(completion)
-    given = None if answer is None else quantity(answer, f"{prompt} {text}")
+    given = None if answer is None else _quantity(answer, f"{prompt} {text}")
     return float(given is not None and given.same_as(truth, in_percent=speaks_of_percent(prompt)))
+
+
+def _quantity(answer: str, question: str) -> Quantity | None:
+    return quantity(answer, question) or calculated(answer, question)
 
 
 def choice(prompt: str, completion: str, ground_truth: GroundTruth) -> float:

@@ -57,7 +57,8 @@ def read_responses(source: str | Path, *, columns: Mapping[str, str] | None = No
     Rows of envs without a ground truth (see `rollout_rows`) are passed over, which is logged.
 
     Raises:
-        ValueError: on reaching a malformed row, naming file, row and column; or if all rows are passed over.
+        ValueError: on reaching a malformed row, naming file, row and column; or if there are no rows, or all are passed
+            over.
         ImportError: if pyarrow or datasets is needed and not installed.
     """
     passed, count = 0, 0
@@ -71,6 +72,8 @@ def read_responses(source: str | Path, *, columns: Mapping[str, str] | None = No
         yield StoredResponse(row_of(record, position, columns), _responses(record), _reward(record))
     if passed and not count:
         raise ValueError(f"{source}: expected responses, got actions in envs without a ground truth in all rows")
+    if not count:
+        raise ValueError(f"expected at least one row in {source}, got none")
     if passed:
         _LOG.warning("%s: passed over %d rollouts of envs that have no ground truth", source, passed)
 

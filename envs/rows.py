@@ -13,7 +13,7 @@ from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_bounds import bounded_rows
 from mtgrpo_env.envs.row_rewards import MissingReward, Rewards, RowScorers, by_task
-from mtgrpo_env.envs.row_scorers import as_fields
+from mtgrpo_env.envs.row_scorers import VerifierScorer, as_fields
 from mtgrpo_env.envs.row_table import RowTable
 from mtgrpo_env.envs.rows_env import RowsEnv
 from mtgrpo_env.row_options import RowOptions
@@ -138,6 +138,8 @@ def shared_problems(
 ) -> list[tuple[Row, Row]]:
     """Leaks: pairs of rows, one of each list, that hold the same problem by its canonical key, however it is worded.
 
+    The tasks' names do not count: where rows name none, that of the file would set copies apart.
+
     Args:
         first: rows.
         second: others.
@@ -151,7 +153,8 @@ def shared_problems(
 
     def identity(row: Row) -> tuple[str, str]:
         scorer = scorers.of(row)
-        return row.task, scorer.key(scorer.problem(row))
+        verifier = type(scorer.task).__name__ if isinstance(scorer, VerifierScorer) else ""
+        return verifier, scorer.key(scorer.problem(row))
 
     known = {identity(row): row for row in first}
     return [(known[of_row], row) for row in second if (of_row := identity(row)) in known]

@@ -38,6 +38,7 @@ class RunPrompts:
 
     Attributes:
         tokenizer: of the model.
+        model_config: of the model that they are written for; see `resumption.source_of`.
         format: writes them.
         longest: (K,) tokens of the longest prompt looked at of each task, among those that take part.
         sample: a whole prompt as the model sees it.
@@ -45,6 +46,7 @@ class RunPrompts:
     """
 
     tokenizer: PreTrainedTokenizerBase
+    model_config: PretrainedConfig
     format: PromptFormat
     longest: tuple[int, ...]
     sample: str
@@ -65,14 +67,15 @@ def run_prompts(config: RunConfig, suite: TaskSuite) -> RunPrompts:
         OSError: if the model's files cannot be read.
     """
     tokenizer = tiny_tokenizer() if config.model is None else load_tokenizer(config.model)
-    context = context_of(config_of(config))
+    model_config = config_of(config)
+    context = context_of(model_config)
     if config.max_new_tokens >= context:
         model = config.model or _TINY
         raise ValueError(f"max_new_tokens must be below {context}, the context of {model}, got {config.max_new_tokens}")
     suite.leave_out(no_problem)  # what an earlier run left out
     examples = worked_examples(suite, config.examples)
     written = prompt_format(config, tokenizer, examples.turns)
-    end_ids = _end_ids(config, tokenizer)
+    end_ids = _end_ids(config, model_config, tokenizer)
     room = _Room(
         suite,
         written,
@@ -95,7 +98,8 @@ def run_prompts(config: RunConfig, suite: TaskSuite) -> RunPrompts:
         else:
             left_out.append(room.left_out(problem, length))
     (shown,) = written.encode([_opening(suite, suite.held_out(1)[0]).prompt], [0])
-    return RunPrompts(tokenizer, written, tuple(longest), str(tokenizer.decode(list(shown))), tuple(left_out))
+    sample = str(tokenizer.decode(list(shown)))
+    return RunPrompts(tokenizer, model_config, written, tuple(longest), sample, tuple(left_out))
 
 
 def config_of(config: RunConfig) -> PretrainedConfig:
@@ -113,8 +117,7 @@ def config_of(config: RunConfig) -> PretrainedConfig:
         return tiny_model(tiny_tokenizer(), TinyModelConfig(), seed=0).config
 
 
-def _end_ids(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    own = config_of(config)
+def _end_ids(config: RunConfig, own: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     generation = None if config.model is None else load_generation_config(config.model)
     return end_ids_in([one for one in (generation, own, own.get_text_config()) if one is not None], tokenizer)
 

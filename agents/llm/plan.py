@@ -13,7 +13,7 @@ from rich.table import Table
 
 from mtgrpo_env.agents.config import RunConfig
 from mtgrpo_env.agents.llm.build import build_method, check_engines, check_packages
-from mtgrpo_env.agents.llm.context import RunPrompts, config_of
+from mtgrpo_env.agents.llm.context import RunPrompts
 from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, checkpoint_bytes, estimate_memory
 from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
 from mtgrpo_env.agents.llm.trained_model import zero_of
@@ -120,14 +120,14 @@ def _print_memory(plan: Plan, size: ModelSize, console: Console) -> None:
 
 
 def plan_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts) -> Plan:
-    """The plan of a run, given how its prompts are written; reads the config of its model, or of the tiny one.
+    """The plan of a run, given how its prompts are written, and for which model.
 
     Raises:
         ValueError: if the config cannot work.
     """
     check_engines(config)
     try:
-        size = ModelSize.of(config_of(config), lora_rank=config.lora_rank, lora_targets=config.lora_targets)
+        size = _size_of(config, prompts)
     except ValueError:
         size = None
     return replace(plan_for(config, suite, size, prompts.longest), prompts=prompts)
@@ -174,9 +174,19 @@ def _lacking(config: RunConfig) -> str:
 
 
 def memory_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts, *, ranks: int) -> str:
-    """The estimate of a run in a line."""
+    """The estimate of a run in a line, beside what this GPU has."""
     setup = setup_of(config, build_method(config, suite), max(prompts.longest), ranks=ranks)
-    return memory_line(config, setup)
+    try:
+        estimate = estimate_memory(_size_of(config, prompts), setup)
+    except ValueError as error:
+        return f"memory: not estimated, {error}"
+    named = {label: getattr(estimate, name) for name, label in _LABELS.items()}
+    parts = ", ".join(f"{label} {_amount(value)}" for label, value in named.items() if value)
+    return f"memory: about {_amount(estimate.total)}{_beside_device(estimate)} ({parts})"
+
+
+def _size_of(config: RunConfig, prompts: RunPrompts) -> ModelSize:
+    return ModelSize.of(prompts.model_config, lora_rank=config.lora_rank, lora_targets=config.lora_targets)
 
 
 def prompt_lines(prompts: RunPrompts) -> list[str]:
@@ -234,18 +244,6 @@ def memory_table(size: ModelSize, setups: Sequence[Setup]) -> Table:
     table.add_section()
     table.add_row("at the most", *(_amount(estimate.total) for estimate in estimates))
     return table
-
-
-def memory_line(config: RunConfig, setup: Setup) -> str:
-    """The estimate in a line, beside what this GPU has."""
-    try:
-        size = ModelSize.of(config_of(config), lora_rank=config.lora_rank, lora_targets=config.lora_targets)
-        estimate = estimate_memory(size, setup)
-    except ValueError as error:
-        return f"memory: not estimated, {error}"
-    named = {label: getattr(estimate, name) for name, label in _LABELS.items()}
-    parts = ", ".join(f"{label} {_amount(value)}" for label, value in named.items() if value)
-    return f"memory: about {_amount(estimate.total)}{_beside_device(estimate)} ({parts})"
 
 
 def _beside_device(estimate: MemoryEstimate) -> str:

@@ -64,6 +64,8 @@ _NUMBER = re.compile(
     r"|(?<=[0-9 ])x(?= ?10\^)|\\(?:[cdt]?frac|times|cdot|left|right)(?![A-Za-z])|\\[,;:! %{}])*)(?P<behind>.*)",
     re.DOTALL,
 )
+_NAME = re.compile(r"^\s*[A-Za-z]{1,10}(?:_\{?[A-Za-z0-9]{1,10}\}?)?\s*=")
+_OTHER_RELATION = re.compile(r"[<>!:~≈=]\s*=|=\s*[<>~≈]")
 _GLUED_THOUSAND = re.compile(r"[kK](?![A-Za-z])")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _BLANK = re.compile(r"\\[,;:! ]|~")
@@ -125,6 +127,30 @@ def quantity(text: str, question: str = "") -> Quantity | None:
     number = _bare_number(("-" if match["sign"] in {*"-−–"} else "") + digits) if digits else None
     behind = match["digits"][len(digits) :] + match["behind"]
     return None if number is None else _described(number, match["currency"], behind, question)
+
+
+def calculated(text: str, question: str = "") -> Quantity | None:
+    r"""The number at the end of a calculation that comes to it, as `quantity` reads it; None for anything else.
+
+    A name may stand in front. Every other side must be arithmetic of exactly the value of the last.
+
+    >>> calculated("12 + 7 = 19 apples").value, calculated(r"x = 3 \times 6 + 1 = 19").value
+    (Fraction(19, 1), Fraction(19, 1))
+    >>> print(calculated("7 = 19"), calculated("19 = 12 + 7"), calculated("1 = 2 = 19"), calculated("3 != 6"))
+    None None None None
+    """
+    if len(text) > _MAX_LENGTH or _OTHER_RELATION.search(text):
+        return None
+    *sides, last = _NAME.sub("", undressed(text), count=1).split("=")
+    found = quantity(last, question)
+    return found if found is not None and sides and all(_value_of(side) == found.value for side in sides) else None
+
+
+def _value_of(calculation: str) -> Fraction | None:
+    try:
+        return exact_value(parse(calculation.replace(r"\$", "")))
+    except (MathSyntaxError, NoValue):
+        return None
 
 
 def _bare_number(text: str) -> Quantity | None:

@@ -113,10 +113,18 @@ def _time(checks: Sequence[RowsCheck]) -> str:
 
 
 def _print_leaks(first: Path, second: Path, shared: Sequence[tuple[Row, Row]]) -> bool:
+    is_one_name = first.name == second.name
+    names = f"{first} and {second}" if is_one_name else f"{first.name} and {second.name}"
     if not shared:
-        say(f"ok    {first.name} and {second.name} share no problem")
+        say(f"ok    {names} share no problem")
         return True
-    say(f"LEAK  {first.name} and {second.name} share {len(shared)} problems:")
+    say(f"LEAK  {names} share {len(shared)} problems:")
     for one, other in shared[:_MAX_SHOWN]:
-        say(f"      {one.source} = {other.source}")
+        places = (_place(first, one), _place(second, other)) if is_one_name else (one.source, other.source)
+        say(f"      {' = '.join(places)}")
     return False
+
+
+def _place(path: Path, row: Row) -> str:
+    """Where a row stands, with its file's path; the file is in a folder where that is what was read."""
+    return str((path.parent if row.source.startswith(path.name) else path) / row.source)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mtgrpo_env.cli.printing import say
 from mtgrpo_env.envs.answers import Extraction
 from mtgrpo_env.envs.responses import read_responses, score
 from mtgrpo_env.envs.row_rewards import RowScorers
+from mtgrpo_env.metrics import average
 from mtgrpo_env.row_options import RowOptions
+from mtgrpo_env.text_env import Verdict
 from mtgrpo_env.visible_text import one_line
 
 _SAME_REWARD = 1e-6  # rewards closer than this differ by the digits they were stored with
@@ -32,10 +35,12 @@ def run(config: Config) -> int:
     """Score and print."""
     outcomes: Counter[tuple[str, str]] = Counter()
     changed: Counter[str] = Counter()
+    valid: defaultdict[str, list[Verdict]] = defaultdict(list)
     scorers = RowScorers(config.rewards, correct_at=config.correct_at, extraction=config.extraction)
     for stored in read_responses(config.rows, columns=config.column_names):
         task, verdict = stored.row.task, score(stored, scorers.of(stored.row))
         outcomes[task, verdict.outcome] += 1
+        valid[task] += [verdict] if verdict.valid else []
         changed[task] += stored.reward is not None and abs(stored.reward - verdict.reward) > _SAME_REWARD
         if config.json:
             fields = {"reward": verdict.reward, "is_success": verdict.is_success, "outcome": verdict.outcome}
@@ -45,4 +50,15 @@ def run(config: Config) -> int:
         say(f"{one_line(task):12}{outcome:14}{count:8}", to_stderr=config.json)
     for task, count in sorted((+changed).items()):
         say(f"{one_line(task):12}{'other reward':14}{count:8}", to_stderr=config.json)
+    for task, verdicts in sorted(valid.items()):
+        say(f"{one_line(task):12}{_summary(verdicts)}", to_stderr=config.json)
     return 0
+
+
+def _summary(verdicts: Sequence[Verdict]) -> str:
+    """Of the responses that were scored."""
+    if not verdicts:
+        return f"{'accuracy':14}{'-':>8}  mean reward -"
+    accuracy = average([verdict.is_success for verdict in verdicts])
+    reward = average([verdict.reward for verdict in verdicts])
+    return f"{'accuracy':14}{accuracy:8.1%}  mean reward {reward:.3f}"

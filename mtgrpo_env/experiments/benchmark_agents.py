@@ -359,7 +359,7 @@ class _Endpoint(Agent):
             patience=options.patience,
         )
         self._server = CachedServer(server, options.cache)
-        self._writer, self.options, self._options = WRITERS[form], options, options
+        self._writer, self.options, self._options = WRITERS[form], replace(options, prompt=form), options
 
     def play(self, problem_set: ProblemSet, on_group: GroupCallback, on_response: ResponseCallback) -> LeftOut:
         from mtgrpo_env.agents.endpoints.policy import EndpointPolicy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ def test_a_task_is_named_by_the_first_of_its_faults_and_others_by_theirs() -> No
     assert "--prompt chat" in empty
     assert "without an answer (3 of 3 in words), such as 'It is 0'" in without
     assert "--examples 2" in without
+
+
+def test_empty_responses_to_a_chat_want_room_behind_the_reasoning() -> None:
+    groups = [group("", outcome="no_answer", seed=i) for i in range(3)]
+    (warning,) = response_warnings(replace(CONFIG, prompt="chat"), NAMES, groups)
+    assert "empty (3 of 3 in sums)" in warning
+    assert "raise --max-new-tokens (24)" in warning
+    assert "--prompt" not in warning
 
 
 def test_the_same_response_to_every_problem_is_named_where_there_are_enough_problems() -> None:

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import mtgrpo_env
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.files import atomic_folder
-from mtgrpo_env.manifest import verify, write_manifest
+from mtgrpo_env.manifest import DamagedError, verify, write_manifest
 
 KILL_AFTER_A_RENAME = """
 import os, signal, sys
@@ -160,6 +161,29 @@ def test_an_option_that_an_older_run_did_not_record_had_its_default(tmp_path: Pa
     folder.refuse_another_run(TrainConfig(lr=1e-3))
     with pytest.raises(ValueError, match=r"group_size was 8, is 4"):
         folder.refuse_another_run(TrainConfig(lr=1e-3, group_size=4))
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [
+        (lambda text: text[: text.index("0.001") + 3], "it ends within a line"),
+        (lambda text: text[: text.index("\nlr: ") + 1], "it ends before lr"),
+        (lambda text: "\0" * len(text), "is no YAML"),
+        (lambda text: "", "it is empty"),
+        (lambda text: "steps\n", "expected options like"),
+    ],
+)
+def test_options_that_were_cut_short_are_damaged_and_no_other_run(
+    tmp_path: Path, kept: Callable[[str], str], why: str
+) -> None:
+    folder, config = RunFolder(tmp_path), TrainConfig(tasks=("mini",), lr=1e-3)
+    config.write(folder.config)
+    write(folder.checkpoint(1), "x")
+    folder.config.write_text(kept(folder.config.read_text()))
+    with pytest.raises(DamagedError, match=f"config.yaml is damaged: .*{why}.*move it away and run again"):
+        folder.refuse_another_run(config)
+    folder.config.unlink()
+    folder.refuse_another_run(config)
 
 
 def test_a_name_in_a_folder_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

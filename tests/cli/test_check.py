@@ -71,6 +71,21 @@ def test_files_that_share_a_problem_leak(command: RunCommand, tmp_path: Path) ->
     assert command("check", "--rows", first, third).code == 0
 
 
+def test_a_copy_whose_rows_name_no_task_leaks_and_files_of_one_name_are_told_apart(
+    command: RunCommand, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("a.jsonl", "b.jsonl", "folder/a.jsonl")]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text('{"prompt": "30 + 42?", "answer": "72"}\n')
+    result = command("check", "--rows", *files, "--reward", "number")
+    assert result.code == 1
+    assert "LEAK  a.jsonl and b.jsonl share 1 problems:\n      a.jsonl, row 1 = b.jsonl, row 1\n" in result.out
+    first, last = files[0], files[-1]
+    expected = f"LEAK  {first} and {last} share 1 problems:\n      {first}, row 1 = {last}, row 1"
+    assert expected in result.out.replace("\\\n", "")
+
+
 def test_a_row_without_a_right_answer_is_a_fault(command: RunCommand, tmp_path: Path) -> None:
     result = command("check", "--rows", write_rows(tmp_path / "rows.jsonl", ("1,2,3", 6), ("2,2", 5)))
     assert result.code == 1

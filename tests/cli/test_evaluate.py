@@ -661,3 +661,14 @@ def test_responses_that_say_nothing_are_shown_with_what_to_change(
     assert result.code == 0
     assert "in zebra-mini), such as" in caplog.text
     assert "raise --max-new-tokens (1)" in caplog.text
+
+
+def test_empty_replies_of_an_endpoint_want_more_tokens_and_no_other_template(
+    command: RunCommand, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with faulty_server(lambda prompt: "") as served:
+        line = ("evaluate", "--agent", f"openai:tiny@{served.url}", "--suite", "countdown-mini", "--problems", 3)
+        assert command(*line, "--max-new-tokens", 24, "--cache", tmp_path / "replies.sqlite").code == 0
+    assert "responses are empty (3 of 3 in countdown-mini)" in caplog.text
+    assert "raise --max-new-tokens (24)" in caplog.text
+    assert "--prompt" not in caplog.text

@@ -52,6 +52,8 @@ def test_without_json_outcomes_are_counted_for_each_task(command: RunCommand, ro
         ["countdown", "no_answer", "1"],
         ["countdown", "wrong", "1"],
         ["zebra", "correct", "1"],
+        ["countdown", "accuracy", "33.3%", "mean", "reward", "0.367"],
+        ["zebra", "accuracy", "100.0%", "mean", "reward", "1.000"],
     ]
 
 
@@ -67,7 +69,7 @@ def test_rewards_that_have_changed_since_are_counted(command: RunCommand, tmp_pa
         for response, reward in zip(RESPONSES, rewards, strict=True)
     ]
     result = command("score", "--rows", write_rows(tmp_path, *stored))
-    assert result.out.splitlines()[-1].split() == ["countdown", "other", "reward", "1"]
+    assert result.out.splitlines()[-2].split() == ["countdown", "other", "reward", "1"]
 
 
 def test_another_verifier_scores_if_one_is_named(
@@ -130,6 +132,11 @@ def test_a_malformed_row_is_refused_with_its_place(
     refused: Callable[..., str], tmp_path: Path, row: object, complaint: str
 ) -> None:
     assert complaint in refused("score", "--rows", write_rows(tmp_path, row))
+
+
+def test_a_file_without_rows_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    file = write_rows(tmp_path)
+    assert f"expected at least one row in {file}, got none" in refused("score", "--rows", file)
 
 
 def test_verdicts_before_a_malformed_row_are_not_lost(command: RunCommand, tmp_path: Path) -> None:

@@ -75,6 +75,19 @@ def test_the_task_weights_have_moved_and_stay_on_the_simplex(finished: Path) -> 
     assert weights[-1][0] < 0.5 < weights[-1][1], "Countdown is the worse task here"
 
 
+def test_a_run_whose_starting_model_was_moved_away_is_finished_bit_for_bit(
+    command: RunCommand, finished: Path, tmp_path: Path
+) -> None:
+    out, moved = shutil.copytree(finished, tmp_path / "run"), tmp_path / "moved-away"
+    shutil.rmtree(RunFolder(out).checkpoint(STEPS))
+    for options in (["--dry-run"], []):
+        result = command(*train(out, moved, *options))
+        assert result.code == 0, result.err
+    assert "going on after step 6" in result.out
+    assert "memory: about" in result.out
+    assert_same_run(out, finished)
+
+
 def test_the_figure_is_a_picture(finished: Path) -> None:
     assert (finished / "progress.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 

@@ -123,6 +123,32 @@ def test_a_number_counts_in_any_usual_dress(truth: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        *["60 + 12 = 72", "8*9 = 72", r"8 \times 9 = 72", "$60 + $12 = $72", r"$\frac{144}{2} = 72$", "(5+3)·9=72."],
+        *["60.5 + 11.5 = 72 apples", "x = 60 + 12 = 72", "60 + 10 + 2 = 70 + 2 = 72", "1,000 - 928 = 72"],
+    ],
+)
+def test_a_calculation_is_the_number_that_it_comes_to(answer: str) -> None:
+    for response in (answer, rf"\boxed{{{answer}}}", f"Answer: {answer}", f"work\n#### {answer}"):
+        assert [number(response, truth) for truth in ("72", "60", "12", "71")] == [1.0, 0.0, 0.0, 0.0], response
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *["7 = 72", "70 = 71 = 72", "70, 71 = 72", "60 + 12 = 71 = 72", "72 = 60 + 12", "60 + 12 =", "= 60 + 12"],
+        *["60 + 12 == 72", "60 + 12 != 72", "72 <= 72", "60 + 12 => 72", "60 + 13 = 72", "60 + 12 = 72 million"],
+        *["60 + 12 = 72 or 73", "60 + 12 = 72, 1 + 1 = 2", "x = y = 72", "60 + x = 72", "9^9^9^9 = 72", "1/0 = 72"],
+        *["(70, 72) = 72", "60 + 12 = not 72", "it = is = 72", "60 + 12 = 72 = y", "70 ≈ 71 = 72", "=" * 900 + "72"],
+    ],
+)
+def test_what_does_not_come_to_its_end_is_no_calculation(answer: str) -> None:
+    for response in (answer, rf"\boxed{{{answer}}}", f"Answer: {answer}"):
+        assert [number(response, truth) for truth in ("72", "12", "60")] == [0.0, 0.0, 0.0], response
+
+
+@pytest.mark.parametrize(
     "response",
     [
         *["73", "7 2", "72 73", "71, 72, 73", "70-80", "72 or 73", "36+36", "8*9", "72!", "|72|", "not 72"],
