@@ -34,7 +34,7 @@ from mtgrpo_env.ranges import Range
 from mtgrpo_env.redaction import redacted
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.task import Task
+from mtgrpo_env.task import TASK_FAULTS, Task
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 60
@@ -199,7 +199,7 @@ def _play_all(
                     played = Player(name, agent, problem_set, saved, callback).play(rollouts)
                 except Unplayable as error:
                     played = Skipped(name, problem_set.name, str(error))
-                except (Exception, SystemExit) as error:  # whatever a policy of one's own, a server or a task may raise
+                except TASK_FAULTS as error:  # whatever a policy of one's own, a server or a task may raise
                     played = Skipped(name, problem_set.name, redacted(reason_of(error)), failed=True)
                     if not (has_played or agents) and problem_set is problem_sets[-1]:
                         if is_ours(error):
