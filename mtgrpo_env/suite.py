@@ -231,6 +231,7 @@ class TaskSuite:
             cursor += 1
             try:
                 opening = self.opening(problem)
+                failed = 0
             except TaskError as error:
                 failed += 1
                 if failed == _MAX_FAILED:
