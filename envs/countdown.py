@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import numpy as np
@@ -151,7 +152,7 @@ class Countdown(BoxedTask[CountdownPuzzle]):
         if target is None:
             raise ValueError(f"ground truth needs an int 'target', got {ground_truth.get('target')!r:.80}")
         if abs(target) > _LARGEST:
-            raise ValueError(f"ground truth needs a 'target' from -10^18 to 10^18, got {target:.3e}")
+            raise ValueError(f"ground truth needs a 'target' from -10^18 to 10^18, got {Decimal(target):.3e}")
         return CountdownPuzzle(_read_numbers(ground_truth.get("numbers")), target)
 
 

@@ -115,7 +115,7 @@ class RewardFunction:
         """What the function returns for a response or, of a batch function, for several; it may be an awaitable."""
         try:
             return self._call(of_responses)
-        except SystemExit as error:  # it would end the run as if all were well
+        except (SystemExit, GeneratorExit) as error:  # it would end the run as if all were well
             raise RuntimeError(f"the function ended the process ({error!r})") from error
 
     def _call(self, of_responses: Sequence[Arguments]) -> Any:

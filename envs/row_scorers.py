@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from mtgrpo_env.chat import last_question
-from mtgrpo_env.envs.answers import BoxedTask
+from mtgrpo_env.envs.answers import BoxedTask, boxed
 from mtgrpo_env.envs.final_answers import without_reasoning
 from mtgrpo_env.envs.row import GroundTruth, Row
+from mtgrpo_env.spaces import MAX_TEXT_LENGTH
 from mtgrpo_env.text_env import Verdict
 
 
@@ -68,10 +69,11 @@ class VerifierScorer(RowScorer):
         self.version = task.version
 
     def problem(self, row: Row) -> Hashable:
-        truth = row.needed_truth
+        fields = as_fields(row.needed_truth)
         try:
+            _check_length(fields)
             # Of the prompt, not `row.question`: it is what the policy reads, so it is what a guess may go by.
-            return self.task.from_ground_truth(as_fields(truth), last_question(row.prompt))
+            return self.task.from_ground_truth(fields, last_question(row.prompt))
         except ValueError as error:
             raise ValueError(f"{row.source}, column ground_truth: {error}") from error
 
@@ -98,3 +100,11 @@ def as_fields(ground_truth: GroundTruth) -> Mapping[str, Any]:
     {'target': '72'}
     """
     return {"target": without_reasoning(ground_truth)} if isinstance(ground_truth, str) else ground_truth
+
+
+def _check_length(fields: Mapping[str, Any]) -> None:
+    """Refuse an answer that no response could hold."""
+    target = fields.get("target")
+    most = MAX_TEXT_LENGTH - len(boxed(""))
+    if isinstance(target, str) and len(target) > most:
+        raise ValueError(f"ground truth needs a 'target' of at most {most:,} characters, got {len(target):,}")

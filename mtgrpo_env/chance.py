@@ -20,6 +20,7 @@ from mtgrpo_env.answer_places import AnswerForm, Place, answer_forms, places_of,
 from mtgrpo_env.chat import last_question
 from mtgrpo_env.metrics import average
 from mtgrpo_env.suite import TaskError, TaskSuite
+from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import SCORER_ERROR, TextEnv, Verdict
 from mtgrpo_env.types import FloatArray, Problem
 
@@ -170,7 +171,7 @@ class _Judge:
         """The right response, "" where none is known."""
         try:
             return str(self.env.oracle(puzzle))
-        except Exception as error:  # whatever a task of one's own may raise; rows may have no answer
+        except TASK_FAULTS as error:  # whatever a task of one's own may raise; rows may have no answer
             _LOG.debug("no oracle: %r", error)
             return ""
 
@@ -178,7 +179,7 @@ class _Judge:
         """A guess, "" where there is none."""
         try:
             return str(self.env.guess(one.puzzle, rng) or "")
-        except Exception as error:
+        except TASK_FAULTS as error:
             _LOG.debug("no guess: %r", error)
             return ""
 
@@ -199,7 +200,7 @@ class _Judge:
                 told = self.env.reply(one.puzzle, responses)
                 if isinstance(told, Verdict):
                     return math.nan if told == SCORER_ERROR else float(told.is_success)
-        except Exception as error:  # the evaluation that follows says so
+        except TASK_FAULTS as error:  # the evaluation that follows says so
             _LOG.debug("no verdict: %r", error)
             return math.nan
         return 0.0

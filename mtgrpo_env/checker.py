@@ -18,6 +18,7 @@ from gymnasium.wrappers import TimeLimit
 from mtgrpo_env.hostile import HostileResponseError, judge_all
 from mtgrpo_env.rollout import rollout_of
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
+from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.task_registry import TaskSpec, tasks_of
 from mtgrpo_env.text_env import WRONG, TextEnv, Verdict
 from mtgrpo_env.thoughtless import Thoughtless, single_answers, thoughtless_responses
@@ -75,7 +76,7 @@ def _check_interface(task: Task, env: AnyEnv) -> None:
         warnings.filterwarnings("ignore", message=".*Not able to test alternative render modes.*")
         try:
             check_env(env.unwrapped, skip_render_check=True)
-        except Exception as error:
+        except TASK_FAULTS as error:
             raise TaskCheckError(f"task {task.name!r} fails gymnasium's check_env: {error}") from error
 
 
@@ -166,7 +167,7 @@ def _check_thoughtless(task: Task, accepted: Sequence[Thoughtless], num_problems
 def _verdict(task: Task, env: TextEnv[Any], puzzle: Any, response: str) -> Verdict:
     try:
         return env.verify(puzzle, response)
-    except Exception as error:
+    except TASK_FAULTS as error:
         raise TaskCheckError(f"task {task.name!r}: the verifier raises on {response!r:.200}: {error!r}") from error
 
 

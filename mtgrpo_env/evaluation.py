@@ -13,6 +13,7 @@ import numpy as np
 from mtgrpo_env.metrics import average, worst_task
 from mtgrpo_env.rollout import Policy, RollOut, rollout_groups
 from mtgrpo_env.suite import TaskError, TaskSuite
+from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import NoKnownSolution, TextEnv
 from mtgrpo_env.types import FloatArray, Group, IntArray, Problem, Rollout, Step, per_task_mean
 from mtgrpo_env.visible_text import one_line
@@ -184,6 +185,8 @@ def evaluate_answers(
         except NoKnownSolution as error:
             on_left_out(LeftOutProblem.of(suite, problem, str(error)))
             continue
+        except (SystemExit, GeneratorExit) as error:
+            raise TaskError.of(suite.tasks[problem.task_id], problem, "an episode", error) from error
         tally.add(Group(problem, rollouts))
     return tally.evaluation()
 
@@ -226,7 +229,7 @@ def _play(env: TextEnv[Any], name: str, problem: Problem, answer: Answerer, rng:
             response = answer(env, env.puzzle, rng)
         except NoKnownSolution:
             raise
-        except Exception as error:
+        except TASK_FAULTS as error:
             raise TaskError(f"task {name!r} has no answer for {env.prompt(env.puzzle)!r:.300}: {error!r}") from error
         following, reward, terminated, _, info = env.step(response)
         steps.append(Step(observation, response, reward))

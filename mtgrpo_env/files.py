@@ -7,6 +7,7 @@ calls `clean_up_scratch` before. What is written by a process that lives is left
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -107,6 +108,7 @@ def refuse_unwritable_folder(folder: Path) -> None:
         OSError: naming it.
     """
     place = folder
+    resolved(folder)
     while not place.exists():
         if place.is_symlink():
             raise FileNotFoundError(
@@ -116,6 +118,22 @@ def refuse_unwritable_folder(folder: Path) -> None:
     if not place.is_dir():
         raise NotADirectoryError(f"expected a folder, got the file {str(place)!r}")
     _try_to_write(place, needed_for=folder)
+
+
+def resolved(path: Path) -> Path:
+    """Where a path leads, be it there or not: two names of one file lead to one place.
+
+    Raises:
+        OSError: naming it, if it leads in a circle or no file can have the name.
+    """
+    try:
+        path.stat()
+    except ValueError as error:  # a NUL, or what cannot be encoded
+        raise OSError(f"expected a path that a file can have, got {str(path)!r}: {error}") from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(f"expected a path that leads to a place, got {str(path)!r}, a link in a circle") from error
+    return path.resolve()
 
 
 def remove_folder(folder: Path) -> None:
@@ -181,6 +199,7 @@ def _delete(path: Path, *, ignore_errors: bool = False) -> None:
 
 
 def _check_file(file: Path) -> None:
+    resolved(file)
     if file.is_dir():
         raise IsADirectoryError(f"expected a file, got the folder {str(file)!r}")
     if not file.parent.is_dir():

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtgrpo_env.log_once import log_once
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
+from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
 from mtgrpo_env.types import LARGEST_REWARD, GeneratedText, Group, MayFail, Problem, Rollout, Step
 
@@ -219,7 +220,7 @@ class _Episode:
         self.fault: TaskError | None = None
         try:
             self.observation, _ = env.reset(seed=problem.seed, options=dict(problem.options) or None)
-        except Exception as error:
+        except TASK_FAULTS as error:
             raise TaskError.of(task, problem, "reset", error) from error
 
     def prefetch(self, action: Any) -> None:
@@ -228,7 +229,7 @@ class _Episode:
             return
         try:
             self._text_env.prefetch(self._text_env.puzzle, action)
-        except Exception as error:  # `step` will ask again, and what it meets is the verdict
+        except TASK_FAULTS as error:  # `step` will ask again, and what it meets is the verdict
             _logger.debug("task %r raised in prefetch: %r", self.task.name, error)
 
     def step(self, action: Any, extras: Any) -> None:
@@ -238,7 +239,7 @@ class _Episode:
         try:
             observation, given, terminated, truncated, self.info = self.env.step(action)
             reward = float(given)
-        except Exception as error:
+        except TASK_FAULTS as error:
             self.fault = TaskError.of(self.task, self.problem, f"step({action!r:.80})", error)
             self.fault.__cause__ = error
             observation, reward, terminated, truncated, self.info = "", 0.0, True, False, SCORER_ERROR.info

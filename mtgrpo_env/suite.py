@@ -12,7 +12,7 @@ import numpy as np
 
 from mtgrpo_env.log_once import log_once
 from mtgrpo_env.problem_lists import SOLVED_FLOOR, FixedTasks
-from mtgrpo_env.task import AnyEnv, Task, TaskError
+from mtgrpo_env.task import TASK_FAULTS, AnyEnv, Task, TaskError
 from mtgrpo_env.task_registry import DEFAULT_LEVEL, TaskSpec, tasks_of
 from mtgrpo_env.text_env import Opening, TextEnv
 from mtgrpo_env.types import SPLITS, Group, Problem, Split, checked_split
@@ -231,6 +231,7 @@ class TaskSuite:
             cursor += 1
             try:
                 opening = self.opening(problem)
+                failed = 0
             except TaskError as error:
                 failed += 1
                 if failed == _MAX_FAILED:
@@ -262,7 +263,7 @@ class TaskSuite:
             return None
         try:
             opening = env.opening(seed=problem.seed, options=problem.options)
-        except Exception as error:
+        except TASK_FAULTS as error:
             raise TaskError.of(self.tasks[problem.task_id], problem, "reset", error) from error
         self._latest = (problem, opening)
         return opening

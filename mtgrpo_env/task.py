@@ -36,11 +36,15 @@ _SPLIT_OPTIONS: Mapping[Split, Mapping[str, Any]] = {split: {"split": split} for
 _STEP_LIMITS = {"CliffWalking-v1": 200}  # a random walk would never end
 
 
+TASK_FAULTS = (Exception, SystemExit, GeneratorExit)
+"""What code of others may raise; an exit of the process would end a run as if all were well. An interrupt is none."""
+
+
 class TaskError(RuntimeError):
     """A task's env raised; says which task, on which problem."""
 
     @classmethod
-    def of(cls, task: Task, problem: Problem, call: str, error: Exception) -> TaskError:
+    def of(cls, task: Task, problem: Problem, call: str, error: BaseException) -> TaskError:
         """What to raise when `call` raised `error`."""
         where = f"seed {problem.seed}, options {dict(problem.options)}"
         return cls(f"task {task.name!r} raised in {call} on the problem of {where}: {error!r}")
@@ -89,7 +93,7 @@ class Task:
         make = partial(gym.make, env_id, **{**limits, **(env_options or {})})
         try:
             env = make()
-        except Exception as error:  # Gymnasium's errors share no base, and an id may import a package
+        except TASK_FAULTS as error:  # Gymnasium's errors share no base, and an id may import a package
             hint = "" if ":" in env_id else " (an id of another package names its module, as in 'ale_py:ALE/Pong-v5')"
             raise ValueError(f"expected a registered Gymnasium id, got {env_id!r}: {error}{hint}") from error
         is_text = isinstance(env.unwrapped, TextEnv)
@@ -123,7 +127,7 @@ class Task:
         """
         try:
             return self.make(render_mode=render_mode)
-        except Exception as error:  # of code that others wrote
+        except TASK_FAULTS as error:  # of code that others wrote
             wanted = f"task {self.name!r} cannot be made with render_mode={render_mode!r}"
             raise ValueError(f"{wanted}, which its `make` must take: {error}") from error
 

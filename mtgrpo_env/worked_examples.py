@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mtgrpo_env.chat import Message, answered, messages_of
 from mtgrpo_env.suite import TaskSuite
+from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import Opening, TextEnv
 
 
@@ -59,7 +60,7 @@ def _solved(env: TextEnv, name: str, puzzle: object) -> Sequence[Message]:
     """
     try:
         response = env.oracle(puzzle)
-    except Exception as error:  # whatever a task of one's own may raise
+    except TASK_FAULTS as error:  # whatever a task of one's own may raise
         raise ValueError(f"examples need answers, and task {name!r} has none: {error}") from error
     asked = [message for message in messages_of(env.prompt(puzzle)) if message.role != "system"]
     return answered(asked, response)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from local_server import Handler, local_server
 
-Fault = Literal["silence", "too many", "too many, wait", "broken", "cut", "hang up", "no JSON", "refuse"]
+Fault = Literal["silence", "too many", "too many, wait", "broken", "cut", "hang up", "no JSON", "no UTF-8", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ def faulty_server(
                 self.close_connection = True
             elif fault == "no JSON":
                 self._send(200, whole[: len(whole) // 2])
+            elif fault == "no UTF-8":
+                self.send(200, whole.encode().replace(b'"', b'"\xff'))
             else:
                 self._send(400, json.dumps({"error": {"message": "this prompt is too long"}}))
 

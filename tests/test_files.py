@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,17 @@ def test_whether_something_can_be_written_is_known_before_and_leaves_no_trace(tm
         refuse_unwritable_folder(tmp_path / "file" / "folder")
     with pytest.raises(FileNotFoundError, match=r"expected a folder for a\.txt, got '.*file', which is none"):
         refuse_unwritable_file(tmp_path / "file" / "a.txt")
+
+
+@pytest.mark.parametrize("refuse", [refuse_unwritable_file, refuse_unwritable_folder])
+def test_a_path_that_leads_nowhere_is_named(refuse: Callable[[Path], None], tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(OSError, match=r"expected a path that leads to a place, got .*a', a link in a circle"):
+        refuse(tmp_path / "a")
+    for name in ("a\0b", "a\ud800"):
+        with pytest.raises(OSError, match="expected a path that a file can have, got"):
+            refuse(tmp_path / name)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where no file can be made, even by root, is Linux's")

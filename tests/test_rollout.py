@@ -239,6 +239,50 @@ def test_a_problem_whose_env_raises_costs_itself_only(caplog: pytest.LogCaptureF
     assert "has no attribute 'strip'" in said
 
 
+EXITS = [SystemExit(), SystemExit(0), GeneratorExit()]
+
+
+@pytest.mark.parametrize("exit_", EXITS, ids=repr)
+@pytest.mark.parametrize("method", ["prefetch", "verify"])
+def test_a_task_that_ends_the_process_costs_its_problem_only(method: str, exit_: BaseException) -> None:
+    suite = TaskSuite([Task.from_text("leaver", leaving(method, exit_))])
+    (group,) = rollout_groups(suite, ScriptedPolicy(lambda *_: "7"), [suite.next_problem(0)], 2)
+    assert group.valid.all() == (method == "prefetch")
+
+
+@pytest.mark.parametrize("exit_", EXITS, ids=repr)
+@pytest.mark.parametrize("method", ["prompt", "generate"])
+def test_a_task_that_ends_the_process_as_it_makes_a_problem_is_named(method: str, exit_: BaseException) -> None:
+    suite = TaskSuite([Task.from_text("leaver", leaving(method, exit_))])
+    with pytest.raises(TaskError, match="task 'leaver' raised in reset"):
+        suite.next_problem(0)
+    with pytest.raises(TaskError, match="task 'leaver' raised in reset"):
+        rollout_groups(suite, ZEROS, [Problem(0, 5, {})], 2)
+
+
+@pytest.mark.parametrize("exit_", EXITS, ids=repr)
+@pytest.mark.parametrize("method", ["generate", "verify", "oracle"])
+def test_a_task_that_ends_the_process_as_its_own_answers_are_played_is_named(method: str, exit_: BaseException) -> None:
+    suite = TaskSuite([Task.from_text("leaver", leaving(method, exit_))])
+    with pytest.raises(TaskError, match="task 'leaver'"):
+        evaluate_answers(suite, lambda env, puzzle, rng: env.oracle(puzzle), [Problem(0, 5, {})])
+
+
+def test_an_interrupt_within_a_task_stays_one() -> None:
+    suite = TaskSuite([Task.from_text("leaver", leaving("verify", KeyboardInterrupt()))])
+    with pytest.raises(KeyboardInterrupt):
+        rollout_groups(suite, ScriptedPolicy(lambda *_: "7"), [suite.next_problem(0)], 2)
+
+
+def leaving(method: str, exit_: BaseException) -> type[Sum]:
+    """A task of which a method ends the process."""
+
+    def leave(*_: Any) -> Any:
+        raise exit_
+
+    return type("Leaver", (Sum,), {method: leave})
+
+
 def test_a_prefetch_that_raises_costs_nothing() -> None:
     class Eager(Sum):
         def prefetch(self, puzzle: tuple[int, int], response: str) -> None:

@@ -4,8 +4,9 @@ import json
 import logging
 import multiprocessing
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -369,3 +370,21 @@ def test_a_lock_refuses_what_cannot_be_dialled() -> None:
 def test_tasks_pickle_with_their_partials() -> None:
     task = Task("lock", partial(LockEnv, 2), options={"train": {}}, success_threshold=0.5)
     assert pickle.loads(pickle.dumps(task)).make().length == 2
+
+
+class FailsNowAndThen(Sum):
+    """Twenty problems, of which one in five draws cannot be made."""
+
+    def generate(self, rng: np.random.Generator) -> tuple[int, int]:
+        return int(rng.integers(20)), 0
+
+    def draw(self, puzzle_seed: int, options: Mapping[str, Any]) -> tuple[int, int]:
+        if not puzzle_seed % 5:
+            raise ZeroDivisionError("no such puzzle")
+        return super().draw(puzzle_seed, options)
+
+
+def test_failures_with_problems_that_can_be_made_between_them_are_not_in_a_row() -> None:
+    suite = TaskSuite([Task.from_text("moody", FailsNowAndThen)])
+    keys = {opening.puzzle for problem in suite.held_out(30, split="train") if (opening := suite.opening(problem))}
+    assert 10 < len(keys) < 20

@@ -10,6 +10,7 @@ from mtgrpo_env.agents.endpoints.replies import EmptyAnswer, Reply
 _FILTERS = frozenset(
     {"content_filter", "safety", "prohibited_content", "blocklist", "spii", "recitation", "sensitive", "image_safety"}
 )
+_MOST_TOKENS = 10**9
 _LIMITS = frozenset({"length", "max_tokens"})
 
 
@@ -68,4 +69,4 @@ def _holds(message: object, *names: str) -> bool:
 def _count(usage: object, name: str) -> int:
     """Tokens; 0 where the server says nothing sensible, since the response is good all the same."""
     count = _field(usage, name)
-    return count if isinstance(count, int) and count > 0 else 0
+    return count if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= _MOST_TOKENS else 0

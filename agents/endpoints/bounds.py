@@ -35,6 +35,7 @@ async def _bound(response: Any) -> None:
     encoding = response.headers.get("content-encoding", "identity")
     if encoding.strip().casefold() not in ("", "identity"):
         raise Unbounded(f"expected a body as it is, got one packed by {encoding!r:.40}")
+    response.encoding = "utf-8"  # or a header would choose among Python's codecs, of errors' bodies too
     response.stream = _bounded_stream(response.stream)
 
 

@@ -25,8 +25,8 @@ _EXCERPT = 200
 _UNAUTHORIZED = 401
 _COMPLETIONS = ("chat.completion", "text_completion")  # an object that says so may have no choices: all were filtered
 
-Answer = tuple[str, Mapping[str, str]]
-"""The text of an answer, and its headers."""
+Answer = tuple[bytes, Mapping[str, str]]
+"""The body of an answer, and its headers."""
 
 
 class Api(Protocol):
@@ -49,7 +49,7 @@ class Chat:
         answer = await client.chat.completions.with_raw_response.create(
             model=request["model"], messages=request["messages"], extra_body=rest
         )
-        return answer.text, answer.headers
+        return answer.content, answer.headers
 
     def fields_of(self, text: str) -> Mapping[str, Any]:
         return {"messages": [{"role": "user", "content": text}]}
@@ -63,7 +63,7 @@ class Completions:
         answer = await client.completions.with_raw_response.create(
             model=request["model"], prompt=request["prompt"], extra_body=rest
         )
-        return answer.text, answer.headers
+        return answer.content, answer.headers
 
     def fields_of(self, text: str) -> Mapping[str, Any]:
         return {"prompt": text}
@@ -153,7 +153,7 @@ class OpenAIServer:
 
     def _try(self, request: Mapping[str, Any]) -> Reply:
         try:
-            text, headers = within(self._patience, self._api.post(self._client, request))
+            body, headers = within(self._patience, self._api.post(self._client, request))
         except TimeoutError as error:
             raise Fault(f"did not answer (took longer than {self._patience:g} s)") from error
         except Unbounded as error:
@@ -163,13 +163,13 @@ class OpenAIServer:
         except openai.APIConnectionError as error:
             raise Fault(f"did not answer ({error.__cause__ or error!r})") from error
         try:
-            answer = json.loads(text)
+            answer = json.loads(body.decode())  # JSON is UTF-8, whatever charset a header claims
         except (ValueError, RecursionError):
             answer = None
         if isinstance(answer, Mapping) and (fault := fault_within(answer, headers)):
             raise fault
         if not isinstance(answer, Mapping) or not ("choices" in answer or answer.get("object") in _COMPLETIONS):
-            raise Fault(f"sent an answer that is no completion: {text!r:.{_EXCERPT}}")
+            raise Fault(f"sent an answer that is no completion: {body.decode(errors='replace')!r:.{_EXCERPT}}")
         return read_reply(answer)
 
 

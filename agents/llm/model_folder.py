@@ -4,15 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from mtgrpo_env.agents.checkpoint_files import MERGED
 from mtgrpo_env.agents.llm.adapters import save_adapters, saved_adapters
 from mtgrpo_env.agents.llm.engines import Parameters
 from mtgrpo_env.agents.llm.weights import folder_weights
+
+_NAMED = 3  # of the weights that are amiss
+
+
+def whole_model_of(source: str | Path, **options: Any) -> PreTrainedModel:
+    """A model all of whose weights come from its files: transformers would draw what they lack at random, and go on.
+
+    Raises:
+        ValueError: naming the weights that are missing or have other shapes.
+    """
+    model, found = AutoModelForCausalLM.from_pretrained(
+        source, output_loading_info=True, ignore_mismatched_sizes=True, **options
+    )
+    tied = model.all_tied_weights_keys  # stored once, under the name of the other
+    missing = sorted(set(found["missing_keys"]) - set(tied))
+    mismatched = [
+        f"{name} ({list(stored)}, not {list(expected)})" for name, stored, expected in sorted(found["mismatched_keys"])
+    ]
+    for names, are in ((missing, "missing"), (mismatched, "of other shapes than its config says")):
+        if names:
+            more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+            others = sorted(found["unexpected_keys"])
+            instead = f"; its files have {others[0]}, which it does not know" if others and are == "missing" else ""
+            raise ValueError(f"weights of the model are {are}: {', '.join(names[:_NAMED])}{more}{instead}")
+    return model
 
 
 class ModelFolder(Protocol):

@@ -30,7 +30,7 @@ from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.data import Completion, fold
 from mtgrpo_env.agents.llm.devices import AUTO, device_of
 from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine
-from mtgrpo_env.agents.llm.model_folder import ModelFolder, WholeModel
+from mtgrpo_env.agents.llm.model_folder import ModelFolder, WholeModel, whole_model_of
 from mtgrpo_env.agents.llm.prompts import PromptFormat, TokenIds, prompt_format
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
 from mtgrpo_env.agents.llm.stopping import check_open, check_stop, end_ids_of, response_text, text_of
@@ -223,10 +223,10 @@ def load_model(source: str | Path, dtype: torch.dtype = torch.float32) -> PreTra
 
     Raises:
         FileNotFoundError: if `source` looks like a folder and is none.
-        OSError: naming `source`, if it cannot be loaded.
+        OSError: naming `source`, if it cannot be loaded, or lacks weights of its model.
     """
     if (base := base_of(checked_source(source))) is None:
-        return _loaded(AutoModelForCausalLM.from_pretrained, source, dtype=dtype)
+        return _loaded(whole_model_of, source, dtype=dtype)
     return with_adapters(load_model(base, dtype=dtype), source)
 
 

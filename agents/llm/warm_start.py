@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from mtgrpo_env.agents.llm.model_folder import whole_model_of
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, imitate, tiny_model, tiny_tokenizer
 from mtgrpo_env.files import atomic_folder, refuse_unwritable_folder
 from mtgrpo_env.named_tasks import named_object
@@ -161,7 +162,7 @@ def warm_started_model(
     done = max((n for n, target in enumerate(targets, start=1) if target.is_dir()), default=0)
     if done < len(targets):  # or it would show after the lesson
         refuse_unwritable_folder(Path(folder))
-    model = AutoModelForCausalLM.from_pretrained(targets[done - 1]) if done else tiny_model(tokenizer, size, seed=seed)
+    model = whole_model_of(targets[done - 1]) if done else tiny_model(tokenizer, size, seed=seed)
     for number, (part, target) in enumerate(zip(parts[done:], targets[done:], strict=True), start=done):
         _imitate(model, tokenizer, suite, part, seed=seed + number, on_step=on_step)
         with atomic_folder(target) as unfinished, warnings.catch_warnings():

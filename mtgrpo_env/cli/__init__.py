@@ -9,10 +9,10 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from mtgrpo_env import __version__
 from mtgrpo_env.cli.command_lines import joined
@@ -95,7 +95,7 @@ def _run(arguments: Sequence[str], signals: CommandSignals) -> int:
             config = tyro.cli(module.Config, args=options, prog=f"mtgrpo {command}")
         check_ranges(config)
         with imports_for("this"):
-            return module.run(config)
+            return _run_to_its_end(module.run, config)
     except BrokenPipeError:
         raise
     except (ImportError, ValueError, OSError, TaskError) as error:
@@ -103,6 +103,14 @@ def _run(arguments: Sequence[str], signals: CommandSignals) -> int:
             raise
         print(shown(f"mtgrpo {command}: {_said(error)}"), file=sys.stderr)
         return 2
+
+
+def _run_to_its_end(run: Callable[[Any], int], config: Any) -> int:
+    """The exit code of a command; code of others that exits would end it as if all were well."""
+    try:
+        return run(config)
+    except (SystemExit, GeneratorExit) as error:
+        raise RuntimeError(f"the command called something that ended the process ({error!r})") from error
 
 
 class _Formatter(logging.Formatter):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 from mtgrpo_env.agents.reports.baseline import check_baselines, read_baseline
 from mtgrpo_env.agents.reports.cell import Cell
@@ -22,6 +22,7 @@ from mtgrpo_env.experiments.benchmark_agents import (
     spec_name,
 )
 from mtgrpo_env.experiments.benchmark_callback import BenchmarkCallback
+from mtgrpo_env.experiments.benchmark_files import refuse_shared_files
 from mtgrpo_env.experiments.benchmark_player import Player
 from mtgrpo_env.experiments.benchmark_result import Benchmark, Skipped, refuse_unwritable_report
 from mtgrpo_env.experiments.failures import AgentError, is_ours, reason_of
@@ -34,7 +35,7 @@ from mtgrpo_env.ranges import Range
 from mtgrpo_env.redaction import redacted
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.task import Task
+from mtgrpo_env.task import TASK_FAULTS, Task
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 60
@@ -103,8 +104,8 @@ def benchmark(
         command: what made it, for the report; by default this call.
 
     Raises:
-        ValueError: if there is no such agent or suite, an option cannot work, or the baselines played none of
-            the problems.
+        ValueError: if there is no such agent or suite, an option cannot work, one file is to be two things, or
+            the baselines played none of the problems.
         OSError: if `save` or `out` cannot be written, before anything is played.
         AgentError: if nothing was played and the last agent failed, by an error that this package does not raise.
         Exception: likewise, as this package raised it.
@@ -128,9 +129,9 @@ def benchmark(
     options.check()
     if problems is not None:
         Range(1).check("problems", problems)
+    files = [baseline] if isinstance(baseline, str | Path) else baseline
+    refuse_shared_files(suites, save=save, out=out, cache=options.cache, baselines=files)
     if save is not None:
-        if Path(save).resolve() in _files(suites):
-            raise ValueError(f"save must be another file than the rows that are played, got {save}")
         refuse_unwritable_file(Path(save))
     if out is not None:  # or a mistake would show when all has been played
         require_package("matplotlib", user="the figure of a report")
@@ -138,7 +139,6 @@ def benchmark(
     agent_specs, suite_specs = _named(agents, spec_name), _named(suites, _suite_name)
     if not (agent_specs and suite_specs):
         raise ValueError(f"expected at least one agent and one suite, got {[*agent_specs]} and {[*suite_specs]}")
-    files = [baseline] if isinstance(baseline, str | Path) else baseline
     baselines = [played for file in files for played in read_baseline(file)]
     players = {name: make_agent(spec, options) for name, spec in agent_specs.items()}
     problem_sets = [
@@ -199,7 +199,7 @@ def _play_all(
                     played = Player(name, agent, problem_set, saved, callback).play(rollouts)
                 except Unplayable as error:
                     played = Skipped(name, problem_set.name, str(error))
-                except (Exception, SystemExit) as error:  # whatever a policy of one's own, a server or a task may raise
+                except TASK_FAULTS as error:  # whatever a policy of one's own, a server or a task may raise
                     played = Skipped(name, problem_set.name, redacted(reason_of(error)), failed=True)
                     if not (has_played or agents) and problem_set is problem_sets[-1]:
                         if is_ours(error):
@@ -230,12 +230,6 @@ def _problem_set(
     suite = read_tasks(spec, seed=seed, extraction=extraction, row_options=row_options)
     judged_by = "" if isinstance(spec, TaskSuite) else extraction
     return ProblemSet(name, suite, tuple(suite.held_out(count or HELD_OUT)), judged_by=judged_by)
-
-
-def _files(suites: Any) -> set[Path]:
-    """The files among suites."""
-    many = suites.values() if isinstance(suites, Mapping) else suites if isinstance(suites, list | tuple) else [suites]
-    return {Path(one).resolve() for one in many if isinstance(one, str | Path)}
 
 
 def _suite_name(spec: SuiteSpec) -> str:

@@ -114,6 +114,11 @@ class Benchmark:
         draw_scores(self.cells, folder / _FIGURE)
 
 
+def report_files(folder: Path | str) -> list[Path]:
+    """What `Benchmark.write` writes; first what a later benchmark reads as its baseline."""
+    return [Path(folder) / name for name in (_JSON, REPORT, _FIGURE)]
+
+
 def refuse_unwritable_report(folder: Path | str) -> None:
     """Make sure that `Benchmark.write` can write its files, before anything is played.
 
@@ -122,8 +127,8 @@ def refuse_unwritable_report(folder: Path | str) -> None:
     """
     refuse_unwritable_folder(Path(folder))
     if Path(folder).is_dir():
-        for name in (_JSON, REPORT, _FIGURE):
-            refuse_unwritable_file(Path(folder) / name)
+        for file in report_files(folder):
+            refuse_unwritable_file(file)
 
 
 def _suite_lines(cells: Sequence[Cell]) -> Iterator[str]:

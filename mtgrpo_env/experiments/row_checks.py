@@ -26,6 +26,7 @@ from mtgrpo_env.envs.symbolic.spelling import respelled
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError
 from mtgrpo_env.experiments.reward_probes import KnownAnswer, Probe, dressed_probes, other_answers, wrong_probes
 from mtgrpo_env.suite import Task
+from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import WRONG, NoKnownSolution, NoSolution, Verdict
 
 _CHUNK = 256  # rows that a slow reward scores side by side
@@ -218,7 +219,7 @@ def _verified(env: RowsEnv, puzzle: RowPuzzle) -> str | NoKnownSolution | None:
         is_right = _is_understood(puzzle.problem) and env.verify(puzzle, oracle).is_success
     except NoKnownSolution as error:
         return None if isinstance(error, NoSolution) else error
-    except Exception:  # whatever a verifier of one's own may raise
+    except TASK_FAULTS:  # whatever a verifier of one's own may raise
         return None
     return oracle if is_right else None
 

@@ -125,3 +125,15 @@ def test_the_module_is_the_command_and_passes_its_exit_code_on(start_process: St
 )
 def test_a_list_that_is_given_twice_is_one(given: list[str], expected: list[str]) -> None:
     assert joined(given) == expected
+
+
+@pytest.mark.parametrize("exit_", [SystemExit(), SystemExit(0), GeneratorExit()], ids=repr)
+def test_code_that_a_command_runs_cannot_end_it_as_if_all_were_well(
+    monkeypatch: pytest.MonkeyPatch, exit_: BaseException
+) -> None:
+    def leave(config: object) -> int:
+        raise exit_
+
+    monkeypatch.setattr("mtgrpo_env.cli.tasks.run", leave)
+    with pytest.raises(RuntimeError, match="ended the process"):
+        main(["tasks"])

@@ -242,6 +242,8 @@ def test_a_target_that_is_no_int_is_refused(target: Any) -> None:
         ("numbers", ",".join("1" * 101), "needs 1 to 100 'numbers', got 101"),
         ("numbers", [10**19], r"from 0 to 10\^18, got"),
         ("target", 10**19, r"from -10\^18 to 10\^18, got"),
+        ("target", 10**400, r"from -10\^18 to 10\^18, got 1\.000e\+400"),
+        ("target", -(10**400), r"from -10\^18 to 10\^18, got -1\.000e\+400"),
     ],
 )
 def test_absurd_sizes_are_refused_with_the_accepted_range(field: str, value: Any, expected: str) -> None:

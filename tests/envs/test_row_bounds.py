@@ -12,6 +12,8 @@ import pytest
 
 from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.rows import read_rows
+from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.row_options import RowOptions
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -123,3 +125,14 @@ def test_a_bound_must_be_a_number_of_bytes(tmp_path: Path, bounds: Callable[...,
     bounds(ROW=value)
     with pytest.raises(ValueError, match=r"MTGRPO_MAX_ROW_BYTES must be at least 1 and at most .* bytes, got"):
         list(read_records(written(tmp_path / "rows.jsonl", ["1+1?"])))
+
+
+@pytest.mark.parametrize("task", ["zebra", "countdown", "guessing"])
+def test_an_answer_that_no_response_can_hold_is_refused_with_its_row(tmp_path: Path, task: str) -> None:
+    row = {"prompt": "Who?", "ground_truth": {"target": "a" * 999_999}}
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    with pytest.raises(
+        ValueError, match=r"rows\.jsonl, (row|line) 1, column ground_truth: .*at most 999,992 characters, got 999,999"
+    ):
+        read_tasks(str(file), row_options=RowOptions(reward=(task,)))

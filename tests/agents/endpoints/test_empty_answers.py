@@ -84,6 +84,27 @@ def test_an_answer_without_a_response_is_empty_and_says_why(answer: Any, kind: s
     assert (reply.text, reply.empty) == ("", kind)
 
 
+@pytest.mark.parametrize("codec", ["unicode_escape", "base64", "idna", "undefined", "utf-16", "latin-1", "none such"])
+@pytest.mark.parametrize("status", [200, 503])
+def test_json_is_utf_8_whatever_charset_its_header_claims(codec: str, status: int) -> None:
+    sent = choice({"content": r"\n 7 é"}) if status == 200 else {"error": {"message": "busy é"}}
+    with faulty_server(str.upper) as served:
+        served.faults = [Sent(sent, status, {"Content-Type": f"application/json; charset={codec}"})]
+        reply = ask(server_at(served, retries=0))
+    assert (reply.text, reply.empty) == ((r"\n 7 é", None) if status == 200 else ("", "failed"))
+    assert status == 200 or "busy" in reply.reason
+
+
+def test_an_answer_that_is_no_utf_8_is_asked_for_again() -> None:
+    with faulty_server(str.upper) as served:
+        served.faults = ["no UTF-8"]
+        assert ask(server_at(served)).text == "HELLO"
+        served.faults = ["no UTF-8"]
+        reply = ask(server_at(served, retries=0))
+    assert reply.empty == "failed"
+    assert "an answer that is no completion" in reply.reason
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [

@@ -115,7 +115,7 @@ def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [None, [1], {"prompt_tokens": "many"}, {"prompt_tokens": -3}, {"prompt_tokens": 1e400}]
+    "usage", [None, [1], *({"prompt_tokens": count} for count in ("many", -3, 1e400, True, 10**9 + 1, 10**400))]
 )
 def test_a_response_is_good_whatever_the_server_says_of_tokens(usage: object) -> None:
     with faulty_server(str.upper, usage=usage) as served:
