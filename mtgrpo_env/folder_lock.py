@@ -29,9 +29,7 @@ _LOG = logging.getLogger(__name__)
 _FILE = ".lock"
 _LONGEST_RECORD = 8192  # bytes; a longer file names nobody
 _ATTEMPTS = 3  # to lock a file that others delete meanwhile
-_CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(
-    os, "O_NONBLOCK", 0
-)  # a pipe that nobody writes to is not waited for
+_CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link is followed, no pipe waited for
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # file systems that have none
 
 
