@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtgrpo_env.agents.reports.record_checks import checked_record, is_count
+from mtgrpo_env.agents.record_checks import checked_record, is_count
 from mtgrpo_env.agents.run_folder import RUN_FILE, RunFolder, set_aside
 from mtgrpo_env.manifest import MANIFEST, DamagedError, read_object, verify_claimed
 

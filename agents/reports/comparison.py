@@ -15,10 +15,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from mtgrpo_env.agents.record_checks import read_row
 from mtgrpo_env.agents.reports.compared_runs import COSTS, Cost, Run, Settings
 from mtgrpo_env.agents.reports.history import Record
 from mtgrpo_env.agents.reports.points import Point
-from mtgrpo_env.agents.reports.record_checks import read_row
 from mtgrpo_env.agents.reports.statistics import area_under_curve, at_budget
 from mtgrpo_env.chance import Chance
 from mtgrpo_env.files import atomic_file

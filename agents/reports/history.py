@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from mtgrpo_env.agents.checkpoints import RunRecord
+from mtgrpo_env.agents.record_checks import Record, read_record
 from mtgrpo_env.agents.reports.lost_records import recovered
-from mtgrpo_env.agents.reports.record_checks import Record, read_record
 from mtgrpo_env.agents.run_folder import set_aside
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.chance import Chance

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.agents.record_checks import read_row
 from mtgrpo_env.agents.reports.history import Record, read_history, sound_records
-from mtgrpo_env.agents.reports.record_checks import read_row
 from mtgrpo_env.agents.run_folder import set_aside
 from mtgrpo_env.chat_columns import prompt_of
 from mtgrpo_env.files import atomic_file
