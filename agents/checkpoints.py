@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.agents.record_checks import checked_record, is_count
 from mtgrpo_env.agents.run_folder import RUN_FILE, RunFolder, set_aside
 from mtgrpo_env.manifest import MANIFEST, DamagedError, read_object, verify_claimed
 
@@ -39,11 +41,54 @@ class RunRecord:
 
     @classmethod
     def of(cls, checkpoint: Path) -> RunRecord:
-        """That of a sound checkpoint."""
+        """That of a sound checkpoint.
+
+        Raises:
+            DamagedError: naming what is odd in it, which another version or another hand may have written.
+        """
         if not (checkpoint / RUN_FILE).is_file():  # an agent's alone, or of an earlier version
             return cls()
-        saved = read_object(checkpoint / RUN_FILE)
-        return cls(saved["made_of"], saved["records"], saved["has_learned"])
+        with odd_content_named(checkpoint / RUN_FILE):
+            saved = read_object(checkpoint / RUN_FILE)
+            made, learned = saved["made_of"], saved["has_learned"]
+            if not (made is None or _is_made_of(made)):
+                raise ValueError(f"expected made_of as names with digests, by kind, got {made!r:.80}")
+            if not isinstance(learned, bool):
+                raise ValueError(f"expected has_learned as true or false, got {learned!r:.80}")
+            return cls(made, [checked_record(record) for record in saved["records"]], learned)
+
+
+@contextmanager
+def odd_content_named(source: Path) -> Iterator[None]:
+    """Whatever is raised while a checkpoint with a sound manifest is read, in one line that names it.
+
+    The manifest says that the files are those that were written, not that this version could have written them. Errors
+    of files, of memory, of packages and of engines are not of the content, and stay as they are.
+
+    Args:
+        source: the file or the folder that is read.
+
+    Raises:
+        DamagedError: naming the source, the kind of the error and what it says.
+        ValueError: as it was, if it names the source itself.
+    """
+    try:
+        yield
+    except (OSError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        is_of_engines = isinstance(error, RuntimeError) and type(error) not in (RuntimeError, RecursionError)
+        if is_of_engines or (isinstance(error, ValueError) and str(source) in str(error)):
+            raise
+        said = " ".join(str(error).split()) or "no message"
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        raise DamagedError(f"{source} holds what this version cannot read: {kind}{said:.300}") from error
+
+
+def _is_made_of(made: Any) -> bool:
+    return isinstance(made, dict) and all(
+        isinstance(of, dict) and all(isinstance(digest, str) for digest in of.values()) for of in made.values()
+    )
 
 
 def agent_state(folder: Path) -> dict[str, Any]:
@@ -61,6 +106,11 @@ def agent_state(folder: Path) -> dict[str, Any]:
         raise DamagedError(f"{file} is damaged: expected hyperparameters, found {list(state)}")
     if "hyperparameters" not in state:
         raise ValueError(f"{folder} was written by an older version of this package, which this one cannot continue")
+    if not isinstance(state["hyperparameters"], dict):
+        raise DamagedError(f"{file} is damaged: expected hyperparameters, found {state['hyperparameters']!r:.80}")
+    for name in ("step", "rollouts"):
+        if not is_count(state.get(name)):
+            raise DamagedError(f"{file} is damaged: expected {name} as a count, found {state.get(name)!r:.80}")
     return state
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mtgrpo_env.agents.base import CLIP_HIGHER, Learner, TrainablePolicy
-from mtgrpo_env.agents.checkpoints import STATE_FILE, agent_state, check_checkpoint
+from mtgrpo_env.agents.checkpoints import STATE_FILE, agent_state, check_checkpoint, odd_content_named
 from mtgrpo_env.agents.improvement import MakeImprovementSignal, NoImprovement, improvement_for
 from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.policies import named_policy
@@ -217,12 +217,13 @@ class MTGRPOAgent:
             with first_before_others(self.ranks) as is_first:
                 if is_first:
                     check_checkpoint(Path(folder))
-        state = agent_state(Path(folder))
-        refuse_other_hyperparameters(f"{folder} is a checkpoint", state["hyperparameters"], self.hyperparameters)
-        self.policy.load(Path(folder))
-        self.learner.load(Path(folder))
-        self.curriculum.load(folder)
-        self.step, self.rollouts = int(state["step"]), int(state["rollouts"])
+        with odd_content_named(Path(folder)):
+            state = agent_state(Path(folder))
+            refuse_other_hyperparameters(f"{folder} is a checkpoint", state["hyperparameters"], self.hyperparameters)
+            self.policy.load(Path(folder))
+            self.learner.load(Path(folder))
+            self.curriculum.load(folder)
+            self.step, self.rollouts = state["step"], state["rollouts"]
 
     @classmethod
     def load(cls, folder: str | Path, tasks: str | Sequence[TaskSpec] | TaskSuite | None = None) -> Self:
@@ -239,16 +240,19 @@ class MTGRPOAgent:
                 not known here.
         """
         check_checkpoint(Path(folder))
-        named = agent_state(Path(folder))["agent"]
-        if not named:
-            raise ValueError(f"the agent in {folder} was made of parts without names: make it again and call restore")
-        if ":" in named["method"]:
-            raise ValueError(f"the method {named['method']!r} is code of your own: make the agent and call restore")
-        if tasks is None and not (named["tasks"] and all(map(is_registered, named["tasks"]))):
-            raise ValueError(
-                f"the tasks {named['tasks'] or 'of the agent'} are not registered here: give them as `tasks`"
-            )
-        agent = cls(**{**named, "tasks": named["tasks"] if tasks is None else tasks})
+        with odd_content_named(Path(folder)):
+            named = agent_state(Path(folder))["agent"]
+            if not named:
+                raise ValueError(
+                    f"the agent in {folder} was made of parts without names: make it again and call restore"
+                )
+            if ":" in named["method"]:
+                raise ValueError(f"the method {named['method']!r} is code of your own: make the agent and call restore")
+            if tasks is None and not (named["tasks"] and all(map(is_registered, named["tasks"]))):
+                raise ValueError(
+                    f"the tasks {named['tasks'] or 'of the agent'} are not registered here: give them as `tasks`"
+                )
+            agent = cls(**{**named, "tasks": named["tasks"] if tasks is None else tasks})
         agent.restore(folder, is_checked=True)
         return agent
 

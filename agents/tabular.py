@@ -63,6 +63,8 @@ class TabularPolicy:
         with np.load(folder / _POLICY_FILE) as saved:
             if saved["logits"].shape != self.logits.shape:
                 raise ValueError(f"the saved table has shape {saved['logits'].shape}, this one {self.logits.shape}")
+            if saved["logits"].dtype.kind != "f" or not np.isfinite(saved["logits"]).all():
+                raise ValueError(f"expected a table of finite numbers, got {saved['logits']!r:.80}")
             self.logits = saved["logits"]
             self.rng.bit_generator.state = json.loads(str(saved["rng"]))
 

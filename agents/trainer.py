@@ -47,6 +47,7 @@ from mtgrpo_env.agents.run_folder import RUN_FILE, RunFolder
 from mtgrpo_env.agents.stop_request import StopRequest
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
+from mtgrpo_env.redaction import shown
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Group, Problem
@@ -394,10 +395,12 @@ class Trainer:
         return RunRecord(made, to_save(records), has_learned=nothing_learned(records) is None)
 
     def _fail(self, what: str, error: Exception) -> NoReturn:
+        what = shown(what)
         newest = self.folder.newest_checkpoint
         kept = f"The newest checkpoint is {newest}." if newest else "There is no checkpoint yet."
         with suppress(OSError), self.folder.failures.open("a", encoding="utf-8") as file:
-            file.writelines([f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z} {what}\n", *format_exception(error)])
+            trace = shown("".join(format_exception(error)))
+            file.write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z} {what}\n{trace}")
             kept += f" The traceback is in {self.folder.failures}."
         raise TrainingError(f"{what}\n{kept}") from error
 

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import socket
+import stat
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ except ImportError:  # Windows
 
 _LOG = logging.getLogger(__name__)
 _FILE = ".lock"
+_LONGEST_RECORD = 8192  # bytes; a longer file names nobody
+_ATTEMPTS = 3  # to lock a file that others delete meanwhile
+_CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link is followed, no pipe waited for
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # file systems that have none
 
 
@@ -86,14 +90,13 @@ class FolderLock:
 
         Raises:
             FolderInUseError: naming who works in the folder.
-            OSError: if the folder cannot be made or written.
+            OSError: if the folder cannot be made or written, or the file of the lock is a link or another thing.
         """
         if self._descriptors:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        descriptors = [os.open(self._file, os.O_RDWR | os.O_CREAT, 0o666)]
+        descriptors = self._locked(on_wait)
         try:
-            self._lock(descriptors[0], on_wait)
             os.ftruncate(descriptors[0], 0)
             os.pwrite(descriptors[0], _record(), 0)
         except BaseException:
@@ -129,6 +132,20 @@ class FolderLock:
     @property
     def _file(self) -> Path:
         return self.folder / _FILE
+
+    def _locked(self, on_wait: Callable[[str], None] | None) -> list[int]:
+        """The descriptor of the file that is locked and still bears the name: one that was deleted keeps nobody out."""
+        for _ in range(_ATTEMPTS):
+            descriptors = [_opened(self._file, os.O_RDWR | os.O_CREAT)]
+            try:
+                self._lock(descriptors[0], on_wait)
+                if _is_at(self._file, descriptors[0]):
+                    return descriptors
+            except BaseException:
+                _close(descriptors)
+                raise
+            _close(descriptors)
+        raise FolderInUseError(f"{self.folder} is in use: {self._file} was replaced whenever it was locked")
 
     def _lock(self, descriptor: int, on_wait: Callable[[str], None] | None) -> None:
         try:
@@ -194,6 +211,30 @@ def _flock(descriptor: int, *, wait: bool = False) -> bool:
     return True
 
 
+def _opened(file: Path, flags: int) -> int:
+    """The descriptor of a regular file; nothing else is followed, waited for, or written to."""
+    message = f"expected {file} to be a regular file, or not to be there: delete what has this name"
+    try:
+        descriptor = os.open(file, flags | _CAREFULLY, 0o666)
+    except OSError:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(file).st_mode):
+                raise OSError(message) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(message)
+    return descriptor
+
+
+def _is_at(file: Path, descriptor: int) -> bool:
+    """Whether the file that is open has this name still."""
+    try:
+        return os.path.samestat(os.stat(file, follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
 def _close(descriptors: list[int]) -> None:
     while descriptors:
         os.close(descriptors.pop())
@@ -223,8 +264,10 @@ def _command() -> str:
 
 def _holder_in(file: Path) -> _Holder | None:
     """Who is named in a file; None if nobody, or nothing that can be read."""
-    with suppress(OSError, ValueError, TypeError):
-        holder = _Holder(**json.loads(file.read_text(encoding="utf-8")))
-        datetime.fromisoformat(holder.since)
-        return holder
+    with suppress(OSError, ValueError, TypeError, OverflowError, RecursionError):
+        with open(_opened(file, os.O_RDONLY), "rb") as opened:
+            holder = _Holder(**json.loads(opened.read(_LONGEST_RECORD)))
+        datetime.fromisoformat(holder.since).timestamp()
+        if type(holder.pid) is int and holder.pid > 0 and isinstance(holder.host, str):
+            return holder
     return None

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+_MOST = 2**63 - 1
 MISSING = "nothing"
 """What the message about a difference shows where one side has no such hyper-parameter."""
 
@@ -61,6 +62,8 @@ class Stateful:
         Raises:
             ValueError: naming what is missing from the state, or of another kind or shape.
         """
+        if not isinstance(state, Mapping):
+            raise ValueError(f"expected a state of {type(self).__name__}, got {state!r:.80}")
         if missing := [name for name in self.state_names if name not in state]:
             raise ValueError(f"expected a state of {type(self).__name__} with {missing}, got {sorted(state)}")
         what = type(self).__name__
@@ -179,26 +182,41 @@ def _restored(name: str, own: Any, saved: Any) -> Any:
         own.load_state_dict(saved)
         return own
     if isinstance(own, np.random.Generator):
-        own.bit_generator.state = saved
+        try:
+            own.bit_generator.state = saved
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise ValueError(f"expected {name} as the state of a generator, got {error!r:.80}") from None
         return own
     if isinstance(own, np.ndarray):
         return _restored_array(name, own, saved)
-    if isinstance(own, int | float) and isinstance(saved, int | float):
-        return saved  # a count that became a fraction stays one
+    if isinstance(own, int | float):
+        return _restored_number(name, own, saved)
     try:
         copied = copy.deepcopy(saved)
         return copied if own is None else type(own)(copied)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         raise ValueError(f"expected {name} as {type(own).__name__}, got {saved!r:.80}") from None
+
+
+def _restored_number(name: str, own: float, saved: Any) -> float:
+    """A count that became a fraction stays one; true and false are no numbers."""
+    is_one = isinstance(saved, bool) if isinstance(own, bool) else type(saved) in (int, float)
+    if not is_one or not -_MOST <= saved <= _MOST:  # as NaN is not either
+        raise ValueError(f"expected {name} as {type(own).__name__}, got {saved!r:.80}")
+    return saved
 
 
 def _restored_array(name: str, own: NDArray[Any], saved: Any) -> NDArray[Any]:
     message = f"expected {name} as finite numbers of shape {own.shape}, got {saved!r:.80}"
     try:
         array = np.array(saved, dtype=own.dtype)
-        if not np.array_equal(array, np.array(saved)):
-            array = np.array(saved)  # counts that became fractions stay them
-    except (TypeError, ValueError):
+        given = np.array(saved)
+        kinds = {given.dtype.kind, own.dtype.kind}
+        if given.size and len(kinds) > 1 and not kinds <= set("iuf"):  # text and truths are no numbers
+            raise ValueError(message)
+        if not np.array_equal(array, given):
+            array = given  # counts that became fractions stay them
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(message) from None
     if array.shape != own.shape or not np.isfinite(array).all():
         raise ValueError(message)

@@ -123,11 +123,52 @@ def test_what_another_host_left_without_its_lock_is_taken_over_with_a_warning(
         assert "was left by process 7 on elsewhere (mtgrpo train, since 2026" in caplog.text
 
 
-@pytest.mark.parametrize("left", ["", "{", "[]", '{"pid": 1}', record(pid=1, host="x").replace("2026-01", "soon")])
+ODD_RECORDS = [
+    "",
+    "{",
+    "[]",
+    "[" * 100_000,
+    '{"pid": 1}',
+    record(pid=1, host="x").replace("2026-01", "soon"),
+    record(pid=1, host=socket.gethostname()).replace("2026-01-01 10:00:00.000+00:00", "0001-01-01 00:00:00"),
+    record(pid=1, host=socket.gethostname()).replace('"pid": 1', '"pid": "one"'),
+    record(pid=-1, host=socket.gethostname()),
+]
+
+
+@pytest.mark.parametrize("left", ODD_RECORDS)
 def test_a_lock_file_that_says_nothing_is_no_lock(tmp_path: Path, left: str) -> None:
     (tmp_path / ".lock").write_text(left)
     with FolderLock(tmp_path).held():
         pass
+
+
+def test_what_is_no_regular_file_is_neither_followed_nor_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / ".lock").symlink_to(tmp_path / "precious")
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / ".lock")
+    (tmp_path / "folder" / ".lock").mkdir(parents=True)
+    for name in ("link", "pipe", "folder"):
+        with pytest.raises(OSError, match=rf"expected .*{name}/\.lock to be a regular file"):
+            FolderLock(tmp_path / name).acquire()
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_who_waited_for_a_file_that_was_deleted_meanwhile_locks_the_one_that_has_the_name(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with held_elsewhere(tmp_path, environment) as process:
+
+        def on_wait(line: str) -> None:
+            (tmp_path / ".lock").unlink()
+            process.send_signal(signal.SIGKILL)
+
+        with FolderLock(tmp_path).held(on_wait=on_wait):
+            assert f'"pid": {os.getpid()}' in (tmp_path / ".lock").read_text()
+            with pytest.raises(FolderInUseError, match="this one"):
+                FolderLock(tmp_path).acquire()
 
 
 @pytest.fixture
@@ -148,6 +189,14 @@ def test_without_locks_a_file_is_the_lock(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
     with FolderLock(tmp_path).held():
         pass
+
+
+@pytest.mark.usefixtures("no_flock")
+@pytest.mark.parametrize("left", ODD_RECORDS)
+def test_without_locks_a_file_that_names_nobody_is_named_itself(tmp_path: Path, left: str) -> None:
+    (tmp_path / ".lock.held").write_text(left)
+    with pytest.raises(FolderInUseError, match=r"another process: stop it first, or delete .*\.lock\.held"):
+        FolderLock(tmp_path).acquire()
 
 
 @pytest.mark.usefixtures("no_flock")

@@ -142,6 +142,13 @@ def test_a_state_that_lacks_something_is_refused_by_name() -> None:
         ("shares", {"trials": [1.0], "hits": [1.0]}, r"RecentShares.trials as finite numbers of shape \(2,\)"),
         ("count", "many", r"expected Part.count as int, got 'many'"),
         ("count", None, r"expected Part.count as int, got None"),
+        ("count", True, r"expected Part.count as int, got True"),
+        ("count", float("nan"), r"expected Part.count as int, got nan"),
+        ("count", float("-inf"), r"expected Part.count as int, got -inf"),
+        ("count", 2**63, r"expected Part.count as int, got 9223372036854775808"),
+        ("numbers", [["0", "1"], ["2", "3"]], r"Part.numbers as finite numbers"),
+        ("numbers", [[False, True], [True, True]], r"Part.numbers as finite numbers"),
+        ("shares", 7, r"expected a state of RecentShares, got 7"),
         ("table", 3, r"expected Part.table as dict, got 3"),
     ],
 )

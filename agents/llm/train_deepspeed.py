@@ -160,7 +160,7 @@ class DeepSpeedTrainEngine:
         reader = StateReader(folder, self._trained)
         self._states.set_steps(reader.most_steps)
         for name, parameter in self._trained.items():
-            state = reader[name]
+            state = reader.shaped(name, getattr(parameter, "ds_shape", parameter.shape))
             self._states.write(parameter, state)
             self._set(parameter, state.weight)
 

@@ -5,7 +5,7 @@ A folder holds safetensors files, some from every rank; a parameter is whole and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -105,6 +105,7 @@ class StateReader:
                 f"{folder} holds no optimiser state, it has no {OPTIMIZER_FILES}: with --keep-optimizer only the "
                 "newest checkpoints have it"
             )
+        self._folder = Path(folder)
         files = [_opened(path) for path in paths]
         self._file_of = {key: file for file in files for key in file.keys()}  # noqa: SIM118 - not a mapping
         saved, wanted = {key.partition("/")[2] for key in self._file_of}, set(names)
@@ -118,14 +119,38 @@ class StateReader:
     @property
     def most_steps(self) -> int:
         """Taken with any parameter; those without a gradient so far have none."""
-        return max(int(file.get_tensor(key)) for key, file in self._file_of.items() if key.startswith("steps/"))
+        return max(self._steps(key.partition("/")[2]) for key in self._file_of if key.startswith("steps/"))
 
     def __getitem__(self, name: str) -> ParameterState:
-        weight, exp_avg, exp_avg_sq, steps = (
-            self._file_of[f"{kind}/{name}"].get_tensor(f"{kind}/{name}")
-            for kind in ("weight", "exp_avg", "exp_avg_sq", "steps")
+        weight, exp_avg, exp_avg_sq = (
+            self._file_of[f"{kind}/{name}"].get_tensor(f"{kind}/{name}") for kind in ("weight", "exp_avg", "exp_avg_sq")
         )
-        return ParameterState(weight, exp_avg, exp_avg_sq, int(steps))
+        for kind, tensor in (("weight", weight), ("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)):
+            found = f"{kind}/{name} as {tensor.dtype} of shape {tuple(tensor.shape)}"
+            if tensor.dtype != torch.float32 or tensor.shape != weight.shape:
+                raise DamagedError(f"{self._folder}: expected float32 of shape {tuple(weight.shape)}, got {found}")
+            if not torch.isfinite(tensor).all():
+                raise DamagedError(f"{self._folder}: expected finite numbers, got {found} with others among them")
+        return ParameterState(weight, exp_avg, exp_avg_sq, self._steps(name))
+
+    def shaped(self, name: str, shape: Sequence[int]) -> ParameterState:
+        """The state of a parameter of this shape.
+
+        Raises:
+            DamagedError: if it is that of one of another.
+        """
+        state = self[name]
+        if state.weight.shape != tuple(shape):
+            raise DamagedError(
+                f"{self._folder}: expected the state of {name} in shape {tuple(shape)}, got {tuple(state.weight.shape)}"
+            )
+        return state
+
+    def _steps(self, name: str) -> int:
+        steps = self._file_of[f"steps/{name}"].get_tensor(f"steps/{name}")
+        if steps.dtype != torch.int64 or steps.numel() != 1 or int(steps) < 0:
+            raise DamagedError(f"{self._folder}: expected steps/{name} as a count, got {steps!r:.80}")
+        return int(steps)
 
 
 def _opened(path: Path) -> Any:

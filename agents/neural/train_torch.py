@@ -83,7 +83,7 @@ class TorchTrainEngine:
         """Read what an engine of any kind saved; sets the trained parameters as well."""
         reader = StateReader(folder, (name for name, _ in self._trained()))
         for name, parameter in self._trained():
-            saved = reader[name]
+            saved = reader.shaped(name, parameter.shape)
             with torch.no_grad():
                 parameter.copy_(saved.weight)
             self.optimizer.state[parameter] = {

@@ -15,8 +15,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from mtgrpo_env.agents.record_checks import read_row
 from mtgrpo_env.agents.reports.compared_runs import COSTS, Cost, Run, Settings
-from mtgrpo_env.agents.reports.history import Record, read_record
+from mtgrpo_env.agents.reports.history import Record
 from mtgrpo_env.agents.reports.points import Point
 from mtgrpo_env.agents.reports.statistics import area_under_curve, at_budget
 from mtgrpo_env.chance import Chance
@@ -232,7 +233,7 @@ def _write_lines(file: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 def _by_run(file: Path) -> dict[Name, list[Record]]:
     lines: dict[Name, list[Record]] = {}
     with file.open(encoding="utf-8") as opened:
-        for line in map(read_record, opened):
+        for line in map(read_row, opened):
             lines.setdefault((line["method"], _point_of(line), line["seed"]), []).append(line)
     return lines
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from mtgrpo_env.agents.checkpoints import RunRecord
+from mtgrpo_env.agents.record_checks import Record, read_record
 from mtgrpo_env.agents.reports.lost_records import recovered
 from mtgrpo_env.agents.run_folder import set_aside
 from mtgrpo_env.batch_metrics import TrainMetrics
@@ -24,10 +25,11 @@ from mtgrpo_env.files import append_flushed, atomic_file
 from mtgrpo_env.metrics import worst_task
 
 Kind = Literal["step", "evaluation", "chance", "lost"]
-Record = Mapping[str, Any]
+
+ReadLine = Callable[[str], Record]
+"""Makes a record of a line, or raises a `ValueError` that says what is wrong with it."""
 
 _LOG = logging.getLogger(__name__)
-_RENAMED = {"carried": "replayed"}  # histories of earlier versions are shown beside new ones
 
 
 class RunHistory:
@@ -49,7 +51,7 @@ class RunHistory:
         if damaged and writes:
             named = ", ".join(map(str, damaged[:5]))
             aside = set_aside(self.file)
-            _LOG.warning("%s: expected a JSON object in each line, not so in %s: kept as %s", file, named, aside)
+            _LOG.warning("%s: expected a record in each line, not so in %s: kept as %s", file, named, aside)
         found = [record for record in found if record["step"] <= last_step]
         self.records, loss = found, ""
         if saved is not None:
@@ -137,20 +139,28 @@ def nothing_learned(records: Sequence[Record]) -> str | None:
     return None
 
 
-def read_history(file: Path) -> list[Record]:
+def read_history(file: Path, read: ReadLine = read_record) -> list[Record]:
     """The records of a history file; none if it is not there. A last line cut short by a kill is left out.
 
+    Args:
+        file: of one record a line.
+        read: makes a record of a line.
+
     Raises:
-        ValueError: naming another line that is damaged.
+        ValueError: naming another line that is damaged, and what is wrong with it.
     """
-    records, damaged = sound_records(file)
+    records, damaged = sound_records(file, read)
     if damaged:
         line = file.read_bytes().split(b"\n")[damaged[0] - 1].decode(errors="replace")
-        raise ValueError(f"{file}, line {damaged[0]}: expected a JSON object, got {line!r:.80}")
+        try:
+            read(line)
+        except ValueError as error:
+            raise ValueError(f"{file}, line {damaged[0]}: {error}") from None
+        raise ValueError(f"{file}, line {damaged[0]}: expected UTF-8, got {line!r:.80}")
     return records
 
 
-def sound_records(file: Path) -> tuple[list[Record], list[int]]:
+def sound_records(file: Path, read: ReadLine = read_record) -> tuple[list[Record], list[int]]:
     """The records of a history file, and the numbers of its damaged lines; see `read_history`."""
     lines = file.read_bytes().split(b"\n") if file.is_file() else []
     records: list[Record] = []
@@ -158,23 +168,11 @@ def sound_records(file: Path) -> tuple[list[Record], list[int]]:
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                records.append(read_record(line.decode()))
+                records.append(read(line.decode()))
         except ValueError:
             if number < len(lines):  # the last ends without a line break
                 damaged.append(number)
     return records, damaged
-
-
-def read_record(line: str) -> Record:
-    """A record by the names that its fields have today.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    record: Record = json.loads(line)
-    if not isinstance(record, dict) or not isinstance(record.get("step", 0), int):
-        raise ValueError(f"expected a JSON object with a step, got {line!r:.80}")
-    return {_RENAMED.get(name, name): value for name, value in record.items()}
 
 
 def _line(record: Record) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mtgrpo_env.agents.record_checks import read_row
 from mtgrpo_env.agents.reports.history import Record, read_history, sound_records
 from mtgrpo_env.agents.run_folder import set_aside
 from mtgrpo_env.chat_columns import prompt_of
@@ -63,7 +64,7 @@ class SampleFile:
         self.file = file
         self._names = names
         self._make_rows = make_rows
-        rows, damaged = sound_records(file)
+        rows, damaged = sound_records(file, read_row)
         if damaged:
             _LOG.warning("%s: %d damaged lines: it is kept as %s", file, len(damaged), set_aside(file))
         self._rows = [row for row in rows if row["step"] in steps]
@@ -118,7 +119,7 @@ def read_samples(file: Path) -> list[StoredSample]:
     Raises:
         ValueError: naming file, line and field, if one lacks what is shown of it.
     """
-    return [_stored(row, f"{file}, line {number}") for number, row in enumerate(read_history(file), start=1)]
+    return [_stored(row, f"{file}, line {number}") for number, row in enumerate(read_history(file, read_row), start=1)]
 
 
 def _stored(row: Record, source: str) -> StoredSample:

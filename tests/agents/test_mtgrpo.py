@@ -11,6 +11,7 @@ import pytest
 from gymnasium import spaces
 
 from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.agents.checkpoints import RunRecord
 from mtgrpo_env.agents.improvement import MakeImprovementSignal, NoImprovement, StepImprovement
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD, RECIPES, Method, RunFacts, make_method
@@ -20,7 +21,7 @@ from mtgrpo_env.curriculum import Curriculum, GenerateGroups, StarvedTaskWarning
 from mtgrpo_env.envs.toy import LockEnv, toy_suite
 from mtgrpo_env.filters import every_group, success_differs
 from mtgrpo_env.logit_optimizers import AdamW
-from mtgrpo_env.manifest import write_manifest
+from mtgrpo_env.manifest import DamagedError, read_object, write_manifest
 from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
@@ -612,6 +613,54 @@ def forge(folder: Path, state: dict[str, Any]) -> None:
     (folder / "agent.json").write_text(json.dumps(state))
     (folder / "manifest.json").unlink()
     write_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "where", "value"),
+    [
+        *(("agent.json", ["step"], value) for value in (-1, True, 1.5, "1", None, 2**63, [])),
+        *(("agent.json", ["hyperparameters"], value) for value in ([], 1)),
+        *(("agent.json", ["agent", "method"], value) for value in (1, None, "none such")),
+        *(("agent.json", ["agent", "tasks"], value) for value in (1, [1], {})),
+        *(("agent.json", ["agent"], value) for value in ([1], "x", {"tasks": ["FrozenLake-v1"], "method": "dapo"})),
+        ("agent.json", ["agent", "group_size"], "x"),
+        *(("curriculum.json", [name], 7) for name in ("problems", "sampler", "task_weights", "reward_estimate")),
+        *(("curriculum.json", ["rewards"], value) for value in ({}, ["x"])),
+        ("curriculum.json", ["starved_for"], [2**70]),
+        *(("learner.json", ["rng"], value) for value in (7, {}, {"bit_generator": "MT19937"})),
+    ],
+)
+def test_odd_content_with_a_sound_manifest_is_refused_in_one_line_that_names_the_checkpoint(
+    tmp_path: Path, file: str, where: list[str], value: Any
+) -> None:
+    saved_agent(tmp_path / "a")
+    (path,) = (tmp_path / "a").glob(file.replace("learner", "*learner*"))
+    state = read_object(path)
+    part = state
+    for name in where[:-1]:
+        part = part[name]
+    part[where[-1]] = value
+    path.write_text(json.dumps(state))
+    forge(tmp_path / "a", state if file == "agent.json" else read_object(tmp_path / "a" / "agent.json"))
+    with pytest.raises(ValueError, match=r"a\b") as refused:
+        MTGRPOAgent.load(tmp_path / "a")
+    assert str(tmp_path / "a") in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({"records": records} for records in (7, [7], [{"step": 1}], [{"kind": "lost", "step": 1}], None)),
+        *({"made_of": made} for made in (7, {"rows": 7}, {"rows": {"a": 7}})),
+        {"has_learned": 1},
+    ],
+)
+def test_an_odd_record_of_a_run_is_refused_in_one_line_that_names_its_file(tmp_path: Path, odd: dict[str, Any]) -> None:
+    content = {"made_of": None, "records": [], "has_learned": True, **odd}
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(DamagedError, match=r"run\.json holds what this version cannot read: [^\n]+$"):
+        RunRecord.of(tmp_path)
 
 
 @pytest.mark.parametrize(

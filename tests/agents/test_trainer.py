@@ -155,6 +155,7 @@ def test_a_failed_step_is_one_error_with_the_newest_checkpoint(
         (ValueError("the template refuses messages of system"), "the template refuses messages of system"),
         (MemoryError(), "MemoryError: no message"),
         (RuntimeError("CUDA out of memory.\nTried to allocate"), "RuntimeError: CUDA out of memory."),
+        (ValueError("none at http://me:pw-17@host/v1\x1b[2J"), "none at http://host/v1⟨U+001B⟩[2J"),
         (AttributeError("no attribute 'strip'"), "AttributeError: no attribute 'strip'"),
     ],
 )
@@ -174,7 +175,10 @@ def test_whatever_fails_in_a_step_ends_a_saved_run_in_one_line(
         own.train()
     assert str(caught.value).splitlines()[0] == f"step 2 failed: {said}"
     assert own.folder.steps == [1], "the finished step is saved"
-    assert "in failing\n" in own.folder.failures.read_text()
+    kept = own.folder.failures.read_text()
+    assert "in failing\n" in kept
+    assert "pw-17" not in kept
+    assert "\x1b" not in kept
     assert trainer(model_folder, tmp_path, steps=3, checkpoint_every=100, eval_every=100).train().step == 3
 
 

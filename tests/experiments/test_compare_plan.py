@@ -88,7 +88,7 @@ def test_a_terminal_shows_what_is_going_on(tmp_path: Path) -> None:
     first, second = jobs
     planned[0].config.out.mkdir(parents=True)
     records = [
-        {"kind": "evaluation", "step": 0, "rollouts": 0, "accuracies": [0.5, 0.25, None]},
+        {"kind": "evaluation", "step": 0, "rollouts": 0, "accuracies": [0.5, 0.25, None], "counts": [4, 4, 0]},
         {"kind": "step", "step": 1, "rollouts": 1234},
     ]
     planned[0].folder.history.write_text("".join(json.dumps(record) + "\n" for record in records))

@@ -153,9 +153,36 @@ def test_a_broken_line_in_the_middle_is_named_kept_aside_and_left_out(
     assert file.read_bytes() == damaged, "a file that is read only stays as it is"
     history = RunHistory(file, last_step=3)
     aside = file.with_name("history.jsonl.damaged")
-    assert f"{file}: expected a JSON object in each line, not so in 2: kept as {aside}" in caplog.text
+    assert f"{file}: expected a record in each line, not so in 2: kept as {aside}" in caplog.text
     assert aside.read_bytes() == damaged
     assert history.records == read_history(file) == [*written[:1], *written[2:]]
+
+
+ODD_LINES = [
+    *("[]", "7", "null", "\x00\x00", "{", "\x1b[2K", "[" * 100_000),
+    *('{"kind": "step"}', '{"step": 1}', '{"kind": ["step"], "step": 1}', '{"kind": "other", "step": 1}'),
+    *(f'{{"kind": "step", "step": {step}}}' for step in ("true", "-1", '"1"', "1.5", "null", 2**63, "[]")),
+    '{"kind": "evaluation", "step": 1}',
+    '{"kind": "evaluation", "step": 1, "accuracies": "high", "counts": [1]}',
+    '{"kind": "evaluation", "step": 1, "accuracies": [true], "counts": [1]}',
+    '{"kind": "evaluation", "step": 1, "accuracies": [NaN], "counts": [1]}',
+    '{"kind": "evaluation", "step": 1, "accuracies": [[0.5]], "counts": [1]}',
+    '{"kind": "step", "step": 1, "learner": [1]}',
+    '{"kind": "step", "step": 1, "accepted": [-1]}',
+    '{"kind": "lost", "step": 1, "steps": 1, "has_learned": true}',
+    '{"kind": "chance", "step": 0, "guess": [0.5]}',
+]
+
+
+@pytest.mark.parametrize("line", ODD_LINES, ids=range(len(ODD_LINES)))
+def test_an_odd_line_is_named_and_left_out_of_a_resumed_run(
+    file: Path, written: list[dict[str, Any]], line: str
+) -> None:
+    file.write_text(f"{line}\n" + file.read_text())
+    with pytest.raises(ValueError, match=r"history\.jsonl, line 1: expected [^\n]*$"):
+        read_history(file)
+    assert RunHistory(file, last_step=3).records == written
+    assert file.with_name("history.jsonl.damaged").read_text().startswith(line)
 
 
 @pytest.mark.parametrize("line", ["[]", "7", "null", '{"step": "1"}', "\x00\x00", "{", "\x1b[2K"])
