@@ -268,6 +268,7 @@ class Trainer:
         """Of several ranks the first holds the lock for all."""
         with agreement(self.ranks):
             if self.ranks.rank == 0:
+                self.folder.refuse_unwritable()
                 self.folder.lock.acquire()
 
     @contextmanager
@@ -297,6 +298,8 @@ class Trainer:
         build_method(self.config, self.suite)  # refuses by itself
 
     def _built(self) -> MTGRPOAgent:
+        if not self.folder.path.exists():  # what is refused leaves no folder behind
+            self.check()
         check_packages(self.config)
         self.ranks = init_ranks(self.config)
         self._own_folder()

@@ -27,7 +27,9 @@ def was_at_work(pid: int, *, at: float) -> bool:
     except PermissionError:  # it is somebody else's
         pass
     try:
-        state, *numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *numbers = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
         began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + int(numbers[18]) / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError):  # not Linux, or it has ended meanwhile
         return True

@@ -22,7 +22,7 @@ def address_space(more: int) -> Iterator[None]:
         return
     import resource
 
-    used = int(_STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    used = int(_STATM.read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     bounds = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min([used + more, *bounds]), hard))

