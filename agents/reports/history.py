@@ -71,8 +71,6 @@ class RunHistory:
     def add_evaluation(self, step: int, rollouts: int, evaluation: Evaluation) -> None:
         """Record an evaluation made after `step` steps and `rollouts` training rollouts."""
         values = {"step": step, "rollouts": rollouts, "accuracies": evaluation.accuracies, "counts": evaluation.counts}
-        if evaluation.invalid.any():
-            values["invalid"] = evaluation.invalid
         known = {"mean_lengths": evaluation.mean_lengths, "truncated_shares": evaluation.truncated_shares}
         lost = {"invalid": evaluation.invalid, "left_out": evaluation.left_out}
         known |= {name: counts for name, counts in lost.items() if counts is not None and counts.any()}
@@ -149,30 +147,38 @@ def read_history(file: Path, read: ReadLine = read_record) -> list[Record]:
     Raises:
         ValueError: naming another line that is damaged, and what is wrong with it.
     """
-    records, damaged = sound_records(file, read)
-    if damaged:
-        line = file.read_bytes().split(b"\n")[damaged[0] - 1].decode(errors="replace")
-        try:
-            read(line)
-        except ValueError as error:
-            raise ValueError(f"{file}, line {damaged[0]}: {error}") from None
-        raise ValueError(f"{file}, line {damaged[0]}: expected UTF-8, got {line!r:.80}")
+    records, damaged = _read(file, read)
+    for number, reason in damaged.items():
+        raise ValueError(f"{file}, line {number}: {reason}")
     return records
 
 
 def sound_records(file: Path, read: ReadLine = read_record) -> tuple[list[Record], list[int]]:
     """The records of a history file, and the numbers of its damaged lines; see `read_history`."""
+    records, damaged = _read(file, read)
+    return records, [*damaged]
+
+
+def _read(file: Path, read: ReadLine) -> tuple[list[Record], dict[int, str]]:
+    """The records, and what is wrong with the lines that are damaged, by their numbers."""
     lines = file.read_bytes().split(b"\n") if file.is_file() else []
     records: list[Record] = []
-    damaged: list[int] = []
+    damaged: dict[int, str] = {}
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                records.append(read(line.decode()))
-        except ValueError:
+                records.append(read(_decoded(line)))
+        except ValueError as error:
             if number < len(lines):  # the last ends without a line break
-                damaged.append(number)
+                damaged[number] = str(error)
     return records, damaged
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"expected UTF-8, got {line.decode(errors='replace')!r:.80}") from None
 
 
 def _line(record: Record) -> str:
