@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,9 +137,9 @@ def read_object(file: Path) -> dict[str, Any]:
     return found
 
 
-def digest_of(files: Collection[Path]) -> str:
-    """SHA-256 of the names and contents of some files."""
-    ordered = sorted(files, key=lambda file: file.name)
+def digest_of(files: Iterable[Path]) -> str:
+    """SHA-256 of the names and contents of some files, in the order of their paths."""
+    ordered = sorted(set(files))
     lines = [f"{file.name} {digest}\n" for file, digest in zip(ordered, _digests(ordered), strict=True)]
     return hashlib.sha256("".join(lines).encode(errors="surrogatepass")).hexdigest()
 

@@ -7,11 +7,13 @@ import pickle
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from mtgrpo_env.agents.kept_file import key_of
+from mtgrpo_env.manifest import digest_of
 
 _PACKAGE = Path(__file__).parents[1]
 _FOLDERS = _PACKAGE, _PACKAGE / "agents", _PACKAGE / "envs"  # links in a checkout, which are not followed
@@ -22,12 +24,7 @@ def package_code() -> str:
     """A hash of this package's own code, with what it makes of envs and models: Python and the packages in use."""
     names = ("numpy", "gymnasium", "torch", "transformers", "peft", "vllm", "reasoning-gym", "sympy")
     versions = [sys.version, *(f"{name} {_version(name)}" for name in names)]
-    return _hash(
-        [
-            *(text.encode() for text in versions),
-            *_contents(file for folder in _FOLDERS for file in folder.rglob("*.py")),
-        ]
-    )
+    return key_of(versions, digest_of(file for folder in _FOLDERS for file in folder.rglob("*.py")))
 
 
 def own_code() -> str:
@@ -37,7 +34,7 @@ def own_code() -> str:
     elsewhere = tuple(map(Path, [*installed, *site.getsitepackages(), site.getusersitepackages(), _PACKAGE]))
     files = {Path(file) for module in [*sys.modules.values()] if (file := getattr(module, "__file__", None))}
     own = (file for file in files if file.is_file() and not any(file.is_relative_to(folder) for folder in elsewhere))
-    return _hash(_contents(own))
+    return digest_of(own)
 
 
 def checkpoint_files(source: str) -> str:
@@ -52,7 +49,7 @@ def checkpoint_files(source: str) -> str:
         from transformers.utils.peft_utils import find_adapter_config_file
 
         folder = Path(str(find_adapter_config_file(source) or cached_file(source, "config.json"))).parent
-    return _hash(_contents(file for file in folder.rglob("*") if file.is_file()))
+    return digest_of(file for file in folder.rglob("*") if file.is_file())
 
 
 def pickled(thing: Any) -> str | None:
@@ -77,19 +74,6 @@ class _Written:
     def write(self, data: bytes) -> int:
         self._digest.update(data)
         return len(data)
-
-
-def _contents(files: Iterable[Path]) -> Iterable[bytes]:
-    for file in sorted(set(files)):
-        with file.open("rb") as opened:
-            yield f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}".encode()
-
-
-def _hash(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
 
 
 def _version(name: str) -> str:
