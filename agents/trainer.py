@@ -268,7 +268,6 @@ class Trainer:
         """Of several ranks the first holds the lock for all."""
         with agreement(self.ranks):
             if self.ranks.rank == 0:
-                self.folder.refuse_unwritable()
                 self.folder.lock.acquire()
 
     @contextmanager
@@ -301,6 +300,7 @@ class Trainer:
         if not self.folder.path.exists():  # what is refused leaves no folder behind
             self.check()
         check_packages(self.config)
+        self.folder.refuse_unwritable()
         self.ranks = init_ranks(self.config)
         self._own_folder()
         self._resumption = resumption = Resumption(self.folder, self.config, self.suite, self.ranks)
