@@ -113,8 +113,7 @@ def not_finite(evidence: Evidence) -> Iterator[Finding]:
 def too_far(evidence: Evidence) -> Iterator[Finding]:
     """One batch moves the policy far from the one that sampled it; by old rollouts that cannot be told."""
     fresh = [step for step in evidence.steps if step.get("replayed", 0) <= SEVERAL * sum(step["kept"])]
-    steps = learner_scalars(fresh, "step_kl")
-    known = steps[~np.isnan(steps)]
+    known = _known(learner_scalars(fresh, "step_kl"))
     beyond = known > FAR
     if not len(known) or beyond.mean() <= MOST:
         return
@@ -135,7 +134,7 @@ def too_far(evidence: Evidence) -> Iterator[Finding]:
 def too_little(evidence: Evidence) -> Iterator[Finding]:
     """The policy hardly moves, and its accuracy does not."""
     moved = learner_scalars(evidence.steps, "log_ratio") - np.nan_to_num(learner_scalars(evidence.steps, "ratio_gap"))
-    known = moved[~np.isnan(moved)]
+    known = _known(moved)
     change = _change(evidence, 0, -1)
     if not len(known) or np.median(known) > STILL:
         return
@@ -157,8 +156,7 @@ def too_little(evidence: Evidence) -> Iterator[Finding]:
 def clipped(evidence: Evidence) -> Iterator[Finding]:
     """Gradients are scaled down to next to nothing."""
     limit = evidence.facts.max_grad_norm
-    norms = learner_scalars(evidence.steps, "gradient_norm")
-    known = norms[~np.isnan(norms)]
+    known = _known(learner_scalars(evidence.steps, "gradient_norm"))
     if not len(known) or np.mean(known > CLIPPED * limit) <= MOST:
         return
     yield Finding(
@@ -226,6 +224,11 @@ def _change(evidence: Evidence, before: int, after: int) -> Change:
         return Change(math.nan, math.nan)
     variances = (_variance(first[played]) + _variance(last[played])) / evidence.problems[played]
     return Change(float((last - first)[played].mean()), NORMAL_QUANTILE * math.sqrt(variances.sum()) / played.sum())
+
+
+def _known(scalars: FloatArray) -> FloatArray:
+    """Those of the steps that have one."""
+    return scalars[~np.isnan(scalars)]
 
 
 def _variance(accuracies: FloatArray) -> FloatArray:
