@@ -74,6 +74,7 @@ def _print_refused(path: Path, usable: UsableRows) -> bool:
         say(f"FAULT {path.name}: {len(refused)} of {total} rows are refused, which ends every other command:")
         for line in first_of(refused):
             say(f"      {line}")
+        say(f"mtgrpo check: {refused[0]}", to_stderr=True)  # as every other command ends
     return not refused
 
 

@@ -102,6 +102,7 @@ def test_all_refused_rows_are_counted_the_first_of_them_named_and_the_others_che
         lines.write('{"task": "countdown", "ground_truth": {"numbers": "1,2", "target": 3}}\n')
     result = command("check", "--rows", file)
     assert result.code == 1
+    assert result.err.startswith("mtgrpo check: rows.jsonl, row 10: expected the prompt in a column prompt")
     lines = result.out.splitlines()
     assert lines[0] == "FAULT rows.jsonl: 8 of 10 rows are refused, which ends every other command:"
     assert lines[1].startswith("      rows.jsonl, row 10: expected the prompt in a column prompt")
