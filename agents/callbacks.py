@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtgrpo_env.agents.reports.figure import draw_run
-from mtgrpo_env.agents.reports.samples import RolloutSample, SampleFile
+from mtgrpo_env.agents.reports.samples import ENDED, SEEN, RolloutSample, SampleFile
 from mtgrpo_env.agents.reports.scalars import Scalars
 from mtgrpo_env.agents.reports.task_table import task_rows
 from mtgrpo_env.agents.trackers.reporting import Trackers, tracked_run
@@ -17,6 +17,7 @@ from mtgrpo_env.chance import measure_chance
 from mtgrpo_env.chat_columns import column_of
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import named_object
+from mtgrpo_env.progress import Stage
 from mtgrpo_env.task import TaskError
 from mtgrpo_env.types import Group
 
@@ -39,11 +40,17 @@ class TrainerCallback:
     def on_start(self, trainer: Trainer) -> None:
         """Training is about to start, or to be resumed at `trainer.agent.step`."""
 
+    def on_progress(self, trainer: Trainer, stage: Stage) -> None:
+        """Work within a step or an evaluation goes on; called often, with one object for each stage."""
+
     def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
         """A training step was taken."""
 
     def on_group(self, trainer: Trainer, group: Group) -> None:
         """A held-out problem was played, in an evaluation that belongs to the run."""
+
+    def on_training_group(self, trainer: Trainer, group: Group) -> None:
+        """A group was generated for the step that goes on."""
 
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
         """The policy was evaluated at `trainer.agent.step`, and the history holds it."""
@@ -96,27 +103,41 @@ class Tracking(TrainerCallback):
 
 
 class Samples(TrainerCallback):
-    """A few rollouts of every task from each evaluation, to be read."""
+    """A few rollouts of every task from each evaluation, and from the training step before it, to be read."""
 
     def __init__(self) -> None:
-        self._file: SampleFile | None = None
+        self._held_out: SampleFile | None = None
+        self._trained: SampleFile | None = None
         self._sample = RolloutSample()
 
     def on_start(self, trainer: Trainer) -> None:
         evaluated = {record["step"] for record in trainer.history.of("evaluation")}
+        folder, names = trainer.folder, trainer.suite.names
 
         def make_rows(group: Group) -> Iterable[Mapping[str, Any]]:
             return _rows(trainer, group)
 
-        self._file = SampleFile(trainer.folder.samples, trainer.suite.names, make_rows, steps=evaluated)
+        self._held_out = SampleFile(folder.samples, names, make_rows, steps=evaluated)
+        self._trained = SampleFile(folder.training_samples, names, make_rows, steps=range(trainer.agent.step + 1))
 
     def on_group(self, trainer: Trainer, group: Group) -> None:
         self._sample.add(group)
 
-    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
-        assert self._file is not None
-        self._file.add(trainer.agent.step, self._sample)
+    def on_training_group(self, trainer: Trainer, group: Group) -> None:
+        self._sample.add(group)
+
+    def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
+        if metrics.step == 1 or trainer.is_evaluated_after(metrics.step):
+            self._keep(self._trained, metrics.step)
         self._sample = RolloutSample()
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        self._keep(self._held_out, trainer.agent.step)
+        self._sample = RolloutSample()
+
+    def _keep(self, file: SampleFile | None, step: int) -> None:
+        assert file is not None
+        file.add(step, self._sample)
 
 
 class TaskChances(TrainerCallback):
@@ -150,6 +171,15 @@ def report_callbacks() -> list[TrainerCallback]:
 
 
 def _rows(trainer: Trainer, group: Group) -> Iterable[Mapping[str, Any]]:
+    """A row of each rollout, with what passed between the task and the model in each turn."""
+    decode = trainer.agent.policy.tokenizer.decode
+    for row, rollout in zip(_scorable_rows(trainer, group), group.rollouts, strict=True):
+        completions = [step.extras for step in rollout.steps]
+        seen = [decode(completion.prompt) for completion in completions]
+        yield {**row, SEEN: seen, ENDED: [completion.finish_reason for completion in completions]}
+
+
+def _scorable_rows(trainer: Trainer, group: Group) -> Iterable[Mapping[str, Any]]:
     """Rows that can be scored again, or at least read if the task has no ground truth to store."""
     try:
         return list(named_object(_RESPONSE_ROWS)(trainer.suite, group))

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.adapters import checkpoint_kind
 from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
 from mtgrpo_env.agents.llm.warm_start import Lesson
+from mtgrpo_env.agents.pace import Pace
 from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.history import chance_of, nothing_learned
 from mtgrpo_env.agents.reports.markdown import number_range
-from mtgrpo_env.batch_metrics import TrainMetrics, filter_rates, response_numbers, task_numbers
+from mtgrpo_env.agents.run_panel import RunPanel, percent
+from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.chance import UNKNOWN, Chance, TaskChance
 from mtgrpo_env.evaluation import Evaluation
-from mtgrpo_env.metrics import average
+from mtgrpo_env.progress import Stage
 from mtgrpo_env.safe_console import SafeConsole
 
 if TYPE_CHECKING:
     from mtgrpo_env.agents.trainer import Trainer
-
-_SECONDS_OF_SILENCE = 20  # after which a log is told of a step between evaluations
-_RESPONSES = {
-    "response_length": ("length", ".1f"),
-    "truncated_share": ("cut off", ".0%"),
-    "entropy": ("entropy", ".2f"),
-    "unanimous_share": ("unanimous", ".0%"),
-    "replayed": ("replayed", ".0%"),
-}
-"""What is shown of the responses, and how."""
 
 
 class Display(TrainerCallback):
@@ -49,7 +39,7 @@ class Display(TrainerCallback):
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or SafeConsole()
         self._lesson: _LessonProgress | None = None
-        self._run: _RunPanel | None = None
+        self._run: RunPanel | None = None
 
     def on_lesson_step(self, trainer: Trainer, lesson: Lesson, step: int, loss: float) -> None:
         if self._lesson is None:
@@ -74,7 +64,12 @@ class Display(TrainerCallback):
         if trainer.folder.newest_checkpoint:
             done = step >= num_steps
             self.console.print(f"all {num_steps} steps are done" if done else f"going on after step {step}")
-        self._run = _RunPanel(self.console, trainer.suite.names, step=step, num_steps=num_steps)
+        pace = Pace(steps=num_steps, eval_every=trainer.config.eval_every)
+        self._run = RunPanel(self.console, trainer.suite.names, pace, step=step, num_steps=num_steps)
+
+    def on_progress(self, trainer: Trainer, stage: Stage) -> None:
+        assert self._run is not None
+        self._run.show_stage(stage)
 
     def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
         assert self._run is not None
@@ -140,128 +135,6 @@ class _LessonProgress:
         self._bar.stop()
 
 
-class _RunPanel:
-    """Steps and accuracies of a run that goes on.
-
-    Args:
-        console: where to.
-        names: of the K tasks.
-        step: already done.
-        num_steps: to do in all.
-    """
-
-    def __init__(self, console: Console, names: Sequence[str], *, step: int, num_steps: int) -> None:
-        self.console = console
-        self.names = names
-        columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console)
-        self._bar = self._progress.add_task("train", total=num_steps, completed=step)
-        self._start: Evaluation | None = None
-        self._latest: Evaluation | None = None
-        self._report: TrainMetrics | None = None
-        self._rate = _Rate()
-        self._said_at = time.monotonic()
-        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
-        if console.is_terminal:
-            self._live.start()
-
-    def close(self) -> None:
-        """Remove the panel."""
-        self._live.stop()
-
-    def show_step(self, report: TrainMetrics) -> None:
-        """A training step was taken."""
-        self._report = report
-        self._rate.add(report.rollouts)
-        self._progress.update(self._bar, completed=report.step)
-        if not self.console.is_terminal and time.monotonic() > self._said_at + _SECONDS_OF_SILENCE:
-            self._say(f"step {report.step:4d}{response_text(report, None)}")
-
-    def show_evaluation(self, step: int, start: Evaluation, latest: Evaluation) -> None:
-        """The policy was evaluated."""
-        self._start, self._latest = start, latest
-        if not self.console.is_terminal:
-            accuracies = "  ".join(f"{n} {a:.3f}" for n, a in zip(self.names, latest.accuracies, strict=True))
-            self._say(
-                f"step {step:4d}  worst {latest.worst:.3f}  average {latest.average:.3f}  {accuracies}"
-                f"  {self._rate.per_second:.0f} rollouts/s{response_text(self._report, latest)}"
-            )
-
-    def _say(self, line: str) -> None:
-        self._said_at = time.monotonic()
-        self.console.print(line, soft_wrap=True)
-
-    def _panel(self) -> RenderableType:
-        parts: list[RenderableType] = [self._progress]
-        if self._latest is not None and self._start is not None:
-            parts.append(self._table(self._start, self._latest))
-        return Group(*parts)
-
-    def _table(self, start: Evaluation, latest: Evaluation) -> Table:
-        said = f"{self._rate.per_second:.0f} rollouts/s   worst task {latest.worst:.1%}"
-        table = Table(caption=f"{said}{response_text(self._report, latest)}")
-        batch = ("weight", "target", "trained on", "no gradient", "length", "cut off")
-        for column in ("task", "held-out accuracy", "from", *batch):
-            table.add_column(column, justify="left" if column == "task" else "right")
-        for k, name in enumerate(self.names):
-            accuracy = latest.accuracies[k]
-            cells = [name, f"{_bar(accuracy)} {_percent(accuracy):>6}", _percent(start.accuracies[k])]
-            table.add_row(*cells, *self._batch_cells(k), style="bold yellow" if accuracy == latest.worst else None)
-        return table
-
-    def _batch_cells(self, k: int) -> list[str]:
-        report = self._report
-        if report is None:
-            return [""] * 6
-        numbers, unknown = task_numbers(report.record), np.full(len(self.names), np.nan)
-        rate = filter_rates(report.accepted, report.generated)[k]
-        length, truncated = (numbers.get(name, unknown)[k] for name in ("response_length", "truncated_share"))
-        cells = [f"{report.probabilities[k]:.2f}", str(report.targets[k]), str(report.kept[k])]
-        return [*cells, _known(rate, ".0%"), _known(length, ".1f"), _known(truncated, ".0%")]
-
-
-class _Rate:
-    """Rollouts per second of wall time since the first was added."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self._rollouts = 0
-
-    def add(self, rollouts: int) -> None:
-        self._rollouts += rollouts
-
-    @property
-    def per_second(self) -> float:
-        return self._rollouts / max(time.perf_counter() - self._started, 1e-9)
-
-
-def _bar(share: float, width: int = 20) -> str:
-    full = 0 if np.isnan(share) else round(share * width)
-    return "█" * full + "·" * (width - full)
-
-
-def _percent(share: float) -> str:
-    """Nothing is known of a task whose scorer always failed."""
-    return _known(share, ".1%")
-
-
-def _known(value: float, form: str) -> str:
-    return "-" if np.isnan(value) else f"{value:{form}}"
-
-
-def response_text(metrics: TrainMetrics | None, evaluation: Evaluation | None) -> str:
-    """What is known of the responses of the latest step, or of an evaluation before any; "" if nothing is."""
-    if metrics is not None:
-        numbers = {**response_numbers(metrics), "replayed": metrics.replayed_share}
-    elif evaluation and evaluation.mean_lengths is not None and evaluation.truncated_shares is not None:
-        means = (average(evaluation.mean_lengths), average(evaluation.truncated_shares))
-        numbers = dict(zip(("response_length", "truncated_share"), means, strict=True))
-    else:
-        numbers = {}
-    known = {name: value for name, value in numbers.items() if not np.isnan(value)}
-    return "".join(f"  {word} {known[name]:{form}}" for name, (word, form) in _RESPONSES.items() if name in known)
-
-
 def _result_of(trainer: Trainer, first: Evaluation, latest: Evaluation) -> Table:
     chance = chance_of(trainer.history.records)
     return result_table(trainer.suite.names, first, latest, rollouts=trainer.agent.rollouts, chance=chance)
@@ -302,4 +175,4 @@ def _add_row(
 ) -> None:
     change = "-" if np.isnan(after - before) else f"{100 * (after - before):+.1f} points"
     mark = f" {chance_columns.MARK}" if is_near else ""
-    table.add_row(name, _percent(before), f"{_percent(after)}{mark}", change, *chance_columns.cells(chance, unit="%"))
+    table.add_row(name, percent(before), f"{percent(after)}{mark}", change, *chance_columns.cells(chance, unit="%"))

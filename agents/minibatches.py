@@ -12,6 +12,7 @@ import numpy as np
 
 from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC, Objectives, OnMinibatch
 from mtgrpo_env.manifest import read_object
+from mtgrpo_env.progress import stage
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Batch
 
@@ -60,14 +61,15 @@ class MinibatchLearner(Stateful, ABC):
         order = self.rng.permutation(len(batch.groups))
         steps: list[Mapping[str, float]] = []
         parts = np.array_split(order, min(self.num_minibatches, len(order)))
-        for indices in parts:
-            minibatch = batch.part(indices)
-            scalars, objectives = self._step(minibatch)
-            steps.append(scalars)
-            if on_minibatch is not None:
-                on_minibatch(minibatch, objectives)
-            if self._went_too_far(scalars):
-                break
+        with stage("learning", "passes", parts=len(parts)):
+            for indices in parts:
+                minibatch = batch.part(indices)
+                scalars, objectives = self._step(minibatch)
+                steps.append(scalars)
+                if on_minibatch is not None:
+                    on_minibatch(minibatch, objectives)
+                if self._went_too_far(scalars):
+                    break
         return self._summary(batch, steps, len(parts) - len(steps))
 
     def save(self, folder: Path) -> None:

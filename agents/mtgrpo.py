@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
 from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy
 from mtgrpo_env.manifest import FORMAT
 from mtgrpo_env.named_tasks import TaskSpec, is_registered, read_tasks
+from mtgrpo_env.progress import GENERATING, stage
 from mtgrpo_env.rollout import RollOut, rollout_groups
 from mtgrpo_env.shares import GroupMeasure, count_groups
 from mtgrpo_env.stateful import Stateful, plain, refuse_other_hyperparameters
@@ -112,11 +114,11 @@ class MTGRPOAgent:
         self.rollouts = 0
         self.is_updating = False  # after an error: whether policy and weights are half way between two steps
 
-    def train_step(self) -> TrainMetrics:
-        """Algorithm 1, one step."""
+    def train_step(self, on_group: GroupCallback = lambda _: None) -> TrainMetrics:
+        """Algorithm 1, one step; `on_group` is given every group that is generated."""
         started, cpu_started = time.perf_counter(), time.process_time()
-        with self.policy.generating():
-            batch = self.curriculum.draw(self.roll_out)  # 1. batch ← sampler(z, B, N, ρ)
+        with self.policy.generating(), stage(GENERATING, "responses"):
+            batch = self.curriculum.draw(partial(self.roll_out, on_group=on_group))  # 1. batch ← sampler(z, B, N, ρ)
         sampled = time.perf_counter()
         self.is_updating = True
         batch = self.learner.prepare(batch)
@@ -147,9 +149,12 @@ class MTGRPOAgent:
             for callback in callbacks:
                 callback(self, metrics)
 
-    def roll_out(self, problems: Sequence[Problem]) -> list[Group]:
-        """A group of N rollouts of each problem, as training is to see it."""
-        return [self.change(group) for group in self._roll_out(self.suite, self.policy, problems, self.group_size)]
+    def roll_out(self, problems: Sequence[Problem], *, on_group: GroupCallback = lambda _: None) -> list[Group]:
+        """A group of N rollouts of each problem, as training is to see it; `on_group` is given each as played."""
+        groups = self._roll_out(self.suite, self.policy, problems, self.group_size)
+        for group in groups:
+            on_group(group)
+        return [self.change(group) for group in groups]
 
     def evaluate(
         self,

@@ -39,6 +39,7 @@ class RunFolder:
         self.config = self.path / "config.yaml"
         self.history = self.path / "history.jsonl"
         self.samples = self.path / "samples.jsonl"
+        self.training_samples = self.path / "training_samples.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self.trackers = self.path / "trackers.json"
         self.figure = self.path / "progress.png"

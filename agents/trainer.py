@@ -47,6 +47,7 @@ from mtgrpo_env.agents.run_folder import RUN_FILE, RunFolder
 from mtgrpo_env.agents.stop_request import StopRequest
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
+from mtgrpo_env.progress import Stage, watched
 from mtgrpo_env.redaction import shown
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.text_env import TextEnv
@@ -234,6 +235,7 @@ class Trainer:
                 for callback in self._active:
                     stack.callback(callback.close)
                     callback.on_start(self)
+                stack.enter_context(watched(self._show_progress))
                 self._take_steps(stop)
                 for callback in self._active:
                     callback.on_end(self)
@@ -243,6 +245,10 @@ class Trainer:
             self._fail(f"step {self.agent.step + 1} failed: {_said(error)}", error)
         is_finished = self.agent.step >= self.config.steps
         return TrainResult(self.agent.step, self.config.steps, 0 if is_finished else stop.exit_code)
+
+    def is_evaluated_after(self, step: int) -> bool:
+        """Whether the run is to be evaluated once it has taken so many steps."""
+        return step >= self.config.steps or step % self.config.eval_every == 0
 
     def evaluate(self, problems: Sequence[Problem] | None = None) -> Evaluation:
         """Accuracy of every task on held-out problems, by default those of the run's evaluations."""
@@ -345,16 +351,23 @@ class Trainer:
         return self.ranks.size == 1 or isinstance(error, TaskError)
 
     def _lacks_evaluation(self) -> bool:
-        step, config = self.agent.step, self.config
-        is_due = step in (0, config.steps) or step % config.eval_every == 0
-        return is_due and all(record["step"] != step for record in self.history.of("evaluation"))
+        step = self.agent.step
+        return self.is_evaluated_after(step) and all(record["step"] != step for record in self.history.of("evaluation"))
+
+    def _show_training_group(self, group: Group) -> None:
+        for callback in self._active:
+            callback.on_training_group(self, group)
+
+    def _show_progress(self, stage: Stage) -> None:
+        for callback in self._active:
+            callback.on_progress(self, stage)
 
     def _step(self) -> None:
-        metrics = self.agent.train_step()
+        metrics = self.agent.train_step(on_group=self._show_training_group)
         self.history.add_step(metrics)
         for callback in self._active:
             callback.on_step(self, metrics)
-        if metrics.step >= self.config.steps or metrics.step % self.config.eval_every == 0:
+        if self.is_evaluated_after(metrics.step):
             self._evaluate()
         if metrics.step % self.config.checkpoint_every == 0 or metrics.step == self.best_step:
             self._save()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mtgrpo_env.metrics import average, worst_task
+from mtgrpo_env.progress import EVALUATING, stage
 from mtgrpo_env.rollout import Policy, RollOut, rollout_groups
 from mtgrpo_env.suite import TaskError, TaskSuite
 from mtgrpo_env.task import TASK_FAULTS
@@ -148,10 +149,12 @@ def evaluate_policy(
     """Play every problem with a policy; `on_group` is given the rollouts of each, in the order of the problems."""
     chunk = max(1, MOST_EPISODES // max(1, rollouts_per_problem))
     tally = _Tally(suite, on_group)
-    for start in range(0, len(problems), chunk):
-        part = problems[start : start + chunk]
-        for group in roll_out(suite, policy, part, rollouts_per_problem, deterministic=deterministic):
-            tally.add(group)
+    starts = range(0, len(problems), chunk)
+    with stage(EVALUATING, "responses", parts=len(starts)):
+        for start in starts:
+            part = problems[start : start + chunk]
+            for group in roll_out(suite, policy, part, rollouts_per_problem, deterministic=deterministic):
+                tally.add(group)
     return tally.evaluation()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from mtgrpo_env.log_once import log_once
+from mtgrpo_env.progress import advance, begin_part
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
@@ -79,6 +80,7 @@ def rollout_groups(
         raise ValueError(f"group_size must be at least 1, got {group_size}")
     episodes = _start_episodes(suite, problems, group_size)
     live = episodes
+    begin_part(len(live))
     while live:
         task_ids = [episode.problem.task_id for episode in live]
         observations = [episode.observation for episode in live]
@@ -88,9 +90,11 @@ def rollout_groups(
                 raise _policy_error(policy, f"a str for the text task {live[i].task.name!r}", f"{action!r:.80}")
             live[i].prefetch(action)
             choices[i] = action, extra
+            advance(1)
         for i, episode in enumerate(live):
             episode.step(*choices[i])
         live = [episode for episode in live if not episode.done]
+        advance(more=len(live))
     _refuse_broken_tasks(suite, problems, episodes, group_size)
     rollouts = [episode.rollout() for episode in episodes]
     return [Group(p, tuple(rollouts[i * group_size : (i + 1) * group_size])) for i, p in enumerate(problems)]

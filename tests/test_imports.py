@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"core": ROOT / "mtgrpo_env", "envs": ROOT / "envs", "agents": ROOT / "agents"}
 MODELS = {"torch", "transformers", "vllm", "deepspeed", "trl", "datasets"}
 OF_OTHERS = {"openai", "verifiers", "inspect_ai", "lm_eval"}
+FOR_PEOPLE = {"agents.display", "agents.run_panel", "agents.llm.plan", "safe_console"}  # what draws on a terminal
 HEAVY = {*MODELS, *OF_OTHERS, "sympy", "pyarrow", "tyro", "rich", "yaml", "matplotlib", "tensorboard"}
 
 
@@ -108,7 +109,7 @@ def test_heavy_packages_are_imported_where_they_belong(module: str) -> None:
     allowed: set[str] = set()
     if module.startswith("mtgrpo_env.cli."):
         allowed = {"tyro", "rich", "torch", "transformers"}
-    elif module in ("mtgrpo_env.agents.display", "mtgrpo_env.agents.llm.plan", "mtgrpo_env.safe_console"):  # for people
+    elif module.removeprefix("mtgrpo_env.") in FOR_PEOPLE:
         allowed = {"rich", "torch", "transformers"}
     elif module.startswith("mtgrpo_env.experiments.") and module.endswith(("_display", ".compare")):
         allowed = {"rich"}
@@ -171,7 +172,7 @@ def test_tasks_and_the_torch_free_agent_load_nothing_heavy_either() -> None:
     for of_others in ("verifiers_env", "inspect_task"):
         light.remove(f"mtgrpo_env.envs.{of_others}")
     reports = ("reports.figure", "reports.comparison_report", "trackers", "trainer", "callbacks")
-    callbacks = ("display", "response_watch")
+    callbacks = ("display", "run_panel", "response_watch")
     heavy = ("llm", "neural", "integrations.trl", "endpoints.openai_server", "endpoints.bounds", *reports, *callbacks)
     prefixes = tuple(f"mtgrpo_env.agents.{name}" for name in heavy)
     imports = ", ".join(name for name in light if not name.startswith(prefixes))

@@ -13,6 +13,7 @@ from typing import Any
 
 from mtgrpo_env.agents.endpoints.prompts import ChatMessages, PromptWriter, WrittenPrompt
 from mtgrpo_env.agents.endpoints.replies import API_KEY, EndpointError, Reply, Server
+from mtgrpo_env.progress import advance
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.spaces import TEXT
 
@@ -76,6 +77,7 @@ class EndpointPolicy:
                 place, reply = answer
                 prompt = prompts[place]
                 self._note(prompt, reply)
+                advance(tokens=reply.num_tokens)
                 response = f"{prompt.begun}{reply.text}" if reply.empty is None else ""
                 yield place, response[-TEXT.max_length :], reply
         kinds = {reply.empty for reply in self._unanswered.values()}

@@ -19,6 +19,7 @@ from mtgrpo_env.agents.llm.prefix import completion_log_probs
 from mtgrpo_env.agents.minibatches import MinibatchLearner
 from mtgrpo_env.agents.neural.losses import Objective, divergence
 from mtgrpo_env.agents.ranks import Ranks
+from mtgrpo_env.progress import advance, begin_part, stage
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray, Rollout
 
 LogProbs = Callable[[PreTrainedModel, PackedGroups, float], torch.Tensor]
@@ -142,6 +143,7 @@ class LanguageModelLearner(MinibatchLearner):
         loss, sampled, current = 0.0, _TaskMeans(minibatch.num_tasks), _TaskMeans(minibatch.num_tasks)
         divergences = _TokenMeans()
         parts = self._parts(minibatch.groups, minibatch.loss_weights)
+        begin_part(len(parts))
         for n, (part, token_weights) in enumerate(parts, start=1):
             log_probs = self._log_probs_of(self.policy.model, part)
             surrogate = self._surrogate_of(part, log_probs)
@@ -151,6 +153,7 @@ class LanguageModelLearner(MinibatchLearner):
             sampled.add(part, token_weights, self._surrogate_of(part, part.old_log_probs))
             current.add(part, token_weights, surrogate.detach())
             divergences.add(self._divergences(part, log_probs.detach()), token_weights > 0)
+            advance(1)
         norm, ranks = self.engine.step(), self.policy.ranks
         objectives = Objectives(sampled.over(ranks), current.over(ranks))
         scalars = {"loss": sum(ranks.gather(loss)), "gradient_norm": norm, **divergences.over(ranks)}
@@ -223,11 +226,15 @@ class LanguageModelLearner(MinibatchLearner):
         """The log-probabilities that a model gives to every completion of the batch, in their order."""
         packed = self._packed(batch.groups, batch.loss_weights)
         own: dict[int, tuple[float, ...]] = {}
-        for micro_batch in self._micro_batches(packed):
-            part = packed.rows(micro_batch.rows).to(model.device)
-            values = self._log_probs_of(model, part).tolist()
-            for row, length, of_row in zip(micro_batch.rows.tolist(), part.lengths.tolist(), values, strict=True):
-                own[row] = tuple(of_row[:length])
+        passes = self._micro_batches(packed)
+        with stage("scoring", "passes", parts=1):
+            begin_part(len(passes))
+            for micro_batch in passes:
+                part = packed.rows(micro_batch.rows).to(model.device)
+                values = self._log_probs_of(model, part).tolist()
+                for row, length, of_row in zip(micro_batch.rows.tolist(), part.lengths.tolist(), values, strict=True):
+                    own[row] = tuple(of_row[:length])
+                advance(1)
         rescored = {row: values for share in self.policy.ranks.gather(own) for row, values in share.items()}
         return [rescored[row] for row in range(len(rescored))]
 

@@ -13,6 +13,7 @@ from mtgrpo_env.agents.llm.data import Completion, left_padded
 from mtgrpo_env.agents.llm.decoding import decoder_of
 from mtgrpo_env.agents.llm.engines import Decoding, Weights
 from mtgrpo_env.agents.llm.stopping import Decode, StopStrings
+from mtgrpo_env.progress import advance
 
 _WORTH_DROPPING = 0.9  # rows held that still run; dropping the others copies what these have cached
 _BELOW_ONE = 1 - 1e-6  # rounding must not carry a chance to the end, where tokens of no probability may be
@@ -92,11 +93,12 @@ class TransformersEngine:
         rows, chances = torch.as_tensor(places - first, device=device), torch.as_tensor(draws, device=device)
         growing = _Growing(len(rows), limit, self.end_ids, self._stop_strings(decoding), device)
         with decoder_of(self.model, ids, mask, rows, max_tokens=limit) as decoder:
-            logits = decoder.first_logits
+            logits, num_running = decoder.first_logits, len(rows)
             for t in range(limit):
                 chosen, log_probs = draw(logits, decoding, chances[growing.held, t])
                 _check_finite(log_probs, places, growing)
                 growing.append(chosen, log_probs)
+                advance(tokens=num_running)
                 num_running = int(growing.running.sum())
                 if not num_running or t + 1 == limit:
                     break

@@ -18,6 +18,7 @@ from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding, RolloutEngineError, Weights
 from mtgrpo_env.agents.llm.serving.options import VLLMOptions
 from mtgrpo_env.agents.llm.serving.requests import PromptRequest, prompt_requests
+from mtgrpo_env.progress import advance
 
 SleepLevel = Literal[0, 1]
 
@@ -143,6 +144,7 @@ class VLLMRolloutEngine:
                 for output in self._engine.step():
                     request, index = waiting.pop(output.request_id)
                     completion = _completion(request, output.outputs[0])
+                    advance(tokens=completion.num_tokens)
                     for row in request.rows_of(index):
                         yield row, completion
         finally:

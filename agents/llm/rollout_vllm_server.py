@@ -18,6 +18,7 @@ from mtgrpo_env.agents.llm.serving.client import Line, VLLMServer
 from mtgrpo_env.agents.llm.serving.requests import PromptRequest, prompt_requests
 from mtgrpo_env.agents.llm.serving.weights import WeightSync
 from mtgrpo_env.agents.ranks import OneRank, Ranks, agreement
+from mtgrpo_env.progress import advance
 
 _Result = tuple[int, Completion] | RolloutEngineError | None
 """A row and its completion, a failure, or a sign of life."""
@@ -75,6 +76,7 @@ class VLLMServerEngine:
                     raise result
                 if result is not None:
                     waiting -= 1
+                    advance(tokens=result[1].num_tokens)
                     yield result
 
     def load_weights(self, weights: Weights) -> None:

@@ -1,6 +1,7 @@
-"""A few rollouts of every task from each evaluation, kept to be read: a run's `samples.jsonl`.
+"""A few rollouts of every task, kept to be read: a run's `samples.jsonl` and `training_samples.jsonl`.
 
-Choosing them draws nothing and generates nothing, so an evaluation is the same with it and without.
+The first are from each evaluation, the others from the training step before it. Choosing them draws nothing and
+generates nothing, so a run is the same with them and without.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ PER_VERDICT = 2
 """Correct rollouts, and others, kept of each task."""
 EVALUATIONS = 8
 """Evaluations kept: the first and the newest. With `PER_VERDICT` this bounds the file."""
+SEEN, ENDED = "seen", "ended"
+"""Of each turn: the prompt as the model saw it, and whether the model ended the response ("stop") or its limit did."""
 
 _LOG = logging.getLogger(__name__)
 _FIELDS = {"step": int, "suite_task": str, "reward": int | float, "outcome": str}
@@ -38,7 +41,7 @@ class RolloutSample:
         self._chosen: dict[tuple[int, bool], list[Group]] = {}
 
     def add(self, group: Group) -> None:
-        """Look at a group that was evaluated."""
+        """Look at a group that was played."""
         for rollout in group.rollouts:
             chosen = self._chosen.setdefault((group.task_id, not rollout.is_success), [])
             if len(chosen) < PER_VERDICT:
@@ -72,7 +75,7 @@ class SampleFile:
             self._write()
 
     def add(self, step: int, sample: RolloutSample) -> None:
-        """Keep what was chosen in the evaluation after `step` steps."""
+        """Keep what was chosen in a step, or in the evaluation after `step` steps."""
         rows = [
             {"step": step, "suite_task": self._names[group.task_id], **row}
             for group in sample.groups
@@ -100,6 +103,8 @@ class StoredSample:
         reward: what it earned.
         outcome: of the verdict.
         is_success: whether it was correct.
+        seen: the prompt of each turn as the model saw it; none where that is not known.
+        is_cut_off: whether a limit ended a response.
         row: all that was stored.
     """
 
@@ -110,6 +115,8 @@ class StoredSample:
     reward: float
     outcome: str
     is_success: bool
+    seen: tuple[str, ...]
+    is_cut_off: bool
     row: Record
 
 
@@ -132,8 +139,15 @@ def _stored(row: Record, source: str) -> StoredSample:
     for name, kind in _FIELDS.items():
         if not isinstance(values[name], kind):
             raise ValueError(f"{source}: expected {name} to be of {kind}, got {values[name]!r:.80}")
-    if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
+    if not _are_texts(responses):
         raise ValueError(f"{source}: expected a response, or a list of responses, got {responses!r:.80}")
-    return StoredSample(
-        **values, prompt=prompt, responses=tuple(responses), is_success=bool(row.get("is_success")), row=row
-    )
+    seen, ended = row.get(SEEN, []), row.get(ENDED, [])
+    for name, texts in ((SEEN, seen), (ENDED, ended)):
+        if not _are_texts(texts):
+            raise ValueError(f"{source}: expected {name} to be a list of str, got {texts!r:.80}")
+    said = {"prompt": prompt, "responses": tuple(responses), "seen": tuple(seen), "is_cut_off": "length" in ended}
+    return StoredSample(**values, **said, is_success=bool(row.get("is_success")), row=row)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)

@@ -142,7 +142,7 @@ def test_a_failed_step_is_one_error_with_the_newest_checkpoint(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = trainer(model_folder, tmp_path, record := Record())
-    monkeypatch.setattr(own.agent, "train_step", lambda: (_ for _ in ()).throw(TaskError("task 'a' raised")))
+    monkeypatch.setattr(own.agent, "train_step", lambda **_: (_ for _ in ()).throw(TaskError("task 'a' raised")))
     with pytest.raises(TrainingError, match="step 1 failed: task 'a' raised\nThere is no checkpoint yet"):
         own.train()
     assert record.calls[-1] == "close"

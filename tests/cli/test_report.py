@@ -21,6 +21,7 @@ from mtgrpo_env.cli import main
 RunCommand = Callable[..., Any]
 Refused = Callable[..., str]
 
+SAMPLE_FILES = ("samples.jsonl", "training_samples.jsonl")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
 
@@ -114,12 +115,24 @@ def test_a_run_keeps_samples_of_every_evaluation_that_are_judged_the_same_again(
     ]
 
 
+def test_a_run_keeps_samples_of_training_as_the_model_saw_them(command: RunCommand, finished: Path) -> None:
+    samples = read_samples(finished / "training_samples.jsonl")
+    assert list(dict.fromkeys(sample.step for sample in samples)) == [1, 3, 6, 7]
+    assert {sample.suite_task for sample in samples} == set(TASKS)
+    assert all(sample.prompt in sample.seen[0] for sample in samples)
+    assert {ended for sample in samples for ended in sample.row["ended"]} <= {"stop", "length"}
+    result = command("score", "--rows", finished / "training_samples.jsonl", "--json")
+    verdicts = [json.loads(line)["is_success"] for line in result.out.splitlines()]
+    assert verdicts == [sample.is_success for sample in samples]
+
+
 def test_keeping_samples_changes_no_run(
     model_folder: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RolloutSample, "add", lambda *_: None)
     assert main([str(argument) for argument in train(tmp_path / "run", model_folder)]) == 0
-    assert read_samples(tmp_path / "run" / "samples.jsonl") == []
+    for name in SAMPLE_FILES:
+        assert read_samples(tmp_path / "run" / name) == []
     assert_same_run(tmp_path / "run", finished)
 
 
@@ -132,7 +145,8 @@ def test_a_run_that_goes_on_from_a_checkpoint_keeps_the_samples_it_would_have(
         shutil.rmtree(resumed / "checkpoints" / f"step-{step:06d}")
     assert not (resumed / "checkpoints" / "step-000007").exists()
     assert main([str(argument) for argument in train(resumed, model_folder)]) == 0
-    assert (resumed / "samples.jsonl").read_bytes() == (finished / "samples.jsonl").read_bytes()
+    for name in SAMPLE_FILES:
+        assert (resumed / name).read_bytes() == (finished / name).read_bytes()
 
 
 def test_a_real_run_s_page_shows_prompts_verdicts_and_right_answers(
@@ -140,10 +154,11 @@ def test_a_real_run_s_page_shows_prompts_verdicts_and_right_answers(
 ) -> None:
     assert command("report", finished, "--out", tmp_path / "page.html").code == 0
     shown = parsed((tmp_path / "page.html").read_text())
-    samples = read_samples(finished / "samples.jsonl")
+    samples = [sample for name in SAMPLE_FILES for sample in read_samples(finished / name)]
     assert len(shown.of("article")) == len(samples)
     assert len(shown.of("article", "right")) == sum(sample.is_success for sample in samples)
-    assert all(sample.prompt in shown.text("pre") for sample in samples)
+    assert all(sample.seen[0] in shown.text("pre") for sample in samples)
+    assert shown.texts["h4"].count("prompt as the model saw it") == len(samples)
     assert shown.texts["h4"].count("a right answer") == len(samples)
 
 

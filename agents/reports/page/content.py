@@ -77,6 +77,10 @@ class Series:
         return tuple(replace(run, records=run.records[:steps]) for run in self.runs)
 
 
+JudgedSample = tuple[StoredSample, str | None]
+"""A sample, and a right answer where one is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageContent:
     """All that is written on one page.
@@ -91,7 +95,9 @@ class PageContent:
         budgets: at which several series are compared.
         thresholds: worst-task accuracies whose cost is reported.
         notes: what a reader must know, such as runs that are missing.
-        samples: of a single run, with the right answers where they are known; None on a page of several runs.
+        samples: of a single run's evaluations, with the right answers where they are known; None on a page of several
+            runs.
+        training_samples: likewise, of its training steps.
     """
 
     title: str
@@ -103,7 +109,8 @@ class PageContent:
     budgets: tuple[Budget, ...]
     thresholds: tuple[float, ...]
     notes: tuple[str, ...] = ()
-    samples: tuple[tuple[StoredSample, str | None], ...] | None = None
+    samples: tuple[JudgedSample, ...] | None = None
+    training_samples: tuple[JudgedSample, ...] | None = None
 
     @property
     def chance(self) -> Chance:
@@ -157,9 +164,11 @@ def content_of_runs(
             )
     series = _series(folders)
     methods = " and ".join(dict.fromkeys(str(one.config["method"]) for one in folders))
-    samples = None
+    samples = training_samples = None
     if len(folders) == 1:
-        samples = tuple((sample, answer_of(sample)) for sample in read_samples(RunFolder(first.folder).samples))
+        folder = RunFolder(first.folder)
+        of_files = (read_samples(file) for file in (folder.samples, folder.training_samples))
+        samples, training_samples = (tuple((one, answer_of(one)) for one in read) for read in of_files)
     return PageContent(
         title=f"{methods} on {len(first.tasks)} tasks",
         made_by="\n".join(map(_said_of, folders)),
@@ -171,6 +180,7 @@ def content_of_runs(
         thresholds=thresholds,
         notes=tuple(_notes(folders)),
         samples=samples,
+        training_samples=training_samples,
     )
 
 

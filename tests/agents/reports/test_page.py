@@ -239,6 +239,32 @@ def test_the_newest_evaluation_comes_first_and_the_worst_task_leads_it(tmp_path:
     assert [text.partition(":")[0] for text in shown.texts["h3"]][-3:] == ["arc-mini", "zebra-mini", "countdown-mini"]
 
 
+def test_samples_of_training_stand_apart_and_say_which_were_cut_off(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    write_samples(run, ["held out"])
+    row = json.loads((run / "samples.jsonl").read_text())
+    row |= {"seen": ["<user>of training"], "ended": ["length"], "step": 19}
+    (run / "training_samples.jsonl").write_text(json.dumps(row) + "\n")
+    shown = page_of(run)
+    assert [text for text in shown.texts["h2"] if text.startswith("Sample")] == [
+        "Sample rollouts",
+        "Sample rollouts of training",
+    ]
+    assert "<user>of training" in shown.texts["pre"]
+    assert [text.endswith(", cut off") for text in shown.texts["p"] if "reward 0.1" in text] == [False, True]
+
+
+@pytest.mark.parametrize("odd", [{"seen": "text"}, {"ended": [1]}])
+def test_samples_with_odd_fields_are_refused(tmp_path: Path, odd: dict[str, object]) -> None:
+    run = write_run(tmp_path / "run")
+    write_samples(run, ["held out"])
+    row = json.loads((run / "samples.jsonl").read_text())
+    (run / "training_samples.jsonl").write_text(json.dumps(row | odd) + "\n")
+    expected = rf"training_samples\.jsonl, line 1: expected {next(iter(odd))} to be a list of str"
+    with pytest.raises(ValueError, match=expected):
+        page_of(run)
+
+
 def test_an_answer_that_is_not_known_is_the_ground_truth(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     write_samples(run, ["mine"])
