@@ -32,7 +32,7 @@ from mtgrpo_env.shares import GroupMeasure, count_groups
 from mtgrpo_env.stateful import Stateful, plain, refuse_other_hyperparameters
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.truncation import ChangeGroup, keep_truncated
-from mtgrpo_env.types import Group, Problem
+from mtgrpo_env.types import Batch, FloatArray, Group, Problem
 
 _HELD_OUT = 100  # problems of each task that `evaluate` plays where none are named
 
@@ -121,11 +121,7 @@ class MTGRPOAgent:
             batch = self.curriculum.draw(partial(self.roll_out, on_group=on_group))  # 1. batch ← sampler(z, B, N, ρ)
         sampled = time.perf_counter()
         self.is_updating = True
-        batch = self.learner.prepare(batch)
-        observe = self.improvement if batch.groups else NoImprovement  # there is nothing to learn from
-        signal = observe(self.learner, batch)
-        scalars = self.learner.update(batch, signal.on_minibatch)  # 2. θ ← optimiser steps on it
-        improvements = signal.end()  # 3. I_k ← Ĵ_k(θ') - Ĵ_k(θ)
+        batch, scalars, improvements = self.learn(batch)
         metrics = self.curriculum.update(batch, improvements)  # 4. z ← weight update (I, J)
         self.step += 1
         self.rollouts += batch.num_rollouts
@@ -141,6 +137,14 @@ class MTGRPOAgent:
             cpu_seconds=time.process_time() - cpu_started,
             learner=scalars,
         )
+
+    def learn(self, batch: Batch) -> tuple[Batch, Mapping[str, float], FloatArray]:
+        """Lines 2 and 3: the batch as it was learned from, the learner's scalars, and (U, K) improvements."""
+        batch = self.learner.prepare(batch)
+        observe = self.improvement if batch.groups else NoImprovement  # there is nothing to learn from
+        signal = observe(self.learner, batch)
+        scalars = self.learner.update(batch, signal.on_minibatch)  # 2. θ ← optimiser steps on it
+        return batch, scalars, signal.end()  # 3. I_k ← Ĵ_k(θ') - Ĵ_k(θ)
 
     def train(self, num_steps: int, callbacks: Sequence[Callback] = ()) -> None:
         """Take `num_steps` more steps, and call every callback after each."""

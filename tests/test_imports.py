@@ -14,7 +14,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"core": ROOT / "mtgrpo_env", "envs": ROOT / "envs", "agents": ROOT / "agents"}
 MODELS = {"torch", "transformers", "vllm", "deepspeed", "trl", "datasets"}
 OF_OTHERS = {"openai", "verifiers", "inspect_ai", "lm_eval"}
-FOR_PEOPLE = {"agents.display", "agents.run_panel", "agents.llm.plan", "safe_console"}  # what draws on a terminal
+FOR_PEOPLE = {
+    "agents.display",
+    "agents.run_panel",
+    "agents.llm.plan",
+    "agents.llm.timing",
+    "safe_console",
+}  # what draws on a terminal
 HEAVY = {*MODELS, *OF_OTHERS, "sympy", "pyarrow", "tyro", "rich", "yaml", "matplotlib", "tensorboard"}
 
 

@@ -20,6 +20,8 @@ class Config(GroupedOptions):
     """A file of options, such as the config.yaml of a run; options of the command line override it."""
     dry_run: bool = False
     """Say what would be done and how much memory it takes; build no model and train nothing."""
+    timed: bool = False
+    """With --dry-run: load the model, take the passes of a step with it, and say how long the run will take."""
 
 
 def parse(arguments: Sequence[str]) -> Config:
@@ -35,14 +37,20 @@ def run(config: Config) -> int:
     import transformers
 
     from mtgrpo_env.agents.llm.plan import plan_of, print_plan
+    from mtgrpo_env.agents.llm.timing import print_timing
     from mtgrpo_env.agents.trainer import Trainer, TrainingError
     from mtgrpo_env.safe_console import SafeConsole
 
     transformers.utils.logging.disable_progress_bar()  # it would draw over ours
     trainer = Trainer(config=train_config)
+    if config.timed and not config.dry_run:
+        raise ValueError("--timed goes with --dry-run: a run says by itself how long it will take")
     if config.dry_run:
         trainer.folder.refuse_another_run(trainer.config)
-        print_plan(plan_of(trainer.config, trainer.suite, trainer.prompts), SafeConsole())
+        print_plan(plan_of(trainer.config, trainer.suite, trainer.prompts), console := SafeConsole())
+        if config.timed:
+            trainer.check()
+            print_timing(trainer.config, trainer.suite, trainer.prompts, console)
         return 0
     try:
         return trainer.train().exit_code

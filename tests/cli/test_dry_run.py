@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.build import build_method
 from mtgrpo_env.agents.llm.plan import sampled
+from mtgrpo_env.agents.llm.timing import PassTimes, RunTime
 from mtgrpo_env.agents.llm.tiny import tiny_tokenizer
 from mtgrpo_env.named_tasks import read_tasks
 
@@ -124,3 +125,43 @@ def test_a_real_run_says_how_much_memory_it_takes_and_generates_at_least_what_wa
     assert planned.rounds == 1
     assert 4 <= planned.groups.sum() <= 12
     assert np.all(np.array(step["generated"]) >= planned.groups)
+
+
+def test_a_timed_dry_run_says_how_long_the_run_takes_and_leaves_nothing_behind(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    result = command(*train(tmp_path / "run", model_folder, "--dry-run", "--timed"))
+    assert (result.code, result.err) == (0, "")
+    assert not list(tmp_path.iterdir())
+    assert "responses take " in result.out
+    (lengths,) = [line.split() for line in result.out.splitlines() if "if responses have" in line]
+    assert [word for word in lengths if word.isdigit()] == ["4", "16"]
+    assert "the run: 7 steps, 4 evaluations" in result.out
+    shares = [line for line in result.out.splitlines() if "of it " in line]
+    assert len(shares) == 3
+    for column in (2, 3):
+        assert 98 <= sum(int(line.split("│")[column].strip(" %")) for line in shares) <= 102
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--timed", "--model", "{model}"], "--timed goes with --dry-run"),
+        (["--timed", "--dry-run"], "give --model, got the tiny one"),
+    ],
+)
+def test_timing_what_cannot_be_timed_is_refused(
+    command: RunCommand, model_folder: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    result = command("train", "--out", tmp_path / "run", *(option.format(model=model_folder) for option in options))
+    assert result.code == 2
+    assert said in result.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_time_of_a_run_is_that_of_its_steps_and_evaluations() -> None:
+    times = PassTimes(prompts=4, rows=16, prefill=2.0, decode=0.5, learn={1: 3.0, 5: 8.0})
+    assert times.generation(8, 32, 5) == pytest.approx(8 * 0.5 + 32 * 4 * 0.5 / 16)
+    run = RunTime(5, generation=4.0, learning=8.0, evaluation=10.0, steps=10, evaluations=3)
+    assert run.total == pytest.approx(150)
+    assert run.shares == pytest.approx({"generation": 40 / 150, "learning": 80 / 150, "evaluation": 30 / 150})
