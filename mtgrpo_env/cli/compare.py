@@ -13,7 +13,7 @@ from mtgrpo_env.agents.recipes import DEFAULT_METHOD
 from mtgrpo_env.agents.reports.comparison_report import REPORT
 from mtgrpo_env.cli import options
 from mtgrpo_env.cli.command_lines import command_line
-from mtgrpo_env.experiments.compare import compare, redraw
+from mtgrpo_env.experiments.compare import compare, plan_lines, redraw
 from mtgrpo_env.experiments.compare_plan import CompareOptions
 from mtgrpo_env.ranges import Count, Seed
 from mtgrpo_env.redaction import redacted
@@ -49,6 +49,8 @@ class Config(options.GroupedOptions):
     run: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
     method: OmitArgPrefixes[MethodOptions] = field(default_factory=MethodOptions)
     comparison: OmitArgPrefixes[CompareOptions] = field(default_factory=CompareOptions)
+    dry_run: bool = False
+    """Say which runs would be made, and how far each is; make none."""
     redraw: bool = False
     """Only write results.md and the figures again, from the numbers in --out, for these --thresholds and this
     --horizon; needs no run."""
@@ -64,6 +66,10 @@ def run(config: Config) -> int:
         return 0
     shared = {name: value for group in GROUPS for name, value in vars(getattr(config, group)).items()}
     for_methods = {name: value for name in METHOD_OPTIONS if (value := shared.pop(name)) is not None}
+    if config.dry_run:
+        lines = plan_lines(TrainConfig(**shared), config.comparison, method_options=for_methods)
+        console.print("\n".join(lines), soft_wrap=True)
+        return 0
     command = redacted(command_line("compare", config))
     result = compare(
         TrainConfig(**shared), config.comparison, method_options=for_methods, command=command, console=console

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from mtgrpo_env.agents.recipes import RunFacts, make_method
 from mtgrpo_env.agents.reports.compared_runs import Clock, Settings
 from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.comparison_report import write_report
+from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
@@ -80,17 +81,7 @@ def compare(
         ValueError: naming an option that no run could be made with, or a folder that holds another run.
     """
     console = console or SafeConsole(quiet=True)
-    options.check()
-    config = config.for_run()
-    planned = plan_runs(config, options, method_options, seeds=(*options.tuning_seeds, *options.seeds))
-    settings = _settings(config, options, planned, command or f"compare({config!r}, {options!r})")
-    config.check_start()
-    for run in planned:  # before any is made
-        run.folder.refuse_another_run(run.config, may_change=_MAY_CHANGE)
-    for run in {(run.config.method, run.point): run for run in planned}.values():
-        _check_run(run.config, len(settings.tasks))
-    if RunFolder(config.out).history.is_file():
-        raise ValueError(f"out must be a folder of its own, got {config.out}, which holds a run")
+    settings, planned = _checked_plan(config, options, method_options, command)
     with FolderLock(config.out).held(on_wait=console.print) as lock:
         stopped_by = _train_all(planned, settings, options, console, lock)
         comparison = compared(settings, planned)
@@ -98,6 +89,26 @@ def compare(
         if stopped_by is None and comparison.runs:
             write_report(comparison, config.out, rng=_rng())
     return CompareResult(comparison, len(comparison.runs) + len(comparison.missing), stopped_by)
+
+
+def plan_lines(
+    config: TrainConfig, options: CompareOptions, *, method_options: Mapping[str, Any] | None = None
+) -> Iterator[str]:
+    """What `compare` would do: every run that may be made, and how far it is; raises as `compare` does."""
+    settings, planned = _checked_plan(config, options, method_options, "")
+    yield (
+        f"{', '.join(settings.methods)} on {', '.join(settings.tasks)}; {settings.steps} steps a run, evaluated on "
+        f"{settings.eval_problems} problems a task; {options.parallel} runs at a time"
+    )
+    of_tuning = [run for run in planned if run.config.seed in settings.tuning_seeds]
+    of_report = [run for run in planned if run.config.seed in settings.seeds]
+    if of_tuning:
+        yield "to choose each method's point:"
+        yield from map(_state_line, of_tuning)
+        yield "then, of these, those of each method's best point:"
+    yield from map(_state_line, of_report)
+    made = sum(run.is_finished for run in planned)
+    yield f"{len(planned)} runs at the most, of which {made} are finished"
 
 
 def redraw(folder: Path, options: CompareOptions) -> None:
@@ -111,6 +122,30 @@ def redraw(folder: Path, options: CompareOptions) -> None:
     horizon = options.horizon_of(comparison.settings.steps)
     settings = replace(comparison.settings, thresholds=options.thresholds, horizon=horizon)
     write_report(Comparison(settings, comparison.runs), folder, rng=_rng())
+
+
+def _checked_plan(
+    config: TrainConfig, options: CompareOptions, method_options: Mapping[str, Any] | None, command: str
+) -> tuple[Settings, list[PlannedRun]]:
+    """What is compared, and every run that may be made; see `compare` for what is refused."""
+    options.check()
+    config = config.for_run()
+    planned = plan_runs(config, options, method_options, seeds=(*options.tuning_seeds, *options.seeds))
+    settings = _settings(config, options, planned, command or f"compare({config!r}, {options!r})")
+    config.check_start()
+    for run in planned:  # before any is made
+        run.folder.refuse_another_run(run.config, may_change=_MAY_CHANGE)
+    for run in {(run.config.method, run.point): run for run in planned}.values():
+        _check_run(run.config, len(settings.tasks))
+    if RunFolder(config.out).history.is_file():
+        raise ValueError(f"out must be a folder of its own, got {config.out}, which holds a run")
+    return settings, planned
+
+
+def _state_line(run: PlannedRun) -> str:
+    steps = [record["step"] for record in read_history(run.folder.history)]
+    state = "finished" if run.is_finished else f"step {max(steps)} so far" if steps else "to be made"
+    return f"  {run.name}: {state}"
 
 
 def _check_run(config: RunConfig, num_tasks: int) -> None:

@@ -178,6 +178,24 @@ def test_a_finished_comparison_runs_nothing_and_its_numbers_stay_as_they_are(
     assert [file.read_bytes() for file in files] == before
 
 
+def test_a_dry_run_says_which_runs_are_to_be_made_and_makes_none(
+    command: RunCommand, out: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    grown = command(*compare_options(out, model_folder, "--seeds", 0, 2, "--dry-run"))
+    assert (grown.code, grown.err) == (0, "")
+    states = [line.strip() for line in grown.out.splitlines() if line.startswith("  ")]
+    assert states == [
+        "quota-mt-grpo, lr 0.001, seed 0: finished",
+        "grpo, lr 0.001, seed 0: finished",
+        "quota-mt-grpo, lr 0.001, seed 2: to be made",
+        "grpo, lr 0.001, seed 2: to be made",
+    ]
+    assert grown.out.endswith("4 runs at the most, of which 2 are finished\n")
+    tuned = command(*compare_options(tmp_path / "tuned", model_folder, "--tuning-seeds", 5, "--lrs", 1, "--dry-run"))
+    assert tuned.out.splitlines()[1] == "to choose each method's point:"
+    assert not (tmp_path / "tuned").exists()
+
+
 def test_everything_is_drawn_again_without_the_runs(command: RunCommand, out: Path, tmp_path: Path) -> None:
     for name in ("results.jsonl", "steps.jsonl", "compare.json"):
         (tmp_path / name).write_bytes((out / name).read_bytes())
