@@ -50,6 +50,7 @@ from mtgrpo_env.named_tasks import TaskSpec, read_tasks
 from mtgrpo_env.progress import Stage, watched
 from mtgrpo_env.redaction import shown
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
+from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import TextEnv
 from mtgrpo_env.types import Group, Problem
 
@@ -241,7 +242,7 @@ class Trainer:
                     callback.on_end(self)
         except SaveError as error:
             self._fail(str(error), error)
-        except Exception as error:  # whatever a policy, a verifier, an engine or a callback may raise
+        except TASK_FAULTS as error:  # whatever a policy, a verifier, an engine or a callback may raise
             self._fail(f"step {self.agent.step + 1} failed: {_said(error)}", error)
         is_finished = self.agent.step >= self.config.steps
         return TrainResult(self.agent.step, self.config.steps, 0 if is_finished else stop.exit_code)
@@ -338,13 +339,13 @@ class Trainer:
             while self.agent.step < self.config.steps and not stop.is_agreed():
                 self._step()
             self._save_unless_saved()
-        except Exception as error:
+        except TASK_FAULTS as error:
             if self._is_worth_saving(error):
                 with suppress(SaveError):  # of both the first error says what went wrong
                     self._save_unless_saved()  # one written right after the step is better: its streams have not moved
             raise
 
-    def _is_worth_saving(self, error: Exception) -> bool:
+    def _is_worth_saving(self, error: BaseException) -> bool:
         """Whether policy and weights are those of a finished step; of several ranks all must come to one answer."""
         if self.agent.is_updating or isinstance(error, SaveError | FloatingPointError):
             return False
@@ -410,7 +411,7 @@ class Trainer:
         made = self._resumption.made_of if self._resumption else None
         return RunRecord(made, to_save(records), has_learned=nothing_learned(records) is None)
 
-    def _fail(self, what: str, error: Exception) -> NoReturn:
+    def _fail(self, what: str, error: BaseException) -> NoReturn:
         what = shown(what)
         newest = self.folder.newest_checkpoint
         kept = f"The newest checkpoint is {newest}." if newest else "There is no checkpoint yet."
@@ -421,7 +422,7 @@ class Trainer:
         raise TrainingError(f"{what}\n{kept}") from error
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """An error in a few words."""
     text = str(error).strip()
     if text and isinstance(error, _EXPLAINED):

@@ -72,7 +72,7 @@ class FolderLock:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._descriptors: list[int] = []  # none or one; emptied where it is closed
+        self._descriptors: list[int] = []  # of the file, and of the folder; emptied where they are closed
         self._claim: Path | None = None
 
     def __repr__(self) -> str:
@@ -140,6 +140,7 @@ class FolderLock:
             try:
                 self._lock(descriptors[0], on_wait)
                 if _is_at(self._file, descriptors[0]):
+                    self._lock_folder(descriptors)
                     return descriptors
             except BaseException:
                 _close(descriptors)
@@ -169,6 +170,18 @@ class FolderLock:
                 self.folder,
                 before,
             )
+
+    def _lock_folder(self, descriptors: list[int]) -> None:
+        """Lock the folder too, where that is possible: the file may be deleted while its owner is at work."""
+        if fcntl is None:
+            return
+        descriptors.append(os.open(self.folder, os.O_RDONLY))
+        try:
+            is_ours = _flock(descriptors[1])
+        except OSError:  # network file systems lock nothing that is not open for writing
+            return
+        if not is_ours:
+            raise FolderInUseError(f"{self.folder} is in use by a process whose {_FILE} was deleted: stop it first")
 
     def _claimed(self) -> Path:
         """The file that is the lock where the file system has none."""

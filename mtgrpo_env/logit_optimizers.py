@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray
 
@@ -30,11 +31,15 @@ class GradientDescent(LogitOptimizer):
     Args:
         lr: β.
         l2: η.
+
+    Raises:
+        ValueError: if an argument is out of its range.
     """
 
     hyperparameter_names = ("lr", "l2")
 
     def __init__(self, lr: float = 0.025, *, l2: float = 0.0) -> None:
+        _check(lr, l2)
         self.lr = lr
         self.l2 = l2
 
@@ -50,6 +55,9 @@ class Adam(LogitOptimizer):
         l2: coupled weight decay: strong enough, it keeps a persistent gap from collapsing z.
         betas: decay of the first and the second moment.
         eps: keeps a vanishing gradient from being blown up.
+
+    Raises:
+        ValueError: if an argument is out of its range.
     """
 
     hyperparameter_names = ("lr", "l2", "betas", "eps")
@@ -57,6 +65,10 @@ class Adam(LogitOptimizer):
     def __init__(
         self, lr: float = 0.025, *, l2: float = 1e-5, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
     ) -> None:
+        _check(lr, l2)
+        for beta in betas:
+            Range(0, 1, below=True).check("betas", beta)
+        Range(0).check("eps", eps)
         self.lr, self.l2, self.betas, self.eps = lr, l2, betas, eps
         self._steps = 0
         self._mean: FloatArray | float = 0.0
@@ -79,9 +91,11 @@ class Adam(LogitOptimizer):
         return {"steps": self._steps, "mean": mean, "square": square}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._steps = int(state["steps"])
-        self._mean = np.asarray(state["mean"], dtype=np.float64)
-        self._square = np.asarray(state["square"], dtype=np.float64)
+        steps, moments = state["steps"], [np.asarray(state[name], dtype=np.float64) for name in ("mean", "square")]
+        is_sound = type(steps) is int and steps >= 0 and moments[0].shape == moments[1].shape
+        if not is_sound or not np.isfinite(moments).all() or (moments[1] < 0).any():
+            raise ValueError(f"expected the steps and moments of {type(self).__name__}, got {state!r:.80}")
+        self._steps, (self._mean, self._square) = steps, moments
 
 
 class AdamW(Adam):
@@ -89,3 +103,8 @@ class AdamW(Adam):
 
     def step(self, logits: FloatArray, gradient: FloatArray) -> FloatArray:
         return logits * (1 - self.lr * self.l2) - self.lr * self._direction(gradient)
+
+
+def _check(lr: float, l2: float) -> None:
+    Range(0, above=True).check("lr", lr)
+    Range(0).check("l2", l2)

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray, IntArray
 
@@ -225,8 +226,7 @@ def round_size_of(oversampling: float, batch_size: int) -> int:
     """Groups in a round that generates `oversampling` times B.
 
     Raises:
-        ValueError: if `oversampling` is below 1.
+        ValueError: if `oversampling` is below 1, or no number.
     """
-    if oversampling < 1:
-        raise ValueError(f"oversampling must be at least 1, got {oversampling}")
+    Range(1).check("oversampling", oversampling)
     return round(oversampling * batch_size)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray
 
@@ -34,9 +37,8 @@ class RecentShares(Stateful):
     state_names = ("trials", "hits")
 
     def __init__(self, num_tasks: int, *, memory: float, prior_trials: float) -> None:
-        for name, value in (("memory", memory), ("prior_trials", prior_trials)):
-            if not value > 0:
-                raise ValueError(f"{name} must be positive, got {value}")
+        Range(0, math.inf, above=True).check("memory", memory)
+        Range(0, above=True).check("prior_trials", prior_trials)
         self.num_tasks = num_tasks
         self.memory = memory
         self.prior_trials = prior_trials

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.recent_shares import RecentShares
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Batch, FloatArray
@@ -59,12 +60,16 @@ class AverageAccuracy(RewardEstimate):
     Args:
         num_tasks: K.
         decay: share of the old average that each round leaves.
+
+    Raises:
+        ValueError: if it is no share.
     """
 
     hyperparameter_names = ("decay",)
     state_names = ("accuracies",)
 
     def __init__(self, num_tasks: int, *, decay: float = 0.5) -> None:
+        Range(0, 1).check("decay", decay)
         self.decay = decay
         self.accuracies = np.zeros(num_tasks)
 

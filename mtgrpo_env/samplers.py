@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mtgrpo_env.plans import BatchPlan, BatchSampler, checked_probabilities, multinomial, round_size_of, shuffled_tasks
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.types import FloatArray, IntArray
 
 
@@ -151,10 +154,9 @@ class RatioPreservingSampler(BatchSampler[RatioPreservingPlan]):
         rate_decay: float = 0.9,
     ) -> None:
         super().__init__(num_tasks, batch_size, seed=seed)
-        if max_inflation < 1:
-            raise ValueError(f"max_inflation must be at least 1, got {max_inflation}")
-        if not 0 <= rate_decay < 1:
-            raise ValueError(f"rate_decay must be in [0, 1), got {rate_decay}")
+        Range(1, math.inf).check("max_inflation", max_inflation)
+        Range(0).check("max_resamples", max_resamples)
+        Range(0, 1, below=True).check("rate_decay", rate_decay)
         self.round_size = round_size_of(oversampling, batch_size)
         self.max_inflation = max_inflation
         self.max_resamples = max_resamples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtgrpo_env.logit_optimizers import Adam, LogitOptimizer
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import FloatArray, TaskStats
 
@@ -77,7 +79,7 @@ class ImprovementAwareWeights(TaskWeights):
         improvement_clip: bound on |I_k|.
 
     Raises:
-        ValueError: if `num_tasks` is below 1 or `improvement_clip` is not positive.
+        ValueError: if an argument is out of its range.
 
     >>> weights = ImprovementAwareWeights(2)
     >>> stats = TaskStats(rewards=np.array([0.9, 0.1]), improvements=np.zeros(2), mean_abs_advantages=np.zeros(2))
@@ -98,8 +100,8 @@ class ImprovementAwareWeights(TaskWeights):
         improvement_clip: float = 0.1,
     ) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
-        if not improvement_clip > 0:
-            raise ValueError(f"improvement_clip must be positive, got {improvement_clip}")
+        Range(0, math.inf, above=True).check("improvement_clip", improvement_clip)
+        Range(0).check("reward_coef", reward_coef)
         self.reward_coef = reward_coef
         self.improvement_clip = improvement_clip
         self.optimizer = optimizer if optimizer is not None else Adam()

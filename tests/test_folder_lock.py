@@ -67,6 +67,18 @@ def test_a_second_owner_is_refused_in_a_line_that_names_the_first(tmp_path: Path
         lock.acquire()  # it is the owner already
 
 
+def test_deleting_the_file_lets_nobody_in_while_its_owner_is_at_work(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with held_elsewhere(tmp_path, environment) as process:
+        (tmp_path / ".lock").unlink()
+        with pytest.raises(FolderInUseError, match=r"in use by a process whose \.lock was deleted: stop it first"):
+            FolderLock(tmp_path).acquire()
+        process.communicate("\n")
+    with FolderLock(tmp_path).held():
+        pass
+
+
 def test_a_killed_owner_leaves_no_lock(tmp_path: Path, environment: dict[str, str]) -> None:
     with held_elsewhere(tmp_path, environment) as process:
         process.kill()

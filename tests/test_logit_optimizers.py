@@ -82,3 +82,14 @@ def test_a_restored_optimizer_goes_on_bit_for_bit(make: Callable[[], LogitOptimi
         logits, same = optimizer.step(logits, gradient), restored.step(same, gradient)
     np.testing.assert_array_equal(logits, same)
     assert restored.state_dict() == optimizer.state_dict()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"steps": 1.5}, {"steps": -1}, {"mean": [float("nan")] * 3}, {"square": [-1.0, 0.0, 0.0]}, {"mean": [0.0]}],
+)
+def test_a_state_that_no_optimizer_was_in_is_refused(odd: dict[str, object]) -> None:
+    optimizer = Adam()
+    optimizer.step(np.zeros(3), np.ones(3))
+    with pytest.raises(ValueError, match="expected the steps and moments of Adam, got"):
+        Adam().load_state_dict({**optimizer.state_dict(), **odd})

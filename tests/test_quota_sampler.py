@@ -479,7 +479,7 @@ def test_a_quota_sampler_needs_a_task_and_a_group(arguments: tuple[int, int], me
 
 
 def test_a_memory_that_is_not_positive_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"memory must be positive, got 0.0"):
+    with pytest.raises(ValueError, match=r"memory must be above 0, got 0.0"):
         QuotaSampler(3, 8, memory=0.0)
 
 

@@ -132,5 +132,5 @@ def test_what_is_forgotten_is_as_never_seen() -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 @pytest.mark.parametrize("name", ["memory", "prior_trials"])
 def test_settings_that_are_not_positive_are_refused_by_name(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=rf"{name} must be positive, got {value}"):
+    with pytest.raises(ValueError, match=rf"{name} must be above 0, got {value}"):
         RecentShares(2, **{"memory": 1.0, "prior_trials": 1.0, name: value})

@@ -386,7 +386,7 @@ def test_at_least_one_task_is_needed(rule: Callable[[int], TaskWeights]) -> None
 
 @pytest.mark.parametrize("clip", [0.0, -0.1, float("nan")])
 def test_a_clip_that_is_not_positive_is_refused(clip: Any) -> None:
-    with pytest.raises(ValueError, match="improvement_clip must be positive, got"):
+    with pytest.raises(ValueError, match="improvement_clip must be above 0, got"):
         ImprovementAwareWeights(3, improvement_clip=clip)
 
 

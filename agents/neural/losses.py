@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,6 +11,7 @@ import torch
 
 from mtgrpo_env.advantages import centred_rewards, group_advantages
 from mtgrpo_env.agents.base import CLIP_HIGHER
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.types import FloatArray, Group
 
 
@@ -131,9 +133,10 @@ class Objective:
     importance: Importance | None = None
 
     def __post_init__(self) -> None:
-        for name in ("clip_low", "clip_high", "kl_coef"):
-            if getattr(self, name) is not None and not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        Range(0).check("kl_coef", self.kl_coef)
+        for name in ("clip_low", "clip_high"):
+            if (clip := getattr(self, name)) is not None:
+                Range(0, math.inf).check(name, clip)
 
     def surrogate(
         self,

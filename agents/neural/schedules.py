@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mtgrpo_env.ranges import Range
+
 ScheduleName = Literal["constant", "linear", "cosine"]
 
 SCHEDULES: Mapping[ScheduleName, Callable[[float], float]] = {
@@ -29,7 +31,8 @@ class LearningRate:
         warmup_steps: over which the rate rises in equal parts, the first of them above 0.
 
     Raises:
-        ValueError: if the floor is not a share, or the warm-up is below 0 or as long as the run.
+        ValueError: if peak or steps are out of their range, the floor is not a share, or the warm-up is below 0 or as
+            long as the run.
 
     >>> rate = LearningRate(1.0, num_steps=6, schedule="linear", floor=0.2, warmup_steps=1)
     >>> [round(rate(step), 2) for step in range(7)]
@@ -43,6 +46,8 @@ class LearningRate:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        Range(0, above=True).check("peak", self.peak)
+        Range(0).check("num_steps", self.num_steps)
         if not 0 <= self.floor <= 1:
             raise ValueError(f"lr_floor must be a share of the learning rate, 0 to 1, got {self.floor}")
         if not 0 <= self.warmup_steps < max(self.num_steps, 1):

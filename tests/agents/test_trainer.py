@@ -157,10 +157,11 @@ def test_a_failed_step_is_one_error_with_the_newest_checkpoint(
         (RuntimeError("CUDA out of memory.\nTried to allocate"), "RuntimeError: CUDA out of memory."),
         (ValueError("none at http://me:pw-17@host/v1\x1b[2J"), "none at http://host/v1⟨U+001B⟩[2J"),
         (AttributeError("no attribute 'strip'"), "AttributeError: no attribute 'strip'"),
+        (SystemExit(0), "SystemExit: 0"),
     ],
 )
 def test_whatever_fails_in_a_step_ends_a_saved_run_in_one_line(
-    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str
 ) -> None:
     own = trainer(model_folder, tmp_path, steps=3, checkpoint_every=100, eval_every=100)
     act = own.agent.policy.stream  # pyright: ignore[reportAttributeAccessIssue]

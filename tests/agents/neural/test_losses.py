@@ -217,7 +217,7 @@ def test_the_divergence_is_zero_where_the_two_agree_and_positive_elsewhere() -> 
 def test_what_is_no_objective_is_refused() -> None:
     with pytest.raises(ValueError, match=r"loss must be one of \['sequence-mean', .* got 'mean'"):
         named_objective("mean", max_tokens=4, clip_high=0.28)
-    with pytest.raises(ValueError, match=r"kl_coef must not be negative, got -0\.1"):
+    with pytest.raises(ValueError, match=r"kl_coef must be at least 0, got -0\.1"):
         Objective(kl_coef=-0.1)
 
 
