@@ -41,7 +41,7 @@ class TrainerCallback:
         """Training is about to start, or to be resumed at `trainer.agent.step`."""
 
     def on_progress(self, trainer: Trainer, stage: Stage) -> None:
-        """Work within a step or an evaluation goes on; called often, with one object for each stage."""
+        """Progress within a step or an evaluation; called many times a second, with one object for each stage."""
 
     def on_step(self, trainer: Trainer, metrics: TrainMetrics) -> None:
         """A training step was taken."""

@@ -18,7 +18,7 @@ from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.metrics import average
 from mtgrpo_env.progress import EVALUATING, Stage, in_words
 
-_SECONDS_OF_SILENCE = 20  # after which a log is told of a step between evaluations, or of what goes on within one
+_SECONDS_OF_SILENCE = 20  # after which a line of progress goes into a log
 _RESPONSES = {
     "response_length": ("length", ".1f"),
     "truncated_share": ("cut off", ".0%"),
@@ -35,7 +35,7 @@ class RunPanel:
     Args:
         console: where to.
         names: of the K tasks.
-        pace: of the run, which is told of its steps.
+        pace: of the run; steps and evaluations are added to it here.
         step: already done.
         num_steps: to do in all.
     """
@@ -58,7 +58,7 @@ class RunPanel:
         self._latest: Evaluation | None = None
         self._report: TrainMetrics | None = None
         self._rate = _Rate()
-        self._said_at = time.monotonic()
+        self._printed_at = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
         if console.is_terminal:
             self._live.start()
@@ -72,7 +72,7 @@ class RunPanel:
         self._stage = stage
         if self._is_silent:
             step = self._step if stage.name == EVALUATING else self._step + 1
-            self._say(f"step {step:4d}  {self._stage_text(stage)}")
+            self._print(f"step {step:4d}  {self._stage_text(stage)}")
 
     def show_step(self, report: TrainMetrics) -> None:
         """A training step was taken."""
@@ -82,7 +82,7 @@ class RunPanel:
         left = self._pace.run_left(report.step)
         self._progress.update(self._bar, completed=report.step, left="" if left is None else f"{in_words(left)} left")
         if self._is_silent:
-            self._say(f"step {report.step:4d}{response_text(report, None)}")
+            self._print(f"step {report.step:4d}{response_text(report, None)}")
 
     def show_evaluation(self, step: int, start: Evaluation, latest: Evaluation) -> None:
         """The policy was evaluated."""
@@ -91,17 +91,17 @@ class RunPanel:
         self._start, self._latest, self._stage = start, latest, None
         if not self.console.is_terminal:
             accuracies = "  ".join(f"{n} {a:.3f}" for n, a in zip(self.names, latest.accuracies, strict=True))
-            self._say(
+            self._print(
                 f"step {step:4d}  worst {latest.worst:.3f}  average {latest.average:.3f}  {accuracies}"
                 f"  {self._rate.per_second:.0f} rollouts/s{response_text(self._report, latest)}"
             )
 
     @property
     def _is_silent(self) -> bool:
-        return not self.console.is_terminal and time.monotonic() > self._said_at + _SECONDS_OF_SILENCE
+        return not self.console.is_terminal and time.monotonic() > self._printed_at + _SECONDS_OF_SILENCE
 
-    def _say(self, line: str) -> None:
-        self._said_at = time.monotonic()
+    def _print(self, line: str) -> None:
+        self._printed_at = time.monotonic()
         self.console.print(line, soft_wrap=True)
 
     def _stage_text(self, stage: Stage) -> str:

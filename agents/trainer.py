@@ -47,7 +47,7 @@ from mtgrpo_env.agents.run_folder import RUN_FILE, RunFolder
 from mtgrpo_env.agents.stop_request import StopRequest
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.named_tasks import TaskSpec, read_tasks
-from mtgrpo_env.progress import Stage, watched
+from mtgrpo_env.progress import Stage, progress_to
 from mtgrpo_env.redaction import shown
 from mtgrpo_env.suite import Task, TaskError, TaskSuite
 from mtgrpo_env.task import TASK_FAULTS
@@ -236,7 +236,7 @@ class Trainer:
                 for callback in self._active:
                     stack.callback(callback.close)
                     callback.on_start(self)
-                stack.enter_context(watched(self._show_progress))
+                stack.enter_context(progress_to(self._show_progress))
                 self._take_steps(stop)
                 for callback in self._active:
                     callback.on_end(self)

@@ -1,8 +1,11 @@
-"""How far long work is: said where it is done, heard by whoever watches, handed on by nobody in between.
+"""Progress of long work, reported from where the work is done to a listener, if there is one.
 
-A stage of a training step or an evaluation has parts (rounds, minibatches, chunks), and each part so many items:
+A training step or an evaluation has stages (generating, learning), a stage has parts (rounds, minibatches, chunks), and
+a part so many items:
 
->>> with watched(lambda stage: print(stage.part, stage.done, stage.total)), stage("learning", "passes", parts=1):
+>>> def show(stage: Stage) -> None:
+...     print(stage.part, stage.done, stage.total)
+>>> with progress_to(show), stage("learning", "passes", parts=1):
 ...     begin_part(2)
 ...     advance(1)
 1 0 2
@@ -69,61 +72,61 @@ class Stage:
 
 
 Listener = Callable[[Stage], None]
-"""Is called at every advance, often: it looks at the clock before it draws."""
+"""Called at every advance: many times a second, so it should look at the clock before it draws."""
 
 
 @dataclass(slots=True)
-class _Watch:
+class _Report:
     listener: Listener
     stage: Stage | None = None
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         if self.stage is not None:
             self.listener(self.stage)
 
 
-_WATCH: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+_REPORT: ContextVar[_Report | None] = ContextVar("report", default=None)
 
 
 @contextmanager
-def watched(listener: Listener) -> Iterator[None]:
-    """Hear of all stages in the block, in this thread."""
-    token = _WATCH.set(_Watch(listener))
+def progress_to(listener: Listener) -> Iterator[None]:
+    """Report all stages of the block, in this thread, to a listener."""
+    token = _REPORT.set(_Report(listener))
     try:
         yield
     finally:
-        _WATCH.reset(token)
+        _REPORT.reset(token)
 
 
 @contextmanager
 def stage(name: str, items: str, *, parts: int | None = None) -> Iterator[None]:
     """A stage goes on in the block; one around it goes on afterwards."""
-    watch = _WATCH.get()
-    if watch is None:
+    report = _REPORT.get()
+    if report is None:
         yield
         return
-    outer, watch.stage = watch.stage, Stage(name, items, parts, time.monotonic())
+    outer, report.stage = report.stage, Stage(name, items, parts, time.monotonic())
     try:
         yield
     finally:
-        watch.stage = outer
+        report.stage = outer
 
 
 def begin_part(total: int) -> None:
     """The next part of the stage begins; it has `total` items so far as is known."""
-    if (watch := _WATCH.get()) is not None and watch.stage is not None:
-        watch.stage.part += 1
-        watch.stage.done, watch.stage.total = 0, total
-        watch.tell()
+    if (report := _REPORT.get()) is not None and report.stage is not None:
+        report.stage.part += 1
+        report.stage.done, report.stage.total = 0, total
+        report.notify()
 
 
 def advance(items: int = 0, *, tokens: int = 0, more: int = 0) -> None:
-    """So many items are done, so many tokens generated, and so many more items found that are to be done."""
-    if (watch := _WATCH.get()) is not None and watch.stage is not None:
-        watch.stage.done += items
-        watch.stage.tokens += tokens
-        watch.stage.total += more
-        watch.tell()
+    """Count items that are done, tokens that were generated, and items that are to be done besides."""
+    if (report := _REPORT.get()) is not None and report.stage is not None:
+        report.stage.done += items
+        report.stage.tokens += tokens
+        report.stage.total += more
+        report.notify()
 
 
 def in_words(seconds: float) -> str:
