@@ -166,6 +166,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
                 raise ValueError(f"{name} must hold no password or key: options stand in the files of the run")
         self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
+        self._refuse_unless(self.rollouts == "transformers", "rollouts transformers", "stratified")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
         self._refuse_unless(self.lr_schedule != "constant", "lr_schedule linear or cosine", "lr_floor")
         self._refuse_unless(self.model is None, "the tiny model", "start")

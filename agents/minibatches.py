@@ -14,7 +14,7 @@ from mtgrpo_env.agents.base import CLIP_HIGHER, CLIP_SYMMETRIC, Objectives, OnMi
 from mtgrpo_env.manifest import read_object
 from mtgrpo_env.progress import stage
 from mtgrpo_env.stateful import Stateful
-from mtgrpo_env.types import Batch
+from mtgrpo_env.types import Batch, IntArray
 
 _STATE_FILE = "learner.json"
 
@@ -27,20 +27,27 @@ class MinibatchLearner(Stateful, ABC):
             advantage. A learner of one's own, with a baseline of its own, sets 1.
 
     Args:
-        num_minibatches: optimiser steps for each batch; fewer if it has fewer groups.
+        num_minibatches: optimiser steps for each pass over a batch; fewer if it has fewer groups.
+        num_passes: times that a batch is trained on, in other minibatches each time.
         seed: of the shuffle.
         clip_low: ε_low.
         clip_high: ε_high; None for the method's.
     """
 
     smallest_group: ClassVar[int] = 2
-    hyperparameter_names = ("num_minibatches", "clip_low", "clip_high")
+    hyperparameter_names = ("num_minibatches", "num_passes", "clip_low", "clip_high")
     state_names = ("rng",)
 
     def __init__(
-        self, *, num_minibatches: int, seed: int, clip_low: float = CLIP_SYMMETRIC, clip_high: float | None = None
+        self,
+        *,
+        num_minibatches: int,
+        seed: int,
+        num_passes: int = 1,
+        clip_low: float = CLIP_SYMMETRIC,
+        clip_high: float | None = None,
     ) -> None:
-        self.num_minibatches = num_minibatches
+        self.num_minibatches, self.num_passes = num_minibatches, num_passes
         self.clip_low, self.clip_high = clip_low, CLIP_HIGHER if clip_high is None else clip_high
         self._has_own_clip = clip_high is not None
         self.rng = np.random.default_rng(seed)
@@ -58,9 +65,8 @@ class MinibatchLearner(Stateful, ABC):
         """See `Learner.update`; the scalars are means over the optimiser steps, unless `_summary` is another."""
         if not batch.groups:
             return {}
-        order = self.rng.permutation(len(batch.groups))
         steps: list[Mapping[str, float]] = []
-        parts = np.array_split(order, min(self.num_minibatches, len(order)))
+        parts = [part for _ in range(self.num_passes) for part in self._divided(len(batch.groups))]
         with stage("learning", "passes", parts=len(parts)):
             for indices in parts:
                 minibatch = batch.part(indices)
@@ -71,6 +77,10 @@ class MinibatchLearner(Stateful, ABC):
                 if self._went_too_far(scalars):
                     break
         return self._summary(batch, steps, len(parts) - len(steps))
+
+    def _divided(self, num_groups: int) -> list[IntArray]:
+        """Places of a batch's groups, at random in minibatches of nearly equal size."""
+        return np.array_split(self.rng.permutation(num_groups), min(self.num_minibatches, num_groups))
 
     def save(self, folder: Path) -> None:
         """Write the generator's state, and whatever else moves, into `folder`."""

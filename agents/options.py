@@ -148,6 +148,8 @@ class OptimizerOptions:
     """Gradients of a larger norm are scaled down to this."""
     minibatches: Count = 4
     """Optimiser steps for each batch; by default fewer if it has fewer groups."""
+    passes: Count = 1
+    """Times that a batch is trained on, divided into other minibatches each time; max_step_kl ends them early."""
     loss: Literal["sequence-mean", "token-mean", "group-mean", "dr-grpo", "gspo"] = "sequence-mean"
     """How tokens are averaged, or whose objective it is."""
     kl_coef: NonNegative = 0.0
@@ -178,6 +180,9 @@ class GenerationOptions:
     """Longest response, in tokens; by default 16 for the tiny model and 512 for others."""
     temperature: Positive = 1.0
     """Of sampling in training; above 0, or all rollouts of a problem would be the same."""
+    stratified: bool = False
+    """In training, draw the rollouts of a problem by codes that lie evenly in [0, 1) instead of independent numbers
+    (arithmetic sampling): each is still a fair draw, and fewer groups are unanimous. Needs rollouts transformers."""
     stop: tuple[str, ...] = ()
     """Strings that end a response, which is scored as it stands before them, such as "User:" for a base model; what
     was drawn of them is trained on. A line break is $'\\n' in most shells."""

@@ -90,7 +90,8 @@ class TabularLearner(MinibatchLearner):
     Args:
         policy: the table.
         lr: step size of plain gradient ascent.
-        num_minibatches: optimiser steps for each batch.
+        num_minibatches: optimiser steps for each pass over a batch.
+        num_passes: times that a batch is trained on.
         clip_low: ε_low.
         clip_high: ε_high; None for the method's.
         seed: of the minibatch shuffle.
@@ -104,11 +105,13 @@ class TabularLearner(MinibatchLearner):
         *,
         lr: float = 2.0,
         num_minibatches: int = 4,
+        num_passes: int = 1,
         clip_low: float = 0.2,
         clip_high: float | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(num_minibatches=num_minibatches, seed=seed, clip_low=clip_low, clip_high=clip_high)
+        clips = {"clip_low": clip_low, "clip_high": clip_high}
+        super().__init__(num_minibatches=num_minibatches, num_passes=num_passes, seed=seed, **clips)
         self.policy = policy
         self.lr = lr
 

@@ -71,6 +71,7 @@ def build_agent(
         objective=build_objective(config),
         reference=reference_model(config, source, str(policy.model.device)) if config.kl_coef else None,
         num_minibatches=config.minibatches,
+        num_passes=config.passes,
         tokens_per_forward=config.tokens_per_forward,
         max_step_kl=config.max_step_kl,
         log_probs=log_probs_of(config),
@@ -210,7 +211,7 @@ def build_policy(
     policy = LanguageModelPolicy(
         model,
         prompts.tokenizer,
-        decoding=Decoding(config.max_new_tokens, config.temperature, stop=config.stop),
+        decoding=Decoding(config.max_new_tokens, config.temperature, stop=config.stop, stratified=config.stratified),
         evaluation_decoding=evaluation_decoding(config),
         prompts=prompts.format,
         parameters=trained.parameters,

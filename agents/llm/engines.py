@@ -28,6 +28,7 @@ class Decoding:
         top_p: tokens are drawn among the likeliest that have this probability together; 1 for all.
         top_k: tokens are drawn among this many of the likeliest; 0 for all.
         stop: strings that end a completion; the text of a response is cut before them.
+        stratified: whether the completions of a prompt are drawn by codes that lie evenly (see `draws`).
 
     Raises:
         ValueError: naming the field, what is expected and what was given.
@@ -38,6 +39,7 @@ class Decoding:
     top_p: float = 1.0
     top_k: int = 0
     stop: tuple[str, ...] = ()
+    stratified: bool = False
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:

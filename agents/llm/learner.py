@@ -34,7 +34,8 @@ class LanguageModelLearner(MinibatchLearner):
         engine: takes the optimiser steps.
         objective: what is maximised.
         reference: model that the policy is held near to, if the objective has a weight for it; never trained.
-        num_minibatches: optimiser steps for each batch.
+        num_minibatches: optimiser steps for each pass over a batch.
+        num_passes: times that a batch is trained on.
         tokens_per_forward: tokens in one forward pass, padding included; bounds the memory, changes no result. The
             turns of a rollout stay together even where they are more.
         max_step_kl: mean divergence over the tokens of a minibatch, in nats, of the policy that is trained from the one
@@ -49,7 +50,7 @@ class LanguageModelLearner(MinibatchLearner):
             model trained is not the distribution drawn from, or `max_step_kl` is not above 0.
     """
 
-    hyperparameter_names = ("num_minibatches", "objective", "max_step_kl")
+    hyperparameter_names = ("num_minibatches", "num_passes", "objective", "max_step_kl")
     state_names = ("rng", "step")
 
     def __init__(
@@ -60,6 +61,7 @@ class LanguageModelLearner(MinibatchLearner):
         objective: Objective | None = None,
         reference: PreTrainedModel | None = None,
         num_minibatches: int = 4,
+        num_passes: int = 1,
         tokens_per_forward: int = 16_384,
         max_step_kl: float | None = None,
         log_probs: LogProbs = completion_log_probs,
@@ -68,7 +70,7 @@ class LanguageModelLearner(MinibatchLearner):
     ) -> None:
         self.objective = objective or Objective()
         clips = {"clip_low": self.objective.clip_low, "clip_high": self.objective.clip_high}
-        super().__init__(num_minibatches=num_minibatches, seed=seed, **clips)
+        super().__init__(num_minibatches=num_minibatches, num_passes=num_passes, seed=seed, **clips)
         if not policy.decoding.temperature > 0:
             raise ValueError(f"a policy that learns must sample at a temperature above 0, got {policy.decoding}")
         if policy.decoding.is_restricted:  # tokens outside have a ratio of infinity, and the others a wrong one

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.data import Completion, left_padded
 from mtgrpo_env.agents.llm.decoding import decoder_of
+from mtgrpo_env.agents.llm.draws import Chances, Draws
 from mtgrpo_env.agents.llm.engines import Decoding, Weights
 from mtgrpo_env.agents.llm.stopping import Decode, StopStrings
 from mtgrpo_env.progress import advance
@@ -62,8 +63,9 @@ class TransformersEngine:
             ValueError: for stop strings without `decode`.
             FloatingPointError: if the model's logits are not finite.
         """
-        uniforms = [
-            np.random.default_rng(seed).random((count, decoding.max_new_tokens), dtype=np.float32)
+        limit, stratified = decoding.max_new_tokens, decoding.stratified
+        draws = [
+            Draws.of_prompt(seed, count, limit, stratified=stratified)
             for seed, count in zip(seeds, counts, strict=True)
         ]
         rows = np.repeat(np.arange(len(prompts)), counts)
@@ -71,9 +73,9 @@ class TransformersEngine:
             part = rows[start : start + self.rows_at_once]
             first, last = int(part[0]), int(part[-1])
             offset = start - int(np.sum(counts[:first]))
-            draws = np.concatenate(uniforms[first : last + 1])[offset : offset + len(part)]
+            of_part = Draws.concatenated(draws[first : last + 1]).rows(slice(offset, offset + len(part)))
             with self.autocast():
-                completions = self._generate(prompts, part, decoding, draws)
+                completions = self._generate(prompts, part, decoding, of_part)
             yield from enumerate(completions, start)
 
     def load_weights(self, weights: Weights) -> None:
@@ -84,19 +86,20 @@ class TransformersEngine:
 
     @torch.no_grad()  # in inference mode autocast would cast every weight for every token
     def _generate(
-        self, prompts: Sequence[tuple[int, ...]], places: np.ndarray, decoding: Decoding, draws: np.ndarray
+        self, prompts: Sequence[tuple[int, ...]], places: np.ndarray, decoding: Decoding, draws: Draws
     ) -> list[Completion]:
-        """A completion of the prompt at each of (R,) `places`, in order; (R, T) `draws` in [0, 1) decide its tokens."""
+        """A completion of the prompt at each of (R,) `places`, in order; the draws of R rows decide its tokens."""
         device, first, limit = self.model.device, int(places[0]), decoding.max_new_tokens
         padded = left_padded(prompts[first : int(places[-1]) + 1], self.pad_id)
         ids, mask = (torch.as_tensor(array, device=device) for array in padded)
-        rows, chances = torch.as_tensor(places - first, device=device), torch.as_tensor(draws, device=device)
+        rows, chances = torch.as_tensor(places - first, device=device), Chances(draws, device)
         growing = _Growing(len(rows), limit, self.end_ids, self._stop_strings(decoding), device)
         with decoder_of(self.model, ids, mask, rows, max_tokens=limit) as decoder:
             logits, num_running = decoder.first_logits, len(rows)
             for t in range(limit):
-                chosen, log_probs = draw(logits, decoding, chances[growing.held, t])
+                chosen, log_probs, rest = draw(logits, decoding, chances.of(growing.held, t))
                 _check_finite(log_probs, places, growing)
+                chances.use(growing.held, t, rest, log_probs)
                 growing.append(chosen, log_probs)
                 advance(tokens=num_running)
                 num_running = int(growing.running.sum())
@@ -164,22 +167,27 @@ class _Growing:
         ]
 
 
-def draw(logits: torch.Tensor, decoding: Decoding, chances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(R,) tokens and their log-probabilities: each is where the cumulated probabilities pass the row's chance.
+def draw(
+    logits: torch.Tensor, decoding: Decoding, chances: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(R,) tokens, their log-probabilities, and where in the tokens' shares of [0, 1) the rows' chances lie.
 
-    The log-probabilities are those of the distribution drawn from, at the temperature and after top-k and top-p (vLLM's
+    A token is drawn where the cumulated probabilities pass the row's chance, in the precision of the chances. The
+    log-probabilities are those of the distribution drawn from, at the temperature and after top-k and top-p (vLLM's
     `processed_logprobs`); of the likeliest token, at temperature 0, under the model itself.
     """
     log_probs = torch.log_softmax(logits.float() / (decoding.temperature or 1.0), dim=-1)
     if decoding.temperature == 0:
-        chosen = log_probs.argmax(dim=-1)
-    else:
-        log_probs = _restricted(log_probs, decoding)
-        cumulated = log_probs.exp().cumsum(dim=-1)
-        passed = chances[:, None] * cumulated[:, -1:] * _BELOW_ONE
-        chosen = torch.searchsorted(cumulated, passed, right=True).squeeze(1)
-        chosen = chosen.clamp(max=logits.shape[1] - 1)  # of logits that are not finite it is the end
-    return chosen, log_probs.gather(1, chosen[:, None]).squeeze(1)
+        chosen = log_probs.argmax(dim=-1, keepdim=True)
+        return chosen.squeeze(1), log_probs.gather(1, chosen).squeeze(1), chances
+    log_probs = _restricted(log_probs, decoding)
+    cumulated = log_probs.to(chances.dtype).exp().cumsum(dim=-1)
+    passed = chances[:, None] * cumulated[:, -1:] * _BELOW_ONE
+    chosen = torch.searchsorted(cumulated, passed, right=True)
+    chosen = chosen.clamp(max=logits.shape[1] - 1)  # of logits that are not finite it is the end
+    share = log_probs.gather(1, chosen).to(chances.dtype).exp()
+    rest = 1 - (cumulated.gather(1, chosen) - passed) / share
+    return chosen.squeeze(1), log_probs.gather(1, chosen).squeeze(1), rest.squeeze(1).clamp(0, _BELOW_ONE)
 
 
 def _restricted(log_probs: torch.Tensor, decoding: Decoding) -> torch.Tensor:

@@ -37,7 +37,8 @@ class MLPLearner(MinibatchLearner):
     Args:
         policy: whose network is trained.
         lr: learning rate.
-        num_minibatches: optimiser steps for each batch.
+        num_minibatches: optimiser steps for each pass over a batch.
+        num_passes: times that a batch is trained on.
         clip_low: ε_low.
         clip_high: ε_high; None for the method's.
         seed: of the minibatch shuffle.
@@ -51,11 +52,13 @@ class MLPLearner(MinibatchLearner):
         *,
         lr: float = 3e-3,
         num_minibatches: int = 4,
+        num_passes: int = 1,
         clip_low: float = 0.2,
         clip_high: float | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(num_minibatches=num_minibatches, seed=seed, clip_low=clip_low, clip_high=clip_high)
+        clips = {"clip_low": clip_low, "clip_high": clip_high}
+        super().__init__(num_minibatches=num_minibatches, num_passes=num_passes, seed=seed, **clips)
         self.policy, self.lr = policy, lr
         self.engine = TorchTrainEngine(policy.network, lr=lr)
 

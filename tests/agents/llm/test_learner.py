@@ -45,7 +45,7 @@ from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.task_weights import ImprovementAwareWeights
-from mtgrpo_env.types import Batch, FloatArray
+from mtgrpo_env.types import Batch, FloatArray, Group
 
 BOTH_MEANS = pytest.mark.parametrize("token_weights", [sequence_mean, token_mean])
 
@@ -394,6 +394,24 @@ def test_nothing_is_learned_from_masked_rollouts_not_even_to_stay_near_the_refer
         groups = [replace(g, rollouts=tuple(replace(r, is_masked=masks) for r in g.rollouts)) for g in batch.groups]
         (gradient,) = gradients_of(policy, replace(batch, groups=tuple(groups)), **options)
         assert bool(gradient.any()) != masks
+
+
+def test_each_pass_over_a_batch_holds_every_group_once_in_other_minibatches(
+    policy: LanguageModelPolicy, sample: Sample
+) -> None:
+    learner, batch = learner_of(policy, lr=0.0, num_minibatches=3, num_passes=2), sample(policy)
+    seen: list[tuple[Group, ...]] = []
+    learner.update(batch, lambda minibatch, _: seen.append(minibatch.groups))
+    assert len(seen) == 6
+    for of_pass in (seen[:3], seen[3:]):
+        assert sorted(map(id, (group for groups in of_pass for group in groups))) == sorted(map(id, batch.groups))
+    assert [set(map(id, groups)) for groups in seen[:3]] != [set(map(id, groups)) for groups in seen[3:]]
+
+
+def test_a_step_too_far_ends_all_passes(policy: LanguageModelPolicy, sample: Sample) -> None:
+    learner = learner_of(policy, lr=1e-2, num_minibatches=2, num_passes=3, max_step_kl=1e-9)
+    scalars = learner.update(sample(policy))
+    assert scalars["skipped_minibatches"] == 4  # the first step alone has nothing before it
 
 
 def test_minibatches_hold_every_group_once_in_an_order_that_the_seed_names(

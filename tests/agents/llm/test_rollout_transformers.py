@@ -49,9 +49,11 @@ def likely_token(model: PreTrainedModel) -> int:
     return int(np.bincount([token for c in completions for token in c.tokens]).argmax())
 
 
+@pytest.mark.parametrize("stratified", [False, True])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_log_probs_are_those_the_learner_computes(model: PreTrainedModel, temperature: float) -> None:
-    completions = generate(model, Decoding(8, temperature), end_ids=[likely_token(model)], counts=[8, 8, 8])
+def test_log_probs_are_those_the_learner_computes(model: PreTrainedModel, temperature: float, stratified: bool) -> None:
+    decoding = Decoding(8, temperature, stratified=stratified)
+    completions = generate(model, decoding, end_ids=[likely_token(model)], counts=[40, 40, 40])
     assert len({len(c.tokens) for c in completions}) > 2, "completions of several lengths are needed"
     rollouts = tuple(Rollout((Step("", "", 0.0, extras=c),), 0.0, False) for c in completions)
     packed = pack([Group(Problem(0, seed=0), rollouts)], np.ones(1), PAD)
@@ -205,7 +207,7 @@ def test_tokens_are_drawn_from_the_restricted_distribution_and_have_its_log_prob
     logits = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 12)).astype(np.float32)) * 2
     num_draws = 5000
     chances = (torch.arange(num_draws) + 0.5) / num_draws
-    tokens, log_probs = draw(logits.expand(num_draws, -1), decoding, chances)
+    tokens, log_probs, _ = draw(logits.expand(num_draws, -1), decoding, chances)
     warped = logits / decoding.temperature
     ids = torch.LongTensor([[0]])
     if decoding.top_k:
