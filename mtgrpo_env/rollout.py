@@ -183,14 +183,9 @@ def _warn_of_return(task: Task, total_reward: float) -> None:
     log_once(_logger, logging.WARNING, f"{expected}: such rollouts are invalid, count as none, and teach nothing")
 
 
-_warned: set[tuple[str, str]] = set()  # tasks, and of what
-
-
 def _warn_of_task(name: str, kind: str, message: str) -> None:
     """Log the first of a kind for a task: the others differ in the problem alone."""
-    if (name, kind) not in _warned:
-        _warned.add((name, kind))
-        _logger.warning("task %r: %s (shown once)", name, message)
+    log_once(_logger, logging.WARNING, f"task {name!r}: {message} (shown once)", kind=(name, kind))
 
 
 def _found_no_room(action: Any, extras: Any) -> bool:

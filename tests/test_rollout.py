@@ -16,7 +16,7 @@ from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.envs.toy import LockEnv
 from mtgrpo_env.evaluation import evaluate_answers, evaluate_policy
 from mtgrpo_env.filters import every_group, rewards_differ, success_differs
-from mtgrpo_env.log_once import log_once
+from mtgrpo_env.log_once import forget_written
 from mtgrpo_env.multi_task_env import MultiTaskEnv
 from mtgrpo_env.rollout import PolicyError, rollout_groups, rollout_of, success_of
 from mtgrpo_env.samplers import MultinomialSampler, RatioPreservingSampler
@@ -158,7 +158,7 @@ def test_a_text_episode_that_a_step_limit_of_its_task_ends_has_no_answer() -> No
 def test_a_return_that_is_not_finite_is_the_scorers_failure_in_every_driver(
     reward: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log_once.cache_clear()
+    forget_written()
     suite = scripted_suite({"go": (reward, {"is_success": True})})
     policy = ScriptedPolicy(lambda observation, task_id, place: "go")
     (group,) = rollout_groups(suite, policy, [suite.next_problem(0)], 1)

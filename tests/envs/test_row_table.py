@@ -17,7 +17,7 @@ from mtgrpo_env.envs.row_scorers import VerifierScorer
 from mtgrpo_env.envs.row_table import RowTable, split_by_key
 from mtgrpo_env.envs.rows import RowsEnv, rows_problems, rows_suite
 from mtgrpo_env.envs.rows_env import distinct_problems
-from mtgrpo_env.log_once import log_once
+from mtgrpo_env.log_once import forget_written
 from mtgrpo_env.text_env import split_of
 
 SCORER = VerifierScorer(Countdown(), name="countdown")
@@ -26,7 +26,7 @@ SCORER = VerifierScorer(Countdown(), name="countdown")
 @pytest.fixture(autouse=True)
 def nothing_said() -> None:
     """As in a new process."""
-    log_once.cache_clear()
+    forget_written()
 
 
 def row(number: int, split: str | None = None, *, target: int = 5, level: str = "easy", source: int = 1) -> Row:
