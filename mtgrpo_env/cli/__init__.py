@@ -87,7 +87,10 @@ def _run(arguments: Sequence[str], signals: CommandSignals) -> int:
         with imports_for("the command"):
             import tyro
 
+            from mtgrpo_env.cli.help_texts import reflow_help
+
             module = importlib.import_module(f"mtgrpo_env.cli.{command}")
+            reflow_help(module.Config)
         options = joined(arguments[1:])
         if command in _READ_FILES:
             config = module.parse(options)

@@ -84,6 +84,20 @@ def test_an_interrupt_ends_a_command_with_one_line(command: RunCommand, monkeypa
     assert (result.code, result.out, result.err) == (130, "", "mtgrpo evaluate: interrupted\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("train", "unless its method divides them (the sequential ones)"),
+        ("compare", "which alone is then run on --seeds; by default"),
+    ],
+)
+def test_the_help_of_an_option_is_a_paragraph_however_its_source_is_broken(
+    command: RunCommand, monkeypatch: pytest.MonkeyPatch, name: str, sentence: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert sentence in command(name, "--help").out
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["check", "--tasks", "arc-mini"]])
 def test_where_the_reader_of_the_output_is_gone_a_command_ends_quietly(
     start_process: StartProcess, arguments: list[str]
