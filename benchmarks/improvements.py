@@ -136,9 +136,8 @@ def main() -> None:
         f"is {cheaper[0]:.1f} to {cheaper[-1]:.1f} times the spread between tasks.**\n\n"
         f"`python benchmarks/improvements.py --steps {args.steps} --seeds {' '.join(map(str, args.seeds))}`\n\n"
         f"Three mini tasks, 160k parameters, B 32, N 8, 4 minibatches; mean |I| {np.abs(exact).mean():.4f}. The "
-        "error is against the exact signal, over steps and tasks; the spread is the exact signal's standard deviation between the tasks of a step, the input of the task weights.\n\n"
-        + "\n".join(lines)
-        + "\n"
+        "error is against the exact signal, over steps and tasks; the spread is the exact signal's standard deviation "
+        "between the tasks of a step, the input of the task weights.\n\n" + "\n".join(lines) + "\n"
     )
     Console().print(REPORT.read_text())
 
