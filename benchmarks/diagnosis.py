@@ -95,7 +95,7 @@ def main(config: Config) -> int:
         _make(config.out, name, spoiled.changed)
     figures = config.report.with_suffix("")
     figures.mkdir(parents=True, exist_ok=True)
-    parts = [_HEAD, *(_part(config.out / name, spoiled, figures) for name, spoiled in RUNS.items())]
+    parts = [_head(config.out), *(_part(config.out / name, spoiled, figures) for name, spoiled in RUNS.items())]
     with atomic_file(config.report) as file:
         file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"report {config.report}")
@@ -125,10 +125,19 @@ def words_of(options: Options) -> list[str]:
     return [word for name, value in options.items() if value for word in (name, *value.split())]
 
 
-_HEAD = """# Runs that were spoiled on purpose
+_HEAD = """# Diagnosis of faulty runs
+
+**`mtgrpo diagnose` finds something in {found} of {faulty} runs with a planted fault,
+and {healthy} in the healthy run.**
 
 `python benchmarks/diagnosis.py` trains the tiny model of `examples/own_rows` on its two tasks, sums and words written
-backwards, once as it should be and then with one thing wrong. Below each is what `mtgrpo diagnose` says of it."""
+backwards, once correctly and then with one fault each. Below each run is the output of `mtgrpo diagnose`."""
+
+
+def _head(out: Path) -> str:
+    found = {name: bool(diagnose(run_of_folder(out / name))) for name in RUNS}
+    healthy = "something" if found.pop("healthy") else "nothing"
+    return _HEAD.format(found=sum(found.values()), faulty=len(found), healthy=healthy)
 
 
 def _part(folder: Path, spoiled: Spoiled, figures: Path) -> str:

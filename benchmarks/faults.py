@@ -96,12 +96,13 @@ def heading(config: Config, outcomes: list[Outcome], seconds: float) -> list[str
     told = [f"- {outcome.kind}, {outcome.detail}: {'; '.join(outcome.faults)}" for outcome in amiss]
     command = "python benchmarks/faults.py" + (f" --scale {config.scale:g}" if config.scale != 1 else "")
     return [
-        "# Faults, and what came of them",
+        "# Fault injection",
         "",
-        f"`{command}`: {len(outcomes)} faults in {seconds / 60:.0f} minutes, Python {platform.python_version()} on "
-        f"{platform.system()}. Nothing was amiss with {len(outcomes) - len(amiss)}. A run that can be finished was "
-        "finished by the same command; weights, moments, task weights, generators, streams and history are then those "
-        "of the run that nobody disturbed, to the last bit.",
+        f"**{len(outcomes) - len(amiss)} of {len(outcomes)} faults had the expected result and no other.** The same "
+        "command finished every run that can be finished; weights, moments, task weights, generators, streams and "
+        "history then equal those of an undisturbed run, bit for bit.",
+        "",
+        f"`{command}`: {seconds / 60:.0f} minutes, Python {platform.python_version()} on {platform.system()}.",
         "",
         *told,
         *([""] if told else []),

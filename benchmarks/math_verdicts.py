@@ -75,7 +75,7 @@ def main(config: Config) -> None:
     peer = None if config.peer_python is None else Peer(config.peer_python, config.peer_verdicts)
     theirs = [None] * len(cases) if peer is None else peer.verdicts(cases)
     judged = [Judged(*row) for row in zip(cases, ours, theirs, strict=True)]
-    parts = [_heading(cases, seconds, peer), _by_kind(judged)]
+    parts = ["# Verdicts on mathematics", _conclusion(judged), _heading(cases, seconds, peer), _by_kind(judged)]
     parts += [*(_by_way(judged, right=right) for right in (True, False)), _faults(judged)]
     if peer is not None:
         parts.append(_disagreements(judged))
@@ -172,13 +172,24 @@ def _heading(cases: Sequence[Case], seconds: float, peer: Peer | None) -> str:
     version = "left out" if peer is None else peer.version
     truths, right = len({(case.kind, case.truth) for case in cases}), sum(case.right for case in cases)
     return (
-        "# Verdicts on mathematics\n\n"
         "`python benchmarks/math_verdicts.py --peer-python PATH`\n\n"
         f"{date.today()}; Python {platform.python_version()}; mtgrpo-env {mtgrpo_env.__version__}, math-verify "
         f"{version}. {truths} truths of our own, {right:,} right and {len(cases) - right:,} wrong answers, which are "
-        "so by construction. Each is put into a box; Math-Verify is given the truth in dollar signs, as it asks for, "
+        "so by construction. Each is put into a box; Math-Verify gets the truth in dollar signs, as documented, "
         f"and its defaults. Ours took {seconds:.0f} s, workers included."
     )
+
+
+def _conclusion(judged: Sequence[Judged]) -> str:
+    right, wrong = ([row for row in judged if row.case.right == is_right] for is_right in (True, False))
+    text = (
+        f"Ours accepts {sum(row.ours for row in right):,} of {len(right):,} right answers and "
+        f"{sum(row.ours for row in wrong):,} of {len(wrong):,} wrong ones"
+    )
+    if any(row.peer is not None for row in judged):
+        counts = [sum(bool(row.peer) for row in rows) for rows in (right, wrong)]
+        text += f"; Math-Verify {counts[0]:,} and {counts[1]:,}"
+    return f"**{text}. The answers are in our own manner, not a sample of any model's.**"
 
 
 def _by_kind(judged: Sequence[Judged]) -> str:

@@ -77,13 +77,14 @@ def without_limits(num_tasks: int, batch_size: int) -> QuotaSampler:
     return QuotaSampler(num_tasks, batch_size, max_generated=np.inf, max_inflation=np.inf)
 
 
+DEFAULT = "quotas, budget 1.5 B, replay (default)"
 SAMPLERS: Mapping[str, tuple[Make, bool]] = {
     "GRPO's multinomial": (MultinomialSampler, False),
     "DAPO's dynamic": (DynamicSampler, False),
     "Algorithm 2": (RatioPreservingSampler, False),
     "quotas": (without_limits, False),
     "quotas, replay": (without_limits, True),
-    "quotas, budget 1.5 B, replay (default)": (
+    DEFAULT: (
         lambda k, b: QuotaSampler(k, b, max_generated=BUDGET_WITH_REPLAY),
         True,
     ),
@@ -227,6 +228,22 @@ def table_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows))
 
 
+def conclusion(outcomes: Mapping[tuple[str, str], Outcome]) -> str:
+    """The result in a sentence: cost and distance of three samplers, over all scenes."""
+
+    def span(name: str, field: str, digits: int) -> str:
+        values = [getattr(outcome, field) for (_, sampler), outcome in outcomes.items() if sampler == name]
+        return f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+
+    names = {"Algorithm 2": "Algorithm 2", "quotas": "quotas", "our default": DEFAULT}
+    costs = ", ".join(f"{short} {span(name, 'over_bound', 2)}" for short, name in names.items())
+    distances = ", ".join(f"{short} {span(name, 'weighted_distance', 3)}" for short, name in names.items())
+    return (
+        f"**Generated groups as a multiple of the bound: {costs}. Distance of the loss from the task weights: "
+        f"{distances}; with one task at .02 the default's budget is too small for it.**"
+    )
+
+
 def main() -> None:
     """Play every scene with every sampler; write the tables and the figure."""
     outcomes = {
@@ -241,6 +258,7 @@ def main() -> None:
     header = ["tasks", "sampler", "generated / bound", "rounds", "distance by groups", "distance by loss weight"]
     parts = [
         "# Samplers",
+        conclusion(outcomes),
         f"`python benchmarks/samplers.py`: {BATCHES} batches after {WARM_UP}, acceptance rates drift and are unknown.",
         table_of(header, rows),
         "## What the clip of the loss weights costs",

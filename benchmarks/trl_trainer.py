@@ -235,9 +235,11 @@ def report(results: Mapping[str, Sequence[Result]], before: Sequence[Evaluation]
         scores = _scores([run.held_out for run in runs])
         rows.append([side, *cells, *scores, f"{_of(runs, 'rollouts').mean():.0f}", *times])
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    worst = [f"{side} {np.mean([100 * run.held_out.worst for run in runs]):.1f} %" for side, runs in results.items()]
     versions = ", ".join(f"{name} {version(name)}" for name in ("trl", "transformers", "torch"))
     return (
         "# TRL's trainer beside ours\n\n"
+        f"**The worst task at equal batches: {', '.join(worst)}; rollouts and seconds differ.**\n\n"
         f"`{' '.join(['python benchmarks/trl_trainer.py', *sys.argv[1:]])}`\n\n"
         f"{versions}; one thread, {os.cpu_count()} cores that others used too. The embedded model of 160,000 "
         f"parameters on three mini tasks, {config.rows} rows of each; {config.batches} batches of {GROUPS} groups of "
