@@ -34,6 +34,19 @@ def halvings(settings: Settings, planned: Sequence[PlannedRun], *, up_to: int) -
             yield f"{method}: after step {step} {len(points)} of {len(before[method])} points go on: {kept}"
 
 
+def stopped_runs(settings: Settings, planned: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Those whose points were left behind by the halvings that are decided."""
+    stopped: list[PlannedRun] = []
+    going = _tried(settings, planned)
+    for number, step in enumerate(settings.halve_at, start=1):
+        if not all(run.has_reached(step) for run in going):
+            break
+        left = still_going(settings, planned, up_to=number)
+        stopped += [run for run in going if run not in left]
+        going = left
+    return stopped
+
+
 def reported(settings: Settings, planned: Sequence[PlannedRun]) -> list[PlannedRun]:
     """The runs of each method's best point on the seeds that are reported."""
     comparison = compared(settings, planned)
