@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.adapters import checkpoint_kind
+from mtgrpo_env.agents.llm.loading_bars import hidden_bars
 from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
 from mtgrpo_env.agents.llm.warm_start import Lesson
 from mtgrpo_env.agents.pace import Pace
@@ -40,7 +42,7 @@ class Display(TrainerCallback):
         self.console = console or SafeConsole()
         self._lesson: _LessonProgress | None = None
         self._run: RunPanel | None = None
-        self._hides_bars = False
+        self._hidden = ExitStack()
 
     def on_lesson_step(self, trainer: Trainer, lesson: Lesson, step: int, loss: float) -> None:
         if self._lesson is None:
@@ -51,7 +53,7 @@ class Display(TrainerCallback):
             self._lesson = None
 
     def on_build(self, trainer: Trainer, source: str) -> None:
-        self._hide_bars()
+        self._hidden.enter_context(hidden_bars())
         config, ranks = trainer.config, trainer.ranks.size
         among = f" on {ranks} ranks" if ranks > 1 else ""
         tasks = ", ".join(trainer.suite.names)
@@ -111,19 +113,7 @@ class Display(TrainerCallback):
             self._lesson.close()
         if self._run is not None:
             self._run.close()
-        if self._hides_bars:
-            from transformers.utils.logging import enable_progress_bar
-
-            enable_progress_bar()
-            self._hides_bars = False
-
-    def _hide_bars(self) -> None:
-        """Those of transformers, which would be drawn over ours."""
-        from transformers.utils.logging import disable_progress_bar, is_progress_bar_enabled  # here: it is heavy
-
-        if is_progress_bar_enabled():
-            self._hides_bars = True
-            disable_progress_bar()
+        self._hidden.close()
 
 
 class _LessonProgress:

@@ -93,7 +93,7 @@ def score(stored: StoredResponse, scorer: RowScorer) -> Verdict:
 
 
 def response_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
-    """The group's rollouts as rows that `read_responses` reads back, with all columns that a reward of one's own was given.
+    """The group's rollouts as rows that `read_responses` reads back, with the columns that a reward of one's own takes.
 
     Raises:
         ValueError: if the task has no ground truth to store: it is neither a `BoxedTask` nor a `RowsEnv`.

@@ -23,7 +23,7 @@ from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
-from mtgrpo_env.experiments.compare_tuning import compared, halvings, reported, still_going, stopped_runs
+from mtgrpo_env.experiments.compare_tuning import compared, count_runs, halvings, reported, still_going, stopped_runs
 from mtgrpo_env.experiments.jobs import Job, JobRunner, tail
 from mtgrpo_env.folder_lock import FolderLock
 from mtgrpo_env.named_tasks import read_tasks
@@ -89,7 +89,7 @@ def compare(
         comparison.save(config.out)
         if stopped_by is None and comparison.runs:
             write_report(comparison, config.out, rng=_rng())
-    return CompareResult(comparison, len(comparison.runs) + len(comparison.missing), stopped_by)
+    return CompareResult(comparison, count_runs(settings, planned), stopped_by)
 
 
 def plan_lines(
@@ -114,9 +114,7 @@ def plan_lines(
             yield from begun or [f"  {method}, seed {seed}: to be made"]
     else:
         yield from map(_state_line, planned)
-    comparison = compared(settings, planned)
-    done, missing = len(comparison.runs), len(comparison.missing)
-    yield f"{done + missing} runs, of which {done} are finished"
+    yield f"{count_runs(settings, planned)} runs, of which {len(compared(settings, planned).runs)} are finished"
 
 
 def redraw(folder: Path, options: CompareOptions) -> None:
