@@ -233,6 +233,22 @@ def test_a_failure_is_named_by_where_the_run_was(model_folder: Path, tmp_path: P
     assert str(caught.value).splitlines()[0] == f"{said} failed: KeyError: {method!r}"
 
 
+def test_a_best_model_that_is_worse_than_the_first_is_said_to_be(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = trainer(model_folder, tmp_path, Display(), steps=1, eval_every=1)
+    evaluate = own.agent.evaluate
+
+    def falling(*arguments: Any, **options: Any) -> Evaluation:
+        accuracies = np.array([0.25, 0.5] if own.agent.step else [0.75, 0.5])
+        return replace(evaluate(*arguments, **options), accuracies=accuracies)
+
+    own.agent.evaluate = falling  # pyright: ignore[reportAttributeAccessIssue]
+    own.train()
+    out = capsys.readouterr().out
+    assert "(worst task 25.0%, average 37.5%), and worse than the starting model, with 50.0% and 62.5%" in out
+
+
 def test_the_display_hides_the_bars_of_transformers_while_it_shows_a_run(model_folder: Path, tmp_path: Path) -> None:
     from transformers.utils import logging
 
