@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.adapters import checkpoint_kind
+from mtgrpo_env.agents.llm.loading_bars import hidden_bars
 from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
 from mtgrpo_env.agents.llm.warm_start import Lesson
 from mtgrpo_env.agents.pace import Pace
@@ -40,6 +42,7 @@ class Display(TrainerCallback):
         self.console = console or SafeConsole()
         self._lesson: _LessonProgress | None = None
         self._run: RunPanel | None = None
+        self._hidden = ExitStack()
 
     def on_lesson_step(self, trainer: Trainer, lesson: Lesson, step: int, loss: float) -> None:
         if self._lesson is None:
@@ -50,6 +53,7 @@ class Display(TrainerCallback):
             self._lesson = None
 
     def on_build(self, trainer: Trainer, source: str) -> None:
+        self._hidden.enter_context(hidden_bars())
         config, ranks = trainer.config, trainer.ranks.size
         among = f" on {ranks} ranks" if ranks > 1 else ""
         tasks = ", ".join(trainer.suite.names)
@@ -96,6 +100,8 @@ class Display(TrainerCallback):
         if best and checkpoint.is_dir():
             evaluation = trainer.evaluation_of(best)
             lines.append(f"best   {checkpoint} (worst task {evaluation.worst:.1%}, average {evaluation.average:.1%})")
+            if evaluation.worst < first.worst:
+                lines[-1] += f", and worse than the starting model, with {first.worst:.1%} and {first.average:.1%}"
         self.console.print("\n".join(lines), soft_wrap=True)
         if step < trainer.config.steps:
             self.console.print(
@@ -107,6 +113,7 @@ class Display(TrainerCallback):
             self._lesson.close()
         if self._run is not None:
             self._run.close()
+        self._hidden.close()
 
 
 class _LessonProgress:
@@ -120,14 +127,14 @@ class _LessonProgress:
             BarColumn(),
             TextColumn("loss {task.fields[loss]:.3f}"),
         )
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_interactive)
         self._task = self._bar.add_task(self._title, total=lesson.steps, loss=float("nan"))
         self._bar.start()
 
     def show(self, step: int, loss: float) -> None:
         """A step was taken."""
         self._bar.update(self._task, completed=step, loss=loss)
-        if not self._bar.console.is_terminal and step % max(1, self._steps // 10) == 0:
+        if not self._bar.console.is_interactive and step % max(1, self._steps // 10) == 0:
             self._bar.console.print(f"{self._title}: step {step} of {self._steps}, loss {loss:.3f}", soft_wrap=True)
 
     def close(self) -> None:

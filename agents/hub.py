@@ -58,8 +58,12 @@ def upload_of(source: Path, repo_id: str, *, is_merged: bool = False) -> Upload:
         is_merged: take the whole model in a checkpoint of adapters.
 
     Raises:
-        ValueError: if there is no such checkpoint, it is damaged or was not evaluated, or others could not load it.
+        ValueError: if there is no such checkpoint, it is damaged or was not evaluated, others could not load it, or the
+            hub has no such names.
     """
+    from huggingface_hub.utils import validate_repo_id
+
+    validate_repo_id(repo_id)
     checkpoint, run = _checkpoint_of(source)
     check_checkpoint(checkpoint, unread=OPTIMIZER_FILES.partition("*")[0])
     folder = checkpoint / MERGED if is_merged else checkpoint

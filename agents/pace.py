@@ -48,7 +48,7 @@ class Pace:
         if not self._rollout_seconds:
             return None
         whole = fmean(self._rollout_seconds) + fmean(self._update_seconds)
-        evaluations = self._evaluations_after(step) * (_mean(self._evaluation_seconds) or 0.0)
+        evaluations = self.evaluations_after(step) * (_mean(self._evaluation_seconds) or 0.0)
         if stage is None:
             return (self._num_steps - step) * whole + evaluations
         begun = self.step_left(stage) or 0.0
@@ -56,17 +56,17 @@ class Pace:
             return begun + (self._num_steps - step) * whole + evaluations
         return begun + (self._num_steps - step - 1) * whole + evaluations
 
+    def evaluations_after(self, step: int) -> int:
+        """Those due after a step's own."""
+        multiples = self._num_steps // self._eval_every - step // self._eval_every
+        return multiples + (self._num_steps % self._eval_every > 0 and step < self._num_steps)
+
     def left_text(self, step: int, stage: Stage) -> str:
         """Of the stage's step or evaluation, and of the run; "" where nothing is known."""
         what = "the evaluation" if stage.name == EVALUATING else f"step {step + 1}"
         known = [(self.step_left(stage), what), (self.run_left(step, stage), "the run")]
         parts = [f"{in_words(seconds)} of {of}" for seconds, of in known if seconds is not None]
         return f"left: {', '.join(parts)}" if parts else ""
-
-    def _evaluations_after(self, step: int) -> int:
-        """Those due after a step's own."""
-        multiples = self._num_steps // self._eval_every - step // self._eval_every
-        return multiples + (self._num_steps % self._eval_every > 0 and step < self._num_steps)
 
 
 def _mean(values: deque[float]) -> float | None:

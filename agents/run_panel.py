@@ -19,6 +19,7 @@ from mtgrpo_env.metrics import average
 from mtgrpo_env.progress import EVALUATING, Stage, in_words
 
 _SECONDS_OF_SILENCE = 20  # after which a line of progress goes into a log
+_WIDTH_WITH_BARS = 130  # of a terminal in which the table has room for them
 _RESPONSES = {
     "response_length": ("length", ".1f"),
     "truncated_share": ("cut off", ".0%"),
@@ -60,7 +61,7 @@ class RunPanel:
         self._rate = _Rate()
         self._printed_at = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._panel)
-        if console.is_terminal:
+        if console.is_interactive:
             self._live.start()
 
     def close(self) -> None:
@@ -89,7 +90,7 @@ class RunPanel:
         if self._stage is not None:
             self._pace.add_evaluation(self._stage.seconds)
         self._start, self._latest, self._stage = start, latest, None
-        if not self.console.is_terminal:
+        if not self.console.is_interactive:
             accuracies = "  ".join(f"{n} {a:.3f}" for n, a in zip(self.names, latest.accuracies, strict=True))
             self._print(
                 f"step {step:4d}  worst {latest.worst:.3f}  average {latest.average:.3f}  {accuracies}"
@@ -98,7 +99,7 @@ class RunPanel:
 
     @property
     def _is_silent(self) -> bool:
-        return not self.console.is_terminal and time.monotonic() > self._printed_at + _SECONDS_OF_SILENCE
+        return not self.console.is_interactive and time.monotonic() > self._printed_at + _SECONDS_OF_SILENCE
 
     def _print(self, line: str) -> None:
         self._printed_at = time.monotonic()
@@ -121,7 +122,8 @@ class RunPanel:
             table.add_column(column, justify="left" if column == "task" else "right")
         for k, name in enumerate(self.names):
             accuracy = latest.accuracies[k]
-            cells = [name, f"{_bar(accuracy)} {percent(accuracy):>6}", percent(start.accuracies[k])]
+            bar = f"{_bar(accuracy)} " if self.console.width >= _WIDTH_WITH_BARS else ""
+            cells = [name, f"{bar}{percent(accuracy):>6}", percent(start.accuracies[k])]
             table.add_row(*cells, *self._batch_cells(k), style="bold yellow" if accuracy == latest.worst else None)
         return table
 

@@ -142,6 +142,7 @@ class Trainer:
         self._problems: list[Problem] | None = None
         self._prompts: RunPrompts | None = None
         self._saved_step = -1
+        self._stage = "the start"  # which an error belongs to
         self._resumption: Resumption | None = None
         self._check()
 
@@ -238,12 +239,13 @@ class Trainer:
                     callback.on_start(self)
                 stack.enter_context(progress_to(self._show_progress))
                 self._take_steps(stop)
+                self._stage = "the end of the run"
                 for callback in self._active:
                     callback.on_end(self)
         except SaveError as error:
             self._fail(str(error), error)
         except TASK_FAULTS as error:  # whatever a policy, a verifier, an engine or a callback may raise
-            self._fail(f"step {self.agent.step + 1} failed: {_said(error)}", error)
+            self._fail(f"{self._stage} failed: {_said(error)}", error)
         is_finished = self.agent.step >= self.config.steps
         return TrainResult(self.agent.step, self.config.steps, 0 if is_finished else stop.exit_code)
 
@@ -364,7 +366,9 @@ class Trainer:
             callback.on_progress(self, stage)
 
     def _step(self) -> None:
+        self._stage = f"step {self.agent.step + 1}"
         metrics = self.agent.train_step(on_group=self._show_training_group)
+        self._stage = f"a callback of step {metrics.step}"
         self.history.add_step(metrics)
         for callback in self._active:
             callback.on_step(self, metrics)
@@ -378,6 +382,7 @@ class Trainer:
             for callback in self._active:
                 callback.on_group(self, group)
 
+        self._stage = f"the evaluation after step {self.agent.step}"
         evaluation = self._counted(self.agent.evaluate(self.problems, on_group=on_group))
         self.history.add_evaluation(self.agent.step, self.agent.rollouts, evaluation)
         for callback in self._active:

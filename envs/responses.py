@@ -25,6 +25,10 @@ from mtgrpo_env.text_env import NO_ANSWER, Verdict
 from mtgrpo_env.types import Group
 
 _LOG = logging.getLogger(__name__)
+_STORED = frozenset(
+    {"step", "suite_task", "agent", "suite", "response", "responses", "actions", "seen", "ended", "reward", "score"}
+)
+"""What stands beside a stored row: a column of such a name would be taken for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def score(stored: StoredResponse, scorer: RowScorer) -> Verdict:
 
 
 def response_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
-    """The group's rollouts as rows that `read_responses` reads back.
+    """The group's rollouts as rows that `read_responses` reads back, with the columns that a reward of one's own takes.
 
     Raises:
         ValueError: if the task has no ground truth to store: it is neither a `BoxedTask` nor a `RowsEnv`.
@@ -103,7 +107,10 @@ def response_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
         raise ValueError(f"only tasks with a ground truth can be stored; {name!r} is a {type(text_env).__name__}")
     task, ground_truth = ground_truth_of(text_env, text_env.puzzle)
     provenance = {**info["provenance"], "index": problem.index}
-    about = {"task": task, "level": provenance["level"], "split": provenance["split"]}
+    is_for_own_reward = isinstance(text_env, RowsEnv) and ":" in text_env.scorer.name
+    own = text_env.puzzle.row.columns if is_for_own_reward else {}
+    columns = {name: plain(value) for name, value in own.items() if name not in _STORED}
+    about = {**columns, "task": task, "level": provenance["level"], "split": provenance["split"]}
     for rollout in group.rollouts:
         responses = [step.action for step in rollout.steps]
         said = {"response": responses[0]} if len(responses) == 1 else {"responses": responses}
@@ -111,7 +118,7 @@ def response_rows(suite: TaskSuite, group: Group) -> Iterator[dict[str, Any]]:
         yield {
             **about,
             "prompt": column_of(prompt),
-            "ground_truth": ground_truth,
+            "ground_truth": ground_truth or None,  # "" could not be read
             **said,
             **judged,
             "provenance": provenance,

@@ -15,11 +15,12 @@ from mtgrpo_env.agents.config import RunConfig
 from mtgrpo_env.agents.llm.build import build_agent, build_method
 from mtgrpo_env.agents.llm.context import RunPrompts
 from mtgrpo_env.agents.llm.data import Completion
-from mtgrpo_env.agents.llm.plan import Sampled, sampled
+from mtgrpo_env.agents.llm.plan import sampled
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy
 from mtgrpo_env.agents.llm.prompts import TokenIds
 from mtgrpo_env.agents.llm.resumption import source_of
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
+from mtgrpo_env.agents.pace import Pace
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.progress import in_words
 from mtgrpo_env.suite import TaskSuite
@@ -63,8 +64,8 @@ class RunTime:
         generation: of a step.
         learning: of a step.
         evaluation: of one.
-        steps: that the run takes.
-        evaluations: that it makes.
+        steps: that the run has still to take.
+        evaluations: that it has still to make.
     """
 
     length: int
@@ -102,7 +103,8 @@ def print_timing(config: RunConfig, suite: TaskSuite, prompts: RunPrompts, conso
     times = time_passes(config, suite, source, prompts)
     console.print(
         f"{times.prompts} prompts and a first token of {times.rows} responses take {_seconds(times.prefill)}, each "
-        f"further token of them {_seconds(times.decode)}; not counted are verifiers, and other work on this machine",
+        f"further token of them {_seconds(times.decode)}; not counted are verifiers, turns after the first, and other "
+        "work on this machine",
         soft_wrap=True,
     )
     console.print(_timing_table(run_times(config, suite, times)))
@@ -130,7 +132,8 @@ def time_passes(config: RunConfig, suite: TaskSuite, source: str, prompts: RunPr
         drawn.tokens(1)
         first, first_tokens = _timed(lambda: drawn.tokens(1))
         more, tokens = _timed(lambda: drawn.tokens(min(limit, 1 + _DECODED)))
-    rows, per_token = len(drawn.prompts) * config.group_size, max(more - first, 0.0) / max(tokens - first_tokens, 1)
+    rows, further = len(drawn.prompts) * config.group_size, tokens - first_tokens
+    per_token = max(more - first, 0.0) / further if further else 0.0
     learn: dict[int, float] = {}
     agent.learn(batch)
     for length in sorted({max(1, limit // 4), limit}):
@@ -140,21 +143,25 @@ def time_passes(config: RunConfig, suite: TaskSuite, source: str, prompts: RunPr
 
 
 def run_times(config: RunConfig, suite: TaskSuite, times: PassTimes) -> list[RunTime]:
-    """Of runs whose responses have the lengths at which learning was timed, where every second group has a gradient."""
-    of_step = sampled(build_method(config, suite), _INFORMATIVE)
-    return [_run_time(config, suite, times, of_step, length) for length in times.learn]
+    """What is left of runs whose responses have the lengths at which learning was timed.
 
-
-def _run_time(config: RunConfig, suite: TaskSuite, times: PassTimes, of_step: Sampled, length: int) -> RunTime:
-    groups, problems = int(of_step.groups.sum()), suite.num_tasks * (config.eval_problems or 0)
-    return RunTime(
-        length,
-        times.generation(groups, groups * config.group_size, length),
-        times.learn[length],
-        times.generation(problems, problems, length),
-        config.steps,
-        1 + -(-config.steps // config.eval_every),
-    )
+    Every second group has a gradient.
+    """
+    groups = int(sampled(build_method(config, suite), _INFORMATIVE).groups.sum())
+    problems = len(suite.held_out(config.eval_problems))
+    done = min(max(RunFolder(config.out).steps, default=0), config.steps)  # by a run that is resumed
+    evaluations = Pace(steps=config.steps, eval_every=config.eval_every).evaluations_after(done) + (done == 0)
+    return [
+        RunTime(
+            length,
+            generation=times.generation(groups, groups * config.group_size, length),
+            learning=learning,
+            evaluation=times.generation(problems, problems, length),
+            steps=config.steps - done,
+            evaluations=evaluations,
+        )
+        for length, learning in times.learn.items()
+    ]
 
 
 def _timing_table(runs: Sequence[RunTime]) -> Table:
@@ -162,7 +169,7 @@ def _timing_table(runs: Sequence[RunTime]) -> Table:
     table = Table()
     table.add_column("if responses have")
     for run in runs:
-        table.add_column(f"{run.length:,} tokens", justify="right")
+        table.add_column(f"{run.length:,} token{'s' if run.length > 1 else ''}", justify="right")
     rows = {
         "generation of a step": [_seconds(run.generation) for run in runs],
         "learning of a step": [_seconds(run.learning) for run in runs],
@@ -173,7 +180,7 @@ def _timing_table(runs: Sequence[RunTime]) -> Table:
     table.add_section()
     first = runs[0]
     table.add_row(
-        f"the run: {first.steps:,} steps, {first.evaluations} evaluations", *(in_words(r.total) for r in runs)
+        f"the run: {first.steps:,} steps, {first.evaluations} evaluations", *(_seconds(r.total) for r in runs)
     )
     for name in first.shares:
         table.add_row(f"of it {name}", *(f"{run.shares[name]:.0%}" for run in runs))

@@ -56,5 +56,6 @@ class WandB:
     @property
     def place(self) -> str:
         if self._run.offline:
-            return f"wandb: written offline; wandb sync {os.path.dirname(self._run.dir)}"
+            parts = os.path.dirname(os.path.dirname(self._run.dir))  # a folder for each time that the run was resumed
+            return f"wandb: written offline; wandb sync {parts}/offline-run-*-{self._run.id}"
         return f"wandb: {self._run.url}"

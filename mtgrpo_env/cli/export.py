@@ -63,7 +63,9 @@ def run(config: Config) -> int:
     examples = worked_examples(suite, config.examples)
     problems = _others(suite, problems, examples)
     console = SafeConsole(stderr=True)
-    watched = track(problems, "writing", total=total, console=console, transient=True, disable=not console.is_terminal)
+    watched = track(
+        problems, "writing", total=total, console=console, transient=True, disable=not console.is_interactive
+    )
     frame = ChatFrame(config.system, examples.turns)
     rows = export_rows(suite, watched, PROMPTS[config.prompt](frame))
     if config.to == "rows":

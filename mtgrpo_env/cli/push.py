@@ -30,7 +30,7 @@ class Config:
 def run(config: Config) -> int:
     """Upload it, and print where it is."""
     upload = upload_of(config.source, config.repo_id, is_merged=config.merged)
-    size = f"{len(upload.files)} files, {upload.num_bytes / 1e6:,.1f} MB, of {upload.checkpoint}"
+    size = f"{len(upload.files)} files and the card, {upload.num_bytes / 1e6:,.1f} MB, of {upload.checkpoint}"
     if config.dry_run:
         print(upload.card)
         print("\n".join(["README.md", *upload.files]))

@@ -39,7 +39,7 @@ def run(config: Config) -> int:
     """
     console = SafeConsole(stderr=True)
     suites = list(reasoning_gym_suites() if config.reasoning_gym else single_task_suites(config.tasks))
-    watched = track(suites, "trying", console=console, transient=True, disable=not console.is_terminal)
+    watched = track(suites, "trying", console=console, transient=True, disable=not console.is_interactive)
     summaries: list[TaskSummary] = []
     lacking: set[str] = set()
     for suite in watched:

@@ -53,7 +53,7 @@ class BenchmarkDisplay(BenchmarkCallback):
             TimeElapsedColumn(),
         )
         console = self._console
-        bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        bar = Progress(*columns, console=console, transient=True, disable=not console.is_interactive)
         self._name, self._responses = f"{agent} on {problem_set.name}", 0
         bar.add_task(self._name, total=len(problem_set.problems))
         bar.start()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
-from mtgrpo_env.experiments.compare_tuning import compared, halvings, reported, still_going
+from mtgrpo_env.experiments.compare_tuning import compared, count_runs, halvings, reported, still_going, stopped_runs
 from mtgrpo_env.experiments.jobs import Job, JobRunner, tail
 from mtgrpo_env.folder_lock import FolderLock
 from mtgrpo_env.named_tasks import read_tasks
@@ -88,7 +89,7 @@ def compare(
         comparison.save(config.out)
         if stopped_by is None and comparison.runs:
             write_report(comparison, config.out, rng=_rng())
-    return CompareResult(comparison, len(comparison.runs) + len(comparison.missing), stopped_by)
+    return CompareResult(comparison, count_runs(settings, planned), stopped_by)
 
 
 def plan_lines(
@@ -101,14 +102,19 @@ def plan_lines(
         f"{settings.eval_problems} problems a task; {options.parallel} runs at a time"
     )
     of_tuning = [run for run in planned if run.config.seed in settings.tuning_seeds]
-    of_report = [run for run in planned if run.config.seed in settings.seeds]
     if of_tuning:
+        stopped = stopped_runs(settings, planned)
         yield "to choose each method's point:"
-        yield from map(_state_line, of_tuning)
-        yield "then, of these, those of each method's best point:"
-    yield from map(_state_line, of_report)
-    made = sum(run.is_finished for run in planned)
-    yield f"{len(planned)} runs at the most, of which {made} are finished"
+        for run in of_tuning:
+            yield _state_line(run) + (", where its point was left behind" if run in stopped else "")
+        yield "then each method's best point:"
+        for seed, method in product(settings.seeds, settings.methods):
+            own = [run for run in planned if (run.config.seed, run.config.method) == (seed, method)]
+            begun = [_state_line(run) for run in own if run.folder.history.is_file()]
+            yield from begun or [f"  {method}, seed {seed}: to be made"]
+    else:
+        yield from map(_state_line, planned)
+    yield f"{count_runs(settings, planned)} runs, of which {len(compared(settings, planned).runs)} are finished"
 
 
 def redraw(folder: Path, options: CompareOptions) -> None:

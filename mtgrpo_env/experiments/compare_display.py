@@ -59,7 +59,7 @@ class CompareDisplay:
     def __enter__(self) -> Self:
         before = self._total - len(self._runs)
         self._console.print(f"{self._total} runs, {before} of them finished before, {self._parallel} at a time")
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._live.start()
         return self
 
@@ -92,7 +92,7 @@ class CompareDisplay:
                 started = f"started {self._runs[job].name}; its output is in {job.log}"
                 self._console.print(started, highlight=False, soft_wrap=True)
         self._waiting = len(self._runs) - len(self._ended) - self._failed - len(running)
-        if self._console.is_terminal and now - self._refreshed >= _REFRESH_SECONDS:
+        if self._console.is_interactive and now - self._refreshed >= _REFRESH_SECONDS:
             self._refreshed = now
             self._live.update(self._table(running), refresh=True)
 

@@ -34,6 +34,25 @@ def halvings(settings: Settings, planned: Sequence[PlannedRun], *, up_to: int) -
             yield f"{method}: after step {step} {len(points)} of {len(before[method])} points go on: {kept}"
 
 
+def count_runs(settings: Settings, planned: Sequence[PlannedRun]) -> int:
+    """That the comparison takes: those of the choice, and then each method's best point on the seeds of the report."""
+    of_choice = sum(run.config.seed in settings.tuning_seeds for run in planned)
+    return of_choice + len(settings.methods) * len(settings.seeds) if of_choice else len(planned)
+
+
+def stopped_runs(settings: Settings, planned: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Those whose points were left behind by the halvings that are decided."""
+    stopped: list[PlannedRun] = []
+    going = _tried(settings, planned)
+    for number, step in enumerate(settings.halve_at, start=1):
+        if not all(run.has_reached(step) for run in going):
+            break
+        left = still_going(settings, planned, up_to=number)
+        stopped += [run for run in going if run not in left]
+        going = left
+    return stopped
+
+
 def reported(settings: Settings, planned: Sequence[PlannedRun]) -> list[PlannedRun]:
     """The runs of each method's best point on the seeds that are reported."""
     comparison = compared(settings, planned)

@@ -192,6 +192,13 @@ def test_what_is_no_checkpoint_of_a_run_or_was_not_evaluated_is_refused(tmp_path
         upload_of(run.path, "me/odd")
 
 
+@pytest.mark.parametrize("name", ["odd name", "a/b/c", "../odd", ""])
+def test_a_name_that_the_hub_does_not_take_is_refused_before_anything_is_sent(tmp_path: Path, name: str) -> None:
+    run = run_of(tmp_path / "run")
+    with pytest.raises(ValueError, match="Repo id must"):
+        upload_of(run.path, name)
+
+
 def test_a_damaged_checkpoint_is_not_pushed(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run")
     (run.checkpoint(3) / "model.safetensors").write_text("CONTENT of model.safetensors")

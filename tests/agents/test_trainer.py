@@ -16,6 +16,7 @@ from training_runs import TASKS, history_of
 
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
 from mtgrpo_env.agents.config import TrainConfig
+from mtgrpo_env.agents.display import Display
 from mtgrpo_env.agents.reports.samples import read_samples
 from mtgrpo_env.agents.trainer import Trainer, TrainingError
 from mtgrpo_env.batch_metrics import TrainMetrics
@@ -206,9 +207,61 @@ def test_a_callback_that_fails_ends_a_saved_run(model_folder: Path, tmp_path: Pa
             raise KeyError("loss")
 
     own = trainer(model_folder, tmp_path, Careless(), steps=3, checkpoint_every=100, eval_every=100)
-    with pytest.raises(TrainingError, match="step 2 failed: KeyError: 'loss'"):
+    with pytest.raises(TrainingError, match="a callback of step 1 failed: KeyError: 'loss'"):
         own.train()
     assert own.folder.steps == [1]
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("on_start", "the start"),
+        ("on_progress", "the evaluation after step 0"),
+        ("on_training_group", "step 1"),
+        ("on_evaluation", "the evaluation after step 0"),
+        ("on_end", "the end of the run"),
+        ("close", "the end of the run"),
+    ],
+)
+def test_a_failure_is_named_by_where_the_run_was(model_folder: Path, tmp_path: Path, method: str, said: str) -> None:
+    def failing(self: TrainerCallback, *arguments: object) -> None:
+        raise KeyError(method)
+
+    careless = type("Careless", (TrainerCallback,), {method: failing})()
+    with pytest.raises(TrainingError) as caught:
+        trainer(model_folder, tmp_path, careless, steps=1).train()
+    assert str(caught.value).splitlines()[0] == f"{said} failed: KeyError: {method!r}"
+
+
+def test_a_best_model_that_is_worse_than_the_first_is_said_to_be(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = trainer(model_folder, tmp_path, Display(), steps=1, eval_every=1)
+    evaluate = own.agent.evaluate
+
+    def falling(*arguments: Any, **options: Any) -> Evaluation:
+        accuracies = np.array([0.25, 0.5] if own.agent.step else [0.75, 0.5])
+        return replace(evaluate(*arguments, **options), accuracies=accuracies)
+
+    own.agent.evaluate = falling  # pyright: ignore[reportAttributeAccessIssue]
+    own.train()
+    out = capsys.readouterr().out
+    assert "(worst task 25.0%, average 37.5%), and worse than the starting model, with 50.0% and 62.5%" in out
+
+
+def test_the_display_hides_the_bars_of_transformers_while_it_shows_a_run(model_folder: Path, tmp_path: Path) -> None:
+    from transformers.utils import logging
+
+    shown: list[bool] = []
+
+    class Looking(TrainerCallback):
+        def on_save(self, trainer: Trainer, checkpoint: Path) -> None:
+            shown.append(logging.is_progress_bar_enabled())
+
+    logging.enable_progress_bar()
+    trainer(model_folder, tmp_path, Display(), Looking(), steps=1).train()
+    assert shown == [False]
+    assert logging.is_progress_bar_enabled()
 
 
 def test_a_run_is_resumed_by_the_options_in_its_own_folder(model_folder: Path, tmp_path: Path) -> None:

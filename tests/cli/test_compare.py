@@ -190,9 +190,16 @@ def test_a_dry_run_says_which_runs_are_to_be_made_and_makes_none(
         "quota-mt-grpo, lr 0.001, seed 2: to be made",
         "grpo, lr 0.001, seed 2: to be made",
     ]
-    assert grown.out.endswith("4 runs at the most, of which 2 are finished\n")
+    assert grown.out.endswith("4 runs, of which 2 are finished\n")
     tuned = command(*compare_options(tmp_path / "tuned", model_folder, "--tuning-seeds", 5, "--lrs", 1, "--dry-run"))
-    assert tuned.out.splitlines()[1] == "to choose each method's point:"
+    assert tuned.out.splitlines()[1:] == [
+        "to choose each method's point:",
+        "  quota-mt-grpo, lr 1, seed 5: to be made",
+        "  grpo, lr 1, seed 5: to be made",
+        "then each method's best point:",
+        *(f"  {method}, seed {seed}: to be made" for seed in (0, 1) for method in ("quota-mt-grpo", "grpo")),
+        "6 runs, of which 0 are finished",
+    ]
     assert not (tmp_path / "tuned").exists()
 
 

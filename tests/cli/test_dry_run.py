@@ -14,8 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.llm.build import build_method
 from mtgrpo_env.agents.llm.plan import sampled
-from mtgrpo_env.agents.llm.timing import PassTimes, RunTime
+from mtgrpo_env.agents.llm.timing import PassTimes, RunTime, run_times
 from mtgrpo_env.agents.llm.tiny import tiny_tokenizer
+from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.named_tasks import read_tasks
 
 RunCommand = Callable[..., Any]
@@ -164,4 +165,22 @@ def test_the_time_of_a_run_is_that_of_its_steps_and_evaluations() -> None:
     assert times.generation(8, 32, 5) == pytest.approx(8 * 0.5 + 32 * 4 * 0.5 / 16)
     run = RunTime(5, generation=4.0, learning=8.0, evaluation=10.0, steps=10, evaluations=3)
     assert run.total == pytest.approx(150)
+    assert PassTimes(prompts=4, rows=16, prefill=2.0, decode=0.0, learn={1: 3.0}).generation(4, 16, 1) == 2.0
     assert run.shares == pytest.approx({"generation": 40 / 150, "learning": 80 / 150, "evaluation": 30 / 150})
+
+
+def test_the_time_of_a_resumed_run_is_that_of_what_is_left(tmp_path: Path) -> None:
+    suite = read_tasks("zebra-mini,countdown-mini")
+    options = {"batch_size": 4, "group_size": 4, "lr": 1e-3, "steps": 7, "eval_every": 3, "eval_problems": 5}
+    config = TrainConfig(out=tmp_path / "run", **options).for_run()
+    times = PassTimes(prompts=4, rows=16, prefill=2.0, decode=0.5, learn={1: 3.0})
+
+    def left() -> tuple[int, int]:
+        (of_one_token,) = run_times(config, suite, times)
+        assert of_one_token.evaluation == pytest.approx(10 * 2.0 / 4)
+        return of_one_token.steps, of_one_token.evaluations
+
+    assert left() == (7, 4)
+    for step, expected in ((2, (5, 3)), (6, (1, 1)), (7, (0, 0)), (9, (0, 0))):
+        RunFolder(config.out).checkpoint(step).mkdir(parents=True)
+        assert left() == expected

@@ -155,3 +155,22 @@ def test_a_row_with_half_a_surrogate_pair_is_named_before_anything_is_played(
     refused = command("evaluate", "--agent", model_folder, "--rows", tmp_path / "rows.jsonl")
     assert refused.code == 2
     assert said in refused.err
+
+
+def test_what_a_reward_of_ones_own_scored_is_stored_with_its_columns_and_scores_the_same_again(
+    command: RunCommand, tmp_path: Path
+) -> None:
+    rows = [{"question": f"{w} backwards:", "word": w, "step": 7, "responses": "no"} for w in ("abc", "bca", "cab")]
+    (tmp_path / "odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = ("--reward", "my_rewards:backwards")
+    saved = tmp_path / "saved.jsonl"
+    played = command(
+        *("evaluate", "--agent", "hf:tiny", "--rows", tmp_path / "odd.jsonl", *own, "--max-new-tokens", 4),
+        *("--save", saved, "--json", "--cache", tmp_path / "replies.sqlite"),
+    )
+    assert played.code == 0, played
+    stored = [json.loads(line) for line in saved.read_text().splitlines()]
+    assert {row["word"] for row in stored} == {"abc", "bca", "cab"}
+    assert all("step" not in row and "responses" not in row for row in stored)
+    again = command("score", "--rows", saved, *own, "--json")
+    assert [json.loads(line)["reward"] for line in again.out.splitlines()] == [row["reward"] for row in stored]

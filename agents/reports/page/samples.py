@@ -62,7 +62,9 @@ def _tasks(chosen: Sequence[JudgedSample], accuracies: Mapping[str, float]) -> I
 def _card(sample: StoredSample, answer: str | None) -> Html:
     mark, kind = ("✓", "right") if sample.is_success else ("✗", "wrong")
     cut = ", cut off" if sample.is_cut_off else ""
-    verdict = element("p", {"class": "verdict"}, safe(f"{mark} {sample.outcome}, reward {sample.reward:g}{cut}"))
+    verdict = element(
+        "p", {"class": "verdict"}, shortened(f"{mark} {sample.outcome}, reward {sample.reward:g}{cut}", _LONGEST)
+    )
     return element("article", {"class": kind}, verdict, *_texts(sample, answer))
 
 
