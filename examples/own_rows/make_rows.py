@@ -4,7 +4,7 @@
     python make_rows.py
     mtgrpo check --rows sums.jsonl words.jsonl --reward sums=number words=my_rewards:backwards
     mtgrpo train --tasks sums.jsonl words.jsonl --reward sums=number words=my_rewards:backwards --model tiny --lr 4e-4 \
---steps 40 --out runs/own
+--max-new-tokens 6 --steps 40 --out runs/own
 
 With rows and a model of yours the last two commands are all there is.
 """
