@@ -154,7 +154,7 @@ def test_a_failing_agent_is_a_line_beside_the_others_and_the_exit_code_says_so(c
     result = command("evaluate", "--agent", *agents, "--suite", "arc-mini", "--problems", 3)
     assert result.code == 1
     assert [line.split(" failed on arc-mini: ")[0] for line in result.err.splitlines()] == [*agents[1:3]]
-    assert result.out.count("worst task") == 2
+    assert result.out.count("│ worst task") == 2
 
 
 def test_a_plan_names_the_packages_that_the_run_would_lack(
