@@ -18,7 +18,8 @@ from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.metrics import average
 from mtgrpo_env.progress import EVALUATING, Stage, in_words
 
-_SECONDS_OF_SILENCE = 20  # after which a line of progress goes into a log
+_SECONDS_OF_SILENCE = 20  # after which a step that was taken is a line of a log
+_SECONDS_WITHIN_A_STEP = 60  # and after which progress within one is
 _WIDTH_WITH_BARS = 130  # of a terminal in which the table has room for them
 _RESPONSES = {
     "response_length": ("length", ".1f"),
@@ -71,7 +72,7 @@ class RunPanel:
     def show_stage(self, stage: Stage) -> None:
         """Work within a step or an evaluation goes on."""
         self._stage = stage
-        if self._is_silent:
+        if self._is_silent_for(_SECONDS_WITHIN_A_STEP):
             step = self._step if stage.name == EVALUATING else self._step + 1
             self._print(f"step {step:4d}  {self._stage_text(stage)}")
 
@@ -82,7 +83,7 @@ class RunPanel:
         self._pace.add_step(rollout_seconds=report.rollout_seconds, update_seconds=report.update_seconds)
         left = self._pace.run_left(report.step)
         self._progress.update(self._bar, completed=report.step, left="" if left is None else f"{in_words(left)} left")
-        if self._is_silent:
+        if self._is_silent_for(_SECONDS_OF_SILENCE):
             self._print(f"step {report.step:4d}{response_text(report, None)}")
 
     def show_evaluation(self, step: int, start: Evaluation, latest: Evaluation) -> None:
@@ -97,9 +98,9 @@ class RunPanel:
                 f"  {self._rate.per_second:.0f} rollouts/s{response_text(self._report, latest)}"
             )
 
-    @property
-    def _is_silent(self) -> bool:
-        return not self.console.is_interactive and time.monotonic() > self._printed_at + _SECONDS_OF_SILENCE
+    def _is_silent_for(self, seconds: float) -> bool:
+        """Whether a log has had no line for so long."""
+        return not self.console.is_interactive and time.monotonic() > self._printed_at + seconds
 
     def _print(self, line: str) -> None:
         self._printed_at = time.monotonic()

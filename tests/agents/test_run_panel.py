@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -81,19 +81,25 @@ def test_evaluations_that_are_to_come_are_counted(steps: int, every: int, step: 
     assert pace.run_left(step) == evaluations
 
 
-def test_a_log_is_told_of_what_goes_on_within_a_long_step(clock: Clock) -> None:
+def test_a_log_has_lines_of_long_steps_and_of_progress_within_very_long_ones(clock: Clock) -> None:
     console = Console(file=clock.out, width=200)
     panel = RunPanel(console, NAMES, Pace(steps=4, eval_every=2), step=0, num_steps=4)
     panel.show_stage(stage_of(EVALUATING, clock, parts=1, done=2, total=8))
     assert clock.lines == []
-    clock.now += 21
+    clock.now += 61
     panel.show_stage(stage_of(EVALUATING, clock, parts=1, done=2, total=8))
     assert clock.lines == ["step    0  evaluating, 2 of 8 responses, 50 tokens/s; left: 30 s of the evaluation"]
     clock.now += 1
     panel.show_evaluation(0, EVALUATION, EVALUATION)
-    clock.now += 21
+    clock.now += 61
     panel.show_stage(stage_of(GENERATING, clock, done=4, total=8))
     assert clock.lines[-1] == "step    1  generating, 4 of 8 responses, 50 tokens/s; left: 10 s of step 1"
+    clock.now += 21
+    panel.show_stage(stage_of(GENERATING, clock, done=6, total=8))
+    assert len(clock.lines) == 3, "a step that ends soon says more"
+    panel.show_step(replace(MTGRPOAgent(list(NAMES), policy="tabular", batch_size=2).train_step(), step=1))
+    assert clock.lines[-1].startswith("step    1")
+    assert len(clock.lines) == 4
 
 
 def test_a_terminal_shows_how_far_the_step_is_and_when_the_run_ends(clock: Clock) -> None:
