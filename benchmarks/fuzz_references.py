@@ -21,7 +21,7 @@ _MARKUP = "\\text{"
 _LONGEST_EXPRESSION = 256  # characters that Countdown reads
 _LONGEST_PIECE = 60
 _LEAVES_ROOM = re.compile(
-    r"\\boxed(?!\{)|\\f(?:rame)?box|think|\\[{}\\,;:! ]|answer|User|\?|[{$]\s*[.~_\u2026][\s.~_\u2026]*[}$]"
+    r"\\boxed(?!\{)|\\f(?:rame)?box|think|\\[{}\\,;:! _]|answer|User|\?|[{$]\s*[.~_\u2026][\s.~_\u2026]*[}$]"
 )
 
 
