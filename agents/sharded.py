@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+
+import numpy as np
 
 from mtgrpo_env.agents.base import TrainablePolicy
 from mtgrpo_env.agents.ranks import Ranks, agreement
@@ -40,7 +43,9 @@ class ShardedRollouts:
             TaskError: if an env raises, on whichever rank.
             RankError: if another rank failed in another way.
         """
-        policy = policy.reseeded(int(policy.rng.integers(2**62)))
+        seed = int(policy.rng.integers(2**62))
+        policy = copy.copy(policy)  # not reseeded, which draws as evaluations do
+        policy.rng = np.random.default_rng(seed)
         own, size = self.ranks.rank, self.ranks.size
         share: list[Group] = []
         with agreement(self.ranks):

@@ -150,6 +150,23 @@ def test_a_failed_step_is_one_error_with_the_newest_checkpoint(
     assert "end" not in record.calls
 
 
+def test_training_draws_by_its_own_options_and_evaluations_by_theirs(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"stratified": True, "eval_temperature": 0.0, "eval_top_p": 0.5, "eval_every": 1}
+    own = trainer(model_folder, tmp_path, steps=1, **options)
+    engine = own.agent.policy.engine  # pyright: ignore[reportAttributeAccessIssue]
+    generate, drawn = engine.generate, []
+
+    def recorded(prompts: Any, counts: Any, decoding: Any, seeds: Any) -> Any:
+        drawn.append((max(counts) > 1, decoding.temperature, decoding.top_p, decoding.stratified))
+        return generate(prompts, counts, decoding, seeds)
+
+    monkeypatch.setattr(engine, "generate", recorded)
+    own.train()
+    assert set(drawn) == {(True, 1.0, 1.0, True), (False, 0.0, 0.5, False)}
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
