@@ -40,7 +40,7 @@ class TrainablePolicy(Policy, Protocol):
     rng: np.random.Generator
 
     def reseeded(self, seed: int) -> Self:
-        """The same policy, same parameters, drawing from another generator."""
+        """The same parameters with another generator, drawing as evaluations do; training never draws by it."""
         ...
 
     def generating(self) -> AbstractContextManager[object]:

@@ -23,7 +23,7 @@ from mtgrpo_env.agents.recipes import DEFAULT_METHOD, Method, RunFacts, make_met
 from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
-from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy
+from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy, ignore_group
 from mtgrpo_env.manifest import FORMAT
 from mtgrpo_env.named_tasks import TaskSpec, is_registered, read_tasks
 from mtgrpo_env.progress import GENERATING, stage
@@ -114,7 +114,7 @@ class MTGRPOAgent:
         self.rollouts = 0
         self.is_updating = False  # after an error: whether policy and weights are half way between two steps
 
-    def train_step(self, on_group: GroupCallback = lambda _: None) -> TrainMetrics:
+    def train_step(self, on_group: GroupCallback = ignore_group) -> TrainMetrics:
         """Algorithm 1, one step; `on_group` is given every group that is generated."""
         started, cpu_started = time.perf_counter(), time.process_time()
         with self.policy.generating(), stage(GENERATING, "responses"):
@@ -153,7 +153,7 @@ class MTGRPOAgent:
             for callback in callbacks:
                 callback(self, metrics)
 
-    def roll_out(self, problems: Sequence[Problem], *, on_group: GroupCallback = lambda _: None) -> list[Group]:
+    def roll_out(self, problems: Sequence[Problem], *, on_group: GroupCallback = ignore_group) -> list[Group]:
         """A group of N rollouts of each problem, as training is to see it; `on_group` is given each as played."""
         groups = self._roll_out(self.suite, self.policy, problems, self.group_size)
         for group in groups:
@@ -167,7 +167,7 @@ class MTGRPOAgent:
         rollouts_per_problem: int = 1,
         deterministic: bool = False,
         seed: int = 0,
-        on_group: GroupCallback = lambda _: None,
+        on_group: GroupCallback = ignore_group,
     ) -> Evaluation:
         """Accuracy on fixed problems, by default 100 held-out ones a task.
 

@@ -65,7 +65,7 @@ def _warn(problem: LeftOutProblem) -> None:
     _LOG.warning("left out: %s", problem)
 
 
-def _ignore(_: Group) -> None:
+def ignore_group(_: Group) -> None:
     """Let a group pass."""
 
 
@@ -143,7 +143,7 @@ def evaluate_policy(
     *,
     rollouts_per_problem: int = 1,
     deterministic: bool = False,
-    on_group: GroupCallback = _ignore,
+    on_group: GroupCallback = ignore_group,
     roll_out: RollOut = rollout_groups,
 ) -> Evaluation:
     """Play every problem with a policy; `on_group` is given the rollouts of each, in the order of the problems."""
@@ -165,7 +165,7 @@ def evaluate_answers(
     *,
     rollouts_per_problem: int = 1,
     seed: int = 0,
-    on_group: GroupCallback = _ignore,
+    on_group: GroupCallback = ignore_group,
     on_left_out: LeftOutCallback = _warn,
 ) -> Evaluation:
     """Play every problem of a suite of text tasks with answers made from the puzzle itself (see `oracle`, `guess`).
