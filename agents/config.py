@@ -54,6 +54,7 @@ MAY_CHANGE = frozenset(
 """Options that may differ when a run is resumed."""
 
 METHOD_OPTIONS = ("tolerance", "reward_coef", "weight_lr", "weight_optimizer", "max_replayed")
+_LEAST_STRATIFIED = 4  # rollouts of a group; of fewer the mean is no baseline, since they depend on each other
 _KINDS = {int: "an integer", float: "a finite number", bool: "true or false", str: "a string", Path: "a path"}
 
 
@@ -167,6 +168,9 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.rollouts == "transformers", "rollouts transformers", "stratified")
+        self._refuse_unless(
+            self.group_size >= _LEAST_STRATIFIED, f"group_size {_LEAST_STRATIFIED} or more", "stratified"
+        )
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
         self._refuse_unless(self.lr_schedule != "constant", "lr_schedule linear or cosine", "lr_floor")
         self._refuse_unless(self.model is None, "the tiny model", "start")

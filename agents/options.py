@@ -182,7 +182,8 @@ class GenerationOptions:
     """Of sampling in training; above 0, or all rollouts of a problem would be the same."""
     stratified: bool = False
     """In training, draw the rollouts of a problem by codes that lie evenly in [0, 1) instead of independent numbers
-    (arithmetic sampling): each is still a fair draw, and fewer groups are unanimous. Needs rollouts transformers."""
+    (arithmetic sampling): each is still a fair draw, and fewer groups are unanimous. They are not independent, which
+    bends the gradient of small groups: needs a group_size of 4 or more, and rollouts transformers."""
     stop: tuple[str, ...] = ()
     """Strings that end a response, which is scored as it stands before them, such as "User:" for a base model; what
     was drawn of them is trained on. A line break is $'\\n' in most shells."""

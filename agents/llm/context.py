@@ -17,7 +17,7 @@ from mtgrpo_env.agents.llm.architectures import check_architecture, context_of
 from mtgrpo_env.agents.llm.control_tokens import TokenIds
 from mtgrpo_env.agents.llm.policy import load_config, load_generation_config, load_tokenizer
 from mtgrpo_env.agents.llm.prompts import PromptFormat, encode_usable, prompt_format
-from mtgrpo_env.agents.llm.stopping import check_open, end_ids_in
+from mtgrpo_env.agents.llm.stopping import check_end_ids, check_open, check_stop, end_ids_in
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.chat import Message, messages_of
 from mtgrpo_env.evaluation import LeftOutProblem
@@ -76,6 +76,8 @@ def run_prompts(config: RunConfig, suite: TaskSuite) -> RunPrompts:
     examples = worked_examples(suite, config.examples)
     written = prompt_format(config, tokenizer, examples.turns)
     end_ids = _end_ids(config, model_config, tokenizer)
+    check_end_ids(end_ids, model_config.get_text_config().vocab_size)
+    check_stop(config.stop, tokenizer)
     room = _Room(
         suite,
         written,

@@ -33,7 +33,7 @@ from mtgrpo_env.agents.llm.engines import Decoding, Parameters, RolloutEngine
 from mtgrpo_env.agents.llm.model_folder import ModelFolder, WholeModel, whole_model_of
 from mtgrpo_env.agents.llm.prompts import PromptFormat, TokenIds, prompt_format
 from mtgrpo_env.agents.llm.rollout_transformers import TransformersEngine
-from mtgrpo_env.agents.llm.stopping import check_open, check_stop, end_ids_of, response_text, text_of
+from mtgrpo_env.agents.llm.stopping import check_end_ids, check_open, check_stop, end_ids_of, response_text, text_of
 from mtgrpo_env.agents.llm.weights import ModelParameters
 from mtgrpo_env.agents.ranks import OneRank, Ranks
 from mtgrpo_env.manifest import read_object
@@ -50,7 +50,7 @@ class LanguageModelPolicy(Stateful):
 
     Args:
         model: a causal language model.
-        tokenizer: its tokenizer; padding falls back on the first end token.
+        tokenizer: its tokenizer; padding falls back on the first end token that the model has.
         decoding: how tokens are drawn.
         evaluation_decoding: how they are drawn once it is `reseeded`; by default the same.
         prompts: how observations are written; by default in the tokenizer's chat template, where it has one.
@@ -83,18 +83,16 @@ class LanguageModelPolicy(Stateful):
     ) -> None:
         check_architecture(model.config)
         self.end_ids = end_ids_of(model, tokenizer)
-        if not self.end_ids:
-            raise ValueError(
-                "expected an end token, got none: without an eos_token of the tokenizer or an eos_token_id of the "
-                "generation config a completion never ends"
-            )
+        num_tokens = model.get_input_embeddings().num_embeddings
+        check_end_ids(self.end_ids, num_tokens)
         self.model = model
         self.tokenizer = tokenizer
         self.decoding = decoding
         self.evaluation_decoding = evaluation_decoding or decoding
         self.prompts = prompts or prompt_format(PromptOptions(), tokenizer)
         self.context = context_of(model.config)
-        self.pad_id = int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else self.end_ids[0]
+        pads = (token for token in (tokenizer.pad_token_id, *self.end_ids) if token is not None)
+        self.pad_id = next(token for token in pads if 0 <= token < num_tokens)
         self.engine = engine or TransformersEngine(
             model, pad_id=self.pad_id, end_ids=self.end_ids, decode=partial(text_of, tokenizer)
         )

@@ -25,10 +25,39 @@ def end_ids_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tu
 
 
 def end_ids_in(configs: Sequence[Any], tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """`end_ids_of` of configs alone."""
+    """`end_ids_of` of configs alone.
+
+    Raises:
+        ValueError: if what a config names is no token id.
+    """
     named = [*(config.to_dict().get("eos_token_id") for config in configs), tokenizer.eos_token_id]
     ids = (token for value in named for token in (value if isinstance(value, list | tuple) else [value]))
-    return tuple(dict.fromkeys(int(token) for token in ids if token is not None))
+    return tuple(dict.fromkeys(_token_id(token) for token in ids if token is not None))
+
+
+def _token_id(value: Any) -> int:
+    if type(value) is not int:
+        where = "config.json, generation_config.json or the tokenizer"
+        raise ValueError(f"eos_token_id in {where} must be a token id or a list of them, got {value!r:.80}")
+    return value
+
+
+def check_end_ids(end_ids: Sequence[int], num_tokens: int) -> None:
+    """Refuse a model whose completions could not end.
+
+    Args:
+        end_ids: of its configs and its tokenizer; some may be ids that it does not have.
+        num_tokens: that it has embeddings of.
+
+    Raises:
+        ValueError: if it has none of them.
+    """
+    if not any(0 <= token < num_tokens for token in end_ids):
+        unknown = f" of the {num_tokens:,} that the model has embeddings of, but {list(end_ids)}" if end_ids else ""
+        raise ValueError(
+            f"expected an end token, got none{unknown}: without an eos_token of the tokenizer or an eos_token_id of "
+            "the generation config a completion never ends"
+        )
 
 
 def check_open(ids: Sequence[int], end_ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> None:
@@ -51,14 +80,14 @@ def check_stop(stop: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> None:
     """Refuse a stop string that no text can hold.
 
     Raises:
-        ValueError: if it spells a control token, which texts leave out.
+        ValueError: if it holds a control token, which texts leave out.
     """
     for string in stop:
         ids = tokenizer(string, add_special_tokens=False)["input_ids"]
-        if ids and set(ids) <= set(tokenizer.all_special_ids):
+        if control := [token for token in ids if token in tokenizer.all_special_ids]:
             raise ValueError(
                 f"stop strings are looked for in the text of a response, which leaves control tokens out: {string!r} "
-                f'never comes. Name the token in the model\'s generation_config.json: "eos_token_id": {ids}'
+                f'never comes. Name the token in the model\'s generation_config.json: "eos_token_id": {control}'
             )
 
 

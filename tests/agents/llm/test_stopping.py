@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import string
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,16 @@ from mtgrpo_env.agents.llm.context import run_prompts
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.agents.llm.engines import Decoding
 from mtgrpo_env.agents.llm.policy import LanguageModelPolicy, model_without_weights
-from mtgrpo_env.agents.llm.stopping import StopStrings, check_open, end_ids_of, response_text, text_of
+from mtgrpo_env.agents.llm.stopping import (
+    StopStrings,
+    check_end_ids,
+    check_open,
+    check_stop,
+    end_ids_in,
+    end_ids_of,
+    response_text,
+    text_of,
+)
 from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokenizer
 from mtgrpo_env.agents.ranks import OneRank
 from mtgrpo_env.envs.mtreason import reason_suite
@@ -257,3 +267,33 @@ def test_a_tokenizer_of_another_model_is_refused_by_its_tokens(model: PreTrained
     larger.add_tokens(["~~"])
     with pytest.raises(ValueError, match=r"writes the token id \d+, the model has embeddings of \d+ tokens"):
         LanguageModelPolicy(model, larger, decoding=Decoding(4)).act(["1~~1="], [0])
+
+
+@pytest.mark.parametrize("stop", ["<eos>b", "b<eos>"])
+def test_a_stop_string_that_holds_a_control_token_never_comes_either(
+    tokenizer: PreTrainedTokenizerBase, stop: str
+) -> None:
+    with pytest.raises(ValueError, match=f"'{stop}' never comes"):
+        check_stop([stop], tokenizer)
+
+
+@pytest.mark.parametrize("value", [[[1]], "x", 1.5, True])
+def test_an_end_token_that_is_no_token_id_is_named(tokenizer: PreTrainedTokenizerBase, value: Any) -> None:
+    config = GenerationConfig()
+    config.eos_token_id = value
+    with pytest.raises(ValueError, match=r"eos_token_id in .* must be a token id or a list of them, got"):
+        end_ids_in([config], tokenizer)
+
+
+def test_end_tokens_and_padding_are_tokens_that_the_model_has(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    other = copy.deepcopy(model)
+    assert other.generation_config is not None
+    other.generation_config.eos_token_id = [99_999, -1, 1]
+    unpadded = copy.deepcopy(tokenizer)
+    unpadded.pad_token = None
+    policy = LanguageModelPolicy(other, unpadded, decoding=Decoding(4))
+    assert 0 <= policy.pad_id < model.get_input_embeddings().num_embeddings
+    with pytest.raises(ValueError, match=r"got none of the 100 that the model has embeddings of, but \[99999, -1\]"):
+        check_end_ids((99_999, -1), 100)
