@@ -180,7 +180,7 @@ def _settings() -> str:
     return (
         "## How TRL was set\n\n"
         f"{values}; all else as by default, among it the fused AdamW. In both, completions cannot end early: the "
-        "tokenizer's end token has an id that the model lacks, so no side pays for suppressing it.\n"
+        "bias of the end token's logit rules it out, so no side pays for suppressing it.\n"
     )
 
 

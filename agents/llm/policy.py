@@ -91,7 +91,7 @@ class LanguageModelPolicy(Stateful):
         self.evaluation_decoding = evaluation_decoding or decoding
         self.prompts = prompts or prompt_format(PromptOptions(), tokenizer)
         self.context = context_of(model.config)
-        pads = (token for token in (tokenizer.pad_token_id, *self.end_ids) if token is not None)
+        pads = (token for token in (tokenizer.pad_token_id, *self.end_ids) if isinstance(token, int))
         self.pad_id = next(token for token in pads if 0 <= token < num_tokens)
         self.engine = engine or TransformersEngine(
             model, pad_id=self.pad_id, end_ids=self.end_ids, decode=partial(text_of, tokenizer)

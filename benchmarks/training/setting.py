@@ -19,7 +19,8 @@ CLIP_LOW, CLIP_HIGH = 0.2, 0.28
 CONTEXT = 256
 NEVER = "<never>"
 VOCABULARY = 100
-"""Tokens that the models know."""
+"""Tokens that the models generate."""
+_LOG_ODDS_OF_NEVER = -1e9
 _PAD_ID = 0  # of the tiny tokenizer
 
 
@@ -58,9 +59,10 @@ def share_of_digits(response: str) -> float:
 
 
 def tokenizer_and_model(size: Size) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """Equal models whenever asked, and a tokenizer whose end token has an id that the models lack.
+    """Equal models whenever asked, and a tokenizer whose end token they never generate.
 
-    So no completion ends before its last token, and neither side has to look for a way to suppress that.
+    So no completion ends before its last token, and neither side has to look for a way to suppress that: the bias of
+    the token's logit does.
     """
     tokenizer = tiny_tokenizer()
     assert len(tokenizer) == VOCABULARY
@@ -68,7 +70,7 @@ def tokenizer_and_model(size: Size) -> tuple[PreTrainedTokenizerBase, PreTrained
     torch.manual_seed(0)
     model = Qwen2ForCausalLM(
         Qwen2Config(
-            vocab_size=VOCABULARY,
+            vocab_size=len(tokenizer),
             hidden_size=size.hidden,
             intermediate_size=size.intermediate,
             num_hidden_layers=size.layers,
@@ -80,6 +82,10 @@ def tokenizer_and_model(size: Size) -> tuple[PreTrainedTokenizerBase, PreTrained
             bos_token_id=None,
         )
     )
+    head = torch.nn.Linear(size.hidden, len(tokenizer))
+    head.weight = model.lm_head.weight
+    head.bias = torch.nn.Parameter(torch.tensor([0.0] * VOCABULARY + [_LOG_ODDS_OF_NEVER]))
+    model.lm_head = head
     return tokenizer, model
 
 

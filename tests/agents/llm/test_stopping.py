@@ -294,6 +294,6 @@ def test_end_tokens_and_padding_are_tokens_that_the_model_has(
     unpadded = copy.deepcopy(tokenizer)
     unpadded.pad_token = None
     policy = LanguageModelPolicy(other, unpadded, decoding=Decoding(4))
-    assert 0 <= policy.pad_id < model.get_input_embeddings().num_embeddings
+    assert 0 <= policy.pad_id < model.config.vocab_size
     with pytest.raises(ValueError, match=r"got none of the 100 that the model has embeddings of, but \[99999, -1\]"):
         check_end_ids((99_999, -1), 100)
