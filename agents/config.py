@@ -168,9 +168,10 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.rollouts == "transformers", "rollouts transformers", "stratified")
-        self._refuse_unless(
-            self.group_size >= _LEAST_STRATIFIED, f"group_size {_LEAST_STRATIFIED} or more", "stratified"
-        )
+        smallest = self.group_size if self.min_group_size is None else self.min_group_size
+        if smallest > self.group_size:
+            raise ValueError(f"min_group_size must be at most group_size, {self.group_size}, got {smallest}")
+        self._refuse_unless(smallest >= _LEAST_STRATIFIED, f"groups of {_LEAST_STRATIFIED} or more", "stratified")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
         self._refuse_unless(self.lr_schedule != "constant", "lr_schedule linear or cosine", "lr_floor")
         self._refuse_unless(self.model is None, "the tiny model", "start")

@@ -24,6 +24,7 @@ from mtgrpo_env.agents.sharded import ShardedRollouts
 from mtgrpo_env.batch_metrics import TrainMetrics
 from mtgrpo_env.curriculum import BATCH_SIZE, Curriculum
 from mtgrpo_env.evaluation import Evaluation, GroupCallback, evaluate_policy, ignore_group
+from mtgrpo_env.group_sizes import GroupSizes
 from mtgrpo_env.manifest import FORMAT
 from mtgrpo_env.named_tasks import TaskSpec, is_registered, read_tasks
 from mtgrpo_env.progress import GENERATING, stage
@@ -49,6 +50,7 @@ class MTGRPOAgent:
         method: the parts, or a recipe's name; by default `quota-mt-grpo`.
         curriculum: decides the batches, instead of a method's; its problems must be the suite.
         group_size: N, rollouts of each problem; at least 2, or 1 with a learner that has a baseline of its own.
+        min_group_size: rollouts of a problem of the tasks for which so few are enough (`GroupSizes`); by default N.
         batch_size: B, groups of a batch; by default 32 where the method is a name.
         improvement: what the task weights see of an update; by default the method's, or what the weights look at.
         share_by: what the tasks' shares of the loss are counted by, where a method is given; by default groups.
@@ -75,6 +77,7 @@ class MTGRPOAgent:
         method: Method | str | None = None,
         curriculum: Curriculum | None = None,
         group_size: int = 8,
+        min_group_size: int | None = None,
         batch_size: int | None = None,
         improvement: MakeImprovementSignal | None = None,
         share_by: GroupMeasure = count_groups,
@@ -83,8 +86,9 @@ class MTGRPOAgent:
         seed: int = 0,
     ) -> None:
         self.suite = read_tasks(tasks, seed=seed)
-        named = {"tasks": tasks, "policy": policy, "method": method or DEFAULT_METHOD, "group_size": group_size}
-        self._recipe = {**named, "batch_size": batch_size, "seed": seed} if curriculum is None else {}
+        named = {"tasks": tasks, "policy": policy, "method": method or DEFAULT_METHOD, "seed": seed}
+        sizes = {"group_size": group_size, "min_group_size": min_group_size, "batch_size": batch_size}
+        self._recipe = {**named, **sizes} if curriculum is None else {}
         if isinstance(policy, str) != (learner is None):
             raise ValueError(f"a policy of your own and its learner go together, got {policy!r:.80}, {learner!r:.80}")
         if isinstance(policy, str):
@@ -101,18 +105,24 @@ class MTGRPOAgent:
             raise ValueError(f"the curriculum must draw from the agent's suite, got one on {list(curriculum.names)}")
         if batch_size not in (None, curriculum.batch_size):
             raise ValueError(f"batch_size must be that of the sampler, {curriculum.batch_size}, got {batch_size}")
-        if group_size < (least := learner.smallest_group if isinstance(learner, MinibatchLearner) else 1):
-            raise ValueError(f"group_size must be at least {least} for {type(learner).__name__}, got {group_size}")
+        self.group_sizes = GroupSizes(self.suite.num_tasks, largest=group_size, smallest=min_group_size)
+        least, smallest = learner.smallest_group if isinstance(learner, MinibatchLearner) else 1, self.group_sizes.least
+        if smallest < least:
+            raise ValueError(f"group_size must be at least {least} for {type(learner).__name__}, got {smallest}")
         learner.use_clip(CLIP_HIGHER if method is None else method.clip_high)
         self.policy, self.learner, self.curriculum = policy, learner, curriculum
         self.improvement = improvement or improvement_for(curriculum.task_weights)
-        self.group_size = group_size
         self.change = change
         self.ranks = ranks or OneRank()
         self._roll_out: RollOut = rollout_groups if ranks is None else ShardedRollouts(ranks)
         self.step = 0
         self.rollouts = 0
         self.is_updating = False  # after an error: whether policy and weights are half way between two steps
+
+    @property
+    def group_size(self) -> int:
+        """N, the most rollouts of a problem."""
+        return self.group_sizes.largest
 
     def train_step(self, on_group: GroupCallback = ignore_group) -> TrainMetrics:
         """Algorithm 1, one step; `on_group` is given every group that is generated."""
@@ -123,6 +133,7 @@ class MTGRPOAgent:
         self.is_updating = True
         batch, scalars, improvements = self.learn(batch)
         metrics = self.curriculum.update(batch, improvements)  # 4. z ← weight update (I, J)
+        self.group_sizes.observe(batch)
         self.step += 1
         self.rollouts += batch.num_rollouts
         self.is_updating = False
@@ -154,8 +165,9 @@ class MTGRPOAgent:
                 callback(self, metrics)
 
     def roll_out(self, problems: Sequence[Problem], *, on_group: GroupCallback = ignore_group) -> list[Group]:
-        """A group of N rollouts of each problem, as training is to see it; `on_group` is given each as played."""
-        groups = self._roll_out(self.suite, self.policy, problems, self.group_size)
+        """A group of N_k rollouts of each problem, as training is to see it; `on_group` is given each as played."""
+        sizes = self.group_sizes.now[[problem.task_id for problem in problems]].tolist()
+        groups = self._roll_out(self.suite, self.policy, problems, sizes)
         for group in groups:
             on_group(group)
         return [self.change(group) for group in groups]
@@ -205,7 +217,7 @@ class MTGRPOAgent:
             if self.ranks.rank == 0:
                 self.curriculum.save(unfinished)
                 state = {"format": FORMAT, "agent": self._named_parts(), "hyperparameters": self.hyperparameters}
-                state |= {"step": self.step, "rollouts": self.rollouts}
+                state |= {"step": self.step, "rollouts": self.rollouts, "group_sizes": self.group_sizes.state_dict()}
                 (unfinished / STATE_FILE).write_text(json.dumps(state, indent=1), encoding="utf-8")
                 for name, text in (texts or {}).items():
                     (unfinished / name).write_text(text, encoding="utf-8")
@@ -232,6 +244,7 @@ class MTGRPOAgent:
             self.policy.load(Path(folder))
             self.learner.load(Path(folder))
             self.curriculum.load(folder)
+            self.group_sizes.load_state_dict(state["group_sizes"])
             self.step, self.rollouts = state["step"], state["rollouts"]
 
     @classmethod
@@ -271,7 +284,7 @@ class MTGRPOAgent:
         acting = {"policy": self.policy, "learner": self.learner}
         parts = {n: plain(part) if isinstance(part, Stateful) else type(part).__name__ for n, part in acting.items()}
         parts["improvement"] = plain(self.improvement)
-        return {**parts, "group_size": self.group_size, **self.curriculum.hyperparameters}
+        return {**parts, "group_sizes": plain(self.group_sizes), **self.curriculum.hyperparameters}
 
     def __repr__(self) -> str:
         parts = (self.policy, self.curriculum.task_weights, self.curriculum.sampler)

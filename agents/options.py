@@ -91,6 +91,9 @@ class SamplingOptions:
     """Groups in a batch (B)."""
     group_size: GroupSize = 8
     """Rollouts of a problem (N); at least 2, since an advantage is relative to the other rollouts."""
+    min_group_size: GroupSize | None = None
+    """Rollouts of a problem of a task whose recent accuracy makes four fifths of such groups informative: what is not
+    spent on them may go into a larger batch. Rare and nearly solved tasks keep group_size, which it is by default."""
     truncated: TruncatedRollouts = "keep"
     """What is made of responses that were cut off at max_new_tokens: keep trains on them like on others, mask learns
     nothing from them, penalty takes up to 1 from the reward as a response uses up the last fifth of its tokens."""

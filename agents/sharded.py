@@ -33,7 +33,7 @@ class ShardedRollouts:
         suite: TaskSuite,
         policy: TrainablePolicy,
         problems: Sequence[Problem],
-        group_size: int,
+        group_size: int | Sequence[int],
         *,
         deterministic: bool = False,
     ) -> list[Group]:
@@ -47,9 +47,10 @@ class ShardedRollouts:
         policy = copy.copy(policy)  # not reseeded, which draws as evaluations do
         policy.rng = np.random.default_rng(seed)
         own, size = self.ranks.rank, self.ranks.size
+        own_sizes = group_size if isinstance(group_size, int) else group_size[own::size]
         share: list[Group] = []
         with agreement(self.ranks):
-            share = rollout_groups(suite, policy, problems[own::size], group_size, deterministic=deterministic)
+            share = rollout_groups(suite, policy, problems[own::size], own_sizes, deterministic=deterministic)
         groups = dict[int, Group]()
         for rank, of_rank in enumerate(self.ranks.gather(share)):
             groups |= zip(range(rank, len(problems), size), of_rank, strict=True)

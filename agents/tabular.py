@@ -81,6 +81,7 @@ class _Steps:
     lengths: IntArray  # (R,)
     advantages: FloatArray  # (R,)
     weights: FloatArray  # (R,)
+    divisors: IntArray  # (R,) groups times rollouts of the own one
     rollout_tasks: IntArray  # (R,)
 
 
@@ -147,7 +148,7 @@ class TabularLearner(MinibatchLearner):
 
     def _gradient(self, steps: _Steps, slope: FloatArray) -> FloatArray:
         """(K, S, A) of the objective, from its derivative (M,) with respect to log π."""
-        share = steps.weights / (steps.lengths * len(steps.lengths))  # (R,) sequence-mean, then rollout mean
+        share = steps.weights / (steps.lengths * steps.divisors)  # (R,) mean over steps, rollouts, groups
         slope = slope * share[steps.rollout_ids]
         away = -np.exp(self.policy.log_probs(steps.task_ids, steps.observations))  # d log π / d logits
         away[np.arange(len(steps.actions)), steps.actions] += 1
@@ -175,5 +176,6 @@ def _flatten(groups: Sequence[Group], weights: FloatArray) -> _Steps:
         lengths=np.array([len(rollout.steps) for _, rollout in rollouts]),
         advantages=np.concatenate([group_advantages(group) for group in groups]),
         weights=np.repeat(weights, group_sizes),
+        divisors=np.repeat(np.multiply(group_sizes, len(groups)), group_sizes),
         rollout_tasks=np.array([k for k, _ in rollouts]),
     )

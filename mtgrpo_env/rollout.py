@@ -10,6 +10,7 @@ import numpy as np
 
 from mtgrpo_env.log_once import log_once
 from mtgrpo_env.progress import advance, begin_part
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
@@ -53,18 +54,23 @@ class RollOut(Protocol):
         suite: TaskSuite,
         policy: Any,
         problems: Sequence[Problem],
-        group_size: int,
+        group_size: int | Sequence[int],
         *,
         deterministic: bool = False,
     ) -> list[Group]:
-        """A group of `group_size` rollouts of each problem, in the order of the problems."""
+        """A group of `group_size` rollouts of each problem, or of its own size, in the order of the problems."""
         ...
 
 
 def rollout_groups(
-    suite: TaskSuite, policy: Policy, problems: Sequence[Problem], group_size: int, *, deterministic: bool = False
+    suite: TaskSuite,
+    policy: Policy,
+    problems: Sequence[Problem],
+    group_size: int | Sequence[int],
+    *,
+    deterministic: bool = False,
 ) -> list[Group]:
-    """Roll out `group_size` episodes of each problem, all in lock-step: one `act` per time step.
+    """Roll out `group_size` episodes of each problem, or (P,) of its own, all in lock-step: one `act` per time step.
 
     Equal observations stand side by side in the call, so a policy can share work within a group.
 
@@ -72,14 +78,12 @@ def rollout_groups(
     whose prompt leaves no room for a response ends there, cut off.
 
     Raises:
-        ValueError: if `group_size` is below 1, or a task has no success rule.
+        ValueError: if a group size is below 1 or there is none for a problem, or a task has no success rule.
         PolicyError: if the policy does not return an action for each observation, and a str for each text.
         TaskError: if an env raises in a reset, or in all steps of eight problems of its task in a row.
     """
-    if group_size < 1:
-        raise ValueError(f"group_size must be at least 1, got {group_size}")
-    episodes = _start_episodes(suite, problems, group_size)
-    live = episodes
+    groups = _start_episodes(suite, problems, _sizes(group_size, len(problems)))
+    live = [episode for group in groups for episode in group]
     begin_part(len(live))
     while live:
         task_ids = [episode.problem.task_id for episode in live]
@@ -95,9 +99,9 @@ def rollout_groups(
             episode.step(*choices[i])
         live = [episode for episode in live if not episode.done]
         advance(more=len(live))
-    _refuse_broken_tasks(suite, problems, episodes, group_size)
-    rollouts = [episode.rollout() for episode in episodes]
-    return [Group(p, tuple(rollouts[i * group_size : (i + 1) * group_size])) for i, p in enumerate(problems)]
+    _refuse_broken_tasks(suite, groups)
+    pairs = zip(problems, groups, strict=True)
+    return [Group(problem, tuple(episode.rollout() for episode in group)) for problem, group in pairs]
 
 
 def success_of(task: Task, info: Mapping[str, Any], total_reward: float) -> bool:
@@ -192,16 +196,14 @@ def _found_no_room(action: Any, extras: Any) -> bool:
     return isinstance(extras, GeneratedText) and extras.is_truncated and not extras.num_tokens and action == ""
 
 
-def _refuse_broken_tasks(
-    suite: TaskSuite, problems: Sequence[Problem], episodes: Sequence[_Episode], group_size: int
-) -> None:
+def _refuse_broken_tasks(suite: TaskSuite, groups: Sequence[Sequence[_Episode]]) -> None:
     """Log what envs raised, and raise it once too many problems in a row of one task can be judged by nothing."""
-    for i, problem in enumerate(problems):
-        faults = [episode.fault for episode in episodes[i * group_size : (i + 1) * group_size]]
-        failed = [fault for fault in faults if fault is not None]
+    for episodes in groups:
+        task_id = episodes[0].problem.task_id
+        failed = [episode.fault for episode in episodes if episode.fault is not None]
         if failed:
-            _warn_of_task(suite.names[problem.task_id], "fault", f"{failed[0]}: such rollouts are invalid")
-        if suite.count_failure(problem.task_id, is_failed=len(failed) == len(faults)):
+            _warn_of_task(suite.names[task_id], "fault", f"{failed[0]}: such rollouts are invalid")
+        if suite.count_failure(task_id, is_failed=len(failed) == len(episodes)):
             raise failed[0]
 
 
@@ -310,11 +312,21 @@ def _policy_error(policy: Policy, expected: str, given: str) -> PolicyError:
     return PolicyError(f"{method} of {type(policy).__name__} must return {expected}, got {given}")
 
 
-def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], group_size: int) -> list[_Episode]:
-    counts = np.bincount([problem.task_id for problem in problems], minlength=suite.num_tasks)
-    pools = [iter(suite.envs(k, int(count) * group_size)) for k, count in enumerate(counts)]
+def _sizes(group_size: int | Sequence[int], num_problems: int) -> list[int]:
+    """(P,) rollouts of each problem."""
+    sizes = [group_size] * num_problems if isinstance(group_size, int) else group_size
+    if len(sizes) != num_problems:
+        raise ValueError(f"group_size must be one, or one for each of {num_problems} problems, got {len(sizes)}")
+    for size in sizes:
+        Range(1).check("group_size", size)
+    return list(sizes)
+
+
+def _start_episodes(suite: TaskSuite, problems: Sequence[Problem], sizes: Sequence[int]) -> list[list[_Episode]]:
+    """A group of episodes for each problem."""
+    counts = np.bincount([problem.task_id for problem in problems], weights=sizes, minlength=suite.num_tasks)
+    pools = [iter(suite.envs(k, int(count))) for k, count in enumerate(counts)]
     return [
-        _Episode(suite.tasks[problem.task_id], next(pools[problem.task_id]), problem)
-        for problem in problems
-        for _ in range(group_size)
+        [_Episode(suite.tasks[problem.task_id], next(pools[problem.task_id]), problem) for _ in range(size)]
+        for problem, size in zip(problems, sizes, strict=True)
     ]

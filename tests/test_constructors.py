@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 MODULES = (
+    "group_sizes",
     "logit_optimizers",
     "quota_sampler",
     "recent_shares",

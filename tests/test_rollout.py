@@ -56,6 +56,23 @@ def test_every_problem_becomes_one_group_of_n_rollouts_from_one_start(task_ids: 
         assert {len(rollout.steps) for rollout in group.rollouts} == {group.task_id + 1}
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), max_size=6))
+@settings(max_examples=20, derandomize=True, deadline=None)
+def test_a_problem_may_have_a_group_size_of_its_own(drawn: list[tuple[int, int]]) -> None:
+    suite, sizes = locks(1, 2, 3), [size for _, size in drawn]
+    problems = [suite.next_problem(k) for k, _ in drawn]
+    groups = rollout_groups(suite, ZEROS, problems, sizes)
+    assert [group.problem for group in groups] == problems
+    assert [len(group.rollouts) for group in groups] == sizes
+
+
+def test_group_sizes_are_one_for_each_problem() -> None:
+    with pytest.raises(ValueError, match="group_size must be one, or one for each of 2 problems, got 3"):
+        rollout_groups(locks(1), ZEROS, [Problem(0, 1), Problem(0, 2)], [1, 2, 3])
+    with pytest.raises(ValueError, match="group_size must be at least 1, got 0"):
+        rollout_groups(locks(1), ZEROS, [Problem(0, 1), Problem(0, 2)], [1, 0])
+
+
 def test_a_problem_rolls_out_the_same_whatever_stands_beside_it() -> None:
     suite = locks(2, 3)
     first, *rest = [suite.next_problem(k) for k in (1, 0, 1, 1)]

@@ -84,6 +84,7 @@ def build_agent(
         learner,
         method=method,
         group_size=config.group_size,
+        min_group_size=config.min_group_size,
         batch_size=config.batch_size,
         share_by=SHARED_BY[config.share_by],
         change=CHANGES[config.truncated](config.max_new_tokens),

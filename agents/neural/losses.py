@@ -28,6 +28,13 @@ class Layout:
         """Tokens of each rollout, whatever turns it has; at least 1."""
         return _sums(self.mask.sum(dim=1), self.rollouts).clamp(min=1)
 
+    @property
+    def divisors(self) -> torch.Tensor:
+        """(R,) what a rollout is divided by in the mean over groups of the means over their rollouts."""
+        of_rollouts = torch.zeros_like(self.lengths, dtype=torch.long).index_put((self.rollouts,), self.groups)
+        sizes = torch.bincount(of_rollouts)
+        return (len(sizes) * sizes)[self.groups]
+
 
 TokenWeights = Callable[[Layout], torch.Tensor]
 """The weight (R, T) of each token in the loss."""
@@ -87,8 +94,8 @@ def truncated_sequence_importance(log_ratios: torch.Tensor, layout: Layout, *, c
 
 
 def sequence_mean(layout: Layout) -> torch.Tensor:
-    """Mean over rollouts of the mean over their tokens: prompt share is loss share."""
-    return layout.mask / layout.lengths[layout.rollouts, None] / len(layout.lengths)
+    """Mean over groups, of the mean over rollouts, of the mean over their tokens: prompt share is loss share."""
+    return layout.mask / layout.lengths[layout.rollouts, None] / layout.divisors[:, None]
 
 
 def token_mean(layout: Layout) -> torch.Tensor:
@@ -103,8 +110,11 @@ def group_mean(layout: Layout) -> torch.Tensor:
 
 
 def constant_mean(layout: Layout, *, max_tokens: int) -> torch.Tensor:
-    """Dr.GRPO's: every token weighs 1 / (rollouts x longest response there may be), whatever was generated."""
-    return layout.mask / (len(layout.lengths) * max_tokens)
+    """Dr.GRPO's: every token weighs 1 / (rollouts x longest response there may be), whatever was generated.
+
+    Of groups of several sizes each counts alike.
+    """
+    return layout.mask / (layout.divisors[:, None] * max_tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class _Steps:
     old_log_probs: torch.Tensor  # (M,)
     task_ids: torch.Tensor  # (M,)
     advantages: torch.Tensor  # (M,) of the step's episode
-    shares: torch.Tensor  # (M,) in the mean over episodes of the mean over their steps
+    shares: torch.Tensor  # (M,) in the mean over groups, episodes and their steps
     weights: torch.Tensor  # (M,) loss weight of the step's group
 
 
@@ -109,17 +109,17 @@ def _flatten(batch: Batch) -> _Steps:
             lengths.append(len(rollout.steps))
     sizes = [len(group.rollouts) for group in batch.groups]
     advantages = np.concatenate([group_advantages(group) for group in batch.groups])
-    of_groups = (np.repeat(values, sizes) for values in (batch.loss_weights, batch.task_ids))
+    of_groups = (np.repeat(values, sizes) for values in (batch.loss_weights, batch.task_ids, np.arange(len(sizes))))
     of_rollouts = (advantages.astype(np.float32), *of_groups)
     of_steps = (torch.as_tensor(np.repeat(values, lengths)) for values in (*of_rollouts, np.arange(len(lengths))))
-    of_advantages, weights, task_ids, rollouts = of_steps
+    of_advantages, weights, task_ids, groups, rollouts = of_steps
     return _Steps(
         features=torch.as_tensor(np.stack([choice.features for choice in choices])),
         chosen=torch.as_tensor(np.stack([choice.chosen for choice in choices])),
         old_log_probs=torch.tensor([choice.log_prob for choice in choices]),
         task_ids=task_ids,
         advantages=of_advantages,
-        shares=sequence_mean(Layout(torch.ones(len(choices), 1), rollouts, groups=rollouts)).squeeze(1),
+        shares=sequence_mean(Layout(torch.ones(len(choices), 1), rollouts, groups)).squeeze(1),
         weights=weights.float(),
     )
 

@@ -320,7 +320,7 @@ def test_a_checkpoint_of_another_composition_is_refused_by_name(tmp_path: Path) 
         ("mt-grpo", {"reward_coef": 0.9}, "task_weights.reward_coef was 0.2, is 0.9"),
         ("quota-iwu", {"weight_optimizer": "adamw"}, "task_weights.optimizer.type was 'Adam', is 'AdamW'"),
         ("quota-mt-grpo", {"lr": 2.0}, "learner.lr was 4.0, is 2.0"),
-        ("quota-mt-grpo", {"group_size": 7}, "group_size was 6, is 7"),
+        ("quota-mt-grpo", {"group_size": 7}, "group_sizes.largest was 6, is 7"),
         ("quota-mt-grpo", {"batch_size": 17}, "sampler.batch_size was 16, is 17"),
     ],
 )
@@ -370,8 +370,8 @@ def test_a_refused_checkpoint_leaves_the_agent_as_it_was(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="tasks"):
         other.restore(tmp_path / "checkpoint")
     assert state_of(other) == before
-    trained.group_size = 7
-    with pytest.raises(ValueError, match="group_size was 6, is 7"):
+    trained.group_sizes.largest = 7
+    with pytest.raises(ValueError, match=r"group_sizes\.largest was 6, is 7"):
         trained.restore(tmp_path / "checkpoint")
 
 

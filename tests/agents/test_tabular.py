@@ -65,6 +65,14 @@ def test_the_gradient_is_the_derivative_of_the_clipped_objective() -> None:
     assert np.allclose(gradient, numerical, atol=1e-7)
 
 
+def test_groups_of_several_sizes_count_alike() -> None:
+    _, learner, batch = trained_a_little()
+    whole, *others = batch.groups
+    groups = [whole, *(replace(group, rollouts=group.rollouts[: 2 + i % 3]) for i, group in enumerate(others))]
+    of_each = [gradient_of(learner, [group], np.ones(1)) for group in groups]
+    assert np.allclose(gradient_of(learner, groups, np.ones(len(groups))), np.mean(of_each, axis=0))
+
+
 def test_an_update_raises_the_objective_of_its_own_batch() -> None:
     _, learner, batch = trained_a_little()
     before = learner.objectives(batch)

@@ -204,7 +204,7 @@ def test_episodes_of_several_turns_draw_the_same_on_any_number_of_ranks(
         suite = TaskSuite([Task("until even", UntilEven, success_threshold=1.0)])
         policy = LanguageModelPolicy(make_model(), tokenizer, decoding=Decoding(4), ranks=ranks)
         problems = [suite.next_problem(0) for _ in range(5)]
-        groups = ShardedRollouts(ranks)(suite, policy, problems, 2)
+        groups = ShardedRollouts(ranks)(suite, policy, problems, [2, 3, 1, 2, 4])
         return responses_of(groups), float(policy.rng.random())
 
     expected = work(OneRank())

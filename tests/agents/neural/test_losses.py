@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mtgrpo_env.agents.neural.losses import (
     Objective,
     TokenWeights,
     clipped_surrogate,
+    constant_mean,
     divergence,
     group_mean,
     named_importance,
@@ -123,10 +125,20 @@ def test_token_weights_sum_to_one_and_padding_has_none_however_wide(
 @given(lengths=LENGTHS)
 def test_the_sequence_mean_counts_rollouts_alike_and_the_token_mean_counts_tokens_alike(lengths: list[int]) -> None:
     mask, rollouts = mask_of(lengths), torch.arange(len(lengths))
-    layout = Layout(mask, rollouts, rollouts // 2)
+    layout = Layout(mask, rollouts, torch.zeros_like(rollouts))
     by_sequence, by_token = sequence_mean(layout), token_mean(layout)
     torch.testing.assert_close(by_sequence.sum(dim=1), torch.full((len(lengths),), 1 / len(lengths)))
     torch.testing.assert_close(by_token[mask == 1], torch.full((sum(lengths),), 1 / sum(lengths)))
+
+
+@pytest.mark.parametrize("token_weights", [sequence_mean, partial(constant_mean, max_tokens=4), group_mean])
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_groups_of_several_sizes_count_alike(token_weights: TokenWeights, sizes: list[int]) -> None:
+    groups = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    weights = token_weights(Layout(torch.ones(len(groups), 4), torch.arange(len(groups)), groups))
+    of_groups = torch.zeros(len(sizes)).index_add(0, groups, weights.sum(dim=1))
+    torch.testing.assert_close(of_groups, torch.full((len(sizes),), 1 / len(sizes)))
 
 
 def test_the_sequence_mean_counts_a_rollout_of_many_turns_no_more_than_one_of_one() -> None:

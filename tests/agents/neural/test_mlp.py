@@ -17,7 +17,7 @@ from gymnasium import spaces
 from mtgrpo_env.agents.base import Objectives
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.neural.mlp import MLPPolicy
-from mtgrpo_env.agents.neural.mlp_learner import MLPLearner
+from mtgrpo_env.agents.neural.mlp_learner import MLPLearner, _flatten
 from mtgrpo_env.agents.neural.spaces import ActionWriter, ObservationReader
 from mtgrpo_env.agents.recipes import RECIPES, RunFacts, make_method
 from mtgrpo_env.curriculum import Curriculum
@@ -155,6 +155,16 @@ def test_the_objective_is_a_mean_over_episodes_of_means_over_their_steps() -> No
             clipped = np.clip(ratios, 0.8, 1.28)
             values[group.task_id].append(float(np.minimum(ratios * advantage, clipped * advantage).mean()))
     np.testing.assert_allclose(learner.objectives(batch), [np.mean(v) for v in values], atol=1e-5)
+
+
+def test_groups_of_several_sizes_count_alike() -> None:
+    _, learner, batch = trained_a_little()
+    groups = tuple(replace(group, rollouts=group.rollouts[: 2 + i % 3]) for i, group in enumerate(batch.groups))
+    weights = replace(batch, groups=groups, loss_weights=np.ones(len(groups)))
+    shares = _flatten(weights).shares.numpy()
+    steps = [sum(len(rollout.steps) for rollout in group.rollouts) for group in groups]
+    of_groups = np.add.reduceat(shares, np.cumsum([0, *steps[:-1]]))
+    np.testing.assert_allclose(of_groups, 1 / len(groups), rtol=1e-5)
 
 
 def test_a_task_that_is_not_in_the_batch_has_no_objective_and_no_actions() -> None:
