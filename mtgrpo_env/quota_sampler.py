@@ -60,12 +60,11 @@ class QuotaPlan(BatchPlan):
         return np.ceil(np.where(out_of_reach, np.minimum(inflated, of_budget), inflated)).astype(np.int64)
 
     def _within_budget(self, counts: IntArray) -> IntArray:
-        """(K,) these counts, or the same share of each that the budget allows."""
-        left = self._sampler.max_groups - int(self.generated.sum())
-        total = int(counts.sum())
-        if total <= left:
+        """(K,) these counts, or what the budget allows: a rare task, which lacks most, leaves the others their part."""
+        left = max(self._sampler.max_groups - int(self.generated.sum()), 0)
+        if counts.sum() <= left:
             return counts
-        return systematic(self._sampler.rng, counts.astype(np.float64) * (max(left, 0) / total))
+        return systematic(self._sampler.rng, shared_out(left, counts, self.targets))
 
     def select(self) -> tuple[list[int], FloatArray]:
         """At most n_k groups of each task, spares last; its weights add up to its share, but for the clip."""
@@ -175,6 +174,23 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
     def reseed(self, seed: int) -> None:
         super().reseed(seed)
         self.acceptance.forget()
+
+
+def shared_out(budget: float, wanted: IntArray, weights: IntArray) -> FloatArray:
+    """(K,) parts of a budget in proportion to `weights`, none above what is wanted; what is over goes to the others.
+
+    >>> shared_out(12, np.array([2, 40, 40]), np.array([4, 4, 2])).round(2)
+    array([2.  , 6.67, 3.33])
+    """
+    parts, is_open = np.zeros(len(wanted)), (wanted > 0) & (weights > 0)
+    while is_open.any():
+        level = (budget - parts[~is_open].sum()) / weights[is_open].sum()
+        parts[is_open] = np.minimum(level * weights, wanted)[is_open]
+        is_full = is_open & (level * weights >= wanted)
+        if not is_full.any():
+            break
+        is_open &= ~is_full
+    return parts
 
 
 def groups_to_generate(wanted: IntArray, acceptance: FloatArray, *, confidence: float) -> IntArray:

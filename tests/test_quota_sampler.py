@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.plans import BatchSampler, systematic
-from mtgrpo_env.quota_sampler import QuotaPlan, QuotaSampler, groups_to_generate
+from mtgrpo_env.quota_sampler import QuotaPlan, QuotaSampler, groups_to_generate, shared_out
 from mtgrpo_env.samplers import RatioPreservingSampler
 from mtgrpo_env.types import FloatArray, IntArray
 
@@ -279,14 +279,33 @@ def test_a_round_fills_a_quota_with_the_confidence_asked_for() -> None:
     assert filled / 2000 == pytest.approx(0.8, abs=0.06)
 
 
-def test_a_budget_that_does_not_suffice_is_dealt_out_in_proportion() -> None:
-    """At acceptance .05 and .05 both want far more than the 24 there are; then what is left of them, which is none."""
-    plan = knowing(QuotaSampler(2, 8, max_generated=3), [0.05, 0.05]).plan(np.array([0.75, 0.25]))
-    asked = report(plan, [0, 0])
-    wanted = groups_to_generate(np.array([6, 2]), np.full(2, 0.05), confidence=0.6)
-    assert asked.sum() == 24
-    assert (np.abs(asked - 24 * wanted / wanted.sum()) < 1).all()
+def test_a_budget_that_does_not_suffice_is_dealt_out_in_the_ratio_of_the_targets() -> None:
+    """At acceptance .05 and .1 both want far more than the 24 there are; then what is left of them, which is none."""
+    plan = knowing(QuotaSampler(2, 8, max_generated=3), [0.05, 0.1]).plan(np.array([0.75, 0.25]))
+    assert report(plan, [0, 0]).tolist() == [18, 6]
     assert plan.propose() == []
+
+
+def test_a_rare_task_leaves_the_others_what_they_need() -> None:
+    plan = knowing(QuotaSampler(3, 9, max_generated=2), [0.05, 0.8, 0.8]).plan(np.full(3, 1 / 3))
+    needed = groups_to_generate(np.full(2, 3), np.full(2, 0.8), confidence=0.6).tolist()
+    assert sum(needed) < 12, "the others must need less than their part"
+    assert report(plan, [0, 0, 0]).tolist() == [18 - sum(needed), *needed]
+
+
+@given(worlds(), st.floats(0, 60), st.integers(0, 10**6))
+@settings(max_examples=50, derandomize=True, deadline=None)
+def test_a_budget_is_used_up_and_no_task_has_less_for_its_weight_than_one_that_could_give(
+    world: World, budget: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    weights, wanted = (rng.integers(1, 20, len(world[0])) for _ in range(2))
+    parts = shared_out(budget, wanted, weights)
+    assert parts.sum() == pytest.approx(min(budget, wanted.sum()))
+    assert ((parts >= 0) & (parts <= wanted + 1e-9)).all()
+    lacking = parts < wanted - 1e-9
+    if lacking.any():
+        assert (parts[lacking] / weights[lacking]).min() >= (parts / weights).max() - 1e-9
 
 
 def test_what_the_first_round_left_of_the_budget_is_the_second_rounds() -> None:
