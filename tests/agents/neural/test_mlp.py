@@ -158,7 +158,7 @@ def test_the_objective_is_a_mean_over_episodes_of_means_over_their_steps() -> No
 
 
 def test_groups_of_several_sizes_count_alike() -> None:
-    _, learner, batch = trained_a_little()
+    _, _, batch = trained_a_little()
     groups = tuple(replace(group, rollouts=group.rollouts[: 2 + i % 3]) for i, group in enumerate(batch.groups))
     weights = replace(batch, groups=groups, loss_weights=np.ones(len(groups)))
     shares = _flatten(weights).shares.numpy()
