@@ -39,6 +39,7 @@ class Settings:
         clock: whose seconds they are.
         tuning_seeds: on which each method's best point is chosen; on the reported ones if there are none.
         halve_at: steps after which only the better half of a method's points goes on, on the tuning seeds.
+        choose_by: the cost along which points are judged: the worst task averaged over what the cheapest run spent.
     """
 
     command: str
@@ -54,6 +55,7 @@ class Settings:
     clock: Clock = "wall"
     tuning_seeds: tuple[int, ...] = ()
     halve_at: tuple[int, ...] = ()
+    choose_by: Cost = "steps"
 
     @property
     def choice_seeds(self) -> tuple[int, ...]:

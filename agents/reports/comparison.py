@@ -84,9 +84,18 @@ class Comparison:
         return [run for run in self.runs if (run.method, run.point) == (method, best) and run.seed in seeds]
 
     def area(self, method: str, point: Point) -> float:
-        """Worst-task accuracy averaged over the steps and the seeds of the choice; NaN if there is no run."""
-        areas = [area_under_curve(run.costs["steps"], run.worst) for run in self.tried(method, point)]
-        return float(np.mean(areas)) if areas else math.nan
+        """Worst-task accuracy averaged over what was spent, and the seeds of the choice; NaN if there is no run.
+
+        What was spent is counted in `settings.choose_by`, up to the least that a run of the method as long as these
+        spent: points of larger batches have no more of it than the others.
+        """
+        cost, runs = self.settings.choose_by, self.tried(method, point)
+        if not runs:
+            return math.nan
+        rivals = [run for other in self.settings.points[method] for run in self.tried(method, other)]
+        steps = min(run.costs["steps"][-1] for run in runs)
+        spent = min(run.costs[cost][-1] for run in rivals if run.costs["steps"][-1] >= steps)
+        return float(np.mean([area_under_curve(run.costs[cost], run.worst, up_to=spent) for run in runs]))
 
     def ranking(self, method: str) -> list[Point]:
         """The points of a method of which there are runs, the best first, by the area under the worst-task curve.

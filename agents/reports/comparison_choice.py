@@ -26,8 +26,8 @@ def said_of_points(settings: Settings) -> str:
     if settings.halve_at:
         parts.append(
             f"Hopeless points were stopped early: after step {_listed(settings.halve_at)} only the better half of a "
-            "method's points, rounded up, went on, by the worst-task accuracy averaged over the steps so far and "
-            "the seeds."
+            f"method's points, rounded up, went on, by the worst-task accuracy averaged over the {settings.choose_by} "
+            "so far and the seeds."
         )
     return " ".join(parts)
 
@@ -39,10 +39,10 @@ def points_table(comparison: Comparison) -> Iterator[str]:
         return
     yield "## Points of the grid"
     yield (
-        f"On {_seeds(settings.choice_seeds)}: worst-task accuracy averaged over the steps (the area under its "
-        "curve) and the seeds, in per cent; the best of a method is bold and is the one reported, chosen in the same "
-        f"way for all. Then the worst task at step {comparison.horizon:.0f}, the steps made, and the seeds that "
-        "finished."
+        f"On {_seeds(settings.choice_seeds)}: worst-task accuracy averaged over the {settings.choose_by} that all of a "
+        "method's points spent (the area under its curve) and the seeds, in per cent; the best of a method is bold and "
+        f"is the one reported, chosen in the same way for all. Then the worst task at step {comparison.horizon:.0f}, "
+        "the steps made, and the seeds that finished."
     )
     header = ["method", "point", "area %", "worst task %", "steps", "seeds"]
     rows = (_row(comparison, method, point) for method in settings.methods for point in settings.points[method])

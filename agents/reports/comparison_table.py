@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from mtgrpo_env.agents.reports.comparison import BASE, Budget, Comparison, Measu
 from mtgrpo_env.agents.reports.comparison_choice import points_table, said_of_points
 from mtgrpo_env.agents.reports.markdown import code, percent, table, text, with_interval
 from mtgrpo_env.agents.reports.statistics import Arrival, CostRatio
-from mtgrpo_env.agents.reports.summary import Summary
+from mtgrpo_env.agents.reports.summary import CROSSINGS, Crossing, Summary
 from mtgrpo_env.agents.reports.task_statistics import overall_numbers
 from mtgrpo_env.batch_metrics import SHARES
 from mtgrpo_env.types import FloatArray
@@ -100,11 +101,12 @@ def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
     yield f"## Cost of {' and '.join(f'{threshold:.0%}' for threshold in thresholds)} on the worst task"
     yield (
         "Median over seeds; a seed that never arrives counts as beyond what its run spent, so a median is known "
-        "only where more than half the seeds arrive."
+        "only where more than half the seeds arrive. A first crossing rewards noise; smoothed is that of the mean of "
+        "each evaluation with the one before and the one after it."
     )
     yield table(
-        ["method", "worst task", "seeds that arrive", *COSTS],
-        (_arrival_row(summary, method, threshold) for threshold in thresholds for method in comparison.tuned),
+        ["method", "worst task", "crossing", "seeds that arrive", *COSTS],
+        (_arrival_row(summary, *key) for key in product(comparison.tuned, thresholds, CROSSINGS)),
     )
     others = [method for method in comparison.tuned if method != comparison.first]
     if not others:
@@ -115,18 +117,19 @@ def _thresholds(comparison: Comparison, summary: Summary) -> Iterator[str]:
         "spent."
     )
     rows = (
-        [f"{text(comparison.first)} / {text(method)}", f"{threshold:.0%}"]
-        + [_ratio_text(summary.ratios[method, threshold, cost]) for cost in COSTS]
+        [f"{text(comparison.first)} / {text(method)}", f"{threshold:.0%}", crossing]
+        + [_ratio_text(summary.ratios[method, threshold, cost, crossing]) for cost in COSTS]
         for threshold in thresholds
         for method in others
+        for crossing in CROSSINGS
     )
-    yield table(["", "worst task", *COSTS], rows)
+    yield table(["", "worst task", "crossing", *COSTS], rows)
 
 
-def _arrival_row(summary: Summary, method: str, threshold: float) -> list[str]:
-    arrivals = [summary.arrivals[method, threshold, cost] for cost in COSTS]
+def _arrival_row(summary: Summary, method: str, threshold: float, crossing: Crossing) -> list[str]:
+    arrivals = [summary.arrivals[method, threshold, cost, crossing] for cost in COSTS]
     arrived = f"{arrivals[0].arrived} of {arrivals[0].seeds}"
-    return [text(method), f"{threshold:.0%}", arrived, *(arrival_text(one) for one in arrivals)]
+    return [text(method), f"{threshold:.0%}", crossing, arrived, *(arrival_text(one) for one in arrivals)]
 
 
 def _ratio_text(ratio: CostRatio) -> str:

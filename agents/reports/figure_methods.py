@@ -103,7 +103,7 @@ def draw_thresholds(comparison: Comparison, summary: Summary, file: Path) -> Non
     for row, threshold in zip(grid, thresholds, strict=True):
         for axes, cost in zip(row, COSTS, strict=True):
             for i, method in enumerate(methods):
-                _threshold_bar(axes, summary.arrivals[method, threshold, cost], i)
+                _threshold_bar(axes, summary.arrivals[method, threshold, cost, "first"], i)
             _short_numbers(axes, cost)
             axes.margins(x=0.25)
             axes.grid(axis="x", alpha=0.3)

@@ -145,12 +145,34 @@ def share_interval(share: float, count: float) -> Interval:
     return Interval(share, middle - radius, middle + radius)
 
 
-def area_under_curve(costs: FloatArray, scores: FloatArray) -> float:
-    """The score averaged over all that was spent, by trapezoids: high for methods that are early as well as good."""
+def area_under_curve(costs: FloatArray, scores: FloatArray, *, up_to: float = math.inf) -> float:
+    """The score averaged over what was spent, by trapezoids: high for methods that are early as well as good.
+
+    Args:
+        costs: (E,) spent before each evaluation, in rising order.
+        scores: (E,).
+        up_to: what counts of it; the score there is interpolated.
+    """
+    if up_to < costs[-1]:
+        within = costs < up_to
+        scores = np.append(scores[within], at_budget(costs, scores, up_to))
+        costs = np.append(costs[within], up_to)
     if costs[-1] == costs[0]:
         return float(scores[-1])
     widths = np.diff(costs)
     return float((widths * (scores[1:] + scores[:-1]) / 2).sum() / widths.sum())
+
+
+def running_means(scores: FloatArray) -> FloatArray:
+    """(E,) each score averaged with those just before and after it, but the first, which is the start of all.
+
+    A first crossing of the scores themselves rewards noise.
+
+    >>> running_means(np.array([0.0, 3.0, 0.0]))
+    array([0. , 1. , 1.5])
+    """
+    sums, counts = (np.convolve(values, np.ones(3), "same") for values in (scores, np.ones(len(scores))))
+    return np.append(scores[:1], (sums / counts)[1:])
 
 
 def arrival(

@@ -250,6 +250,7 @@ def _settings(config: RunConfig, options: CompareOptions, planned: Sequence[Plan
         clock=_clock(config),
         tuning_seeds=options.tuning_seeds,
         halve_at=options.halving_steps(config),
+        choose_by=options.choose_by,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from mtgrpo_env.agents.config import RunConfig
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD
+from mtgrpo_env.agents.reports.compared_runs import Cost
 from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.reports.points import Point
 from mtgrpo_env.agents.run_folder import RunFolder
@@ -40,6 +41,10 @@ class CompareOptions:
     halve_at: tuple[Count, ...] = ()
     """Steps after which only the better half of a method's combinations goes on, on --tuning-seeds: multiples of
     --eval-every below --steps."""
+    choose_by: Cost = "steps"
+    """What a method's combinations are judged along: the worst task averaged over the steps, the rollouts or the
+    seconds that they all have spent. Rollouts or seconds where batch_size or group_size is in the grid: per step the
+    largest batch would win."""
     parallel: Jobs = 1
     """Runs at a time."""
     threads: Jobs = 1

@@ -90,6 +90,25 @@ def test_each_method_is_shown_at_the_rate_with_the_largest_area(comparison: Comp
         assert {run.point for run in comparison.chosen(method)} == {best}
 
 
+def test_a_point_that_spends_more_on_a_step_may_win_by_steps_and_lose_by_rollouts() -> None:
+    settings = make_settings(methods=("dapo",))
+    early, dear = (replace(make_run(settings, "dapo", point, 0), seed=0) for point in (SLOW, FAST))
+    dear = replace(dear, costs={**dear.costs, "rollouts": 50 * dear.costs["rollouts"]})
+    for choose_by, best in (("steps", FAST), ("rollouts", SLOW)):
+        chosen_by = make_settings(methods=("dapo",), seeds=(0,), choose_by=choose_by)
+        comparison = Comparison(chosen_by, [early, dear])
+        assert comparison.ranking("dapo")[0] == best
+        text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
+        assert f"averaged over the {choose_by} that all of a method's points spent" in text
+
+
+def test_both_crossings_are_reported(comparison: Comparison) -> None:
+    text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
+    rows = [line.strip("| ").split(" | ") for line in text.split("## Cost of 50%")[1].splitlines() if "| 50% |" in line]
+    methods = [*comparison.tuned, *(f"{comparison.first} / {other}" for other in list(comparison.tuned)[1:])]
+    assert [(row[0], row[2]) for row in rows] == [(name, kind) for name in methods for kind in ("first", "smoothed")]
+
+
 def test_a_rate_at_which_a_seed_failed_loses_to_one_at_which_none_did() -> None:
     assert make_comparison().tuned["dapo"] == FAST
     comparison = make_comparison(missing=[("dapo", FAST, 1)])
@@ -262,8 +281,8 @@ def test_the_report_names_its_command_budgets_rates_and_what_is_missing() -> Non
 def test_a_threshold_that_is_not_reached_is_known_only_to_cost_more() -> None:
     comparison = make_comparison(thresholds=(0.1, 0.99))
     text = comparison_markdown(comparison, summarise(comparison, np.random.default_rng(0)))
-    assert "| dapo | 99% | 0 of 3 | > 20 | > 7,680 | > 15 |" in text
-    assert "| dapo | 10% | 3 of 3 |" in text
+    assert "| dapo | 99% | first | 0 of 3 | > 20 | > 7,680 | > 15 |" in text
+    assert "| dapo | 10% | smoothed | 3 of 3 |" in text
 
 
 def test_nothing_finished_is_nothing_to_report(tmp_path: Path) -> None:

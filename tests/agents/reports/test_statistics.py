@@ -18,6 +18,7 @@ from mtgrpo_env.agents.reports.statistics import (
     cost_ratio,
     mean_band,
     paired_difference,
+    running_means,
 )
 
 VALUES = st.lists(st.floats(-1, 1), min_size=2, max_size=8)
@@ -115,6 +116,19 @@ def test_the_area_is_the_mean_height_whatever_the_cost_is_counted_in() -> None:
     assert area_under_curve(costs, scores) == pytest.approx((0.2 + 3 * 0.4) / 4)
     assert area_under_curve(1000 * costs, scores) == pytest.approx(area_under_curve(costs, scores))
     assert area_under_curve(np.array([0.0]), np.array([0.25])) == 0.25
+
+
+def test_the_area_may_end_before_all_was_spent() -> None:
+    costs, scores = np.array([0.0, 1.0, 4.0]), np.array([0.0, 0.4, 0.7])
+    assert area_under_curve(costs, scores, up_to=2.0) == pytest.approx((0.2 + 0.45) / 2)
+    assert area_under_curve(costs, scores, up_to=1.0) == pytest.approx(0.2)
+    assert area_under_curve(costs, scores, up_to=9.0) == area_under_curve(costs, scores)
+
+
+def test_one_lucky_evaluation_is_no_smoothed_crossing() -> None:
+    costs, lucky, steady = np.arange(5.0), np.array([0, 0.6, 0, 0, 0.9]), np.array([0, 0.6, 0.6, 0.6, 0.6])
+    paid = [[arrival([costs], [of], 0.5, rng()).median for of in (s, running_means(s))] for s in (lucky, steady)]
+    assert paid == [[1, math.inf], [1, 2]]
 
 
 def curves(*firsts: float | None) -> tuple[list[np.ndarray], list[np.ndarray]]:
