@@ -196,8 +196,9 @@ weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=4
         if updates.ndim != 2 or updates.shape[1] != self.num_tasks:
             raise ValueError(f"expected improvements of {self.num_tasks} tasks, got shape {np.shape(improvements)}")
         self.rewards = judged(self.reward_estimate.observe(batch), batch, before=self.rewards)
+        rollouts = None if batch.responses is None else batch.responses.responses
         for improvement in updates:
-            self.task_weights.update(TaskStats(self.rewards, improvement, batch.mean_abs_advantages))
+            self.task_weights.update(TaskStats(self.rewards, improvement, batch.mean_abs_advantages, rollouts))
         self._latest = BatchMetrics.of(batch)
         self._watch_starvation(batch)
         return self._latest

@@ -17,6 +17,8 @@ from mtgrpo_env.types import FloatArray, TaskStats
 GivenWeights = ArrayLike | Mapping[str, float]
 """z from outside: (K,) on the simplex, or weights by the names of tasks, those that are not named 0."""
 
+_WATCHED = 0.1  # of an even share, for a solved task
+
 
 class TaskWeights(Stateful, ABC):
     """A distribution over tasks that may learn from each step's statistics.
@@ -121,10 +123,59 @@ class ImprovementAwareWeights(TaskWeights):
             standing = np.where(known, standing, z[known] @ standing[known] / z[known].sum())
         checked_signal("improvements and rewards", standing, self.num_tasks)
         gradient = np.where(known, z * (standing - z @ standing), 0.0)  # g_k
-        self.logits = _held(self.logits, self.optimizer.step(self.logits, gradient), known)
+        self.logits = held(self.logits, self.optimizer.step(self.logits, gradient), known)
 
 
-class DisparityWeights(TaskWeights):
+class FlooredWeights(TaskWeights, ABC):
+    """An even floor, and pulls on top of it: z_k = (1 - M) e_k + pull_k, with M = Σ pull held below 1 - `floor`.
+
+    e is even, 1/K. A rule of this kind is its `pull`, a function of where the tasks stand now.
+
+    Args:
+        num_tasks: K.
+        floor: share of the batch that is dealt out evenly whatever happens, in (0, 1].
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    uses_improvements = False
+    uses_accuracy = True
+    state_names = ("pulls",)
+
+    def __init__(self, num_tasks: int, *, floor: float) -> None:
+        self.num_tasks = checked_num_tasks(num_tasks)
+        Range(0, 1, above=True).check("floor", floor)
+        self.floor = floor
+        self.pulls = np.zeros(self.num_tasks)
+
+    @property
+    def even(self) -> FloatArray:
+        """(K,) e, how the part of the batch that nothing pulls is dealt out."""
+        return np.full(self.num_tasks, 1 / self.num_tasks)
+
+    @property
+    def probabilities(self) -> FloatArray:
+        moved = self.pulls.sum()  # M
+        pulls = self.pulls * min(1.0, (1 - self.floor) / moved) if moved else self.pulls
+        return (1 - pulls.sum()) * self.even + pulls
+
+    @abstractmethod
+    def pull(self, rewards: FloatArray) -> FloatArray:
+        """(K,) share of the batch that moves to each task, not below 0; more than 1 - `floor` in all is scaled down.
+
+        A task of unknown J stands here with the average of the others, and is not pulled whatever this says.
+        """
+
+    def update(self, stats: TaskStats) -> None:
+        known = ~np.isnan(stats.rewards)
+        if not known.any():
+            return
+        rewards = np.where(known, stats.rewards, stats.rewards[known].mean())
+        self.pulls = np.where(known, self.pull(checked_signal("rewards", rewards, self.num_tasks)), 0.0)
+
+
+class DisparityWeights(FlooredWeights):
     """No task more than ε below the average: weights in proportion to how far each task is beyond that.
 
     The aim is the average reward J̄, less a penalty for every task that is left behind,
@@ -135,11 +186,15 @@ class DisparityWeights(TaskWeights):
     knob in points of accuracy takes λ's place. z depends on where the tasks stand and on nothing else: it
     neither collapses while a gap persists nor overshoots once it has closed, and has no speed to be tuned.
 
+    With `solved`, no task counts for more than that in F. The gradient of a solved task is 0, and its even share goes
+    to the others, but for a tenth, by which its accuracy is watched.
+
     Args:
         num_tasks: K.
         tolerance: ε, in units of J; 0.05 are five points of accuracy.
         strength: κ, share of the batch that moves to a task for each unit that it is beyond the tolerance.
         floor: share of the batch that is dealt out evenly whatever happens.
+        solved: J from which on a task is solved; None if no task ever is.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -151,36 +206,41 @@ class DisparityWeights(TaskWeights):
     array([0.3, 0.7])
     """
 
-    uses_improvements = False
-    uses_accuracy = True
-    hyperparameter_names = ("num_tasks", "tolerance", "strength", "floor")
-    state_names = ("pulls",)
+    hyperparameter_names = ("num_tasks", "tolerance", "strength", "floor", "solved")
+    state_names = ("pulls", "is_solved")
 
-    def __init__(self, num_tasks: int, *, tolerance: float = 0.0, strength: float = 2.0, floor: float = 0.25) -> None:
-        self.num_tasks = checked_num_tasks(num_tasks)
-        for name, value in (("tolerance", tolerance), ("strength", strength)):
-            if not (value >= 0 and np.isfinite(value)):
-                raise ValueError(f"{name} must be a finite number, not below 0, got {value}")
-        if not 0 < floor <= 1:
-            raise ValueError(f"floor must be in (0, 1], got {floor}")
+    def __init__(
+        self,
+        num_tasks: int,
+        *,
+        tolerance: float = 0.0,
+        strength: float = 2.0,
+        floor: float = 0.25,
+        solved: float | None = None,
+    ) -> None:
+        super().__init__(num_tasks, floor=floor)
+        Range(0).check("tolerance", tolerance)
+        Range(0).check("strength", strength)
+        if solved is not None:
+            Range(0, above=True).check("solved", solved)
         self.tolerance = tolerance
         self.strength = strength
-        self.floor = floor
-        self.pulls = np.zeros(self.num_tasks)  # κ v
+        self.solved = solved
+        self.is_solved = np.zeros(self.num_tasks, dtype=np.bool_)
 
     @property
-    def probabilities(self) -> FloatArray:
-        moved = self.pulls.sum()  # M
-        pulls = self.pulls * min(1.0, (1 - self.floor) / moved) if moved else self.pulls
-        return (1 - pulls.sum()) / self.num_tasks + pulls
+    def even(self) -> FloatArray:
+        parts = np.where(self.is_solved, _WATCHED, 1.0)
+        return parts / parts.sum()
+
+    def pull(self, rewards: FloatArray) -> FloatArray:
+        counted = rewards if self.solved is None else np.minimum(rewards, self.solved)
+        return self.strength * np.maximum(counted.mean() - self.tolerance - counted, 0)  # κ v
 
     def update(self, stats: TaskStats) -> None:
-        known = ~np.isnan(stats.rewards)
-        if not known.any():
-            return
-        average = stats.rewards[known].mean()
-        rewards = checked_signal("rewards", np.where(known, stats.rewards, average), self.num_tasks)
-        self.pulls = np.where(known, self.strength * np.maximum(average - self.tolerance - rewards, 0), 0.0)
+        super().update(stats)
+        if self.solved is not None:
+            self.is_solved = np.where(np.isnan(stats.rewards), self.is_solved, stats.rewards >= self.solved)
 
 
 def in_task_order(weights: Mapping[str, float], names: Sequence[str]) -> list[float]:
@@ -197,8 +257,8 @@ def in_task_order(weights: Mapping[str, float], names: Sequence[str]) -> list[fl
     return [weights.get(name, 0.0) for name in names]
 
 
-def _held(before: FloatArray, after: FloatArray, moves: NDArray[np.bool_]) -> FloatArray:
-    """(K,) logits after a step in which only some tasks move: the others keep their z."""
+def held(before: FloatArray, after: FloatArray, moves: NDArray[np.bool_]) -> FloatArray:
+    """(K,) logits after a step in which only some tasks, at least one, move: the others keep their z."""
     if moves.all():
         return after
     return np.where(moves, after + _log_sum(before[moves]) - _log_sum(after[moves]), before)

@@ -76,9 +76,7 @@ class SelfEvolvingWeights(TaskWeights):
         return softmax(self.values / self.temperature)
 
     def update(self, stats: TaskStats) -> None:
-        pay = stats.mean_abs_advantages  # (K,), NaN for an arm that was not played
-        if pay.shape != (self.num_tasks,) or np.isinf(pay).any():
-            raise ValueError(f"mean_abs_advantages must be {self.num_tasks} numbers or NaN, got {pay}")
+        pay = checked_pay(stats, self.num_tasks)
         self.values = np.where(np.isnan(pay), self.values, (1 - self.lr) * self.values + self.lr * pay)
 
 
@@ -128,3 +126,15 @@ class SequentialWeights(TaskWeights):
 
     def update(self, stats: TaskStats) -> None:
         self.step += 1
+
+
+def checked_pay(stats: TaskStats, num_tasks: int) -> FloatArray:
+    """(K,) mean |A|, NaN for an arm that was not played, once it is certain that they are K.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    pay = stats.mean_abs_advantages
+    if pay.shape != (num_tasks,) or np.isinf(pay).any():
+        raise ValueError(f"mean_abs_advantages must be {num_tasks} numbers or NaN, got {pay}")
+    return pay

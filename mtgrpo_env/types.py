@@ -261,11 +261,13 @@ class TaskStats:
         improvements: I_k, how much the task's GRPO objective was improved; 0 for an absent task.
         mean_abs_advantages: mean |A| over all rollouts that were *generated* for the task, filtered groups
             counted as 0; NaN for an absent task.
+        rollouts: how many that were; None where nobody counted.
     """
 
     rewards: FloatArray
     improvements: FloatArray
     mean_abs_advantages: FloatArray
+    rollouts: IntArray | None = None
 
 
 def per_task_mean(values: Sequence[float] | FloatArray, task_ids: IntArray, num_tasks: int) -> FloatArray:

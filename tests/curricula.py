@@ -22,6 +22,8 @@ from mtgrpo_env.task_weights_baselines import (
     SelfEvolvingWeights,
     SequentialWeights,
 )
+from mtgrpo_env.task_weights_floored import GapWeights, ProgressWeights, VarianceWeights
+from mtgrpo_env.task_weights_literature import DUMPWeights, GDROWeights
 from mtgrpo_env.types import Group, Problem
 
 CHANCES = (0.5, 0.1, 0.9)
@@ -42,10 +44,16 @@ SAMPLERS: dict[str, Callable[..., Any]] = {
 RULES: dict[str, Callable[[int], TaskWeights]] = {
     "uniform": UniformWeights,
     "disparity": DisparityWeights,
+    "disparity with a ceiling": partial(DisparityWeights, solved=0.85),
+    "gap": GapWeights,
+    "variance": VarianceWeights,
+    "progress": ProgressWeights,
     "improvement-aware": ImprovementAwareWeights,
     "regularized": RegularizedWeights,
     "self-evolving": SelfEvolvingWeights,
     "forgetting": ForgettingSelfEvolvingWeights,
+    "dump": DUMPWeights,
+    "gdro": GDROWeights,
     "sequential": lambda num_tasks: SequentialWeights([[k] for k in range(num_tasks)], num_steps=9),
 }
 

@@ -22,6 +22,8 @@ MODULES = (
     "samplers_released",
     "task_weights",
     "task_weights_baselines",
+    "task_weights_floored",
+    "task_weights_literature",
 )
 GIVEN = {"num_tasks": 3, "batch_size": 6, "names": ("a", "b", "c")}
 NO_LIMIT = {"improvement_clip", "max_generated", "max_inflation", "memory", "temperature", "weight_clip"}

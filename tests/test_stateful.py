@@ -22,6 +22,8 @@ from mtgrpo_env.samplers_released import DelayedSampler, ReleasedDynamicSampler,
 from mtgrpo_env.stateful import Stateful, plain, refuse_other_hyperparameters, refuse_unnamed_attributes
 from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, UniformWeights
 from mtgrpo_env.task_weights_baselines import RegularizedWeights, SelfEvolvingWeights, SequentialWeights
+from mtgrpo_env.task_weights_floored import GapWeights, ProgressWeights, VarianceWeights
+from mtgrpo_env.task_weights_literature import DUMPWeights, GDROWeights
 
 PARTS: list[Callable[[], Stateful]] = [
     partial(QuotaSampler, 2, 4),
@@ -36,6 +38,11 @@ PARTS: list[Callable[[], Stateful]] = [
     partial(ImprovementAwareWeights, 2),
     partial(RegularizedWeights, 2),
     partial(SelfEvolvingWeights, 2),
+    partial(DUMPWeights, 2),
+    partial(GDROWeights, 2),
+    partial(GapWeights, 2),
+    partial(VarianceWeights, 2),
+    partial(ProgressWeights, 2),
     partial(SequentialWeights, [[1], [0]], num_steps=4),
     partial(LatestReward, 2),
     partial(AverageAccuracy, 2),

@@ -295,22 +295,66 @@ def test_restored_disparity_weights_are_the_same() -> None:
     assert restored.state_dict() == weights.state_dict()
 
 
+def test_a_solved_task_leaves_its_even_share_to_the_others_but_for_a_tenth() -> None:
+    """κ v wants more than there is above the floor: .75 go to the last task, and .25 to all as .1 : 1 : 1."""
+    z = balanced([0.96, 0.7, 0.2], strength=50.0, tolerance=0.3, solved=0.95)
+    np.testing.assert_allclose(z, [0.25 / 21, 0.25 * 10 / 21, 0.25 * 10 / 21 + 0.75])
+
+
+@given(STANDINGS, st.sampled_from([0.3, 0.7, 0.95]), st.permutations(range(6)))
+@settings(max_examples=100, derandomize=True, deadline=None)
+def test_weights_with_a_ceiling_are_on_the_simplex_follow_a_relabelling_and_give_solved_tasks_least(
+    rewards: list[float], solved: float, order: list[int]
+) -> None:
+    z = balanced(rewards, solved=solved)
+    names = [k for k in order if k < len(rewards)]
+    np.testing.assert_allclose(z[names], balanced([rewards[k] for k in names], solved=solved), atol=1e-9)
+    assert z.sum() == pytest.approx(1, abs=1e-12)
+    is_solved = np.array(rewards) >= solved
+    if is_solved.any() and not is_solved.all():
+        assert 0 < z[is_solved].max() < 0.11 * z[~is_solved].min()
+
+
+def test_where_all_tasks_are_solved_they_are_even_again() -> None:
+    np.testing.assert_allclose(balanced([0.96, 0.99, 0.97], solved=0.95), np.full(3, 1 / 3))
+
+
+def test_a_solved_task_is_watched_while_it_is_absent_or_unknown_and_returns_when_it_falls() -> None:
+    weights = DisparityWeights(2, solved=0.9)
+    weights.update(stats([0.95, 0.85]))
+    watched = weights.probabilities
+    assert watched[0] < 0.1
+    weights.update(stats([np.nan, 0.85]))  # its scorer failed
+    assert weights.probabilities[0] < 0.1
+    restored = DisparityWeights(2, solved=0.9)
+    restored.load_state_dict(json.loads(json.dumps(weights.state_dict())))
+    np.testing.assert_array_equal(restored.probabilities, weights.probabilities)
+    weights.update(stats([0.85, 0.85]))
+    np.testing.assert_allclose(weights.probabilities, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("solved", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_ceiling_that_is_none_is_refused(solved: float) -> None:
+    with pytest.raises(ValueError, match=f"solved must be above 0.*, got {solved}"):
+        DisparityWeights(3, solved=solved)
+
+
 @pytest.mark.parametrize("pulls", [[0.1, 0.2], [0.1, float("nan"), 0.0]])
 def test_a_state_of_disparity_weights_that_is_not_k_finite_numbers_is_refused(pulls: list[float]) -> None:
     with pytest.raises(ValueError, match=r"DisparityWeights.pulls as finite numbers of shape \(3,\), got \[0.1, "):
-        DisparityWeights(3).load_state_dict({"pulls": pulls})
+        DisparityWeights(3).load_state_dict({**DisparityWeights(3).state_dict(), "pulls": pulls})
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 @pytest.mark.parametrize("name", ["tolerance", "strength"])
 def test_a_tolerance_or_strength_that_means_nothing_is_refused_by_name(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be a finite number, not below 0, got {value}"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0.*, got {value}"):
         DisparityWeights(3, **{name: value})
 
 
 @pytest.mark.parametrize("floor", [0.0, -0.1, 1.1, float("nan")])
 def test_a_floor_that_is_no_share_is_refused(floor: float) -> None:
-    with pytest.raises(ValueError, match=rf"floor must be in \(0, 1\], got {floor}"):
+    with pytest.raises(ValueError, match=f"floor must be above 0 and at most 1, got {floor}"):
         DisparityWeights(3, floor=floor)
 
 

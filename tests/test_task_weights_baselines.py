@@ -1,4 +1,4 @@
-"""Subroutine 2, the bandit of SEC, and one task after the other."""
+"""Subroutine 2, the bandits SEC and DUMP, GDRO, and one task after the other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.logit_optimizers import Adam, GradientDescent
-from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights
+from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, softmax
 from mtgrpo_env.task_weights_baselines import (
     ForgettingSelfEvolvingWeights,
     RegularizedWeights,
     SelfEvolvingWeights,
     SequentialWeights,
 )
+from mtgrpo_env.task_weights_literature import DUMPWeights, GDROWeights
 from mtgrpo_env.types import FloatArray, TaskStats
 
 Signal = Sequence[float] | FloatArray
@@ -26,16 +27,19 @@ LEARNED: list[Callable[[int], TaskWeights]] = [
     RegularizedWeights,
     SelfEvolvingWeights,
     ForgettingSelfEvolvingWeights,
+    DUMPWeights,
+    GDROWeights,
 ]
 BANDITS = [SelfEvolvingWeights, ForgettingSelfEvolvingWeights]
 SIGNALS = st.lists(st.floats(0, 1).map(lambda x: round(x, 3)), min_size=3, max_size=3)
 
 
 def stats(rewards: Signal, pay: Signal | None = None, improvements: Signal | None = None) -> TaskStats:
-    """The same signal as reward and as pay, unless said otherwise."""
+    """The same signal as reward and as pay, unless said otherwise; eight rollouts of each task that is present."""
     zeros = np.zeros(len(rewards))
     improved = zeros if improvements is None else np.array(improvements)
-    return TaskStats(np.array(rewards), improved, np.array(rewards if pay is None else pay))
+    pays = np.array(rewards if pay is None else pay)
+    return TaskStats(np.array(rewards), improved, pays, np.where(np.isnan(pays), 0, 8))
 
 
 def settled(weights: TaskWeights, signal: Signal, updates: int) -> FloatArray:
@@ -205,6 +209,72 @@ def test_a_constant_added_to_every_pay_changes_nothing(
 def test_numbers_that_make_no_bandit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SelfEvolvingWeights(3, **options)
+
+
+# DUMP
+
+
+def test_two_steps_of_dump_by_hand() -> None:
+    """L + sqrt(2 ln(n + 1) / (n_k + 1)): n = 16 of 8 each, then 24, of which 16 of the first task; τ = .5."""
+    weights = DUMPWeights(2, temperature=0.5)
+    weights.update(stats([0.0, 0.0], [0.8, 0.4]))
+    bonus = np.sqrt(2 * np.log(17) / 9)
+    np.testing.assert_allclose(weights.probabilities, softmax((np.array([0.8, 0.4]) + bonus) / 0.5))
+    weights.update(stats([0.0, 0.0], [0.2, np.nan]))
+    bonuses = np.sqrt(2 * np.log(25) / np.array([17, 9]))
+    np.testing.assert_allclose(weights.probabilities, softmax((np.array([0.5, 0.4]) + bonuses) / 0.5))
+
+
+def test_dump_looks_at_the_rollouts_in_its_window_alone() -> None:
+    """20 rollouts are two steps and a half of 8: a quarter of the mean is of the step at .8 that is left in part."""
+    weights = DUMPWeights(2, window=20)
+    for pay in (0.1, 0.8, 0.5, 0.5):
+        weights.update(stats([0.0, 0.0], [pay, 0.0]))
+    bonus = np.sqrt(2 * np.log(65) / 33)
+    expected = (4 * 0.8 + 16 * 0.5) / 20
+    np.testing.assert_allclose(weights.probabilities, softmax((np.array([expected, 0.0]) + bonus) / 0.1))
+
+
+def test_a_task_that_dump_has_not_played_for_long_is_explored_and_keeps_what_is_known_of_it() -> None:
+    weights = DUMPWeights(2)
+    weights.update(stats([0.0, 0.0], [0.5, 0.5]))
+    for _ in range(30):
+        weights.update(stats([0.0, 0.0], [0.5, np.nan]))
+    assert weights.probabilities[1] > 0.9
+    weights.update(stats([0.0, 0.0], [0.5, 0.5]))
+    assert weights.latest[1] == [[8, 0.5], [8, 0.5]]
+
+
+def test_dump_needs_the_counts_of_rollouts() -> None:
+    with pytest.raises(ValueError, match="expected TaskStats with rollouts, got None"):
+        DUMPWeights(2).update(TaskStats(np.zeros(2), np.zeros(2), np.zeros(2)))
+
+
+# GDRO
+
+
+def test_two_steps_of_gdro_by_hand() -> None:
+    """ξ = .5 (1 - J) summed over steps; z is softmax(ξ) times .8 and .1 for each."""
+    weights = GDROWeights(2, lr=0.5, exploration=0.2)
+    weights.update(stats([0.9, 0.2]))
+    weights.update(stats([1.0, 0.4]))
+    np.testing.assert_allclose(weights.probabilities, 0.8 * softmax(np.array([0.05, 0.7])) + 0.1)
+
+
+def test_gdro_ends_on_the_hardest_task_and_leaves_the_others_what_is_explored() -> None:
+    z = settled(GDROWeights(3, exploration=0.3), [0.1, 0.5, 0.9], 1000)
+    np.testing.assert_allclose(z, [0.8, 0.1, 0.1], atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", [DUMPWeights, GDROWeights])
+def test_a_task_whose_scorer_fails_keeps_its_share(rule: Callable[[int], TaskWeights]) -> None:
+    weights = rule(3)
+    settled(weights, [0.2, 0.5, 0.9], 5)
+    before = weights.probabilities
+    for _ in range(5):
+        weights.update(stats([np.nan, 0.1, 0.9], [np.nan, 0.1, 0.9]))
+    assert weights.probabilities[0] == pytest.approx(before[0])
+    assert abs(weights.probabilities[1] - before[1]) > 0.01
 
 
 # One after the other

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from mtgrpo_env.agents.recipes import ours, paper, released
+from mtgrpo_env.agents.recipes import literature, ours, paper, released
 from mtgrpo_env.agents.recipes.method import Method, Recipe, RunFacts
 from mtgrpo_env.named_objects import did_you_mean
 
@@ -43,6 +43,8 @@ def _published(source: Any) -> dict[str, Recipe]:
 RECIPES: Mapping[str, Recipe] = {
     "quota-mt-grpo": ours.quota_mt_grpo,
     **_published(paper),
+    "gdro": literature.gdro,
+    "dump": literature.dump,
     "quota-iwu": ours.quota_iwu,
     "quota-only": ours.quota_only,
     "one-round": ours.one_round,

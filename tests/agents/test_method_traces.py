@@ -7,7 +7,8 @@ The world has three tasks whose rollouts are correct, or wrong but well-formed, 
 learner that improves each task by a fixed amount, so that every number in a trace can be worked out.
 Checked against the paper's formulas, from the J, I and |A| that the traces show: `mt-grpo` (Subroutine 1 by
 AdamW), `mt-grpo@released` (four updates a step by Adam with coupled decay, on sums), `sec-dapo` and
-`sec-grpo@released` (Q and its softmax), `reg-1e-2` (Subroutine 2), and the order of the sequential ones.
+`sec-grpo@released` (Q and its softmax), `gdro` and `dump` (from J, and from |A| and counts), `reg-1e-2` (Subroutine 2),
+and the order of the sequential ones.
 The tests at the end of this file are those checks.
 """
 
@@ -262,6 +263,28 @@ def test_the_bandit_averages_the_advantages_and_takes_the_softmax(name: str) -> 
                 values[k] /= 2
         expected.append(softmax_of([5 * value for value in values]))
     np.testing.assert_allclose(weights_after_steps(name), expected)
+
+
+def test_gdro_sums_what_tasks_lack_and_explores_with_a_tenth() -> None:
+    """ξ ← ξ + .1 (1 - J); z is .9 softmax(ξ) and a thirtieth each."""
+    scenes, _ = played("gdro")
+    lacks = np.cumsum([1 - report.rewards for report, _ in scenes], axis=0)
+    expected = [[0.9 * z + 0.1 / 3 for z in softmax_of((0.1 * lack).tolist())] for lack in lacks]
+    np.testing.assert_allclose(weights_after_steps("gdro"), expected)
+
+
+def test_dump_adds_to_the_mean_advantage_what_a_task_was_seen_too_little() -> None:
+    """Eight steps of 12 groups of 4 are 384 rollouts, fewer of each task than its window of 300."""
+    counts, sums, expected = [0] * 3, [0.0] * 3, []
+    for _, batch in played("dump")[0]:
+        for k in range(3):
+            n = GROUP_SIZE * int(batch.generated[k])
+            counts[k] += n
+            sums[k] += n * mean_abs_advantages(batch, k) if n else 0.0
+        bonus = [math.sqrt(2 * math.log(sum(counts) + 1) / (count + 1)) for count in counts]
+        expected.append(softmax_of([10 * (sums[k] / max(counts[k], 1) + bonus[k]) for k in range(3)]))
+    np.testing.assert_allclose(weights_after_steps("dump"), expected)
+    assert max(counts) <= 300
 
 
 @pytest.mark.parametrize("source", ["", "@released"])

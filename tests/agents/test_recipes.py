@@ -41,6 +41,7 @@ from mtgrpo_env.task_weights_baselines import (
     SelfEvolvingWeights,
     SequentialWeights,
 )
+from mtgrpo_env.task_weights_literature import DUMPWeights, GDROWeights
 from mtgrpo_env.types import TaskStats
 
 PAPER = {
@@ -68,13 +69,17 @@ RELEASED = {
     f"{name}@released": (REPLACED.get(weights, weights), REPLACED.get(sampler, sampler), clip_high)
     for name, (weights, sampler, clip_high) in PAPER.items()
 }
+LITERATURE = {
+    "gdro": (GDROWeights, MultinomialSampler, 0.2),
+    "dump": (DUMPWeights, MultinomialSampler, 0.2),
+}
 OURS = {
     "quota-mt-grpo": (DisparityWeights, QuotaSampler, 0.28),
     "quota-iwu": (ImprovementAwareWeights, QuotaSampler, 0.28),
     "quota-only": (UniformWeights, QuotaSampler, 0.28),
     "one-round": (DisparityWeights, QuotaSampler, 0.28),
 }
-COMPOSITIONS = {**PAPER, **RELEASED, **OURS}
+COMPOSITIONS = {**PAPER, **LITERATURE, **RELEASED, **OURS}
 EVERY_METHOD = pytest.mark.parametrize("name", RECIPES)
 OWN_RECIPES = """
 from mtgrpo_env.agents.recipes import make_method
@@ -171,7 +176,7 @@ def test_only_the_released_rules_on_logits_look_at_minibatches_and_at_accuracies
             assert isinstance(curriculum_of(method).reward_estimate, LatestReward)
 
 
-@pytest.mark.parametrize("name", [*PAPER, *OURS])
+@pytest.mark.parametrize("name", [*PAPER, *LITERATURE, *OURS])
 def test_improvements_cost_a_pass_only_where_a_rule_looks_at_them(name: str) -> None:
     method = made(name)
     looks_at_them = type(method.task_weights) is ImprovementAwareWeights
@@ -229,10 +234,11 @@ def test_the_numbers_of_the_released_scripts() -> None:
     assert made("dapo@released", num_tasks=9).group_filter is released_rewards_differ
 
 
-@pytest.mark.parametrize("source", ["", "@released"])
-@pytest.mark.parametrize("name", ["grpo", "sec-grpo", "iwu-only"])
-def test_a_method_without_a_filter_trains_on_everything_it_generates(name: str, source: str) -> None:
-    method = made(f"{name}{source}")
+@pytest.mark.parametrize(
+    "name", [*LITERATURE, *(f"{name}{at}" for name in ("grpo", "sec-grpo", "iwu-only") for at in ("", "@released"))]
+)
+def test_a_method_without_a_filter_trains_on_everything_it_generates(name: str) -> None:
+    method = made(name)
     plan = method.sampler.plan(np.full(3, 1 / 3))
     proposal = plan.propose()
     plan.report(proposal, [False] * 12)
@@ -348,11 +354,12 @@ def test_a_recipe_of_ones_own_is_found_by_its_module(tmp_path: Path, monkeypatch
 
 
 def test_weights_move_by_the_options_where_the_method_moves_any() -> None:
-    stats = TaskStats(np.array([0.9, 0.5, 0.1]), np.zeros(3), np.array([0.1, 0.5, 0.9]))
+    stats = TaskStats(np.array([0.9, 0.5, 0.1]), np.zeros(3), np.array([0.1, 0.5, 0.9]), np.full(3, 8))
     for name, recipe in RECIPES.items():
         options: dict[str, Any] = {"weight_lr": 0.5} if "weight_lr" in options_of(recipe) else {}
         weights = made(name, **options).task_weights
-        weights.update(stats)
+        for _ in range(4):
+            weights.update(stats)
         z = weights.probabilities
         if isinstance(weights, UniformWeights):
             np.testing.assert_allclose(z, np.full(3, 1 / 3))
