@@ -66,7 +66,8 @@ _TOKEN = (
     r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{(?:[lcr|@ ]|\{\}){1,40}\})?)"
     r"|(?P<number>" + _NUMBER + r"%(power)s)"
     r"|\\text\s*\{(?P<text>(?:[^{}\\]|\\.)*)\}"
-    r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}\s*\{\s*\\text\{(?P<over>[^{}]*)\}\s*\}"
+    r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}"
+    r"\s*\{\s*\\text\{(?P<over>[^{}]*\}(?:\^\{?[23]\}?)?)\s*\}"
     r"|(?P<unequal>\\not\s*=)|(?P<dollar>US\s?\\?\$)"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
@@ -86,7 +87,9 @@ _PATTERNS = {
     for comma in _COMMAS
     for e_is_ten in (True, False)
 }
-_BEFORE_UNIT = re.compile(r"[0-9)}](?:\s|\\[,;:! ]|~)*(?=(?:\{\s*)?(?:[A-Za-z°µΩ$€£¥₹]|\\Omega)[^=<>+;()|]{0,39}$)")
+_BEFORE_UNIT = re.compile(
+    r"[0-9)}](?:\s|\\[,;:! ]|~)*(?=(?:\{\s*)?(?:[A-Za-z°µΩ$€£¥₹]|\\Omega|\\[dt]?frac\s*\{)[^=<>+;()|]{0,39}$)"
+)
 _NOT_DIGITS = re.compile(r"[^0-9.]")
 _OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
 
@@ -118,6 +121,8 @@ def tokens(text: str, notation: Notation) -> list[Token]:
     found = _without_alignment(list(_scan(plain, notation)))
     while found and found[-1] == COMMA:
         found.pop()
+    if notation.comma == "decimal" and COMMA in found:
+        raise MathSyntaxError(f"expected no commas between decimals with commas, got {text!r:.80}")
     return [*found, Token("unit", unit)] if unit else found
 
 
@@ -169,7 +174,8 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
         case "text":
             return _read_text(text.strip(), notation)
         case "over":
-            return _read_text(f"{found['top'].strip()}/{text.strip()}", notation)
+            bottom = text.replace("{", "").replace("}", "").strip()
+            return _read_text(f"{found['top'].strip()}/{bottom}", notation)
         case "unequal":
             return [Token("sign", "!=")]
         case "dollar":

@@ -50,6 +50,22 @@ RIGHT: list[tuple[str, list[str]]] = [
     (r"\log_2 3", [r"\frac{\lg 3}{\lg 2}"]),
     (r"\text{Yes}", ["YES", r"\textbf{YES}."]),
     (r"\text{Oslo}", ['"Oslo"', "“Oslo”", r"\text{``Oslo''}", "'oslo'"]),
+    ("NO", ["No", "no", r"\text{No}"]),
+    ("ASA", [r"\text{ASA}", r"\textbf{ASA}", "asa"]),
+    ("xyz", ["zyx"]),
+    ("AB", ["BA"]),
+    (r"\pm2.5", [r"\pm2,5", "2.5,-2.5", "2,5;-2,5"]),
+    (r"\frac{dy}{dx}=2x", ["2x", r"\frac{\mathrm{d}y}{\mathrm{d}x}=2x"]),
+    ("2x", [r"\frac{dy}{dx}=2x", r"\frac{d}{dx}x^2=2x", r"\frac{d^2y}{dx^2}=2x", r"\frac{\partial f}{\partial x}=2x"]),
+    ("7", [r"\det A=7", r"\det\left(A\right)=7", r"\gcd(14,21)=7", r"\operatorname{Var}(X)=7", r"\varphi(9)=7"]),
+    (
+        r"9.8\text{ m/s}^2",
+        [r"9.8\,\frac{\mathrm{m}}{\mathrm{s}^2}", r"9.8\,\mathrm{\frac{m}{s^2}}", r"9.8\frac{m}{s^{2}}"],
+    ),
+    (r"(-\infty,-1)\cup(3,\infty)", [r"]-\infty,-1[\,\cup\,]3,+\infty[", r"\mathbb{R}\setminus[-1,3]"]),
+    (r"x=\frac{\pi}{4}+k\pi", [r"\frac{\pi}{4}+\pi n, n\in\mathbb{Z}", r"x=\frac{\pi}{4}+\pi m\ (m ∈ ℤ)"]),
+    (r"x=\frac{\pi}{4}+k\pi", [r"x=\frac{\pi}{4}+k\pi, \text{ where } k \text{ is an integer}"]),
+    ("3:4", ["3∶4"]),
 ]
 WRONG: list[tuple[str, list[str]]] = [
     (M, [r"2A=" + M, r"A^2\ne" + M, r"\begin{pmatrix}2&5\\0&-1\end{pmatrix}^3"]),
@@ -76,6 +92,23 @@ WRONG: list[tuple[str, list[str]]] = [
     (r"8\text{ p.m.}", [r"8:00\text{ a.m.}", r"8:30\text{ p.m.}", "8:00"]),
     ("128", ["~~128~~", r"\sout{128}", "128 ~~or 129~~"]),
     (r"\text{Oslo}", ["~~Oslo~~", '"Oslo" or "Rome"', 'not "Oslo"']),
+    ("NO", ["ON", "YES"]),
+    ("ASA", ["AAS", "SAA", r"\text{AAS}"]),
+    ("IX", ["XI", r"\text{XI}"]),
+    (r"\pm2", ["2,-2,0", "-2,0,2", "2,5,-2,5"]),
+    ("a=3,b=4", [r"a=3\text{ or }b=4", r"3\text{ or }4"]),
+    (r"\frac{dy}{dx}=2x", ["3x", r"\frac{dy}{dx}=3x"]),
+    ("2x", [r"\frac{dy}{dx}=3x", r"\frac{dy}{dx}x=2x"]),
+    ("7", [r"2\det A=7", r"\det A+1=7", r"\gcd(14,21)>7", r"\text{not}(x)=7", r"\varphi x^2=7"]),
+    (r"9.8\text{ m/s}^2", [r"9.8\frac{\text{m}}{\text{s}}", r"9.8\,\mathrm{\frac{km}{s^2}}"]),
+    (
+        r"(-\infty,-1)\cup(3,\infty)",
+        [r"\mathbb{R}\setminus(-1,3)", r"\mathbb{R}\setminus[-1,4]", r"]-\infty,-1]\,\cup\,]3,\infty["],
+    ),
+    (
+        r"x=\frac{\pi}{4}+k\pi",
+        [r"\frac{\pi}{4}+\pi n", r"\frac{\pi}{4}+2\pi n, n\in\mathbb{Z}", r"\frac{\pi}{4}+nk\pi, n\in\mathbb{Z}"],
+    ),
 ]
 
 
