@@ -69,10 +69,8 @@ def truth_readings(truth: str) -> Sequence[Node]:
 
 def _counted_as(truth: Sequence[Node], answer: list[Node], letter: str) -> list[Node]:
     """The readings of an answer with the letter that counts its solutions renamed to that of the truth."""
-    names = (
-        {node.text for tree in truth for node in nodes(tree) if node.head == "symbol"} & _COUNTING if letter else set()
-    )
-    if len(names) != 1 or any(node.text in names for tree in answer for node in nodes(tree)):
+    names = {name for tree in truth for name in _variables(tree) & _COUNTING}
+    if not letter or len(names) != 1 or any(node.text in names for tree in answer for node in nodes(tree)):
         return answer
     return [_renamed(tree, letter, *names) for tree in answer]
 
@@ -104,9 +102,15 @@ def _is_lone(tree: Node) -> bool:
 
 
 def is_worked_out_truth(tree: Node) -> bool:
-    """Whether an answer must be worked out because the truth is: an equation that is not solved says nothing of it."""
+    """Whether an answer must be worked out because the truth is: what is not solved says nothing of it."""
     values = solved(tree)
+    if tree.head == "relation" and not chain(tree) and len(_variables(tree)) > 1:
+        return False
     return is_worked_out(tree) and (not chain(tree) or (bool(values) and not any(map(_has_names, values))))
+
+
+def _variables(tree: Node) -> set[str]:
+    return {node.text for node in nodes(tree) if node.head == "symbol"}
 
 
 def _has_names(tree: Node) -> bool:
