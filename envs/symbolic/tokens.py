@@ -100,7 +100,7 @@ class _Abbreviation(Token):
     """A unit of two or three letters outside of text, which may be a product of variables."""
 
 
-_BEFORE_VALUE = frozenset("+-^|{[(")
+_BEFORE_VALUE = frozenset("=+-^|{[(")
 _ENDS_OF_SIDES = words_of.RELATIONS | {",", ";", "or", "and"}
 _REALS = (Token("command", "mathbb"), Token("letter", "R"))
 END, _ROW, COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")

@@ -69,6 +69,7 @@ RIGHT: list[tuple[str, list[str]]] = [
     ("2ab+3cd", ["3cd+2ab", "3dc+2ba"]),
     ("AB+CD", ["CD+AB"]),
     ("pq+rs", ["rs+pq"]),
+    ("F=mg", ["F=gm"]),
     (r"mg\sin\theta", [r"mg\sin(\theta)", r"g\sin\theta\cdot m"]),
     ("5", [r"x=5 cm", "5 km/hr", "AB=5 cm", "2 km + 3 km = 5 km"]),
     ("x+y<3", ["y<3-x", "2x+2y<6"]),
