@@ -26,7 +26,6 @@ class MathSyntaxError(ValueError):
 Kind = Literal[
     "number", "letter", "constant", "function", "command", "mark", "unit", "magnitude", "words", "begin", "end", "sign"
 ]
-"""Of an abbreviation outside of text, "unit" stands for either reading until `_read_abbreviations`."""
 
 
 class Token(NamedTuple):
@@ -191,9 +190,9 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
         case "meridiem":
             return [Token("words", text.replace(".", "").strip().casefold())]
         case _:
-            found = _read_words(text.split())
-            is_short = len(text) <= _MAX_UNKNOWN_WORD and found[0].kind == "unit"
-            return [_Abbreviation("unit", text)] if is_short else found
+            words = _read_words(text.split())
+            is_short = len(text) <= _MAX_UNKNOWN_WORD and words[0].kind == "unit"
+            return [_Abbreviation("unit", text)] if is_short else words
 
 
 def _read_command(name: str) -> list[Token]:
