@@ -203,15 +203,14 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
     old = sum(record.get("replayed", 0) for record in evidence.late)
     if not kept or old <= MOST * kept:
         return
-    allowed = evidence.facts.max_replayed
-    share = MOST if allowed is None or allowed > MOST else allowed / 2  # of what is asked for, which may be more
+    wanted = sum(sum(record["targets"]) for record in evidence.late)  # of which the option is a share
     shares = np.array([record.get("replayed", 0) / max(1, sum(record["kept"])) for record in evidence.steps])
     yield Finding(
         name="most of the batch is old",
         severity="slows learning",
         seen=f"{old} of {kept} groups trained on were generated for earlier batches ({old / kept:.0%}, "
         f"{span(evidence.late)})",
-        advice=f"--max-replayed {share:g}; a larger --group-size makes more of the fresh groups informative",
+        advice=f"--max-replayed {min(MOST, old / wanted / 2):.2g}; a larger --group-size makes more of the fresh groups informative",
         chart="Steps: what they cost, and what the learner says",
         curves=(Curve("share replayed", evidence.numbers, shares),),
         measure="share of the batch",

@@ -30,7 +30,6 @@ class RunFacts:
     lr: float
     group_size: int
     max_grad_norm: float
-    max_replayed: float | None
     max_new_tokens: int | None
     filter: str | None
     temperature: float
