@@ -210,7 +210,8 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
         severity="slows learning",
         seen=f"{old} of {kept} groups trained on were generated for earlier batches ({old / kept:.0%}, "
         f"{span(evidence.late)})",
-        advice=f"--max-replayed {min(MOST, old / wanted / 2):.2g}; a larger --group-size makes more of the fresh groups informative",
+        advice=f"--max-replayed {min(MOST, old / wanted / 2):.2g}; a larger --group-size makes more of the fresh "
+        "groups informative",
         chart="Steps: what they cost, and what the learner says",
         curves=(Curve("share replayed", evidence.numbers, shares),),
         measure="share of the batch",
