@@ -15,7 +15,7 @@ from mtgrpo_env.agents.llm.address_space import address_space
 from mtgrpo_env.agents.llm.control_tokens import ControlTokens, TokenIds, ids_of
 from mtgrpo_env.chat import ChatFrame, Message, without_begun
 from mtgrpo_env.chat_columns import plain_messages
-from mtgrpo_env.paper_frame import NEXT_TURN, paper_text
+from mtgrpo_env.paper_frame import NEXT_TURNS, paper_text
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.stateful import Stateful
 
@@ -173,7 +173,7 @@ class PaperPrompts(Stateful):
     """
 
     name = "paper"
-    stop = (NEXT_TURN,)
+    stop = NEXT_TURNS
     hyperparameter_names = ("frame",)
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:
