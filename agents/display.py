@@ -14,7 +14,7 @@ from rich.table import Table
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.adapters import checkpoint_kind
 from mtgrpo_env.agents.llm.loading_bars import hidden_bars
-from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
+from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines, sampling_line
 from mtgrpo_env.agents.llm.warm_start import Lesson
 from mtgrpo_env.agents.pace import Pace
 from mtgrpo_env.agents.reports import chance_columns
@@ -59,7 +59,11 @@ class Display(TrainerCallback):
         tasks = ", ".join(trainer.suite.names)
         named = f"{config.method} on {tasks}; starting model {source}; run {trainer.folder}{among}"
         self.console.print(named, soft_wrap=True)
-        lines = [*prompt_lines(trainer.prompts), f"checkpoints: {checkpoint_kind(config)}"]
+        lines = [
+            *prompt_lines(trainer.prompts, trainer.suite.names),
+            sampling_line(config),
+            f"checkpoints: {checkpoint_kind(config)}",
+        ]
         self.console.print("\n".join(lines), soft_wrap=True)
         self.console.print(memory_of(config, trainer.suite, trainer.prompts, ranks=ranks), soft_wrap=True)
 
