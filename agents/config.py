@@ -140,7 +140,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         return urls if all(url.startswith(("http://", "https://")) for url in urls) else []
 
     def check_start(self) -> None:
-        """Make sure that there is a model to start from; called once the tasks have been read.
+        """Make sure that there is a model to start from.
 
         Raises:
             ValueError: if the tiny model would have to start on rows.

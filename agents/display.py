@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -95,7 +96,7 @@ class Display(TrainerCallback):
         self.console.print(_result_of(trainer, first, latest))
         lines = [latest.left_out_line] if latest.left_out_line else []
         lines += [f"figure {folder.figure}", *(o for c in trainer.callbacks for o in c.closing_lines(trainer))]
-        lines.append(f"page: mtgrpo report {folder}")
+        lines.append(f"page: {shlex.join(['mtgrpo', 'report', str(folder)])}")
         if folder.newest_checkpoint:
             lines.append(f"model  {folder.newest_checkpoint}, {checkpoint_kind(trainer.config)}")
         if reason := nothing_learned(history.records):

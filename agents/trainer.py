@@ -127,6 +127,7 @@ class Trainer:
         if self.config.model and self.config.lr == TINY_DEFAULTS["lr"]:
             _LOG.warning("lr is %g, which suits the tiny model; most others take 1e-6 to 1e-5", self.config.lr)
         check_engines(self.config)
+        self.config.check_start()
         self.suite = read_tasks(
             self.config.tasks if tasks is None else tasks,
             seed=self.config.seed,
@@ -293,7 +294,6 @@ class Trainer:
         return self.callbacks if self.ranks.rank == 0 else []
 
     def _check(self) -> None:
-        self.config.check_start()
         for k, name in enumerate(self.suite.names):
             if not isinstance(env := self.suite.envs(k, 1)[0].unwrapped, TextEnv):
                 raise ValueError(f"a language model needs text tasks, got {name!r}, a {type(env).__name__}")

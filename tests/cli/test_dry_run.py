@@ -57,7 +57,7 @@ def test_what_a_step_generates_is_said_once_where_it_does_not_depend_on_the_grou
     assert out.count("it generates") == 1
     assert "it generates 16 in 1 round, up to 256 tokens of responses\n" in out
     out = command(*train(tmp_path / "run", model_folder, "--dry-run", "--method", "dapo")).out
-    assert "if every group carries a gradient" in out
+    assert out.count("it generates") > 1
     assert "if no group carries a gradient" in out
 
 
