@@ -170,12 +170,15 @@ def result_table(
         table.add_column(column, justify="left" if column == "task" else "right")
     chance = chance or Chance.unknown(len(names))
     tasks = [chance.of_task(k) for k in range(len(names))]
+    is_near = [
+        chance_columns.is_near_chance(end.accuracies[k], end.problems[k], tasks[k].best) for k in range(len(names))
+    ]
     for k, name in enumerate(names):
-        is_near = chance_columns.is_near_chance(end.accuracies[k], end.problems[k], tasks[k].best)
-        _add_row(table, name, start.accuracies[k], end.accuracies[k], tasks[k], is_near=is_near)
+        _add_row(table, name, start.accuracies[k], end.accuracies[k], tasks[k], is_near=is_near[k])
     table.add_section()
-    worst = UNKNOWN if np.isnan(end.worst) else tasks[int(np.nanargmin(end.accuracies))]
-    _add_row(table, "worst task", start.worst, end.worst, worst)
+    k = None if np.isnan(end.worst) else int(np.nanargmin(end.accuracies))
+    worst, is_worst_near = (UNKNOWN, False) if k is None else (tasks[k], is_near[k])
+    _add_row(table, "worst task", start.worst, end.worst, worst, is_near=is_worst_near)
     _add_row(table, "average", start.average, end.average, chance.average)
     if said := chance_columns.footnote(dict(zip(names, tasks, strict=True))):
         table.caption = said

@@ -12,7 +12,7 @@ import torch
 
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.prompt_options import check_stop_strings
-from mtgrpo_env.ranges import Range
+from mtgrpo_env.ranges import COLDEST, Range
 
 Weights = Iterable[tuple[str, torch.Tensor]]
 """Whole parameters by their Hugging Face names, one after the other."""
@@ -44,6 +44,8 @@ class Decoding:
     def __post_init__(self) -> None:
         Range(1).check("max_new_tokens", self.max_new_tokens)
         Range(0).check("temperature", self.temperature)
+        if self.temperature:
+            COLDEST.check("temperature, unless it is 0,", self.temperature)
         Range(0, 1, above=True).check("top_p", self.top_p)
         Range(0).check("top_k", self.top_k)
         check_stop_strings(self.stop)

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mtgrpo_env.agents.config import RunConfig
+from mtgrpo_env.agents.config import TINY_DEFAULTS, RunConfig
 from mtgrpo_env.agents.llm.build import build_method, check_engines, check_packages, evaluation_decoding
 from mtgrpo_env.agents.llm.context import RunPrompts
 from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, checkpoint_bytes, estimate_memory
@@ -26,6 +26,7 @@ from mtgrpo_env.suite import TaskSuite
 _RANKS = (1, 2, 8, 16)
 _END = 300  # characters of a prompt's beginning and end that are shown
 _NAMED = 5  # problems that are left out and named
+_LARGE = 10_000_000  # trained parameters that a learning rate for the tiny model destroys
 _TUNED = ("weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm", "dtype")
 _LABELS = {
     "parameters": "parameters",
@@ -188,6 +189,17 @@ def memory_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts, *, ranks
     named = {label: getattr(estimate, name) for name, label in _LABELS.items()}
     parts = ", ".join(f"{label} {_amount(value)}" for label, value in named.items() if value)
     return f"memory: about {_amount(estimate.total)}{_beside_device(estimate)} ({parts})"
+
+
+def high_lr(config: RunConfig, prompts: RunPrompts) -> str:
+    """What is to be said of a learning rate that suits small models alone; "" if nothing."""
+    try:
+        trained = _size_of(config, prompts).trained
+    except ValueError:
+        return ""
+    if trained < _LARGE or config.lr < TINY_DEFAULTS["lr"]:
+        return ""
+    return f"lr is {config.lr:g}, for {trained:,} trained parameters; models of this size take 1e-6 to 1e-5"
 
 
 def _size_of(config: RunConfig, prompts: RunPrompts) -> ModelSize:
