@@ -10,6 +10,7 @@ import numpy as np
 
 from mtgrpo_env.log_once import log_once
 from mtgrpo_env.progress import advance, begin_part
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.suite import AnyEnv, Task, TaskError, TaskSuite
 from mtgrpo_env.task import TASK_FAULTS
 from mtgrpo_env.text_env import NO_ANSWER, SCORER_ERROR, TextEnv
@@ -76,8 +77,7 @@ def rollout_groups(
         PolicyError: if the policy does not return an action for each observation, and a str for each text.
         TaskError: if an env raises in a reset, or in all steps of eight problems of its task in a row.
     """
-    if group_size < 1:
-        raise ValueError(f"group_size must be at least 1, got {group_size}")
+    Range(1).check("group_size", group_size)
     episodes = _start_episodes(suite, problems, group_size)
     live = episodes
     begin_part(len(live))

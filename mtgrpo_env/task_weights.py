@@ -159,10 +159,8 @@ class DisparityWeights(TaskWeights):
     def __init__(self, num_tasks: int, *, tolerance: float = 0.0, strength: float = 2.0, floor: float = 0.25) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
         for name, value in (("tolerance", tolerance), ("strength", strength)):
-            if not (value >= 0 and np.isfinite(value)):
-                raise ValueError(f"{name} must be a finite number, not below 0, got {value}")
-        if not 0 < floor <= 1:
-            raise ValueError(f"floor must be in (0, 1], got {floor}")
+            Range(0).check(name, value)
+        Range(0, 1, above=True).check("floor", floor)
         self.tolerance = tolerance
         self.strength = strength
         self.floor = floor
@@ -220,8 +218,7 @@ def checked_num_tasks(num_tasks: int) -> int:
     Raises:
         ValueError: if there is none.
     """
-    if num_tasks < 1:
-        raise ValueError(f"num_tasks must be at least 1, got {num_tasks}")
+    Range(1).check("num_tasks", num_tasks)
     return num_tasks
 
 

@@ -304,13 +304,13 @@ def test_a_state_of_disparity_weights_that_is_not_k_finite_numbers_is_refused(pu
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 @pytest.mark.parametrize("name", ["tolerance", "strength"])
 def test_a_tolerance_or_strength_that_means_nothing_is_refused_by_name(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be a finite number, not below 0, got {value}"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0.*, got {value}"):
         DisparityWeights(3, **{name: value})
 
 
 @pytest.mark.parametrize("floor", [0.0, -0.1, 1.1, float("nan")])
 def test_a_floor_that_is_no_share_is_refused(floor: float) -> None:
-    with pytest.raises(ValueError, match=rf"floor must be in \(0, 1\], got {floor}"):
+    with pytest.raises(ValueError, match=f"floor must be above 0 and at most 1, got {floor}"):
         DisparityWeights(3, floor=floor)
 
 
