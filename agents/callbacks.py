@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtgrpo_env.agents.reports.figure import draw_run
-from mtgrpo_env.agents.reports.samples import ENDED, SEEN, RolloutSample, SampleFile
+from mtgrpo_env.agents.reports.samples import ENDED, SEEN, TRAINED_REWARD, RolloutSample, SampleFile
 from mtgrpo_env.agents.reports.scalars import Scalars
 from mtgrpo_env.agents.reports.task_table import task_rows
 from mtgrpo_env.agents.trackers.reporting import Trackers, tracked_run
@@ -118,7 +118,15 @@ class Samples(TrainerCallback):
             return _rows(trainer, group)
 
         self._held_out = SampleFile(folder.samples, names, make_rows, steps=evaluated)
-        self._trained = SampleFile(folder.training_samples, names, make_rows, steps=range(trainer.agent.step + 1))
+
+        def make_training_rows(group: Group) -> Iterable[Mapping[str, Any]]:
+            """With the reward that was trained on, None where nothing was learned; see `truncation`."""
+            changed = trainer.agent.change(group).rollouts
+            learned = ({TRAINED_REWARD: one.reward if one.is_learnable else None} for one in changed)
+            return [{**row, **more} for row, more in zip(_rows(trainer, group), learned, strict=True)]
+
+        steps = range(trainer.agent.step + 1)
+        self._trained = SampleFile(folder.training_samples, names, make_training_rows, steps=steps)
 
     def on_group(self, trainer: Trainer, group: Group) -> None:
         self._sample.add(group)

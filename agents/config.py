@@ -25,7 +25,7 @@ from mtgrpo_env.agents.recipes import named_method, options_of
 from mtgrpo_env.files import atomic_file
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.prompt_options import PromptOptions, check_stop_strings
-from mtgrpo_env.ranges import check_ranges
+from mtgrpo_env.ranges import COLDEST, check_ranges
 from mtgrpo_env.redaction import holds_secret, redacted
 from mtgrpo_env.row_options import RowOptions, listed
 from mtgrpo_env.task_registry import is_rows
@@ -140,7 +140,7 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         return urls if all(url.startswith(("http://", "https://")) for url in urls) else []
 
     def check_start(self) -> None:
-        """Make sure that there is a model to start from; called once the tasks have been read.
+        """Make sure that there is a model to start from.
 
         Raises:
             ValueError: if the tiny model would have to start on rows.
@@ -165,6 +165,8 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
             texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
             if any(map(holds_secret, texts)):
                 raise ValueError(f"{name} must hold no password or key: options stand in the files of the run")
+        if self.eval_temperature:
+            COLDEST.check("eval_temperature, unless it is 0,", self.eval_temperature)
         self._refuse_unless(self.engine == "deepspeed", "engine deepspeed", "zero_stage", "offload")
         self._refuse_unless(self.rollouts == "vllm", "rollouts vllm", "vllm_memory", "vllm_sleep")
         self._refuse_unless(self.rollouts == "transformers", "rollouts transformers", "stratified")

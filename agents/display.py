@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from rich.table import Table
 from mtgrpo_env.agents.callbacks import TrainerCallback
 from mtgrpo_env.agents.llm.adapters import checkpoint_kind
 from mtgrpo_env.agents.llm.loading_bars import hidden_bars
-from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines
+from mtgrpo_env.agents.llm.plan import memory_of, prompt_lines, sampling_line
 from mtgrpo_env.agents.llm.warm_start import Lesson
 from mtgrpo_env.agents.pace import Pace
 from mtgrpo_env.agents.reports import chance_columns
@@ -59,7 +60,11 @@ class Display(TrainerCallback):
         tasks = ", ".join(trainer.suite.names)
         named = f"{config.method} on {tasks}; starting model {source}; run {trainer.folder}{among}"
         self.console.print(named, soft_wrap=True)
-        lines = [*prompt_lines(trainer.prompts), f"checkpoints: {checkpoint_kind(config)}"]
+        lines = [
+            *prompt_lines(trainer.prompts, trainer.suite.names),
+            sampling_line(config),
+            f"checkpoints: {checkpoint_kind(config)}",
+        ]
         self.console.print("\n".join(lines), soft_wrap=True)
         self.console.print(memory_of(config, trainer.suite, trainer.prompts, ranks=ranks), soft_wrap=True)
 
@@ -91,7 +96,7 @@ class Display(TrainerCallback):
         self.console.print(_result_of(trainer, first, latest))
         lines = [latest.left_out_line] if latest.left_out_line else []
         lines += [f"figure {folder.figure}", *(o for c in trainer.callbacks for o in c.closing_lines(trainer))]
-        lines.append(f"page: mtgrpo report {folder}")
+        lines.append(f"page: {shlex.join(['mtgrpo', 'report', str(folder)])}")
         if folder.newest_checkpoint:
             lines.append(f"model  {folder.newest_checkpoint}, {checkpoint_kind(trainer.config)}")
         if reason := nothing_learned(history.records):
@@ -165,12 +170,15 @@ def result_table(
         table.add_column(column, justify="left" if column == "task" else "right")
     chance = chance or Chance.unknown(len(names))
     tasks = [chance.of_task(k) for k in range(len(names))]
+    is_near = [
+        chance_columns.is_near_chance(end.accuracies[k], end.problems[k], tasks[k].best) for k in range(len(names))
+    ]
     for k, name in enumerate(names):
-        is_near = chance_columns.is_near_chance(end.accuracies[k], end.problems[k], tasks[k].best)
-        _add_row(table, name, start.accuracies[k], end.accuracies[k], tasks[k], is_near=is_near)
+        _add_row(table, name, start.accuracies[k], end.accuracies[k], tasks[k], is_near=is_near[k])
     table.add_section()
-    worst = UNKNOWN if np.isnan(end.worst) else tasks[int(np.nanargmin(end.accuracies))]
-    _add_row(table, "worst task", start.worst, end.worst, worst)
+    k = None if np.isnan(end.worst) else int(np.nanargmin(end.accuracies))
+    worst, is_worst_near = (UNKNOWN, False) if k is None else (tasks[k], is_near[k])
+    _add_row(table, "worst task", start.worst, end.worst, worst, is_near=is_worst_near)
     _add_row(table, "average", start.average, end.average, chance.average)
     if said := chance_columns.footnote(dict(zip(names, tasks, strict=True))):
         table.caption = said

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD
 from mtgrpo_env.problem_lists import SOLVED_FLOOR
 from mtgrpo_env.prompt_options import PromptOptions
-from mtgrpo_env.ranges import Count, CountOrNone, NonNegative, Positive, PositiveShare, Range, Seed, Share
+from mtgrpo_env.ranges import COLDEST, Count, CountOrNone, NonNegative, Positive, PositiveShare, Range, Seed, Share
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.truncation import TruncatedRollouts
 
@@ -182,7 +182,7 @@ class GenerationOptions:
 
     max_new_tokens: Count | None = None
     """Longest response, in tokens; by default 16 for the tiny model and 512 for others."""
-    temperature: Positive = 1.0
+    temperature: Annotated[float, COLDEST] = 1.0
     """Of sampling in training; above 0, or all rollouts of a problem would be the same."""
     stratified: bool = False
     """In training, draw the rollouts of a problem by codes that lie evenly in [0, 1) instead of independent numbers

@@ -13,6 +13,7 @@ from mtgrpo_env.agents.options import OPTION_NAMES
 from mtgrpo_env.files import clean_up_scratch, refuse_unwritable_folder, remove_folder
 from mtgrpo_env.folder_lock import FolderLock
 from mtgrpo_env.manifest import DamagedError
+from mtgrpo_env.ranges import Range
 
 RUN_FILE = "run.json"
 """In a checkpoint: what it knows of its run; see `RunRecord`."""
@@ -85,8 +86,7 @@ class RunFolder:
         Raises:
             ValueError: if `newest` is below 1.
         """
-        if newest < 1:
-            raise ValueError(f"newest must be at least 1, got {newest}")
+        Range(1).check("newest", newest)
         for step in set(self.steps[:-newest]).difference(also):
             remove_folder(self.checkpoint(step))
 

@@ -28,7 +28,7 @@ _RESPONSES = {
     "unanimous_share": ("unanimous", ".0%"),
     "replayed": ("replayed", ".0%"),
 }
-"""What is shown of the responses, and how."""
+"""What is shown of the responses and the batch, and how."""
 
 
 class RunPanel:
@@ -170,13 +170,17 @@ def known(value: float, form: str) -> str:
 
 
 def response_text(metrics: TrainMetrics | None, evaluation: Evaluation | None) -> str:
-    """What is known of the responses of the latest step, or of an evaluation before any; "" if nothing is."""
+    """What is known of the latest step's batch and responses, or of an evaluation before any; "" if nothing is."""
+    short = ""
     if metrics is not None:
         numbers = {**response_numbers(metrics), "replayed": metrics.replayed_share}
+        kept, wanted = int(metrics.kept.sum()), int(metrics.targets.sum())
+        short = f"  kept {kept} of {wanted} groups" if kept < wanted else ""
     elif evaluation and evaluation.mean_lengths is not None and evaluation.truncated_shares is not None:
         means = (average(evaluation.mean_lengths), average(evaluation.truncated_shares))
         numbers = dict(zip(("response_length", "truncated_share"), means, strict=True))
     else:
         numbers = {}
     there = {name: value for name, value in numbers.items() if not np.isnan(value)}
-    return "".join(f"  {word} {there[name]:{form}}" for name, (word, form) in _RESPONSES.items() if name in there)
+    shown = (f"  {word} {there[name]:{form}}" for name, (word, form) in _RESPONSES.items() if name in there)
+    return f"{short}{''.join(shown)}"

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
 from mtgrpo_env.agents.checkpoints import RunRecord
-from mtgrpo_env.agents.config import TINY_DEFAULTS, RunConfig, TrainConfig
+from mtgrpo_env.agents.config import RunConfig, TrainConfig
 from mtgrpo_env.agents.display import Display
 from mtgrpo_env.agents.llm.build import (
     build_agent,
@@ -35,6 +35,7 @@ from mtgrpo_env.agents.llm.build import (
 )
 from mtgrpo_env.agents.llm.context import RunPrompts, run_prompts
 from mtgrpo_env.agents.llm.engines import RolloutEngineError
+from mtgrpo_env.agents.llm.plan import high_lr
 from mtgrpo_env.agents.llm.resumption import Resumption, source_of
 from mtgrpo_env.agents.llm.warm_start import Lesson, warm_start_for, warm_started_model
 from mtgrpo_env.agents.llm.weight_sync import WeightSyncError
@@ -124,9 +125,8 @@ class Trainer:
             given["tasks"] = _names_of(tasks)
         given = {name: value for name, value in given.items() if value is not None}
         self.config: RunConfig = replace(config, **given).for_run()
-        if self.config.model and self.config.lr == TINY_DEFAULTS["lr"]:
-            _LOG.warning("lr is %g, which suits the tiny model; most others take 1e-6 to 1e-5", self.config.lr)
         check_engines(self.config)
+        self.config.check_start()
         self.suite = read_tasks(
             self.config.tasks if tasks is None else tasks,
             seed=self.config.seed,
@@ -175,6 +175,8 @@ class Trainer:
             if config.model is not None:
                 config = replace(config, model=source_of(config, checkpoint))
             self._prompts = run_prompts(config, self.suite)
+            if said := high_lr(self.config, self._prompts):
+                _LOG.warning(said)
         return self._prompts
 
     @property
@@ -203,6 +205,12 @@ class Trainer:
         """The step whose worst task was best; 0 before any was evaluated."""
         best = self.history.best_evaluation()
         return best["step"] if best else 0
+
+    @property
+    def kept(self) -> str:
+        """What there is to resume from, in a sentence."""
+        newest = self.folder.newest_checkpoint
+        return f"The newest checkpoint is {newest}." if newest else "There is no checkpoint yet."
 
     def check(self) -> None:
         """Refuse what would end the run later, before anything is built.
@@ -293,7 +301,6 @@ class Trainer:
         return self.callbacks if self.ranks.rank == 0 else []
 
     def _check(self) -> None:
-        self.config.check_start()
         for k, name in enumerate(self.suite.names):
             if not isinstance(env := self.suite.envs(k, 1)[0].unwrapped, TextEnv):
                 raise ValueError(f"a language model needs text tasks, got {name!r}, a {type(env).__name__}")
@@ -418,8 +425,7 @@ class Trainer:
 
     def _fail(self, what: str, error: BaseException) -> NoReturn:
         what = shown(what)
-        newest = self.folder.newest_checkpoint
-        kept = f"The newest checkpoint is {newest}." if newest else "There is no checkpoint yet."
+        kept = self.kept
         with suppress(OSError), self.folder.failures.open("a", encoding="utf-8") as file:
             trace = shown("".join(format_exception(error)))
             file.write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z} {what}\n{trace}")

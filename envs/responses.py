@@ -27,6 +27,7 @@ from mtgrpo_env.types import Group
 _LOG = logging.getLogger(__name__)
 _STORED = frozenset(
     {"step", "suite_task", "agent", "suite", "response", "responses", "actions", "seen", "ended", "reward", "score"}
+    | {"trained_reward"}
 )
 """What stands beside a stored row: a column of such a name would be taken for it."""
 

@@ -9,6 +9,7 @@ from mtgrpo_env.envs.answers import Extraction, reason_tasks
 from mtgrpo_env.envs.named_scorers import Reward, named_scorer
 from mtgrpo_env.envs.row import PROMPT_COLUMNS, GroundTruth, Row
 from mtgrpo_env.envs.row_scorers import RowScorer
+from mtgrpo_env.row_options import MissingOptions
 
 Rewards = Reward | Mapping[str, Reward] | None
 """A reward for all rows; rewards by the names of tasks, "" being that of all others; or what the rows say."""
@@ -19,11 +20,10 @@ _OTHER_COLUMNS = (*PROMPT_COLUMNS, "task", "level", "split", "index", "id", "dat
 _LOOKED_AT = 100  # rows of a task
 
 
-class MissingReward(ValueError):
+class MissingReward(MissingOptions):
     """Nothing scores the rows of some tasks; says of which, and what would.
 
     Attributes:
-        suggestion: the option of the command line that would do.
         answer_column: the column that may hold the answers, where none was found.
     """
 
@@ -33,14 +33,15 @@ class MissingReward(ValueError):
         likely = {name: _likely_reward(self._answers(of_task[:_LOOKED_AT])) for name, of_task in rows.items()}
         one = set(likely.values())
         parts = one if is_all and len(one) == 1 else [f"{name}={reward}" for name, reward in likely.items()]
-        self.suggestion = " ".join(["--reward", *parts])
+        columns = ("--columns", f"answer={self.answer_column}") if self.answer_column else ()
+        self.options = (*columns, "--reward", *parts)
         answers = f"answers like {first.ground_truth!r:.60}"
         if first.ground_truth == "":
             named = f", where --columns answer={self.answer_column} would name one" if self.answer_column else ""
             answers = f"no answer in their columns {', '.join(map(str, first.columns))}{named}"
         super().__init__(
             f"nothing scores the {sum(map(len, rows.values())):,} rows of {', '.join(map(repr, rows))}, with {answers} "
-            f"({first.source}). Give a reward, such as {self.suggestion}: exact, "
+            f"({first.source}). Give a reward, such as --reward {' '.join(parts)}: exact, "
             "number, math, choice, the verifier of a task such as countdown, or a function of your own, "
             "package.module:function"
         )

@@ -12,7 +12,7 @@ from mtgrpo_env.envs.answers import BoxedTask, Extraction, reason_tasks
 from mtgrpo_env.envs.records import read_records
 from mtgrpo_env.envs.row import GroundTruth, Row
 from mtgrpo_env.envs.row_bounds import bounded_rows
-from mtgrpo_env.envs.row_rewards import MissingReward, Rewards, RowScorers, by_task
+from mtgrpo_env.envs.row_rewards import Rewards, RowScorers, by_task
 from mtgrpo_env.envs.row_scorers import VerifierScorer, as_fields
 from mtgrpo_env.envs.row_table import RowTable
 from mtgrpo_env.envs.rows_env import RowsEnv
@@ -89,21 +89,14 @@ def file_suite(
     """The rows of files, pooled, as a suite.
 
     Raises:
-        ValueError: as in `read_rows` and `rows_suite`; with a command that would work, if a reward is missing.
+        ValueError: as in `read_rows` and `rows_suite`.
     """
     sources = list(sources)
     rows = [row for source in sources for row in read_rows(source, columns=options.column_names)]
     if not rows:
         raise ValueError(f"expected at least one row in {', '.join(sources)}, got none")
     scorers = RowScorers(options.rewards, correct_at=options.correct_at, extraction=extraction)
-    try:
-        return scored_suite(rows, scorers, split=split, seed=seed)
-    except MissingReward as error:
-        columns = [*options.columns, *([f"answer={error.answer_column}"] if error.answer_column else [])]
-        named = ["--columns", *columns] if columns else []
-        words = ["--tasks", *sources, *named, "--model", "Qwen/Qwen2.5-0.5B-Instruct", error.suggestion]
-        command = " ".join(["mtgrpo train", *words])
-        raise ValueError(f"{error}. Then this would work:\n  {command}") from error
+    return scored_suite(rows, scorers, split=split, seed=seed)
 
 
 def scored_suite(rows: Sequence[Row], scorers: RowScorers, *, split: Split = "train", seed: int = 0) -> TaskSuite:

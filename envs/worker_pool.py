@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import json
 import logging
-import math
 import os
 import selectors
 import signal
@@ -25,6 +24,7 @@ from functools import cache
 from typing import Any
 
 from mtgrpo_env.envs.worker_process import START_SECONDS, Job, ScorerFailure, WorkerHandle, failure
+from mtgrpo_env.ranges import Range
 
 __all__ = ["ScorerFailure", "WorkerPool", "shared_pool"]
 
@@ -60,10 +60,8 @@ class WorkerPool:
     ) -> None:
         if not all(function.partition(":")):
             raise ValueError(f"function must be like 'package.module:name', got {function!r}")
-        if num_workers < 1:
-            raise ValueError(f"num_workers must be at least 1, got {num_workers}")
-        if not (0 < seconds < math.inf):
-            raise ValueError(f"seconds must be positive and finite, got {seconds}")
+        Range(1).check("num_workers", num_workers)
+        Range(0, above=True).check("seconds", seconds)
         self.function = function
         self.num_workers = num_workers
         self.seconds = seconds

@@ -90,9 +90,8 @@ class BatchMetrics:
 
     @property
     def replayed_share(self) -> float:
-        """Of the groups trained on; NaN without any."""
-        trained_on = int(self.kept.sum())
-        return self.replayed / trained_on if trained_on else math.nan
+        """Of the groups wanted, as `--max-replayed` counts it, also where fewer are trained on."""
+        return float(_ratio(self.replayed, self.targets.sum()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

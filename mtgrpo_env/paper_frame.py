@@ -10,8 +10,9 @@ PREAMBLE = (
     "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. "
     "The assistant first thinks about the reasoning process in the mind and then provides the user with the answer.\n"
 )
-NEXT_TURN = "\nUser:"
-"""What a base model goes on with after its answer, to ask the next question itself."""
+NEXT_TURNS = ("\nUser:", "\nUser :", "\n User:")
+"""What a base model goes on with after its answer, to ask the next question itself; some servers take four stop strings
+at most. Where an answer is looked for, other spellings end a response as well (`envs.boxes`)."""
 
 _BREAK, _USER, _ASSISTANT = "\n", "User: ", "\nAssistant:"
 _FIRST_WORDS = " Let me solve this step by step."

@@ -157,8 +157,7 @@ class BatchSampler(Stateful, ABC, Generic[PlanT]):
 
     def __init__(self, num_tasks: int, batch_size: int, *, seed: int = 0) -> None:
         for name, value in (("num_tasks", num_tasks), ("batch_size", batch_size)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            Range(1).check(name, value)
         self.num_tasks = num_tasks
         self.batch_size = batch_size
         self.rng = np.random.default_rng(seed)

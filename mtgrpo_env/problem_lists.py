@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.task import Task
 from mtgrpo_env.text_env import Opening, TextEnv, hash_of
 from mtgrpo_env.types import SPLITS, Group, IntArray, Problem, Split
@@ -131,8 +132,7 @@ def checked_floor(solved_floor: float) -> float:
     Raises:
         ValueError: if it is not.
     """
-    if not 0 < solved_floor <= 1:
-        raise ValueError(f"solved_floor must be above 0 and at most 1, got {solved_floor}")
+    Range(0, 1, above=True).check("solved_floor", solved_floor)
     return solved_floor
 
 

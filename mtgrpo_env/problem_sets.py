@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mtgrpo_env.named_objects import named_object
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.text_env import TextEnv
@@ -112,8 +113,7 @@ def named_problem_set(
     Raises:
         ValueError: if there is no such suite, or `count` is below 1.
     """
-    if count < 1:
-        raise ValueError(f"problems must be at least 1, got {count}")
+    Range(1).check("problems", count)
     suite = read_tasks(name, seed=seed, extraction=extraction, row_options=row_options)
     return ProblemSet(name, suite, tuple(suite.held_out(count)), judged_by=extraction)
 

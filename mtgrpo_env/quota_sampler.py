@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 
 from mtgrpo_env.plans import BatchPlan, BatchSampler, checked_probabilities, shuffled_tasks, systematic
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.recent_shares import RecentShares
 from mtgrpo_env.shares import share_weights
 from mtgrpo_env.types import FloatArray, IntArray
@@ -139,12 +141,9 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
         super().__init__(num_tasks, batch_size, seed=seed)
         at_least_one = {"max_generated": max_generated, "max_rounds": max_rounds}
         for name, value in {**at_least_one, "max_inflation": max_inflation, "weight_clip": weight_clip}.items():
-            if not value >= 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if not 0 < confidence < 1:
-            raise ValueError(f"confidence must be in (0, 1), got {confidence}")
-        if not 0 <= max_replayed <= 1:
-            raise ValueError(f"max_replayed must be in [0, 1], got {max_replayed}")
+            Range(1, math.inf).check(name, value)
+        Range(0, 1, above=True, below=True).check("confidence", confidence)
+        Range(0, 1).check("max_replayed", max_replayed)
         self.max_generated = max_generated
         self.max_rounds = max_rounds
         self.confidence = confidence

@@ -61,6 +61,8 @@ Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 """Of a whole."""
+COLDEST = Range(1e-6)
+"""Temperatures but for 0: logits over less may overflow."""
 PositiveShare = Annotated[float, Range(0, 1, above=True)]
 
 

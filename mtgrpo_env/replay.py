@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 from mtgrpo_env.plain_data import dump, load, plain_record
 from mtgrpo_env.plans import BatchPlan
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Group, Problem, Rollout, Step
 
@@ -53,8 +55,7 @@ class ReplayBuffer(Stateful):
 
     def __init__(self, *, max_age: int = 3, max_uses: int = 3) -> None:
         for name, value in (("max_age", max_age), ("max_uses", max_uses)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            Range(1, math.inf).check(name, value)
         self.max_age = max_age
         self.max_uses = max_uses
         self._restore(())

@@ -18,6 +18,16 @@ COLUMNS = ("prompt", "answer", "task", "level", "split")
 """What columns of a row can be named."""
 
 
+class MissingOptions(ValueError):
+    """Something takes an option that was not given.
+
+    Attributes:
+        options: words of a command line that would do.
+    """
+
+    options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class RowOptions:
     """How rows of files are read and scored."""

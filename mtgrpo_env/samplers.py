@@ -76,8 +76,7 @@ class DynamicSampler(BatchSampler[DynamicPlan]):
         self, num_tasks: int, batch_size: int, *, seed: int = 0, oversampling: float = 3.0, max_rounds: int = 10
     ) -> None:
         super().__init__(num_tasks, batch_size, seed=seed)
-        if max_rounds < 1:
-            raise ValueError(f"max_rounds must be at least 1, got {max_rounds}")
+        Range(1, math.inf).check("max_rounds", max_rounds)
         self.round_size = round_size_of(oversampling, batch_size)
         self.max_rounds = max_rounds
 

@@ -12,6 +12,7 @@ import numpy as np
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.drafts import BatchDraft
 from mtgrpo_env.filters import every_group, rewards_differ, success_differs
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.suite import TaskSuite
 from mtgrpo_env.types import FloatArray, Group, Problem, Rollout
 
@@ -143,8 +144,7 @@ class Schedule:
                 f"episodes need the problems of a TaskSuite, got {curriculum.problems!r:.80}: "
                 "write Curriculum(TaskSuite([...]), ...)"
             )
-        if group_size < 1:
-            raise ValueError(f"group_size must be at least 1, got {group_size}")
+        Range(1).check("group_size", group_size)
         self.curriculum = curriculum
         self.suite: TaskSuite = curriculum.problems
         self.group_size = group_size

@@ -7,12 +7,14 @@ rewards differ more has the larger advantages.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from mtgrpo_env.advantages import group_advantages
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.types import Batch, FloatArray, Group, IntArray
 
 GroupMeasure = Callable[[Group], float]
@@ -46,8 +48,7 @@ def reweight_to_target_shares(batch: Batch, measure: GroupMeasure, *, clip: floa
     Raises:
         ValueError: if `clip` is below 1.
     """
-    if not clip >= 1:
-        raise ValueError(f"clip must be at least 1, got {clip}")
+    Range(1, math.inf).check("clip", clip)
     by_groups, measured = totals(batch, count_groups), totals(batch, measure)
     per_group = measured.sum() / max(by_groups.sum(), 1e-12)
     factors = np.clip(per_group * by_groups / np.maximum(measured, 1e-12), 1 / clip, clip)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from mtgrpo_env.logit_optimizers import GradientDescent, LogitOptimizer
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, checked_num_tasks, softmax
 from mtgrpo_env.types import FloatArray, TaskStats
 
@@ -63,10 +65,8 @@ class SelfEvolvingWeights(TaskWeights):
 
     def __init__(self, num_tasks: int, *, lr: float = 0.5, temperature: float = 0.2) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
-        if not 0 < lr <= 1:
-            raise ValueError(f"lr must be in (0, 1], got {lr}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, got {temperature}")
+        Range(0, 1, above=True).check("lr", lr)
+        Range(0, math.inf, above=True).check("temperature", temperature)
         self.lr = lr
         self.temperature = temperature
         self.values = np.zeros(num_tasks)  # Q

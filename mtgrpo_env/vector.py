@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mtgrpo_env.conversations import Conversation, Table
 from mtgrpo_env.curriculum import Curriculum
 from mtgrpo_env.episode_statistics import EpisodeStatistics, EpisodeTally
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.schedule import Assignment, Progress, Schedule
 from mtgrpo_env.spaces import TEXT
@@ -71,8 +72,8 @@ class TextVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         render_mode: str | None = None,
     ) -> None:
         for name, number in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
-            if number is not None and number < 1:
-                raise ValueError(f"{name} must be at least 1, got {number}")
+            if number is not None:
+                Range(1).check(name, number)
         if render_mode not in (None, "ansi"):
             raise ValueError(f"render_mode must be None or 'ansi', got {render_mode!r}")
         self.schedule = schedule

@@ -481,7 +481,7 @@ def test_bounds_below_1_are_refused_by_name(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, -0.5, float("nan")])
 def test_a_confidence_that_cannot_be_had_is_refused(confidence: float) -> None:
-    with pytest.raises(ValueError, match=rf"confidence must be in \(0, 1\), got {confidence}"):
+    with pytest.raises(ValueError, match=f"confidence must be above 0 and below 1, got {confidence}"):
         QuotaSampler(3, 8, confidence=confidence)
 
 

@@ -201,9 +201,9 @@ def test_a_constant_added_to_every_pay_changes_nothing(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": 0.0}, r"lr must be in \(0, 1\], got 0"),
-        ({"lr": 1.5}, r"lr must be in \(0, 1\], got 1.5"),
-        ({"temperature": 0.0}, "temperature must be positive, got 0"),
+        ({"lr": 0.0}, "lr must be above 0 and at most 1, got 0"),
+        ({"lr": 1.5}, "lr must be above 0 and at most 1, got 1.5"),
+        ({"temperature": 0.0}, "temperature must be above 0, got 0"),
     ],
 )
 def test_numbers_that_make_no_bandit_are_refused(options: dict[str, Any], message: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from mtgrpo_env.agents.endpoints.prompts import ChatMessages, PromptWriter, WrittenPrompt
 from mtgrpo_env.agents.endpoints.replies import API_KEY, EndpointError, Reply, Server
 from mtgrpo_env.progress import advance
+from mtgrpo_env.ranges import Range
 from mtgrpo_env.rollout import in_order
 from mtgrpo_env.spaces import TEXT
 
@@ -44,8 +45,7 @@ class EndpointPolicy:
     """
 
     def __init__(self, server: Server, prompts: PromptWriter = _CHAT, *, concurrency: int = 16) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency must be at least 1, got {concurrency}")
+        Range(1).check("concurrency", concurrency)
         self._server = server
         self._prompts = prompts
         self._concurrency = concurrency

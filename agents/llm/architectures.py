@@ -66,11 +66,14 @@ def sharing_of(config: PretrainedConfig) -> PromptSharing:
 
 
 def check_architecture(config: PretrainedConfig) -> None:
-    """Refuse a model whose log-probabilities would be wrong.
+    """Refuse a model whose log-probabilities would be wrong, or that cannot be made.
 
     Raises:
         ValueError: naming the model's type and the reason.
     """
+    pad, size = map(config.get_text_config().to_dict().get, ("pad_token_id", "vocab_size"))
+    if isinstance(pad, int) and isinstance(size, int) and pad >= size:
+        raise ValueError(f"pad_token_id in config.json must be below vocab_size, {size:,}, got {pad}")
     reason = _unusable(config)
     if reason:
         raise ValueError(

@@ -41,7 +41,7 @@ class RunPrompts:
         model_config: of the model that they are written for; see `resumption.source_of`.
         format: writes them.
         longest: (K,) tokens of the longest prompt looked at of each task, among those that take part.
-        sample: a whole prompt as the model sees it.
+        samples: (K,) a whole prompt of each task as the model sees it.
         left_out: problems that find no room or cannot be written, among those looked at.
     """
 
@@ -49,7 +49,7 @@ class RunPrompts:
     model_config: PretrainedConfig
     format: PromptFormat
     longest: tuple[int, ...]
-    sample: str
+    samples: tuple[str, ...]
     left_out: tuple[LeftOutProblem, ...]
 
     def count_left_out(self, names: Sequence[str]) -> IntArray:
@@ -99,9 +99,10 @@ def run_prompts(config: RunConfig, suite: TaskSuite) -> RunPrompts:
             longest[problem.task_id] = max(longest[problem.task_id], length)
         else:
             left_out.append(room.left_out(problem, length))
-    (shown,) = written.encode([_opening(suite, suite.held_out(1)[0]).prompt], [0])
-    sample = str(tokenizer.decode(list(shown)))
-    return RunPrompts(tokenizer, model_config, written, tuple(longest), sample, tuple(left_out))
+    shown = suite.held_out(1)
+    encoded = written.encode([_opening(suite, one).prompt for one in shown], [one.task_id for one in shown])
+    samples = tuple(str(tokenizer.decode(list(ids))) for ids in encoded)
+    return RunPrompts(tokenizer, model_config, written, tuple(longest), samples, tuple(left_out))
 
 
 def config_of(config: RunConfig) -> PretrainedConfig:

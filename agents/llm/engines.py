@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 
 from mtgrpo_env.agents.llm.data import Completion
 from mtgrpo_env.prompt_options import check_stop_strings
+from mtgrpo_env.ranges import COLDEST, Range
 
 Weights = Iterable[tuple[str, torch.Tensor]]
 """Whole parameters by their Hugging Face names, one after the other."""
@@ -42,14 +42,12 @@ class Decoding:
     stratified: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature must be at least 0 and finite, got {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
-        if self.top_k < 0:
-            raise ValueError(f"top_k must be at least 0, got {self.top_k}")
+        Range(1).check("max_new_tokens", self.max_new_tokens)
+        Range(0).check("temperature", self.temperature)
+        if self.temperature:
+            COLDEST.check("temperature, unless it is 0,", self.temperature)
+        Range(0, 1, above=True).check("top_p", self.top_p)
+        Range(0).check("top_k", self.top_k)
         check_stop_strings(self.stop)
 
     @property

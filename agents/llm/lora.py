@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from mtgrpo_env.agents.llm.weights import NamedWeight, plain_weights
 from mtgrpo_env.agents.options import ALL_LINEAR
+from mtgrpo_env.ranges import Range
 
 _ADAPTER = "default"  # the name peft gives the first
 _FROZEN = ".base_layer."
@@ -42,8 +43,7 @@ def with_lora(
     """
     from peft import LoraConfig, get_peft_model
 
-    if rank < 1:
-        raise ValueError(f"the rank of adapters must be at least 1, got {rank}")
+    Range(1).check("the rank of adapters", rank)
     names = ALL_LINEAR if ALL_LINEAR in targets else list(targets)
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank if alpha is None else alpha, target_modules=names, task_type="CAUSAL_LM"

@@ -11,8 +11,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mtgrpo_env.agents.config import RunConfig
-from mtgrpo_env.agents.llm.build import build_method, check_engines, check_packages
+from mtgrpo_env.agents.config import TINY_DEFAULTS, RunConfig
+from mtgrpo_env.agents.llm.build import build_method, check_engines, check_packages, evaluation_decoding
 from mtgrpo_env.agents.llm.context import RunPrompts
 from mtgrpo_env.agents.llm.memory import MemoryEstimate, ModelSize, Setup, checkpoint_bytes, estimate_memory
 from mtgrpo_env.agents.llm.ranks_torch import launched_ranks
@@ -24,7 +24,9 @@ from mtgrpo_env.stateful import name_of
 from mtgrpo_env.suite import TaskSuite
 
 _RANKS = (1, 2, 8, 16)
+_END = 300  # characters of a prompt's beginning and end that are shown
 _NAMED = 5  # problems that are left out and named
+_LARGE = 10_000_000  # trained parameters that a learning rate for the tiny model destroys
 _TUNED = ("weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm", "dtype")
 _LABELS = {
     "parameters": "parameters",
@@ -56,6 +58,7 @@ class Plan:
         checkpoints: what is kept of them, and where.
         counted: what those are, where no tokenizer was at hand.
         lacking: what is not installed here and a run would need; "" if nothing.
+        sampling: how tokens are drawn, in words.
         prompts: how they are written, where a tokenizer was at hand.
     """
 
@@ -68,6 +71,7 @@ class Plan:
     prompt_tokens: tuple[int, ...]
     max_ranks: int
     checkpoints: str
+    sampling: str
     counted: str = "tokens"
     lacking: str = ""
     prompts: RunPrompts | None = None
@@ -97,7 +101,8 @@ def print_plan(plan: Plan, console: Console) -> None:
     )
     console.print(_task_table(plan, method))
     if plan.prompts is not None:
-        console.print("\n".join(prompt_lines(plan.prompts)), soft_wrap=True)
+        console.print("\n".join(prompt_lines(plan.prompts, plan.suite.names)), soft_wrap=True)
+    console.print(plan.sampling, soft_wrap=True)
     console.print("\n".join(_step_lines(plan, method)), soft_wrap=True)
     if plan.size is None:
         console.print("memory: not estimated, which takes a decoder with attention in every layer", soft_wrap=True)
@@ -155,6 +160,7 @@ def plan_for(
         checkpoints=f"checkpoints{each} every "
         f"{config.checkpoint_every} steps in {folder.checkpoints}, of which the {config.keep_checkpoints} "
         f"newest and the best are kept; {f'the run resumes from {newest.name}' if newest else 'there is none yet'}",
+        sampling=sampling_line(config),
         counted=counted,
         lacking=_lacking(config),
     )
@@ -185,18 +191,47 @@ def memory_of(config: RunConfig, suite: TaskSuite, prompts: RunPrompts, *, ranks
     return f"memory: about {_amount(estimate.total)}{_beside_device(estimate)} ({parts})"
 
 
+def high_lr(config: RunConfig, prompts: RunPrompts) -> str:
+    """What is to be said of a learning rate that suits small models alone; "" if nothing."""
+    try:
+        trained = _size_of(config, prompts).trained
+    except ValueError:
+        return ""
+    if trained < _LARGE or config.lr < TINY_DEFAULTS["lr"]:
+        return ""
+    return f"lr is {config.lr:g}, for {trained:,} trained parameters; models of this size take 1e-6 to 1e-5"
+
+
 def _size_of(config: RunConfig, prompts: RunPrompts) -> ModelSize:
     return ModelSize.of(prompts.model_config, lora_rank=config.lora_rank, lora_targets=config.lora_targets)
 
 
-def prompt_lines(prompts: RunPrompts) -> list[str]:
-    """How prompts are written, one of them as the model sees it, and what is left out."""
-    lines = [f"prompts: {prompts.format.name}, for example {prompts.sample!r}"]
+def sampling_line(config: RunConfig) -> str:
+    """How tokens are drawn in training and in evaluations."""
+    evaluated = evaluation_decoding(config)
+    return (
+        f"sampling: up to {config.max_new_tokens:,} tokens, temperature {config.temperature:g}"
+        f"{', stratified' if config.stratified else ''}; in evaluations temperature {evaluated.temperature:g}, "
+        f"top-p {evaluated.top_p:g}, top-k {evaluated.top_k or 'all'}"
+    )
+
+
+def prompt_lines(prompts: RunPrompts, names: Sequence[str]) -> list[str]:
+    """How prompts are written, one of each of the K tasks as the model sees it, and what is left out."""
+    lines = [f"prompts: {prompts.format.name}, for example"]
+    lines += [f"  {name}: {_cut(sample)}" for name, sample in zip(names, prompts.samples, strict=True)]
     if prompts.left_out:
         named = ", ".join(f"{problem.place} ({problem.reason})" for problem in prompts.left_out[:_NAMED])
         more = f" and {len(prompts.left_out) - _NAMED} more" if len(prompts.left_out) > _NAMED else ""
         lines.append(f"left out, since they leave no room for a response: {named}{more}")
     return lines
+
+
+def _cut(text: str) -> str:
+    """The two ends of a text, in quotes."""
+    if len(text) <= 2 * _END:
+        return repr(text)
+    return f"{text[:_END]!r} ... {text[-_END:]!r} ({len(text):,} characters)"
 
 
 def setup_of(config: RunConfig, method: Method, prompt_tokens: int, *, ranks: int) -> Setup:
@@ -271,15 +306,18 @@ def _task_table(plan: Plan, method: Method) -> Table:
 def _step_lines(plan: Plan, method: Method) -> list[str]:
     batch = method.sampler.batch_size
     lines = [f"a step trains on {batch} prompts x {plan.group_size} = {batch * plan.group_size:,} rollouts"]
-    longest = plan.setup.prompt_tokens + plan.setup.response_tokens
+    cases: dict[str, list[str]] = {}
     for share, meaning in ((1.0, "every"), (0.5, "every second"), (0.0, "no")):
         of_step = sampled(plan.make_method(), share)
         rollouts = int(of_step.groups.sum()) * plan.group_size
-        lines.append(
+        generated = (
             f"it generates {rollouts:,} in {of_step.rounds} round{'s' if of_step.rounds > 1 else ''}, up to "
-            f"{rollouts * longest:,} tokens, if {meaning} group carries a gradient"
+            f"{rollouts * plan.setup.response_tokens:,} tokens of responses"
         )
-    return lines
+        cases.setdefault(generated, []).append(meaning)
+    if len(cases) == 1:
+        return [*lines, *cases]
+    return [*lines, *(f"{text}, if {' or '.join(of)} group carries a gradient" for text, of in cases.items())]
 
 
 def _amount(count: int) -> str:

@@ -15,7 +15,7 @@ from mtgrpo_env.agents.llm.address_space import address_space
 from mtgrpo_env.agents.llm.control_tokens import ControlTokens, TokenIds, ids_of
 from mtgrpo_env.chat import ChatFrame, Message, without_begun
 from mtgrpo_env.chat_columns import plain_messages
-from mtgrpo_env.paper_frame import NEXT_TURN, paper_text
+from mtgrpo_env.paper_frame import NEXT_TURNS, paper_text
 from mtgrpo_env.prompt_options import PromptOptions
 from mtgrpo_env.stateful import Stateful
 
@@ -83,7 +83,7 @@ class ChatPrompts(Stateful):
         template_options: given to the template, as in {"enable_thinking": False}.
 
     Raises:
-        ValueError: if the tokenizer has no chat template, or one that takes too long.
+        ValueError: if the tokenizer has no chat template, or one that takes too long or ignores the messages.
     """
 
     name = "chat"
@@ -115,18 +115,19 @@ class ChatPrompts(Stateful):
         Raises:
             ValueError: if the template refuses a conversation.
         """
-        texts = [self._rendered(observation, k) for observation, k in zip(observations, task_ids, strict=True)]
+        texts = [
+            self._rendered(observation, k, self.template_options)
+            for observation, k in zip(observations, task_ids, strict=True)
+        ]
         return self._controls.encode(texts)
 
-    def _rendered(self, observation: str, task_id: int) -> str:
+    def _rendered(self, observation: str, task_id: int, options: Mapping[str, Any]) -> str:
         """A conversation in the template, with marks where its contents spell control tokens."""
         marked = [self._controls.marked(message) for message in self.frame.messages(observation, task_id)]
         asked, begun = without_begun(marked)
         messages = plain_messages(asked)
         try:
-            text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **self.template_options
-            )
+            text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options)
         except Exception as error:  # a template is a program of the checkpoint's
             said = str(error) or repr(error)
             roles = ", ".join(message["role"] for message in messages)
@@ -138,19 +139,23 @@ class ChatPrompts(Stateful):
         return f"{text}{begun}{self._controls.unforged(self.frame.prefill)}"
 
     def _check_template(self) -> None:
-        """Try the template once, in a thread that can be given up, and that gets so much memory.
+        """Try the template on short messages, in a thread that can be given up, and that gets so much memory.
 
         Raises:
-            ValueError: if it does not come to an end, or takes too much.
+            ValueError: if it does not come to an end, takes too much, or writes the same whatever the messages.
         """
-        if "strftime_now" in str(self._tokenizer.chat_template):
-            _LOG.warning("the chat template writes the current date: prompts, and so a run, differ from day to day")
-
         too_much: list[BaseException] = []
+        texts: dict[str, str] = {}  # by what differs from the first
 
         def try_out() -> None:
+            options = self.template_options
             try:
-                self._rendered("1+1?", 0)
+                texts["nothing"] = self._rendered("1+1?", 0, options)
+                texts["moment"] = self._rendered("1+1?", 0, options)
+                texts["message"] = self._rendered("2+2?", 0, options)
+                for name in options:
+                    left = {other: value for other, value in options.items() if other != name}
+                    texts[f"option {name}"] = self._rendered("1+1?", 0, left)
             except ValueError as error:  # which conversations it takes is seen where they are written
                 too_much.extend([error] if isinstance(error.__cause__, MemoryError) else [])
 
@@ -162,6 +167,24 @@ class ChatPrompts(Stateful):
             amount = f"{_BYTES:,} bytes" if too_much else f"{_SECONDS:g} s"
             name = self._tokenizer.name_or_path
             raise ValueError(f"the chat template of {name!r} takes more than {amount} for a short message")
+        self._judge(texts)
+
+    def _judge(self, texts: Mapping[str, str]) -> None:
+        """Say what the template does with the messages, the clock and the options, given what it wrote of each."""
+        name, text = self._tokenizer.name_or_path, texts.get("nothing")
+        same = {changed for changed, other in texts.items() if other == text}
+        if "message" in same:
+            raise ValueError(f"the chat template of {name!r} ignores the messages: all prompts would be {text!r:.80}")
+        if texts and "moment" not in same:
+            _LOG.warning(
+                "the chat template of %r writes what differs from moment to moment, such as the time: rollouts of one "
+                "problem have different prompts, and no run can be repeated",
+                name,
+            )
+        elif "strftime_now" in str(self._tokenizer.chat_template):
+            _LOG.warning("the chat template writes the current date or time: prompts, and so a run, differ with it")
+        if unused := [one for one in self.template_options if f"option {one}" in same]:
+            _LOG.warning("template_options %s: the prompts of %r are the same without", ", ".join(unused), name)
 
 
 class PaperPrompts(Stateful):
@@ -173,7 +196,7 @@ class PaperPrompts(Stateful):
     """
 
     name = "paper"
-    stop = (NEXT_TURN,)
+    stop = NEXT_TURNS
     hyperparameter_names = ("frame",)
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: ChatFrame | None = None) -> None:

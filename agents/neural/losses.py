@@ -194,8 +194,7 @@ def named_importance(name: str, cap: float) -> Importance | None:
     """
     if name not in IMPORTANCE:
         raise ValueError(f"importance must be one of {list(IMPORTANCE)}, got {name!r}")
-    if not cap >= 1:
-        raise ValueError(f"importance_cap must be at least 1, got {cap}")
+    Range(1, math.inf).check("importance_cap", cap)
     return IMPORTANCE[name](cap)
 
 

@@ -48,8 +48,7 @@ class LearningRate:
     def __post_init__(self) -> None:
         Range(0, above=True).check("peak", self.peak)
         Range(0).check("num_steps", self.num_steps)
-        if not 0 <= self.floor <= 1:
-            raise ValueError(f"lr_floor must be a share of the learning rate, 0 to 1, got {self.floor}")
+        Range(0, 1).check("lr_floor", self.floor)
         if not 0 <= self.warmup_steps < max(self.num_steps, 1):
             raise ValueError(
                 f"warmup_steps must be from 0 to below the run's steps, {self.num_steps}, got {self.warmup_steps}"

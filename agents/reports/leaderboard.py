@@ -22,13 +22,21 @@ def leaderboard_rows(cells: Sequence[Cell], failed: Sequence[str] = ()) -> Itera
     """
     yield [*HEADER]
     for cell in sorted(cells, key=_rank):
-        known = [task for task in cell.scores.tasks if not math.isnan(task.accuracy.mean)]
-        worst = known[0].task if known else "-"
+        worst = _worst_task(cell)
         chance = cell.chance.get(worst, UNKNOWN)
-        accuracy = f"{percent(cell.scores.worst)}{chance_columns.mark(cell.scores.worst.low, chance)}"
-        yield [cell.agent, worst, accuracy, *chance_columns.cells(chance), percent(cell.scores.average)]
+        yield [cell.agent, worst, worst_accuracy(cell), *chance_columns.cells(chance), percent(cell.scores.average)]
     for agent in failed:
         yield [agent, *(["-"] * (len(HEADER) - 1))]
+
+
+def worst_accuracy(cell: Cell) -> str:
+    """Of the worst task, with the mark of one that is not above chance."""
+    worst = cell.scores.worst
+    return f"{percent(worst)}{chance_columns.mark(worst.low, cell.chance.get(_worst_task(cell), UNKNOWN))}"
+
+
+def _worst_task(cell: Cell) -> str:
+    return next((task.task for task in cell.scores.tasks if not math.isnan(task.accuracy.mean)), "-")
 
 
 def _rank(cell: Cell) -> tuple[float, float]:

@@ -26,6 +26,8 @@ EVALUATIONS = 8
 """Evaluations kept: the first and the newest. With `PER_VERDICT` this bounds the file."""
 SEEN, ENDED = "seen", "ended"
 """Of each turn: the prompt as the model saw it, and whether the model ended the response ("stop") or its limit did."""
+TRAINED_REWARD = "trained_reward"
+"""Of a training sample: its reward as `--truncated` left it; None where nothing was learned from it."""
 
 _LOG = logging.getLogger(__name__)
 _FIELDS = {"step": int, "suite_task": str, "reward": int | float, "outcome": str}

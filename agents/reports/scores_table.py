@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from mtgrpo_env.agents.reports import chance_columns
 from mtgrpo_env.agents.reports.baseline import Difference, difference_rows
 from mtgrpo_env.agents.reports.cell import Cell
-from mtgrpo_env.agents.reports.leaderboard import leaderboard_rows
+from mtgrpo_env.agents.reports.leaderboard import leaderboard_rows, worst_accuracy
 from mtgrpo_env.agents.reports.markdown import code, percent, table, text
 from mtgrpo_env.agents.reports.scores import TaskScore, TotalTokenUsage
 from mtgrpo_env.chance import UNKNOWN
@@ -60,7 +60,7 @@ def _worst_and_average(cells: Sequence[Cell], failed: Mapping[str, Sequence[str]
         row = [code(agent)]
         for suite in suites:
             cell = by_name.get((agent, suite))
-            row += [percent(cell.scores.worst), percent(cell.scores.average)] if cell else ["-", "-"]
+            row += [worst_accuracy(cell), percent(cell.scores.average)] if cell else ["-", "-"]
         rows.append(row)
     yield table(["agent", *(f"{text(suite)}: {what}" for suite in suites for what in ("worst task", "average"))], rows)
 

@@ -196,7 +196,7 @@ class _Comparison:
         mine, others = Node("brackets", tuple(in_order), "()"), other
         if other.head in COLLECTIONS and are_numbered(values):
             mine, others = Node("list", mine.args), Node("list", other.args)
-        elif other.head == "list":
+        elif other.head == "list" and other.text != "or":
             others = Node("brackets", other.args, "()")
         if others.head == "matrix" and mine.head == "brackets":
             return self._same_structure(mine, others)

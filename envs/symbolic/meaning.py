@@ -15,11 +15,13 @@ _FUNCTIONS = frozenset("fghpq" + ascii_uppercase) | {
     "mathbb P",
     "mathbb E",
 }  # in `f(2) = 7`; another letter beside a number is a factor
+_ARITHMETIC = frozenset({"phi", "varphi", "sigma", "tau"})  # functions of whole numbers
 _ARGUMENTS = frozenset({"symbol", "brackets", "union", "intersection", "relation"})
 _CALLS = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _MIRRORED = {"=": "=", ">": "<", ">=": "<=", "!=": "!="}
 _DENIALS = frozenset(["not", "no", "nor", "wrong", "but", "except", "never", "neither", "false"])
 _POLAR = ("r", "rho", "theta", "phi", "varphi", "z")
+_D = Node("symbol", text="d")
 _INVERSE = Node("negate", (Node("number", text="1"),))
 
 
@@ -27,7 +29,7 @@ def is_name(tree: Node) -> bool:
     r"""Whether a tree names a value, and is none: `x`, `AB`, `f(x)`, `x + y`, `\sin A`, `NO/BO`, `V_1 : V_2`."""
     match tree:
         case Node("multiply", (Node("symbol", text=function), Node("number" | "negate"))):
-            return function.rstrip("'") in _FUNCTIONS
+            return function.rstrip("'") in _FUNCTIONS | _ARITHMETIC
         case Node("power", (Node("symbol", text=name), exponent)):  # of a matrix
             return name[0].isupper() and (exponent == _INVERSE or exponent.text == "T")
         case Node("add", args):
@@ -71,10 +73,27 @@ def is_label(tree: Node) -> bool:
             return exponent == _INVERSE
         case Node("multiply", (Node("symbol"), Node("symbol", text=marked))) if " " in marked:  # m\angle A
             return True
+        case Node("multiply") if _is_derivative(tree):
+            return True
         case Node("multiply" | "ratio", args):
             return all(_are_points(arg.args[0] if arg.head == "reciprocal" else arg) for arg in args)
         case _:
             return False
+
+
+def _is_derivative(tree: Node) -> bool:
+    r"""Whether a tree is `\frac{dy}{dx}`, `\frac{d^2y}{dx^2}`, or `\frac{d}{dx}` of a formula."""
+    match tree:
+        case Node("multiply", (Node("multiply", (above, Node("reciprocal"))) as operator, *_)):
+            return above == _D and _is_derivative(operator)
+        case Node("multiply", (above, Node("reciprocal", (Node("multiply", (below, *_)),)))):
+            return _is_d(above.args[0] if above.head == "multiply" else above) and _is_d(below)
+        case _:
+            return False
+
+
+def _is_d(tree: Node) -> bool:
+    return (tree.args[0] if tree.head == "power" else tree) == _D
 
 
 def _has_length(tree: Node) -> bool:

@@ -61,7 +61,8 @@ _NUMBER = re.compile(
     r"\s*(?:about|approximately|around|exactly|roughly|\\approx(?![A-Za-z])|[=≈~])?"
     r"\s*(?P<sign>[-+−–]?)\s*(?P<currency>(?:US(?=\\?\$)|USD|EUR|GBP|JPY|CNY|CHF|INR|Rs\.?)?\s?(?:\\?\$|[€£¥₹])?)\s*"
     r"(?P<digits>(?:[^A-Za-z\\^°µμΩÅℓ$€£¥₹¢]|\^(?!\{?\s*(?:\\circ|°))|(?<=[0-9.])[eE](?=[+-]?[0-9])"
-    r"|(?<=[0-9 ])x(?= ?10\^)|\\(?:[cdt]?frac|times|cdot|left|right)(?![A-Za-z])|\\[,;:! %{}])*)(?P<behind>.*)",
+    r"|(?<=[0-9 ])x(?= ?10\^)|\\(?:[cdt]?frac|times|cdot|left|right|overline|dot)(?![A-Za-z])|\\[,;:! %{}])*)"
+    r"(?P<behind>.*)",
     re.DOTALL,
 )
 _NAME = re.compile(r"^\s*[A-Za-z]{1,10}(?:_\{?[A-Za-z0-9]{1,10}\}?)?\s*=")

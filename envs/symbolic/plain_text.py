@@ -23,7 +23,8 @@ _BASE_BEHIND = re.compile(
 )
 _INTEGER = re.compile(  # of the letter that counts the solutions: x = \pi k, k \in \mathbb{Z}
     r"(?:[\s,;(~]|\\[,;: (]|\\q?quad(?![a-z])|\\left\(|\\text\s*\{[ ,(]*(?:where|for|with)?\s*\})+"
-    r"[kmn]\s*\\in\s*(?:\\mathbb\s*|\\mathbf\s*)?(?:\{\s*Z\s*\}|Z)(?:\\right)?\)?$"
+    r"(?P<letter>[kmn])\s*(?:\\in\s*(?:\\mathbb\s*|\\mathbf\s*)?(?:\{\s*Z\s*\}|Z)"
+    r"|\\text\s*\{\s*is an[ y]? ?integer\s*\})(?:\\right)?\)?$"
 )
 _SYSTEM = re.compile(r"\\left\s*\\\{((?:[^\\]|\\(?!begin|right|left))*)\\right\s*\.\s*$")  # a brace with no partner
 _MIXED = re.compile(  # 3{\frac12}, as a font leaves it
@@ -31,8 +32,14 @@ _MIXED = re.compile(  # 3{\frac12}, as a font leaves it
 )
 _LINE_END = re.compile(r"(?<![\\.])[.,;](?=\s*(?:\\\\|\\end\s*\{))")  # of a system, as in "x = 4, \\ y = -9."
 _REVERSED = re.compile(  # an interval whose open ends are brackets the other way round: ]2, 5]
-    r"(?P<before>(?:^|\\(?:cup|cap|in|left|setminus)(?![A-Za-z])|[=(,;])\s*)(?P<first>[\[\]])"
-    r"(?P<ends>[^\[\],;]{1,100}[,;][^\[\],;]{1,100})(?P<last>[\[\]])(?=\s*(?:$|\\(?:cup|cap|setminus)(?![A-Za-z])|[),;]))"
+    r"(?P<before>(?:^|\\(?:cup|cap|in|left|setminus)(?![A-Za-z])|[=(,;])(?:\s|\\[,;:! ]|~)*)(?P<first>[\[\]])"
+    r"(?P<ends>[^\[\],;]{1,100}[,;][^\[\],;]{1,100})(?P<last>[\[\]])"
+    r"(?=(?:\s|\\[,;:! ]|~)*(?:$|\\(?:cup|cap|setminus|left)(?![A-Za-z])|[),;]))"
+)
+_BRACKETED = r"\s*(?:\\left\s*)?\([^()=<>]{1,60}\)"
+_OPERATOR = re.compile(  # a name with its argument: \det A = 7, \gcd(14, 21) = 7, \operatorname{Var}(X) = 7
+    rf"^\s*\\(?:(?P<name>det|gcd|dim|deg|arg|max|min|sup|Re|Im)(?:\s+[A-Za-z]|{_BRACKETED})"
+    rf"|text\s*\{{\s*(?P<word>[A-Za-z]{{1,20}})\s*\}}{_BRACKETED})\s*(?==)"
 )
 _ROUND = {"]": "(", "[": ")"}
 _ANGLES = re.compile(r"(?:^|(?<==))\s*<([^<>=,]{1,100}(?:,[^<>=,]{1,100}){1,9})>\s*$")
@@ -46,6 +53,21 @@ def plain_text(text: str) -> str:
     >>> plain_text(r"\mathbf{x} ∈ ]2, 5²]"), plain_text(r"<1, 2>"), plain_text(r"x = 4, \\ y = 5.")
     ('{x} \\in  (2, 5^2]', '\\langle 1, 2\\rangle ', 'x = 4 \\\\ y = 5')
     """
+    text = _in_one_spelling(text)
+    return _without_latex_ways(text) if "\\" in text else text
+
+
+def counting_letter(text: str) -> str:
+    r"""The letter of a text that any whole number may stand for; "" without one.
+
+    >>> counting_letter(r"x = 2\pi n, n \in \mathbb{Z}"), counting_letter("2n")
+    ('n', '')
+    """
+    found = _INTEGER.search(_in_one_spelling(text)) if "Z" in text or "ℤ" in text or "integer" in text else None
+    return found["letter"] if found else ""
+
+
+def _in_one_spelling(text: str) -> str:
     text = _TIMES.sub("*", undressed(text))
     if not text.isascii():
         text = _EXPONENTS.sub(lambda match: "^" + _group(match.group().translate(words_of.SUPERSCRIPTS)), text)
@@ -61,12 +83,14 @@ def plain_text(text: str) -> str:
         text = _BASE_BEHIND.sub(r"_{\1}", _BASE.sub(lambda found: found[1] or f"{{{found[2] or found[3]}}}", text))
     if text.endswith(">"):
         text = _ANGLES.sub(r"\\langle \1\\rangle ", text)
-    return _without_latex_ways(text) if "\\" in text else text
+    return text
 
 
 def _without_latex_ways(text: str) -> str:
-    if "Z" in text:
+    if "Z" in text or "integer" in text:
         text = _INTEGER.sub("", text)
+    if "=" in text:
+        text = _OPERATOR.sub(lambda found: rf"\text{{{found['name'] or found['word']}}}", text)
     if "\\over" in text:
         text = _OVER.sub(r"\\frac{\1}{\2}", text)
     if text.endswith("."):

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from mtgrpo_env.envs.dress import bare_words
 from mtgrpo_env.envs.symbolic.meaning import chain, is_name, solved
+from mtgrpo_env.envs.symbolic.plain_text import counting_letter
 from mtgrpo_env.envs.symbolic.syntax import parse
 from mtgrpo_env.envs.symbolic.tokens import MathSyntaxError, Notation
 from mtgrpo_env.envs.symbolic.tree import COLLECTIONS, STRUCTURES, Node, nodes
@@ -15,6 +17,10 @@ from mtgrpo_env.envs.symbolic.vectors import unit_vector
 _PARTS = COLLECTIONS | STRUCTURES | {"percent", "scaled", "quantity", "compound", "ratio", "row", "words"}
 _NOT_LONE = COLLECTIONS | STRUCTURES | {"relation", "symbol", "words"}
 _PLAIN = Notation()
+_COUNTING = frozenset("kmn")  # whole numbers, behind a solution
+_CAPITALS = re.compile(  # of a truth, a word sooner than a product: ASA is no AAS, IX is no XI
+    r"NO|[A-Z]{3}|(?=..)(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+)
 _ONE_WAY = re.compile(r"[^,A-Za-z]*")
 _SCIENTIFIC = re.compile(r"[ $]*[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]{1,3}[ $.]*")  # and nothing else
 _GROUPED = re.compile(  # as no list is written: 1,000 and 1,234.50 and $1,234
@@ -47,16 +53,32 @@ def readings(text: str, *, truth: Sequence[Node] = ()) -> list[Node]:
             found += [tree] if tree not in found else []
     if not found and first:
         raise first
-    return found
+    return _counted_as(truth, found, counting_letter(text))
 
 
 @lru_cache(maxsize=4096)
 def truth_readings(truth: str) -> Sequence[Node]:
     """The ways to read a truth; none if it is no mathematics."""
+    if _CAPITALS.fullmatch(word := bare_words(truth)):
+        return (Node("words", text=word.casefold()),)
     try:
         return tuple(readings(truth))
     except MathSyntaxError:
         return ()
+
+
+def _counted_as(truth: Sequence[Node], answer: list[Node], letter: str) -> list[Node]:
+    """The readings of an answer with the letter that counts its solutions renamed to that of the truth."""
+    names = {name for tree in truth for name in _variables(tree) & _COUNTING}
+    if not letter or len(names) != 1 or any(node.text in names for tree in answer for node in nodes(tree)):
+        return answer
+    return [_renamed(tree, letter, *names) for tree in answer]
+
+
+def _renamed(tree: Node, old: str, new: str) -> Node:
+    if tree == Node("symbol", text=old):
+        return tree._replace(text=new)
+    return tree._replace(args=tuple([_renamed(arg, old, new) for arg in tree.args]))
 
 
 def _notations(text: str, truth: Sequence[Node]) -> list[Notation]:
@@ -80,9 +102,15 @@ def _is_lone(tree: Node) -> bool:
 
 
 def is_worked_out_truth(tree: Node) -> bool:
-    """Whether an answer must be worked out because the truth is: an equation that is not solved says nothing of it."""
+    """Whether an answer must be worked out because the truth is: what is not solved says nothing of it."""
     values = solved(tree)
+    if tree.head == "relation" and not chain(tree) and len(_variables(tree)) > 1:
+        return False
     return is_worked_out(tree) and (not chain(tree) or (bool(values) and not any(map(_has_names, values))))
+
+
+def _variables(tree: Node) -> set[str]:
+    return {node.text for node in nodes(tree) if node.head == "symbol"}
 
 
 def _has_names(tree: Node) -> bool:

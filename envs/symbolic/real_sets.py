@@ -9,6 +9,7 @@ from mtgrpo_env.envs.symbolic.exact import NoValue, exact_value
 from mtgrpo_env.envs.symbolic.meaning import ascending, is_name
 from mtgrpo_env.envs.symbolic.tree import Node
 
+_OPPOSITE = {"(": "]", "[": ")", ")": "[", "]": "("}  # the edge of what an interval leaves
 _LIMITS = {"<": "()", "<=": "[]"}
 
 
@@ -28,6 +29,9 @@ def real_sets(tree: Node) -> list[RealSet]:
             return _united([real_sets(part) for part in parts])
         case Node("difference", (whole, Node("set" | "list", holes))):
             return [known._replace(holes=known.holes + holes) for known in real_sets(whole)]
+        case Node("difference", (whole, Node("brackets", (low, high), edges))) if whole == REALS:
+            below = Node("brackets", (REALS.args[0], low), "(" + _OPPOSITE[edges[0]])
+            return [RealSet((below, Node("brackets", (high, REALS.args[1]), _OPPOSITE[edges[1]] + ")")))]
         case Node("relation"):
             return _of_relation(ascending(tree))
         case Node("list", parts, separator):

@@ -66,7 +66,8 @@ _TOKEN = (
     r"|(?P<edge>\\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}(?:\[[a-z]\])?(?:\{(?:[lcr|@ ]|\{\}){1,40}\})?)"
     r"|(?P<number>" + _NUMBER + r"%(power)s)"
     r"|\\text\s*\{(?P<text>(?:[^{}\\]|\\.)*)\}"
-    r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}\s*\{\s*\\text\{(?P<over>[^{}]*)\}\s*\}"
+    r"|\\[dt]?frac\s*\{\s*\\text\{(?P<top>[^{}]*)\}\s*\}"
+    r"\s*\{\s*\\text\{(?P<over>[^{}]*\}(?:\^\{?[23]\}?)?)\s*\}"
     r"|(?P<unequal>\\not\s*=)|(?P<dollar>US\s?\\?\$)"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<word>[A-Za-z]{2,}(?:[ ][A-Za-z]{2,})+|[A-Za-z]+)"
@@ -86,11 +87,20 @@ _PATTERNS = {
     for comma in _COMMAS
     for e_is_ten in (True, False)
 }
-_BEFORE_UNIT = re.compile(r"[0-9)}](?:\s|\\[,;:! ]|~)*(?=(?:\{\s*)?(?:[A-Za-z°µΩ$€£¥₹]|\\Omega)[^=<>+;()|]{0,39}$)")
+_BEFORE_UNIT = re.compile(
+    r"[0-9)}](?:\s|\\[,;:! ]|~)*(?=(?:\{\s*)?(?:[A-Za-z°µΩ$€£¥₹]|\\Omega|\\[dt]?frac\s*\{)[^=<>+;()|]{0,39}$)"
+)
+_NAME = re.compile(r"[A-Z](?=[a-z]*[aeiou])[a-z]{2}")
 _NOT_DIGITS = re.compile(r"[^0-9.]")
 _OPENING, _CLOSING = frozenset({"(", "[", "\\{"}), frozenset({")", "]", "\\}"})
 
 
+class _Abbreviation(Token):
+    """A unit of two or three letters outside of text, which may be a product of variables."""
+
+
+_BEFORE_VALUE = frozenset("=+-^|{[(")
+_ENDS_OF_SIDES = words_of.RELATIONS | {",", ";", "or", "and"}
 _REALS = (Token("command", "mathbb"), Token("letter", "R"))
 END, _ROW, COMMA = Token("sign", ""), Token("sign", "\\\\"), Token("sign", ",")
 
@@ -115,9 +125,11 @@ def tokens(text: str, notation: Notation) -> list[Token]:
         plain, unit = _parted(plain)
         if not unit:
             raise MathSyntaxError(f"expected a unit behind a number, got {text!r:.80}")
-    found = _without_alignment(list(_scan(plain, notation)))
+    found = _read_abbreviations(_without_alignment(list(_scan(plain, notation))))
     while found and found[-1] == COMMA:
         found.pop()
+    if notation.comma == "decimal" and COMMA in found:
+        raise MathSyntaxError(f"expected no commas between decimals with commas, got {text!r:.80}")
     return [*found, Token("unit", unit)] if unit else found
 
 
@@ -169,7 +181,8 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
         case "text":
             return _read_text(text.strip(), notation)
         case "over":
-            return _read_text(f"{found['top'].strip()}/{text.strip()}", notation)
+            bottom = text.replace("{", "").replace("}", "").strip()
+            return _read_text(f"{found['top'].strip()}/{bottom}", notation)
         case "unequal":
             return [Token("sign", "!=")]
         case "dollar":
@@ -177,7 +190,9 @@ def _read(group: str, found: re.Match[str], notation: Notation) -> list[Token]:
         case "meridiem":
             return [Token("words", text.replace(".", "").strip().casefold())]
         case _:
-            return _read_words(text.split())
+            words = _read_words(text.split())
+            is_short = len(text) <= _MAX_UNKNOWN_WORD and words[0].kind == "unit"
+            return [_Abbreviation("unit", text)] if is_short else words
 
 
 def _read_command(name: str) -> list[Token]:
@@ -257,12 +272,40 @@ def _read_word(word: str, *, in_text: bool) -> list[Token]:
         return [Token("magnitude", str(factor))]
     if len(name) > (1 if in_text else _MAX_UNKNOWN_WORD) or _is_small_word(name):
         return [Token("words", name.replace(".", "").casefold())]
+    return _letters(name)
+
+
+def _letters(name: str) -> list[Token]:
     return [Token("constant", letter) if letter in words_of.CONSTANTS else Token("letter", letter) for letter in name]
 
 
 def _is_small_word(name: str) -> bool:
-    """Whether letters are a word sooner than a product; capitals are points: "no", but NO."""
-    return name.lower() in words_of.NO_PRODUCTS and not name.isupper()
+    """Whether letters are a word sooner than a product, such as a name; capitals are points: "no", "Bob", but NO."""
+    return (name.lower() in words_of.NO_PRODUCTS and not name.isupper()) or _NAME.fullmatch(name) is not None
+
+
+def _read_abbreviations(found: list[Token]) -> list[Token]:
+    """Tokens with "cd" and the like as letters beside other variables, or in the place of a value, else as a unit."""
+    if not any(isinstance(token, _Abbreviation) for token in found):
+        return found
+    read: list[Token] = []
+    for place, token in enumerate(found):
+        if isinstance(token, _Abbreviation) and _is_product(found, place):
+            read += _letters(token.text)
+        else:
+            read.append(token)
+    return read
+
+
+def _is_product(found: list[Token], place: int) -> bool:
+    before, behind = (found[at] if 0 <= at < len(found) else END for at in (place - 1, place + 1))
+    if behind.kind == "number":  # "Rs 5"
+        return False
+    if before.kind in ("mark", "function", "command") or (before.kind == "sign" and before.text in _BEFORE_VALUE):
+        return True
+    ends = [at for at, token in enumerate(found) if token.text in _ENDS_OF_SIDES]
+    start, end = max([-1, *(at for at in ends if at < place)]), min([len(found), *(at for at in ends if at > place)])
+    return any(token.kind == "letter" for token in found[start + 1 : end])
 
 
 def _without_alignment(found: list[Token]) -> list[Token]:

@@ -102,6 +102,7 @@ _SAME_SIGN = (
     | dict.fromkeys(("\\,", "\\;", "\\:", "\\ "), " ")
 )
 _SAME_TEXT = (("^-^", "^-"), ("^°", "°"), ("µ ", "µ"), ("° ", "°"))
+_FRACTION = re.compile(r"\\[dt]?frac\s*\{((?:[^{}]|\{[^{}]*\})*)\}\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ENDING = re.compile(rf"(.*?)(?:^|\s+)(left|{unit_tables.ENDINGS})", re.DOTALL | re.IGNORECASE)
 _OVER = re.compile(r"\s*/\s*|(?:^|\s+)per\s+|(?<=\S)\s+an?\s+", re.IGNORECASE)
 _PER_CENT = re.compile(r"\bper[\s-]+cents?\b", re.IGNORECASE)
@@ -113,6 +114,7 @@ _SQUARED = tuple(((base, 1),) for base in ("metre", "unit"))  # what is counted 
 
 @lru_cache(maxsize=4096)
 def _units(text: str) -> tuple[Unit, ...]:
+    text = _FRACTION.sub(r"\1/\2", text)
     text = _SIGN.sub(lambda match: _SAME_SIGN.get(match[0], match[0]), text)
     for old, new in _SAME_TEXT:
         text = text.replace(old, new)

@@ -114,6 +114,7 @@ UNICODE = str.maketrans(
     | dict.fromkeys("−–‒﹣‑", "-")
     | dict.fromkeys("·×∙⋅∗", "*")
     | dict.fromkeys("÷⁄∕", "/")
+    | {"∶": ":"}
     | {
         "π": " pi ",
         "∞": " infinity ",
@@ -130,6 +131,7 @@ UNICODE = str.maketrans(
         "∈": "\\in ",
         "∅": "\\emptyset ",
         "ℝ": "\\mathbb{R}",
+        "ℤ": "\\mathbb{Z}",
         "∠": "\\angle ",
         "⟨": "\\langle ",
         "⟩": "\\rangle ",
@@ -153,7 +155,14 @@ CURRENCIES = _words(r"\$ $ € £ ¥ ₹ USD EUR GBP INR Rs Rs. rs US$ ¢")  # w
 NO_PRODUCTS = _words("not non nor the are was for but all any only one two six ten yes odd is of no if")
 SEPARATORS = {"or": "or", "and": "and", "to": ":", "in": "in"}
 PERCENT = _words("percent pct percentage")
-LETTERS = {"Pr": "P", "top": "T", "intercal": "T", "imath": "i", "jmath": "j"}  # commands that stand for them
+LETTERS = {
+    "Pr": "P",
+    "partial": "d",
+    "top": "T",
+    "intercal": "T",
+    "imath": "i",
+    "jmath": "j",
+}  # commands that stand for them
 TOTALS = frozenset({"total", "in total", "altogether", "in all"})  # behind a number that counts something unnamed
 EXCEPT = _words("except but excluding")  # behind `REALS`
 REAL_COMMANDS = _words("R Reals reals")

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import select
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from mtgrpo_env.extras import imports_for
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.ranges import check_ranges
 from mtgrpo_env.redaction import shown
+from mtgrpo_env.row_options import MissingOptions
 from mtgrpo_env.signals import CommandSignals
 from mtgrpo_env.task import TaskError
 
@@ -104,7 +106,9 @@ def _run(arguments: Sequence[str], signals: CommandSignals) -> int:
     except (ImportError, ValueError, OSError, TaskError) as error:
         if signals.received is not None:  # what a signal breaks is no mistake
             raise
-        print(shown(f"mtgrpo {command}: {_said(error)}"), file=sys.stderr)
+        would_do = error.options if isinstance(error, MissingOptions) else ()
+        hint = f". This would work: {shlex.join(['mtgrpo', *arguments, *would_do])}" if would_do else ""
+        print(shown(f"mtgrpo {command}: {_said(error)}{hint}"), file=sys.stderr)
         return 2
 
 

@@ -17,7 +17,7 @@ from mtgrpo_env.envs.rows import read_rows, rows_problems, rows_suite
 from mtgrpo_env.envs.task_folders import FolderFormat, FolderOptions, refuse_used_folder, write_folder
 from mtgrpo_env.files import atomic_file, refuse_unwritable_file
 from mtgrpo_env.named_tasks import read_tasks
-from mtgrpo_env.paper_frame import NEXT_TURN
+from mtgrpo_env.paper_frame import NEXT_TURNS
 from mtgrpo_env.ranges import Count, CountOrNone, Seed
 from mtgrpo_env.row_options import RowOptions
 from mtgrpo_env.safe_console import SafeConsole
@@ -88,7 +88,7 @@ def _folder_options(config: Config) -> FolderOptions:
     if others := [name for name in config.rewards if name]:
         raise ValueError(f"tasks of {config.to} take one reward for all, got one for {', '.join(others)}")
     name = "-".join(config.suite) if not config.rows else "-".join(Path(file).stem for file in config.rows)
-    stop = (NEXT_TURN,) if config.prompt == "paper" else ()
+    stop = NEXT_TURNS if config.prompt == "paper" else ()
     return FolderOptions(name=name, max_tokens=config.max_new_tokens, reward=config.rewards.get(""), stop=stop)
 
 

@@ -57,5 +57,8 @@ def run(config: Config) -> int:
     except TrainingError as error:
         SafeConsole().print(str(error), soft_wrap=True, highlight=False)
         return 1
+    except KeyboardInterrupt:
+        SafeConsole().print(f"{trainer.kept} Run the same command to resume.", soft_wrap=True, highlight=False)
+        raise
     finally:
         trainer.close()

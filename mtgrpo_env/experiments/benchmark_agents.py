@@ -32,7 +32,7 @@ from mtgrpo_env.experiments.kept_groups import KeptGroups
 from mtgrpo_env.extras import imports_for, require_package
 from mtgrpo_env.named_objects import did_you_mean
 from mtgrpo_env.named_tasks import named_object
-from mtgrpo_env.paper_frame import NEXT_TURN
+from mtgrpo_env.paper_frame import NEXT_TURNS
 from mtgrpo_env.problem_sets import ProblemSet, plays_text
 from mtgrpo_env.prompt_options import PromptName, PromptOptions, json_object
 from mtgrpo_env.redaction import redacted
@@ -348,7 +348,7 @@ class _Endpoint(Agent):
         if form not in forms:
             raise ValueError(f"agents {api}: take prompt {' or '.join(forms)}, got {form}")
         if form == "paper":
-            options = replace(options, stop=(*options.stop, NEXT_TURN))
+            options = replace(options, stop=(*options.stop, *NEXT_TURNS))
         server = OpenAIServer(
             parts[1],
             parts[2],

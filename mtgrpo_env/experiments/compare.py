@@ -19,7 +19,6 @@ from mtgrpo_env.agents.recipes import RunFacts, make_method
 from mtgrpo_env.agents.reports.compared_runs import Clock, Settings
 from mtgrpo_env.agents.reports.comparison import Comparison
 from mtgrpo_env.agents.reports.comparison_report import write_report
-from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.experiments.compare_display import CompareDisplay
 from mtgrpo_env.experiments.compare_plan import CompareOptions, PlannedRun, may_start, plan_runs
@@ -97,6 +96,7 @@ def plan_lines(
 ) -> Iterator[str]:
     """What `compare` would do: every run that may be made, and how far it is; raises as `compare` does."""
     settings, planned = _checked_plan(config, options, method_options, "")
+    planned = [replace(run, known=run.records) for run in planned]
     yield (
         f"{', '.join(settings.methods)} on {', '.join(settings.tasks)}; {settings.steps} steps a run, evaluated on "
         f"{settings.eval_problems} problems a task; {options.parallel} runs at a time"
@@ -149,7 +149,7 @@ def _checked_plan(
 
 
 def _state_line(run: PlannedRun) -> str:
-    steps = [record["step"] for record in read_history(run.folder.history)]
+    steps = [record["step"] for record in run.records]
     state = "finished" if run.is_finished else f"step {max(steps)} so far" if steps else "to be made"
     return f"  {run.name}: {state}"
 

@@ -17,6 +17,7 @@ from mtgrpo_env.agents.reports.history import Record, read_history
 from mtgrpo_env.experiments.compare_plan import PlannedRun
 from mtgrpo_env.experiments.jobs import Job
 from mtgrpo_env.metrics import worst_task
+from mtgrpo_env.progress import in_words
 
 _REFRESH_SECONDS = 1.0
 
@@ -81,7 +82,7 @@ class CompareDisplay:
         self._ended.append(seconds)
         record = _last(read_history(run.folder.history), "evaluation")
         worst = f"worst task {worst_task(record['accuracies']):.3f}, {record['rollouts']:,} rollouts" if record else ""
-        self._console.print(f"done    {run.name}: {worst}, {_clock(seconds)}", highlight=False, soft_wrap=True)
+        self._console.print(f"done    {run.name}: {worst}, {_duration(seconds)}", highlight=False, soft_wrap=True)
 
     def show_running(self, running: Sequence[Job]) -> None:
         """These jobs are going on now."""
@@ -119,7 +120,7 @@ class CompareDisplay:
         worst = f"{worst_task(evaluation['accuracies']):.1%}" if evaluation else "-"
         progress = f"{step}/{num_steps}" if records else "starting"
         of_run = [run.config.method, str(run.point), str(run.config.seed)]
-        table.add_row(*of_run, progress, worst, f"{rollouts:,}", _clock(left))
+        table.add_row(*of_run, progress, worst, f"{rollouts:,}", _duration(left))
         return left
 
     def _time_left(self, running: Sequence[float | None]) -> str:
@@ -127,16 +128,12 @@ class CompareDisplay:
         if not self._ended or len(known) < len(running):
             return "?"
         mean = sum(self._ended) / len(self._ended)
-        return _clock((sum(known) + mean * self._waiting) / self._parallel)
+        return _duration((sum(known) + mean * self._waiting) / self._parallel)
 
 
 def _last(records: Sequence[Record], kind: str) -> Record | None:
     return next((record for record in reversed(records) if record["kind"] == kind), None)
 
 
-def _clock(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+def _duration(seconds: float | None) -> str:
+    return "?" if seconds is None else in_words(seconds)

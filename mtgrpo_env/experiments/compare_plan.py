@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
 
 from mtgrpo_env.agents.config import RunConfig
 from mtgrpo_env.agents.recipes import DEFAULT_METHOD
 from mtgrpo_env.agents.reports.compared_runs import Cost
-from mtgrpo_env.agents.reports.history import read_history
+from mtgrpo_env.agents.reports.history import Record, read_history
 from mtgrpo_env.agents.reports.points import Point
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.experiments.compare_grid import parsed_grid, points_of_method, taken_by
@@ -56,10 +56,10 @@ class CompareOptions:
     do between the two is reported as their tail."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(field.default, tuple) and not isinstance(value, list | tuple):  # one alone is a list of one
-                object.__setattr__(self, field.name, (value,))
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if isinstance(option.default, tuple) and not isinstance(value, list | tuple):  # one alone is a list of one
+                object.__setattr__(self, option.name, (value,))
 
     def check(self) -> None:
         """Refuse what no run could be made with.
@@ -119,11 +119,13 @@ class PlannedRun:
         config: its options.
         point: those of them that belong to the grid.
         until: step after which it is stopped, or all of them.
+        known: records of its history, where they are not read anew each time.
     """
 
     config: RunConfig
     point: Point
     until: int
+    known: Sequence[Record] | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -134,6 +136,11 @@ class PlannedRun:
     def folder(self) -> RunFolder:
         """Where the run is."""
         return RunFolder(self.config.out)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Of its history so far."""
+        return read_history(self.folder.history) if self.known is None else self.known
 
     @property
     def is_finished(self) -> bool:
@@ -147,8 +154,7 @@ class PlannedRun:
 
     def has_reached(self, step: int) -> bool:
         """Whether it was evaluated after so many steps."""
-        history = read_history(self.folder.history)
-        return any(record["kind"] == "evaluation" and record["step"] >= step for record in history)
+        return any(record["kind"] == "evaluation" and record["step"] >= step for record in self.records)
 
     def stopped_at(self, step: int) -> PlannedRun:
         """The same run, up to a step."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from mtgrpo_env.agents.reports.compared_runs import Run, Settings, run_of_history
 from mtgrpo_env.agents.reports.comparison import Comparison
-from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.reports.points import Point
 from mtgrpo_env.experiments.compare_plan import PlannedRun
 
@@ -91,5 +90,4 @@ def _tried(settings: Settings, planned: Sequence[PlannedRun]) -> list[PlannedRun
 
 def _run(run: PlannedRun, settings: Settings, num_steps: int) -> Run:
     named = {"method": run.config.method, "seed": run.config.seed}
-    records = read_history(run.folder.history)
-    return run_of_history(records, **named, point=run.point, num_steps=num_steps, clock=settings.clock)
+    return run_of_history(run.records, **named, point=run.point, num_steps=num_steps, clock=settings.clock)

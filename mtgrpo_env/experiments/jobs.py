@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -101,7 +102,7 @@ class JobRunner:
     def _start(self, job: Job) -> subprocess.Popen[bytes]:
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with job.log.open("ab") as log:
-            log.write(f"$ mtgrpo {' '.join(job.arguments)}\n".encode())
+            log.write(f"$ {shlex.join(['mtgrpo', *job.arguments])}\n".encode())
             log.flush()
             return subprocess.Popen(
                 [sys.executable, "-m", "mtgrpo_env", *job.arguments],

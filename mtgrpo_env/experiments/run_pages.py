@@ -16,7 +16,7 @@ from mtgrpo_env.agents.reports.page.content import (
     content_of_runs,
     read_run,
 )
-from mtgrpo_env.agents.reports.samples import StoredSample
+from mtgrpo_env.agents.reports.samples import StoredSample, read_samples
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.envs.records import Record
 from mtgrpo_env.envs.row_rewards import RowScorers
@@ -70,13 +70,18 @@ def _comparison(folder: Path) -> Comparison:
 
 
 def _task_names(run: RunFolder, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Of a run's tasks: from its checkpoints, or by registered names. A folder decides on no code that is imported."""
+    """Of a run's tasks: from its checkpoints, by registered names, or from its first samples, which are in their order.
+
+    A folder decides on no code that is imported.
+    """
     if checkpoint := run.newest_checkpoint:
         return tuple(json.loads((checkpoint / "agent.json").read_text(encoding="utf-8"))["hyperparameters"]["tasks"])
     if all(map(is_registered, config["tasks"])):
         return read_tasks(tuple(config["tasks"])).names
     first = next(record for record in read_history(run.history) if record["kind"] == "evaluation")
-    return tuple(f"task {k}" for k in range(len(first["accuracies"])))
+    known = tuple(dict.fromkeys(sample.suite_task for sample in read_samples(run.samples)))
+    num_tasks = len(first["accuracies"])
+    return known if len(known) == num_tasks else tuple(f"task {k}" for k in range(num_tasks))
 
 
 def _answer(sample: StoredSample) -> str | None:

@@ -137,7 +137,9 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
     [
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"group_size": 1}, "group_size must be at least 2, got 1"),
-        ({"temperature": 0}, "temperature must be above 0, got 0.0"),
+        ({"temperature": 0}, "temperature must be at least 1e-06, got 0.0"),
+        ({"temperature": 1e-45}, "temperature must be at least 1e-06, got 1e-45"),
+        ({"eval_temperature": 1e-45}, "eval_temperature, unless it is 0, must be at least 1e-06, got 1e-45"),
         ({"minibatches": 5, "batch_size": 4}, "minibatches must be at most batch_size, 4 groups, got 5"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"rollouts": "http://me:pass@host:8000"}, "rollouts must hold no password or key: options stand in the files"),

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.pace import Pace
-from mtgrpo_env.agents.run_panel import RunPanel
+from mtgrpo_env.agents.run_panel import RunPanel, response_text
 from mtgrpo_env.evaluation import Evaluation
 from mtgrpo_env.progress import EVALUATING, GENERATING, Stage
 
@@ -100,6 +100,14 @@ def test_a_log_has_lines_of_long_steps_and_of_progress_within_very_long_ones(clo
     panel.show_step(replace(MTGRPOAgent(list(NAMES), policy="tabular", batch_size=2).train_step(), step=1))
     assert clock.lines[-1].startswith("step    1")
     assert len(clock.lines) == 4
+
+
+def test_a_short_batch_is_seen_and_what_is_replayed_is_a_share_of_the_groups_wanted() -> None:
+    whole = MTGRPOAgent(list(NAMES), policy="tabular", batch_size=4).train_step()
+    short = replace(whole, targets=np.array([4]), kept=np.array([1]), replayed=1)
+    assert response_text(short, None).startswith("  kept 1 of 4 groups")
+    assert response_text(short, None).endswith("  replayed 25%")
+    assert "kept" not in response_text(replace(short, kept=np.array([4])), None)
 
 
 def test_a_terminal_shows_how_far_the_step_is_and_when_the_run_ends(clock: Clock) -> None:

@@ -17,6 +17,7 @@ from training_runs import TASKS, history_of
 from mtgrpo_env.agents.callbacks import TrainerCallback, report_callbacks
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.display import Display
+from mtgrpo_env.agents.llm.plan import high_lr
 from mtgrpo_env.agents.reports.samples import read_samples
 from mtgrpo_env.agents.trainer import Trainer, TrainingError
 from mtgrpo_env.batch_metrics import TrainMetrics
@@ -137,6 +138,19 @@ def test_what_a_language_model_cannot_play_is_refused_by_name(model_folder: Path
         trainer(model_folder, tmp_path, tasks=[Task.from_id("CartPole-v1")])
     with pytest.raises(ValueError, match="batch_size must be at least the number of tasks, 2, got 1"):
         trainer(model_folder, tmp_path, batch_size=1, minibatches=1)
+
+
+def test_a_learning_rate_is_too_high_for_a_large_model_and_not_for_a_tiny_one(
+    model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from transformers import LlamaConfig
+
+    run = trainer(model_folder, tmp_path / "run", lr=4e-4)
+    small = run.prompts
+    assert "lr is" not in caplog.text
+    large = replace(small, model_config=LlamaConfig(num_hidden_layers=2))
+    assert high_lr(run.config, large).startswith("lr is 0.0004, for 6")
+    assert high_lr(replace(run.config, lr=1e-6), large) == ""
 
 
 def test_a_failed_step_is_one_error_with_the_newest_checkpoint(

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -24,10 +25,12 @@ from training_runs import wait_until
 
 from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.reports.comparison_report import FIGURES
+from mtgrpo_env.agents.reports.history import read_history
 from mtgrpo_env.agents.run_folder import RunFolder
 from mtgrpo_env.cli import compare, main
 from mtgrpo_env.cli.command_lines import command_line
 from mtgrpo_env.experiments import compare as experiment
+from mtgrpo_env.experiments import compare_plan
 from mtgrpo_env.experiments.compare_plan import CompareOptions, plan_runs
 
 RunCommand = Callable[..., Any]
@@ -130,6 +133,7 @@ def test_an_interrupt_stops_every_run_and_says_how_to_go_on(life: Life) -> None:
 def test_the_same_command_makes_what_is_missing_and_reports_it_all(life: Life) -> None:
     assert life.finished.code == 0
     assert life.finished.text.count("done    ") >= 2
+    assert re.search(r"done    .* rollouts, \d+ s$", life.finished.text, re.MULTILINE), "as durations of a run"
     names = [(line["method"], line["seed"], line["step"]) for line in life.finished.results]
     assert names == [(m, seed, step) for m in ("quota-mt-grpo", "grpo") for seed in (0, 1) for step in (0, STEPS)]
     assert all((life.out / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for name in FIGURES)
@@ -179,9 +183,12 @@ def test_a_finished_comparison_runs_nothing_and_its_numbers_stay_as_they_are(
 
 
 def test_a_dry_run_says_which_runs_are_to_be_made_and_makes_none(
-    command: RunCommand, out: Path, model_folder: Path, tmp_path: Path
+    command: RunCommand, out: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(compare_plan, "read_history", lambda file: read.append(file) or read_history(file))
     grown = command(*compare_options(out, model_folder, "--seeds", 0, 2, "--dry-run"))
+    assert len(read) == len(set(read)) == 4, "each history once"
     assert (grown.code, grown.err) == (0, "")
     states = [line.strip() for line in grown.out.splitlines() if line.startswith("  ")]
     assert states == [

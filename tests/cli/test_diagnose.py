@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import write_run
+from pages import write_run, write_samples
 from training_runs import train
 
 from mtgrpo_env.cli import main
+from mtgrpo_env.experiments.run_pages import run_of_folder
 
 RunCommand = Callable[..., Any]
 Refused = Callable[..., str]
@@ -32,6 +33,14 @@ def test_a_bad_run_is_told_in_text_in_json_and_in_a_figure(command: RunCommand, 
     parsed = json.loads(command("diagnose", run, "--json").out)
     assert parsed["findings"][0]["chart"] == "Responses"
     assert "truncated" in parsed["findings"][0]["options"]
+
+
+def test_tasks_of_a_run_without_a_checkpoint_have_the_names_of_its_samples(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", tasks=["my_tasks:Sums", "my_tasks:Words", "sums.jsonl"])
+    assert run_of_folder(run).tasks == ("task 0", "task 1", "task 2")
+    for name in ("Sums", "Words", "sums"):
+        write_samples(run, ["x"], suite_task=name)
+    assert run_of_folder(run).tasks == ("Sums", "Words", "sums")
 
 
 def test_a_folder_without_a_run_or_without_a_step_is_refused(refused: Refused, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_runs import STEPS, history_of, train
+from training_runs import STEPS, TASKS, history_of, train
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from mtgrpo_env.agents.config import TrainConfig
@@ -32,12 +32,33 @@ def test_a_dry_run_says_what_would_be_done_and_leaves_nothing_behind(
         "QuotaSampler",
         "zebra-mini",
         "4 prompts x 4 = 16 rollouts",
-        "if no group carries a gradient",
+        "tokens of responses",
         "at the most",
         f"every 2 steps in {tmp_path / 'run' / 'checkpoints'}",
     ):
         assert said in result.out
     assert "2 GPUs" not in result.out
+
+
+def test_a_plan_shows_a_prompt_of_each_task_and_how_tokens_are_drawn(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    drawn = ("--temperature", 0.7, "--eval-temperature", 0, "--eval-top-k", 5)
+    out = command(*train(tmp_path / "run", model_folder, "--dry-run", *drawn)).out
+    for name in TASKS:
+        assert f"\n  {name}: '" in out
+    assert "sampling: up to 16 tokens, temperature 0.7; in evaluations temperature 0, top-p 1, top-k 5\n" in out
+
+
+def test_what_a_step_generates_is_said_once_where_it_does_not_depend_on_the_groups(
+    command: RunCommand, model_folder: Path, tmp_path: Path
+) -> None:
+    out = command(*train(tmp_path / "run", model_folder, "--dry-run", "--method", "grpo")).out
+    assert out.count("it generates") == 1
+    assert "it generates 16 in 1 round, up to 256 tokens of responses\n" in out
+    out = command(*train(tmp_path / "run", model_folder, "--dry-run", "--method", "dapo")).out
+    assert out.count("it generates") > 1
+    assert "if no group carries a gradient" in out
 
 
 def test_without_a_model_the_plan_is_of_the_tiny_one_which_is_not_made(command: RunCommand, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from faulty_server import Sent, faulty_server
 
 from mtgrpo_env.chat import Message
 from mtgrpo_env.named_tasks import SUITES
-from mtgrpo_env.paper_frame import framed
+from mtgrpo_env.paper_frame import NEXT_TURNS, framed
 
 RunCommand = Callable[..., Any]
 
@@ -407,7 +407,7 @@ def test_an_endpoint_is_sent_what_stands_around_the_prompts(command: RunCommand,
         assert (messages[0].content, messages[-1].content) == ("Be brief.", "So")
         assert chat["chat_template_kwargs"] == {"a": 1}
         assert text["prompt"] == f"{framed([messages[0], messages[3]], messages[1:3])}So"
-        assert text["stop"] == ["\nUser:"], "the next turn of the frame"
+        assert text["stop"] == list(NEXT_TURNS), "the next turn of the frame"
     assert len({chat["messages"][1]["content"] for chat in chats}) == 2, "each task has its own examples"
 
 

@@ -15,6 +15,7 @@ import pytest
 from harness_tasks import read_task
 
 from mtgrpo_env.envs import lm_eval_task
+from mtgrpo_env.paper_frame import NEXT_TURNS
 
 
 def test_a_system_message_and_worked_examples_become_what_the_harness_has_for_them(
@@ -40,7 +41,7 @@ def test_the_papers_prompts_end_at_the_next_turn(command: Callable[..., Any], tm
     out = tmp_path / "out"
     line = ("--suite", "arc-mini", "--problems", 2, "--prompt", "paper", "--to", "lm-eval", "--out", out)
     assert command("export", *line).code == 0
-    assert read_task(out / "mtgrpo_arc-mini.yaml")["generation_kwargs"]["until"] == ["\nUser:"]
+    assert read_task(out / "mtgrpo_arc-mini.yaml")["generation_kwargs"]["until"] == list(NEXT_TURNS)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def folder(tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch) 
 MINI = ("--model", "model", "--suite", "mini", "--max-new-tokens", 8)
 TRAINING = [
     (("--group-size", 1), "group_size must be at least 2, got 1"),
-    (("--temperature", 0), "temperature must be above 0, got 0.0"),
+    (("--temperature", 0), "temperature must be at least 1e-06, got 0.0"),
     (("--minibatches", 9), "minibatches must be at most batch_size, 4 groups, got 9"),
     (("--max-new-tokens", 64), "max_new_tokens must be below 64, the context of model, got 64"),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,17 @@ def test_rewards_are_checked_against_the_rows(command: RunCommand) -> None:
     assert result.code == 0, result
     assert "sums.jsonl" in result.out
     assert "words.jsonl" in result.out
+
+
+def test_the_command_that_an_error_gives_is_the_one_that_was_typed_with_what_it_lacks(
+    refused: Callable[..., str], command: RunCommand, example: Path
+) -> None:
+    rows = example / "my sums.jsonl"
+    rows.write_text((example / "sums.jsonl").read_text())
+    typed = ("train", "--tasks", rows, "--model", "tiny", "--out", "runs/a b", *SIZES, "--dry-run")
+    program, *words = shlex.split(refused(*typed).partition("This would work: ")[2])
+    assert (program, words) == ("mtgrpo", [*map(str, typed), "--reward", "number"])
+    assert command(*words).code == 0
 
 
 def test_two_files_a_reward_and_a_model_give_a_worst_task_curve(command: RunCommand, example: Path) -> None:

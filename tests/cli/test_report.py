@@ -126,6 +126,20 @@ def test_a_run_keeps_samples_of_training_as_the_model_saw_them(command: RunComma
     assert verdicts == [sample.is_success for sample in samples]
 
 
+@pytest.mark.parametrize("truncated", ["penalty", "mask"])
+def test_a_training_sample_has_the_reward_that_was_trained_on(
+    truncated: str, model_folder: Path, tmp_path: Path
+) -> None:
+    options = ("--truncated", truncated, "--max-new-tokens", 6, "--steps", 1)
+    assert main([str(argument) for argument in train(tmp_path / "run", model_folder, *options)]) == 0
+    rows = [sample.row for sample in read_samples(tmp_path / "run" / "training_samples.jsonl")]
+    cut = [row for row in rows if row["ended"] == ["length"]]
+    assert cut
+    for row in cut:
+        assert row["trained_reward"] == (row["reward"] - 1 if truncated == "penalty" else None)
+    assert all(row["trained_reward"] <= row["reward"] for row in rows if row not in cut)
+
+
 def test_keeping_samples_changes_no_run(
     model_folder: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

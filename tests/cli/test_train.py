@@ -247,8 +247,9 @@ def test_a_ctrl_c_after_a_signal_does_not_wait_for_the_step_and_a_second_sigterm
         time.sleep(1)
         assert process.poll() is None
         process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    said, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "mtgrpo train: interrupted\n")
+    assert said.endswith("There is no checkpoint yet. Run the same command to resume.\n")
     assert not steps_of(out)
 
 

@@ -462,6 +462,7 @@ def test_a_word_that_no_table_has_counts_if_the_question_or_the_truth_has_it() -
 @pytest.mark.parametrize(
     ("truth", "right", "wrong"),
     [
+        ("1/3", [r"0.\overline{3}", r"$0.\dot{3}$"], [r"0.\overline{4}", "0.333", r"\overline{3}"]),
         ("8 hours", ["8", "8 h", "480 minutes", "1/3 day", "8.0 hrs"], ["8 minutes", "480", "8 km", "8 apples", "8%"]),
         ("$5", ["5", "$5.00", "500 cents", "5 USD", "5 bucks"], ["500", "5 cents", "€5", "5 km", "5 pounds", "5%"]),
         ("12 apples", ["12", "1 dozen apples", "12 apple"], ["12 oranges", "1 dozen oranges", "12 km", "$12"]),

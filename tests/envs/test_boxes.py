@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mtgrpo_env.envs.answers import boxed, last_box
 from mtgrpo_env.envs.boxes import boxes, closing_statement, names_set
+from mtgrpo_env.paper_frame import NEXT_TURNS
 
 OPEN = r"\boxed{"
 
@@ -125,7 +126,9 @@ def test_a_brace_forgotten_in_an_earlier_box_does_not_spoil_the_last() -> None:
     assert last_box(r"\boxed{\frac{1}{2}. Then twice that: \boxed{1}") == "1"
 
 
-@pytest.mark.parametrize("turn", ["\nUser: 5+6? \\boxed{}.\nAssistant:", "\n\nUser:", "\nHuman: Thanks!", "<|im_end|>"])
+@pytest.mark.parametrize(
+    "turn", [*NEXT_TURNS, "\n\nUser: 5+6? \\boxed{}.\nAssistant:", "\nHuman: Thanks!", "<|im_end|>"]
+)
 def test_a_response_ends_where_the_user_speaks_again(turn: str) -> None:
     assert last_box(rf"No: \boxed{{4}}, \boxed{{7}}{turn} \boxed{{11}}") == "7"
     assert last_box(rf"\boxed{{7}}{turn} \boxed{{11") == "7"

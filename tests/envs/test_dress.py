@@ -267,6 +267,11 @@ a.
 """)
 
 
+def test_a_text_longer_than_any_answer_is_left_as_it_is():
+    text = "**7** " * 20_000
+    assert undressed(text) == text
+
+
 @pytest.mark.parametrize("piece", [*HOSTILE, *(piece + " " for piece in HOSTILE), " "])
 def test_hostile_texts_take_linear_time(piece):
     start = time.process_time()

@@ -268,8 +268,8 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({"num_workers": 0}, "num_workers must be at least 1, got 0"),
-        ({"seconds": 0.0}, "seconds must be positive and finite, got 0"),
-        ({"seconds": float("nan")}, "seconds must be positive and finite, got nan"),
+        ({"seconds": 0.0}, "seconds must be above 0, got 0"),
+        ({"seconds": float("nan")}, "seconds must be above 0, got nan"),
     ],
 )
 def test_arguments_out_of_range_are_named(arguments: dict[str, Any], message: str) -> None:

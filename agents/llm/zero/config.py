@@ -7,6 +7,8 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from mtgrpo_env.ranges import Range
+
 Stage = Literal[0, 2, 3]
 Precision = Literal["fp32", "bf16"]
 
@@ -39,8 +41,7 @@ class ZeroConfig:
         for name, lowest in (("offload_optimizer", 2), ("offload_parameters", 3)):
             if getattr(self, name) and self.stage < lowest:
                 raise ValueError(f"{name} needs stage {lowest} or above, got stage {self.stage}")
-        if self.bucket_elements < 1:
-            raise ValueError(f"bucket_elements must be at least 1, got {self.bucket_elements}")
+        Range(1).check("bucket_elements", self.bucket_elements)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -80,10 +80,10 @@ class _Starvation(NamedTuple):
     low: float
     high: float
     severity: Severity
-    advice: str
+    advice: tuple[str, ...]
 
 
-_EASIER = "take --tasks of an easier level, show --examples, or learn from graded rewards, --filter reward"
+_EASIER = ("take --tasks of an easier level", "show --examples", "learn from graded rewards by --filter reward")
 _STARVATIONS = (
     _Starvation("out of reach", -1.0, NEXT_TO_NONE, "slows learning", _EASIER),
     _Starvation(
@@ -91,9 +91,9 @@ _STARVATIONS = (
         NEXT_TO_NONE,
         1 - NEXT_TO_NONE,
         "slows learning",
-        f"a larger --group-size, or {_EASIER}",
+        ("take a larger --group-size", *_EASIER),
     ),
-    _Starvation("solved", 1 - NEXT_TO_NONE, 1.0, "worth a look", "take --tasks of a harder level, or leave it out"),
+    _Starvation("solved", 1 - NEXT_TO_NONE, 1.0, "worth a look", ("take --tasks of a harder level", "leave it out")),
 )
 
 
@@ -117,7 +117,7 @@ def starved(evidence: Evidence) -> Iterator[Finding]:
             name=f"starved, {one.why}: {', '.join(evidence.tasks[k] for k in tasks)}",
             severity=one.severity,
             seen=f"informative were {counted} ({span(evidence.late)})",
-            advice=one.advice,
+            advice=evidence.facts.open_advice(*one.advice),
             chart="What is generated",
             curves=tuple(curves[k] for k in tasks),
             measure="groups without a gradient",
@@ -138,8 +138,11 @@ def short_of_target(evidence: Evidence) -> Iterator[Finding]:
             severity="slows learning",
             seen=f"{task} is {kept[k]:.0%} of what is trained on, its weight asks for {wanted[k]:.0%} "
             f"({span(evidence.late)})",
-            advice="more of its groups must be informative: a larger --group-size, or an easier level in --tasks; "
-            "--method quota-mt-grpo fills batches from earlier groups as well",
+            advice=evidence.facts.open_advice(
+                "make more of its groups informative by a larger --group-size",
+                "by an easier level in --tasks",
+                "fill batches from earlier groups as well by --method quota-mt-grpo",
+            ),
             chart="Task weights against realised shares",
             curves=(replace(of_batch[k], name="share of the batch"), replace(asked[k], name="share asked for")),
             measure="share of the groups",
@@ -160,12 +163,13 @@ def cut_off(evidence: Evidence) -> Iterator[Finding]:
     of_tasks, before = pooled(evidence.late)["truncated_share"], _cut_off_at_first(evidence)
     named = ", ".join(f"{t} {s:.0%}" for t, s in zip(evidence.tasks, of_tasks, strict=True) if s > SEVERAL)
     has_grown = before <= SEVERAL
-    advice = "the policy learns to go on: --truncated penalty makes that dearer" if has_grown else None
+    facts, longer = evidence.facts, FAULTS[0].advice(evidence.facts)
+    dearer = facts.open_advice("the policy learns to go on: --truncated penalty makes that dearer") if has_grown else ""
     yield Finding(
         name="responses have grown until they are cut off" if has_grown else "responses are cut off",
         severity="stops learning" if share > MOST and not has_grown else "slows learning",
         seen=f"{share:.0%} of the responses in training ({named}; {span(evidence.late)}), {before:.0%} at first",
-        advice=advice or f"{FAULTS[0].advice(evidence.facts)}; --truncated mask learns nothing from those that are",
+        advice=dearer or facts.open_advice(longer, "learn nothing from those that are by --truncated mask"),
         chart="Responses",
         curves=evidence.task_curves("truncated_share"),
         measure="responses cut off",
@@ -185,12 +189,13 @@ def lengths(evidence: Evidence) -> Iterator[Finding]:
     if len(evidence.steps) < FEWEST_STEPS or not (early > 0 and late > 0) or 1 / DRIFT < late / early < DRIFT:
         return
     is_longer = late > early
-    longer, shorter = "--truncated penalty makes long ones dearer", "if they are worse, --kl-coef 0.01 holds the policy"
+    hold = f"if they are worse, {evidence.facts.hold}"
+    longer = evidence.facts.open_advice("make long ones dearer by --truncated penalty") or hold
     yield Finding(
         name=f"responses become {'longer' if is_longer else 'shorter'}",
         severity="worth a look",
         seen=f"{early:.1f} in {span(evidence.early)}, {late:.1f} in {span(evidence.late)}",
-        advice=longer if is_longer else shorter,
+        advice=longer if is_longer else hold,
         chart="Responses",
         curves=evidence.task_curves("response_length"),
         measure="mean length",
@@ -203,15 +208,15 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
     old = sum(record.get("replayed", 0) for record in evidence.late)
     if not kept or old <= MOST * kept:
         return
-    allowed = evidence.facts.max_replayed
-    share = MOST if allowed is None or allowed > MOST else allowed / 2  # of what is asked for, which may be more
+    wanted = sum(sum(record["targets"]) for record in evidence.late)  # of which the option is a share
     shares = np.array([record.get("replayed", 0) / max(1, sum(record["kept"])) for record in evidence.steps])
     yield Finding(
         name="most of the batch is old",
         severity="slows learning",
         seen=f"{old} of {kept} groups trained on were generated for earlier batches ({old / kept:.0%}, "
         f"{span(evidence.late)})",
-        advice=f"--max-replayed {share:g}; a larger --group-size makes more of the fresh groups informative",
+        advice=f"--max-replayed {min(MOST, old / wanted / 2):.2g}; a larger --group-size makes more of the fresh "
+        "groups informative",
         chart="Steps: what they cost, and what the learner says",
         curves=(Curve("share replayed", evidence.numbers, shares),),
         measure="share of the batch",

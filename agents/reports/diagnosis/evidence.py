@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -20,6 +21,7 @@ from mtgrpo_env.types import FloatArray
 
 _WINDOW_SHARE = 1 / 3  # of the steps, at either end
 _LONGEST_WINDOW = 20
+_SET = re.compile(r"(?<!\w)--([a-z][a-z-]*[a-z]) ([\w.-]+)")  # an option in an advice, and a value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +32,13 @@ class RunFacts:
     lr: float
     group_size: int
     max_grad_norm: float
-    max_replayed: float | None
     max_new_tokens: int | None
     filter: str | None
+    truncated: str
+    lr_schedule: str
+    kl_coef: float
+    max_step_kl: float | None
+    dtype: str
     temperature: float
     examples: int
     prefill: str
@@ -42,6 +48,17 @@ class RunFacts:
         """Of the options in a run's file; those of a method of one's own need not be importable."""
         known = TrainConfig().plain | dict(options)
         return cls(**{field.name: known[field.name] for field in fields(cls)})
+
+    @property
+    def hold(self) -> str:
+        """The advice to hold the policy more than the run does."""
+        return f"hold the policy by --kl-coef {2 * self.kl_coef or 0.01:g}"
+
+    def open_advice(self, *alternatives: str) -> str:
+        """The alternatives, without those that set an option to what it is already; "" if none is left."""
+        options = {field.name.replace("_", "-"): str(getattr(self, field.name)) for field in fields(self)}
+        left = [one for one in alternatives if not any(options.get(name) == to for name, to in _SET.findall(one))]
+        return ", or ".join(filter(None, (", ".join(left[:-1]), *left[-1:])))
 
 
 @dataclass(frozen=True, slots=True)

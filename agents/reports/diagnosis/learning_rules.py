@@ -65,8 +65,11 @@ def fallen(evidence: Evidence) -> Iterator[Finding]:
         severity="stops learning" if is_collapse else "slows learning",
         seen=f"the average went from {means[best]:.1%} at step {steps[best]:.0f} to {means[-1]:.1%} at step "
         f"{steps[-1]:.0f}, the worst task from {worst[best]:.1%} to {worst[-1]:.1%}{beside}",
-        advice=f"lower --lr ({evidence.facts.lr:g}) to {evidence.facts.lr / 4:.2g}, let it fall by --lr-schedule "
-        "linear, or hold the policy by --kl-coef 0.01",
+        advice=evidence.facts.open_advice(
+            f"lower --lr ({evidence.facts.lr:g}) to {evidence.facts.lr / 4:.2g}",
+            "let it fall by --lr-schedule linear",
+            evidence.facts.hold,
+        ),
         chart="Held-out accuracy, and what it costs",
         curves=evidence.accuracy_curves(),
         measure="held-out accuracy",
@@ -86,7 +89,7 @@ def certain(evidence: Evidence) -> Iterator[Finding]:
         severity="slows learning",
         seen=f"entropy {early['entropy']:.3f} in {span(evidence.early)}, {late['entropy']:.3f} in "
         f"{span(evidence.late)}, where {late['unanimous_share']:.0%} of the groups had equal rewards",
-        advice=f"lower --lr ({evidence.facts.lr:g}), or hold the policy by --kl-coef 0.01",
+        advice=f"lower --lr ({evidence.facts.lr:g}), or {evidence.facts.hold}",
         chart="Responses",
         curves=evidence.task_curves("entropy"),
         measure="nats a token",
@@ -103,7 +106,7 @@ def not_finite(evidence: Evidence) -> Iterator[Finding]:
         name="gradients are not finite",
         severity="stops learning",
         seen=f"in {len(lost)} of {len(evidence.steps)} steps, first in step {lost[0]:.0f}",
-        advice=f"lower --lr ({evidence.facts.lr:g}), or compute in --dtype float32",
+        advice=evidence.facts.open_advice(f"lower --lr ({evidence.facts.lr:g})", "compute in --dtype float32"),
         chart="Steps: what they cost, and what the learner says",
         curves=(evidence.scalar_curve("gradient_norm"),),
         measure="gradient norm",
@@ -122,8 +125,11 @@ def too_far(evidence: Evidence) -> Iterator[Finding]:
         severity="slows learning",
         seen=f"{beyond.sum()} of {len(known)} steps on fresh rollouts moved the policy by more than {FAR} nats a "
         f"token, the median by {np.median(known):.3g}",
-        advice=f"lower --lr ({evidence.facts.lr:g}), let it rise first (--warmup-steps), or have --max-step-kl {FAR} "
-        "end a batch that goes beyond it",
+        advice=evidence.facts.open_advice(
+            f"lower --lr ({evidence.facts.lr:g})",
+            "let it rise first (--warmup-steps)",
+            f"end a batch that goes beyond --max-step-kl {FAR}",
+        ),
         chart="Steps: what they cost, and what the learner says",
         curves=(evidence.scalar_curve("step_kl"),),
         measure="nats a token",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel
 
 from mtgrpo_env.agents.llm.architectures import (
     ANY_PADDING,
@@ -220,6 +220,11 @@ def test_a_window_counts_tokens_in_the_cache_so_nothing_is_joined(name: str) -> 
 def test_what_cannot_be_right_is_refused_by_name(name: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"got '{name}': .*{reason}"):
         check_architecture(AutoConfig.for_model(name))
+
+
+def test_padding_that_is_no_token_is_refused_before_a_model_is_made() -> None:
+    with pytest.raises(ValueError, match=r"pad_token_id in config.json must be below vocab_size, 32,000, got 99999"):
+        check_architecture(LlamaConfig(pad_token_id=99999))
 
 
 @pytest.mark.parametrize("name", MODELS)

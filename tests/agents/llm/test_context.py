@@ -110,7 +110,7 @@ def test_a_suite_that_was_used_before_is_shown_the_same_examples(tmp_path: Path)
     tokenizer.save_pretrained(tmp_path)
     suite = read_tasks("countdown-mini")
     config = TrainConfig(model=str(tmp_path), tasks=("countdown-mini",), examples=2, max_new_tokens=8).for_run()
-    assert run_prompts(config, suite).sample == run_prompts(config, suite).sample
+    assert run_prompts(config, suite).samples == run_prompts(config, suite).samples
 
 
 def test_rows_that_cannot_be_written_are_left_out_and_named(tmp_path: Path) -> None:

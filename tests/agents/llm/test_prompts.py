@@ -172,8 +172,31 @@ def test_a_template_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_template_with_the_date_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    ChatPrompts(chat_tokenizer("{{ strftime_now('%d') }}x"))
-    assert "differ from day to day" in caplog.text
+    ChatPrompts(chat_tokenizer("{{ strftime_now('%d') }}{{ messages[0]['content'] }}"))
+    assert "writes the current date or time" in caplog.text
+
+
+def test_a_template_that_differs_from_moment_to_moment_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    ChatPrompts(chat_tokenizer("{{ strftime_now('%f') }}{{ messages[0]['content'] }}"))
+    assert "rollouts of one problem have different prompts" in caplog.text
+    assert "current date" not in caplog.text
+
+
+def test_a_template_that_ignores_its_messages_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the chat template of .* ignores the messages: all prompts would be 'Hello'"):
+        ChatPrompts(chat_tokenizer("Hello"))
+
+
+def test_template_options_without_effect_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    options = {"short": True, "enable_thinking": False}
+    ChatPrompts(chat_tokenizer("{{ messages[0]['content'] }}{{ short }}"), template_options=options)
+    assert "template_options enable_thinking: the prompts of" in caplog.text
+    assert "short" not in caplog.text
+
+
+def test_an_ordinary_template_is_warned_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    ChatPrompts(TOKENIZER)
+    assert caplog.text == ""
 
 
 def test_a_mark_in_the_begun_answer_is_a_character_like_any_other() -> None:

@@ -45,6 +45,7 @@ from mtgrpo_env.agents.ranks import OneRank
 from mtgrpo_env.envs.mtreason import reason_suite
 from mtgrpo_env.envs.reward import verdict
 from mtgrpo_env.named_tasks import read_tasks
+from mtgrpo_env.paper_frame import NEXT_TURNS
 
 END_OF_TURN = "<end_of_turn>"
 
@@ -142,6 +143,8 @@ def test_a_model_without_any_end_token_is_refused(
         ("", ("a",), ""),
         ("4\nUser: 5+6?", ("User:",), "4\n"),
         ("4 User", ("User:",), "4 User"),
+        *((f"4{turn} 5+6?", NEXT_TURNS, "4") for turn in ("\nUser:", "\nUser :", "\n User:")),
+        ("4, User: 5+6?", NEXT_TURNS, "4, User: 5+6?"),
         ("one, two. three", (".", ","), "one"),
         ("abc", ("abc", "b"), ""),
         ("a<eos>", ("a",), ""),

@@ -65,8 +65,8 @@ def test_a_run_that_is_too_short_to_fall_ends_at_its_peak(num_steps: int) -> Non
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"floor": 1.5}, "lr_floor must be a share of the learning rate, 0 to 1, got 1.5"),
-        ({"floor": -0.1}, "lr_floor must be a share of the learning rate, 0 to 1, got -0.1"),
+        ({"floor": 1.5}, "lr_floor must be at least 0 and at most 1, got 1.5"),
+        ({"floor": -0.1}, "lr_floor must be at least 0 and at most 1, got -0.1"),
         ({"warmup_steps": -1}, "warmup_steps must be from 0 to below the run's steps, 10, got -1"),
         ({"warmup_steps": 10}, "warmup_steps must be from 0 to below the run's steps, 10, got 10"),
     ],

@@ -75,7 +75,7 @@ def test_the_table_at_the_end_shows_chance_and_marks_what_is_not_above_it(
     assert cells["a"] == ["10.0%", f"30.0% {MARK}", "+20.0 points", "25.0%", "20.0%"]
     assert cells["b"] == ["90.0%", "100.0%", "+10.0 points", "90.0%", "0.0%"]
     assert cells["c"][-2:] == ["-", "-"]
-    assert cells["worst task"][-2:] == ["25.0%", "20.0%"]
+    assert cells["worst task"] == ["0.0%", f"30.0% {MARK}", "+30.0 points", "25.0%", "20.0%"]
     assert str(table.caption).startswith("best constant: a always 7. ≈:")
 
 

@@ -137,6 +137,7 @@ CASES = {
     ),
     "not_finite": Case(
         spoil=learner(gradient_norm=None),
+        config={"dtype": "bfloat16"},
         name="gradients are not finite",
         seen="in 30 of 30 steps, first in step 1",
         options={"lr", "dtype"},
@@ -188,6 +189,7 @@ CASES = {
     ),
     "short_of_target": Case(
         spoil=steps(lambda record: {"kept": [7, 7, 2]}),
+        config={"method": "mt-grpo"},
         name="maps is short of its target",
         seen="maps is 12% of what is trained on, its weight asks for 38% (steps 21 to 30)",
         options={"group_size", "tasks", "method"},
@@ -248,6 +250,21 @@ def test_all_that_is_found_names_options_and_commands_that_exist() -> None:
     commands = {word for finding in found for word in re.findall(r"mtgrpo ([a-z]+)", finding.advice)}
     assert commands <= set(_COMMANDS)
     assert all(finding.options for finding in found)
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_no_option_is_advised_to_be_what_it_is(rule: str) -> None:
+    case, (found, *_) = CASES[rule], findings_of(rule)
+    for option, value in re.findall(r"--([a-z-]+) (\w[\w.-]*)", found.advice):
+        name = option.replace("-", "_")
+        if name not in {"filter", "truncated", "lr_schedule", "kl_coef", "max_step_kl", "dtype", "method"}:
+            continue
+        given = float(value) if value[0].isdigit() else value
+        (again, *_) = diagnose(run_of(case.spoil, **{**case.config, name: given}))
+        assert f"--{option} {value}" in found.advice
+        assert again.name == found.name
+        assert f"--{option} {value}" not in again.advice
+        assert again.options
 
 
 def test_the_worst_comes_first_and_what_follows_from_it_is_not_named() -> None:

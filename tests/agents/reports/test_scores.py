@@ -169,6 +169,7 @@ def test_chance_stands_beside_accuracy() -> None:
     assert tasks["task0-easy"]["constant_name"] == "always 7"
     text = benchmark_markdown([cell], command="")
     assert "| `a` | task1-easy | 0.0 [0.0, 97.5] ≈ | - | 50.0 |" in text
+    assert "| `a` | 0.0 [0.0, 97.5] ≈ | 50.0" in text, "the worst task"
     assert "best constant: task0-easy always 7; task1-easy always number 2." in text
 
 
