@@ -91,7 +91,7 @@ class RecordedRollOut:
         suite: TaskSuite,
         policy: Policy,
         problems: Sequence[Problem],
-        group_size: int,
+        group_size: int | Sequence[int],
         *,
         deterministic: bool = False,
     ) -> list[Group]:
