@@ -10,7 +10,7 @@ PREAMBLE = (
     "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. "
     "The assistant first thinks about the reasoning process in the mind and then provides the user with the answer.\n"
 )
-NEXT_TURNS = ("\nUser:", "\nUser :", "\n User:")
+NEXT_TURNS: tuple[str, ...] = ("\nUser:", "\nUser :", "\n User:")
 """What a base model goes on with after its answer, to ask the next question itself; some servers take four stop strings
 at most. Where an answer is looked for, other spellings end a response as well (`envs.boxes`)."""
 
