@@ -45,7 +45,7 @@ $(VLLM_VENV)/.vllm: setup.py
 	@touch $@
 
 train: $(VENV)/.train ## post-train a tiny language model by MT-GRPO; continues where it was stopped
-	$(BIN)/mtgrpo train --out $(RUN) $(TRAIN_ARGS)
+	$(BIN)/mtgrpo train --config examples/mini.yaml --out $(RUN) $(TRAIN_ARGS)
 
 $(REAL_MODEL)/config.json: $(VENV)/.train
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt gguf accelerate

@@ -74,8 +74,8 @@ class MethodOptions:
     """Of the logits of those; with gradient-descent lambda decides how far they go."""
     max_replayed: Share | None = None
     """Largest share of batch_size that may be groups generated for earlier batches, of a method with a replay buffer,
-    also where a batch has fewer groups; by default all of it. Lower it where most of a late batch is replayed: it is
-    old data where fresh would be needed."""
+    also where a batch has fewer groups; by default a quarter. They are old data where fresh would be needed: of a real
+    model whose batches were mostly replayed, the policy collapsed."""
     filter: Literal["success", "reward"] | None = None
     """Which groups are informative: success for those with right and wrong responses, reward for those whose rewards
     differ, so that graded rewards and the form of an answer teach too; by default the method's own."""

@@ -5,7 +5,7 @@
 Each study is one `mtgrpo compare`; its report stands in benchmarks/results/STUDY. The same command goes on with a study
 that was stopped, and any option of `mtgrpo compare` can be added. Seconds mean something on an idle machine only.
 
-`quota-mt-grpo` is ours, `mt-grpo` the paper's. The reports of all but the first study are of an older `mt-grpo`:
+`quota-mt-grpo` is ours, `mt-grpo` the paper's. The reports of all but the first two studies are of an older `mt-grpo`:
 Subroutine 1, with the released code's Adam, and Algorithm 2; the names below come closest to that. An option of a
 method goes to those that take it.
 """
@@ -31,7 +31,14 @@ NINE = (
     f"compare --suite mini-nine --model runs/methods/nine-start/start-8a27ae90 {FIVE_SEEDS} --batch-size 36 --lr 8e-4 "
     "--steps 40 --eval-problems 100 --thresholds 0.1"
 )
+# What helps every method is given to every method; rate, batch and passes are chosen for each along its rollouts.
+EQUAL_KNOBS = (
+    "--methods quota-mt-grpo mt-grpo dapo grpo --lr-schedule linear --stratified --min-group-size 4 --minibatches 6 "
+    "--grid lr=4e-4,8e-4 batch_size=32,64 passes=2,4 --choose-by rollouts --tuning-seeds 10 --halve-at 6 12 "
+    f"{FIVE_SEEDS} --steps 30 --eval-every 3 --eval-problems 200 --thresholds 0.5 0.6"
+)
 STUDIES: Mapping[str, Sequence[str]] = {
+    "equal_knobs": [f"compare --out runs/methods/equal {EQUAL_KNOBS}"],
     # Each method at the better of two learning rates. The horizon was fixed beforehand; what follows is the tail.
     "three_tasks": [
         f"compare --out runs/methods/beyond --methods quota-mt-grpo mt-grpo dapo grpo {FIVE_SEEDS} --lrs 4e-4 8e-4 "

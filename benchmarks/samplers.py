@@ -28,7 +28,7 @@ from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokeniz
 from mtgrpo_env.batch_metrics import shares
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.plans import BatchPlan, BatchSampler
-from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
+from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, REPLAYED_BY_DEFAULT, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights
@@ -77,7 +77,7 @@ def without_limits(num_tasks: int, batch_size: int) -> QuotaSampler:
     return QuotaSampler(num_tasks, batch_size, max_generated=np.inf, max_inflation=np.inf)
 
 
-DEFAULT = "quotas, budget 1.5 B, replay (default)"
+DEFAULT = "quotas, budget 2 B, replay (default)"
 SAMPLERS: Mapping[str, tuple[Make, bool]] = {
     "GRPO's multinomial": (MultinomialSampler, False),
     "DAPO's dynamic": (DynamicSampler, False),
@@ -85,7 +85,7 @@ SAMPLERS: Mapping[str, tuple[Make, bool]] = {
     "quotas": (without_limits, False),
     "quotas, replay": (without_limits, True),
     DEFAULT: (
-        lambda k, b: QuotaSampler(k, b, max_generated=BUDGET_WITH_REPLAY),
+        lambda k, b: QuotaSampler(k, b, max_generated=BUDGET_WITH_REPLAY, max_replayed=REPLAYED_BY_DEFAULT),
         True,
     ),
     "one round of B": (lambda k, b: QuotaSampler(k, b, max_generated=1, max_rounds=1), False),

@@ -26,13 +26,13 @@ from mtgrpo_env.filters import rewards_differ, success_differs
 from mtgrpo_env.manifest import read_object
 from mtgrpo_env.plans import BatchSampler, checked_probabilities
 from mtgrpo_env.problem_streams import NumberedProblems, ObservingStream, ProblemStream
-from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
+from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, REPLAYED_BY_DEFAULT, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate, judged
 from mtgrpo_env.shares import GroupMeasure, count_groups, reweight_to_target_shares
 from mtgrpo_env.stateful import Stateful, name_of, plain, refuse_other_hyperparameters, refuse_unnamed_attributes
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.task_weights import DisparityWeights, GivenWeights, TaskWeights, in_task_order
+from mtgrpo_env.task_weights import SOLVED, DisparityWeights, GivenWeights, TaskWeights, in_task_order
 from mtgrpo_env.types import Batch, FloatArray, Group, GroupFilter, Problem, TaskStats
 
 GenerateGroups = Callable[[Sequence[Problem]], Iterable[Group]]
@@ -72,8 +72,8 @@ class Curriculum:
 
     >>> curriculum = Curriculum(["math", "code", "chat"], batch_size=6)
     >>> curriculum.sampler
-    QuotaSampler(num_tasks=3, batch_size=6, max_generated=1.5, max_rounds=2, confidence=0.6, max_inflation=20.0, \
-weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=2.0))
+    QuotaSampler(num_tasks=3, batch_size=6, max_generated=2.0, max_rounds=2, confidence=0.6, max_inflation=20.0, \
+weight_clip=2.0, max_replayed=0.25, acceptance=RecentShares(num_tasks=3, memory=48.0, prior_trials=2.0))
     """
 
     def __init__(
@@ -93,9 +93,12 @@ weight_clip=2.0, max_replayed=1.0, acceptance=RecentShares(num_tasks=3, memory=4
         num_tasks = len(self.problems.names)
         if sampler is None:
             size = BATCH_SIZE if batch_size is None else batch_size
-            sampler = QuotaSampler(num_tasks, size, seed=seed, max_generated=BUDGET_WITH_REPLAY)
+            limits = {"max_generated": BUDGET_WITH_REPLAY, "max_replayed": REPLAYED_BY_DEFAULT}
+            sampler = QuotaSampler(num_tasks, size, seed=seed, **limits)
             replay = ReplayBuffer() if replay is None else replay  # an empty one is false
-        task_weights = DisparityWeights(num_tasks) if task_weights is None else _checked_rule(task_weights)
+        task_weights = (
+            DisparityWeights(num_tasks, solved=SOLVED) if task_weights is None else _checked_rule(task_weights)
+        )
         if reward_estimate is None:
             reward_estimate = (RecentAccuracy if task_weights.uses_accuracy else LatestReward)(num_tasks)
         self.sampler = sampler

@@ -14,8 +14,10 @@ from mtgrpo_env.recent_shares import RecentShares
 from mtgrpo_env.shares import share_weights
 from mtgrpo_env.types import FloatArray, IntArray
 
-BUDGET_WITH_REPLAY = 1.5
+BUDGET_WITH_REPLAY = 2.0
 """In multiples of B: what a task still lacks is then filled with replayed groups."""
+REPLAYED_BY_DEFAULT = 0.25
+"""Share of a batch that replayed groups may be, of the default method: more of them collapsed a real model."""
 
 _WITHOUT_BOUND = 1e9  # times a deficit: still an integer
 

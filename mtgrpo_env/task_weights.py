@@ -17,6 +17,8 @@ from mtgrpo_env.types import FloatArray, TaskStats
 GivenWeights = ArrayLike | Mapping[str, float]
 """z from outside: (K,) on the simplex, or weights by the names of tasks, those that are not named 0."""
 
+SOLVED = 0.95
+"""Accuracy from which on the default method leaves a task to the others."""
 _WATCHED = 0.1  # of an even share, for a solved task
 
 

@@ -31,7 +31,7 @@ K, B, N = 3, 8, 2
 BITS = ScriptedPolicy(lambda observation, task_id, place: place % 2)  # the two rollouts of a group ask for one bit each
 
 SAMPLERS: dict[str, Callable[..., Any]] = {
-    "quota": partial(QuotaSampler, max_generated=1.5),
+    "quota": partial(QuotaSampler, max_generated=2.0),
     "multinomial": MultinomialSampler,
     "dynamic": partial(DynamicSampler, oversampling=1.5),
     "ratio-preserving": RatioPreservingSampler,

@@ -88,8 +88,8 @@ def test_a_copy_shares_nothing() -> None:
         ({"task_weights": DisparityWeights(K, tolerance=0.1)}, "task_weights.tolerance was 0.0, is 0.1"),
         ({"task_weights": DisparityWeights(K, strength=3.0)}, "task_weights.strength was 2.0, is 3.0"),
         ({"task_weights": UniformWeights(K)}, "task_weights.type was 'DisparityWeights', is 'UniformWeights'"),
-        ({"sampler": QuotaSampler(K, B, max_generated=1.5, confidence=0.9)}, "sampler.confidence was 0.6, is 0.9"),
-        ({"sampler": QuotaSampler(K, B, max_generated=1.5, memory=9)}, "sampler.acceptance.memory was 48.0, is 9"),
+        ({"sampler": QuotaSampler(K, B, max_generated=2.0, confidence=0.9)}, "sampler.confidence was 0.6, is 0.9"),
+        ({"sampler": QuotaSampler(K, B, max_generated=2.0, memory=9)}, "sampler.acceptance.memory was 48.0, is 9"),
         ({"sampler": QuotaSampler(K, B, max_generated=2.0)}, "sampler.max_generated was 1.5, is 2.0"),
         ({"sampler": RatioPreservingSampler(K, B)}, "sampler.type was 'QuotaSampler', is 'RatioPreservingSampler'"),
         ({"batch_size": 9}, "sampler.batch_size was 8, is 9"),
@@ -126,7 +126,7 @@ def test_another_learning_rate_or_optimizer_of_the_weights_is_refused(optimizer:
 
 
 def test_a_buffer_that_one_side_lacks_is_a_difference() -> None:
-    with_buffer, without = guessing()[0], guessing(sampler=QuotaSampler(K, B, max_generated=1.5))[0]
+    with_buffer, without = guessing()[0], guessing(sampler=QuotaSampler(K, B, max_generated=2.0))[0]
     with pytest.raises(ValueError, match=r"replay\.max_age was 3, is 'nothing'"):
         without.load_state_dict(with_buffer.state_dict())
 

@@ -7,9 +7,15 @@ from typing import Literal
 
 from mtgrpo_env.agents.recipes.method import Method, RunFacts
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
-from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, QuotaSampler
+from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, REPLAYED_BY_DEFAULT, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
-from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights, UniformWeights
+from mtgrpo_env.task_weights import (
+    SOLVED,
+    DisparityWeights,
+    ImprovementAwareWeights,
+    TaskWeights,
+    UniformWeights,
+)
 
 WeightOptimizer = Literal["adam", "adamw", "gradient-descent"]
 
@@ -21,9 +27,9 @@ WEIGHT_OPTIMIZERS: Mapping[WeightOptimizer, Callable[[float], LogitOptimizer]] =
 """Optimisers of the logits by name, given β. Only with plain gradient descent does λ set how far the weights go."""
 
 
-def quota_mt_grpo(facts: RunFacts, *, tolerance: float = 0.0, max_replayed: float = 1.0) -> Method:
+def quota_mt_grpo(facts: RunFacts, *, tolerance: float = 0.0, max_replayed: float = REPLAYED_BY_DEFAULT) -> Method:
     """The default: no task more than ε below the average accuracy; quotas, replayed groups where they fall short."""
-    return _by_quotas(facts, DisparityWeights(facts.num_tasks, tolerance=tolerance), max_replayed)
+    return _by_quotas(facts, DisparityWeights(facts.num_tasks, tolerance=tolerance, solved=SOLVED), max_replayed)
 
 
 def quota_iwu(
@@ -32,7 +38,7 @@ def quota_iwu(
     reward_coef: float = 0.2,
     weight_lr: float = 0.025,
     weight_optimizer: WeightOptimizer = "adam",
-    max_replayed: float = 1.0,
+    max_replayed: float = REPLAYED_BY_DEFAULT,
 ) -> Method:
     """The weights of Subroutine 1 with our quotas."""
     if weight_optimizer not in WEIGHT_OPTIMIZERS:
@@ -42,7 +48,7 @@ def quota_iwu(
     return _by_quotas(facts, weights, max_replayed)
 
 
-def quota_only(facts: RunFacts, *, max_replayed: float = 1.0) -> Method:
+def quota_only(facts: RunFacts, *, max_replayed: float = REPLAYED_BY_DEFAULT) -> Method:
     """Uniform weights with our quotas: ratio preservation alone."""
     return _by_quotas(facts, UniformWeights(facts.num_tasks), max_replayed)
 
