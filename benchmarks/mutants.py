@@ -3,6 +3,7 @@
     python benchmarks/mutants.py                            # all modules
     python benchmarks/mutants.py --only advantages shares   # some of them
     python benchmarks/mutants.py --sample 50                # at most so many mutants of a module
+    python benchmarks/mutants.py --again                    # those that survived the last time
 
 The tests are collected and run once, to see which lines each of them runs. Then each mutant is put into a fork of the
 process, which runs the tests of the changed lines, the fastest first, until one fails. Survivors that are known to
@@ -18,6 +19,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # forks must inherit no threads
 
 import builtins
 import importlib
+import json
 import pickle
 import platform
 import select
@@ -27,7 +29,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -72,9 +74,9 @@ PARTS = (
         ),
         tests={
             "tests": (
-                *("advantages", "batch_metrics", "curriculum", "curriculum_state", "filters"),
+                *("advantages", "batch_metrics", "constructors", "curriculum", "curriculum_state", "filters"),
                 *("logit_optimizers", "manifest", "quota_sampler", "ratio_preserving", "recent_shares", "replay"),
-                *("reward_estimates", "rollout", "samplers", "samplers_released", "shares", "stateful"),
+                *("reward_estimates", "samplers", "samplers_released", "shares", "stateful"),
                 *("task_weights", "task_weights_baselines", "truncation"),
             ),
         },
@@ -104,8 +106,10 @@ PARTS = (
     Part(prefix="", modules=("answer_places",), tests={"tests": ("chance",)}),
 )
 MODULES = tuple(part.prefix + name for part in PARTS for name in part.modules)
+_LONGEST = 600.0  # seconds of whatever is waited for
 _REWRITE = "-Wignore::pytest.PytestAssertRewriteWarning"  # of a plugin that another import has loaded
 EQUIVALENT = HERE / "equivalent_mutants.txt"
+KEPT = HERE.parent / "runs" / "mutants"
 REPORT = HERE / "results" / "mutants.md"
 
 
@@ -121,19 +125,12 @@ class Config:
     """Of the sample."""
     budget: float = 3.0
     """Seconds of tests of other files for each mutant, beside those of the module's own file."""
-    patience: float = 20.0
-    """Seconds, beside ten times what its tests take, after which a mutant hangs: it counts as killed."""
+    again: bool = False
+    """Try only what survived the last time, in modules that have the same mutants as then."""
 
 
-@dataclass
-class Tally:
-    """What became of a module's mutants."""
-
-    module: str
-    count: int
-    """Of all that there are."""
-    verdicts: Counter[str] = field(default_factory=Counter)
-    survivors: list[Mutant] = field(default_factory=list)
+Verdicts = list[tuple[str, str]]
+"""Of the mutants of a module, in the order of its source: killed, equivalent, survived or untried."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,6 @@ class Mutations:
     def __init__(self, config: Config, equivalent: frozenset[str]) -> None:
         self.config = config
         self.equivalent = equivalent
-        self.tallies: list[Tally] = []
 
     def pytest_sessionstart(self) -> None:
         from hypothesis import Phase, settings  # once pytest has found its plugin
@@ -168,17 +164,20 @@ class Mutations:
         for name, module in modules.items():
             every = list(mutants(Path(str(module.__file__)).read_text(encoding="utf-8"), str(module.__file__)))
             functions = functions_of(str(module.__file__))
-            tally = Tally(name, len(every))
-            self.tallies.append(tally)
-            for mutant in sampled(every, self.config):
-                verdict = self._verdict(module, functions, mutant, tests)
+            known = read_verdicts(name) if self.config.again else []
+            is_same = [of for of, _ in known] == [mutant.name for mutant in every]
+            drawn, verdicts = sampled(len(every), self.config), Verdicts()
+            for place, mutant in enumerate(every):
+                verdict = known[place][1] if is_same else "survived" if place in drawn else "untried"
+                if verdict == "survived":
+                    verdict = self._verdict(module, functions, mutant, tests)
                 if verdict == "survived" and f"{name} {mutant.name}" in self.equivalent:
                     verdict = "equivalent"
                 if verdict == "survived":
-                    tally.survivors.append(mutant)
-                    print(f"{name} {mutant.name}", f" # line {mutant.line}", flush=True)
-                tally.verdicts[verdict] += 1
-            print(f"{name}: {tally.count} mutants, {dict(tally.verdicts)}", flush=True)
+                    print(f"{name} {mutant.name}  # line {mutant.line}", flush=True)
+                verdicts.append((mutant.name, verdict))
+            write_verdicts(name, verdicts)
+            print(f"{name}: {dict(Counter(verdict for _, verdict in verdicts))}", flush=True)
         return True
 
     def _verdict(
@@ -193,10 +192,9 @@ class Mutations:
                 replace_bodies(functions, mutant.code)
             else:
                 replace_data(module, mutant.code, mutant.data)
-            return passed([test.item for test in chosen])
+            return passed([test.item for test in chosen], limits=[1 + 5 * test.seconds for test in chosen])
 
-        answer = in_a_fork(survives, self.config.patience + 10 * sum(test.seconds for test in chosen))
-        return "survived" if answer is True else "killed" if answer is False else "hung"
+        return "survived" if in_a_fork(survives, _LONGEST) else "killed"
 
     def _chosen(self, module: ModuleType, mutant: Mutant, tests: Sequence[Test]) -> list[Test]:
         """Tests that run what was changed: those of the module's own file, then the fastest of others."""
@@ -208,12 +206,22 @@ class Mutations:
         return own + others[: int(np.searchsorted(spent, self.config.budget))]
 
 
-def sampled(every: Sequence[Mutant], config: Config) -> list[Mutant]:
-    """In their order."""
-    if config.sample is None or len(every) <= config.sample:
-        return list(every)
-    drawn = np.random.default_rng(config.seed).choice(len(every), config.sample, replace=False)
-    return [every[i] for i in sorted(drawn)]
+def sampled(count: int, config: Config) -> set[int]:
+    """Places of the mutants that are tried."""
+    if config.sample is None or count <= config.sample:
+        return set(range(count))
+    return set(np.random.default_rng(config.seed).choice(count, config.sample, replace=False).tolist())
+
+
+def read_verdicts(module: str) -> Verdicts:
+    """Of the last time; none if there was none."""
+    file = KEPT / f"{module}.json"
+    return [tuple(pair) for pair in json.loads(file.read_text(encoding="utf-8"))] if file.is_file() else []
+
+
+def write_verdicts(module: str, verdicts: Verdicts) -> None:
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / f"{module}.json").write_text(json.dumps(verdicts, indent=0, ensure_ascii=False), encoding="utf-8")
 
 
 def measured(items: Sequence[pytest.Item], modules: Iterable[ModuleType]) -> list[Test]:
@@ -225,7 +233,7 @@ def measured(items: Sequence[pytest.Item], modules: Iterable[ModuleType]) -> lis
             print(f"{number} of {len(items)} tests measured", flush=True)
         lines.update({str(module.__file__): set() for module in modules})
         began = time.process_time()
-        if passed([item]):
+        if passed([item], limits=[_LONGEST]):
             return time.process_time() - began, dict(lines)
         print(f"left out, since it fails: {item.nodeid}", flush=True)
         return None
@@ -237,7 +245,7 @@ def measured(items: Sequence[pytest.Item], modules: Iterable[ModuleType]) -> lis
             replace_bodies(functions_of(file), probed(Path(file).read_text(encoding="utf-8"), file))
         return [timed(number, item) for number, item in enumerate(items)]
 
-    answers = in_a_fork(run, 3600)
+    answers = in_a_fork(run, 6 * _LONGEST)
     if not answers:
         raise RuntimeError("the tests could not be measured")
     return [Test(item, *answer) for item, answer in zip(items, answers, strict=True) if answer is not None]
@@ -252,12 +260,13 @@ class Failures:
         self.any |= report.failed
 
 
-def passed(items: Sequence[pytest.Item]) -> bool:
-    """No test fails; the first that does ends it."""
+def passed(items: Sequence[pytest.Item], *, limits: Sequence[float]) -> bool:
+    """No test fails; the first that does ends it. One that takes more CPU seconds than its limit kills the process."""
     failures = Failures()
     plugins = items[0].config.pluginmanager
     plugins.register(failures)
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following, limit in zip(items, [*items[1:], None], limits, strict=True):
+        signal.setitimer(signal.ITIMER_PROF, limit)
         item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
         if failures.any:
             break
@@ -293,33 +302,31 @@ def read_equivalent() -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
-def report(config: Config, tallies: Sequence[Tally], seconds: float) -> str:
-    """A table of the modules, and every survivor."""
+def report() -> str:
+    """A table of the modules that were ever tried, and every survivor."""
     lines = [
         "# Mutants of the core",
         "",
-        "Each mutant changes one operator, constant, argument or statement. A failing test or a time limit kills it. Those",
-        "that compute the same, with the reason: `benchmarks/equivalent_mutants.txt`.",
+        "Each mutant changes one operator, constant, argument or statement. A failing test or a time limit kills it.",
+        "Those that compute the same, with the reason: `benchmarks/equivalent_mutants.txt`.",
         "",
-        f"`python benchmarks/mutants.py{'' if config.sample is None else f' --sample {config.sample}'}`: "
-        f"{seconds / 60:.0f} minutes, Python {platform.python_version()} on {platform.system()}.",
+        f"`python benchmarks/mutants.py`, Python {platform.python_version()} on {platform.system()}.",
         "",
         "| module | mutants | tried | killed | equivalent | survived |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for tally in tallies:
-        of = tally.verdicts
-        killed = of["killed"] + of["hung"]
-        lines.append(
-            f"| `{tally.module}` | {tally.count} | {of.total()} | {killed} | {of['equivalent']} | {of['survived']} |"
-        )
-    survivors = [f"- `{tally.module}` {mutant.name}" for tally in tallies for mutant in tally.survivors]
+    survivors = []
+    for module in MODULES:
+        if verdicts := read_verdicts(module):
+            of = Counter(verdict for _, verdict in verdicts)
+            counts = [of.total(), of.total() - of["untried"], of["killed"], of["equivalent"], of["survived"]]
+            lines.append(f"| `{module}` | {' | '.join(map(str, counts))} |")
+            survivors += [f"- `{module}` {mutant}" for mutant, verdict in verdicts if verdict == "survived"]
     return "\n".join([*lines, "", *survivors, *([""] if survivors else [])])
 
 
 def main(config: Config) -> int:
-    """Print the survivors, write the table if every module was tried; 1 if there are any."""
-    began = time.monotonic()
+    """Print the survivors and write the table; 1 if there are any."""
     os.chdir(ROOT)
     mutations = Mutations(config, read_equivalent())
     with tempfile.TemporaryDirectory() as folder:
@@ -328,11 +335,10 @@ def main(config: Config) -> int:
         code = pytest.main([*options, *files], plugins=[mutations])
     if code != pytest.ExitCode.OK:
         return int(code)
-    text = report(config, mutations.tallies, time.monotonic() - began)
+    text = report()
     print(text)
-    if config.only == MODULES:
-        REPORT.write_text(text, encoding="utf-8")
-    return int(any(tally.survivors for tally in mutations.tallies))
+    REPORT.write_text(text, encoding="utf-8")
+    return int(any(verdict == "survived" for module in config.only for _, verdict in read_verdicts(module)))
 
 
 if __name__ == "__main__":
