@@ -58,9 +58,7 @@ RULES = [
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_improvements_move_exactly_the_rules_that_say_that_they_look_at_them(
-    rule: Callable[[int], TaskWeights],
-) -> None:
+def test_only_rules_that_say_so_look_at_improvements(rule: Callable[[int], TaskWeights]) -> None:
     weights, others = rule(3), rule(3)
     weights.update(stats([0.2, 0.5, 0.8]))
     others.update(stats([0.2, 0.5, 0.8], improvements=[0.1, 0.0, -0.1]))
