@@ -123,10 +123,10 @@ def _sites(parent: ast.AST, function: str, data: frozenset[str] | None, line: in
         if field in ("annotation", "returns", "decorator_list") or isinstance(parent, ast.JoinedStr | ast.Raise):
             continue
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            if not isinstance(child, ast.AST) or _is_only_for_types(child):
+            if not isinstance(child, ast.AST) or _is_assertion(child):
                 continue
             if isinstance(child, ast.FunctionDef | ast.ClassDef):
-                yield from _sites(child, f"{function}.{child.name}".lstrip("."), None, line)
+                yield from _sites(child, f"{function}.{child.name}".lstrip("."), None, child.lineno)
                 continue
             names = frozenset[str]() if isinstance(parent, ast.FunctionDef) and field == "args" else data
             if isinstance(parent, ast.Module | ast.ClassDef) and field == "body":
@@ -149,8 +149,10 @@ def _assigned(statement: ast.AST) -> frozenset[str]:
     return frozenset()
 
 
-def _is_only_for_types(node: ast.AST) -> bool:
-    """Overloads, and what is imported for annotations alone."""
+def _is_assertion(node: ast.AST) -> bool:
+    """What no correct program depends on: types, and that what is zipped has one length."""
+    if isinstance(node, ast.keyword):
+        return node.arg in ("strict", "bound")
     if isinstance(node, ast.FunctionDef):
         return any(_shown(decorator) in ("overload", "abstractmethod") for decorator in node.decorator_list)
     return isinstance(node, ast.If) and _shown(node.test) == "TYPE_CHECKING"
@@ -213,5 +215,5 @@ def _calls(call: ast.Call) -> Iterator[ast.Call]:
         case ast.Attribute(value, name) if name in _OPPOSITES:
             yield ast.Call(ast.Attribute(value, _OPPOSITES[name], ast.Load()), call.args, call.keywords)
     for i, keyword in enumerate(call.keywords):
-        if keyword.arg is not None:
+        if keyword.arg is not None and not _is_assertion(keyword):
             yield ast.Call(call.func, call.args, [*call.keywords[:i], *call.keywords[i + 1 :]])

@@ -126,7 +126,7 @@ class Config:
     budget: float = 3.0
     """Seconds of tests of other files for each mutant, beside those of the module's own file."""
     again: bool = False
-    """Try only what survived the last time, in modules that have the same mutants as then."""
+    """Try only what survived the last time, and mutants that there were not then."""
 
 
 Verdicts = list[tuple[str, str]]
@@ -165,10 +165,11 @@ class Mutations:
             every = list(mutants(Path(str(module.__file__)).read_text(encoding="utf-8"), str(module.__file__)))
             functions = functions_of(str(module.__file__))
             known = read_verdicts(name) if self.config.again else []
-            is_same = [of for of, _ in known] == [mutant.name for mutant in every]
+            before = {of: [verdict for other, verdict in known if other == of] for of, _ in known}
             drawn, verdicts = sampled(len(every), self.config), Verdicts()
             for place, mutant in enumerate(every):
-                verdict = known[place][1] if is_same else "survived" if place in drawn else "untried"
+                last = before.get(mutant.name, [])
+                verdict = last.pop(0) if last else "survived" if place in drawn else "untried"
                 if verdict == "survived":
                     verdict = self._verdict(module, functions, mutant, tests)
                 if verdict == "survived" and f"{name} {mutant.name}" in self.equivalent:
