@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +106,20 @@ def test_a_state_that_no_optimizer_was_in_is_refused(odd: dict[str, object]) -> 
     optimizer.step(np.zeros(3), np.ones(3))
     with pytest.raises(ValueError, match="expected the steps and moments of Adam, got"):
         Adam().load_state_dict({**optimizer.state_dict(), **odd})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": 0.0}, "lr must be above 0"),
+        ({"lr": -0.5}, "lr must be above 0"),
+        ({"l2": -0.5}, "l2 must be"),
+        ({"betas": (1.0, 0.9)}, "betas must be"),
+        ({"betas": (0.9, 1.5)}, "betas must be"),
+        ({"betas": (-0.5, 0.9)}, "betas must be"),
+        ({"eps": -0.5}, "eps must be"),
+    ],
+)
+def test_numbers_with_which_no_step_descends_are_refused_by_name(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Adam(**options)

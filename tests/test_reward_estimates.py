@@ -116,3 +116,9 @@ def test_a_recent_accuracy_is_drawn_towards_that_of_all_tasks_by_one_group(batch
     """All tasks: (4 + .5) / (8 + 1) = .5; the first (4 + .5) / (4 + 1), the second .5 / 5, the third .5."""
     seen_once = replace(batch, generated=np.array([4, 4, 0]), accuracies=np.array([1.0, 0.0, np.nan]))
     np.testing.assert_allclose(RecentAccuracy(3).observe(seen_once), [0.9, 0.1, 0.5])
+
+
+@pytest.mark.parametrize("decay", [-0.5, 1.5])
+def test_a_decay_that_is_no_share_is_refused(decay: float) -> None:
+    with pytest.raises(ValueError, match="decay must be"):
+        AverageAccuracy(3, decay=decay)

@@ -390,6 +390,11 @@ def test_a_clip_that_is_not_positive_is_refused(clip: Any) -> None:
         ImprovementAwareWeights(3, improvement_clip=clip)
 
 
+def test_a_reward_may_not_count_against_its_task() -> None:
+    with pytest.raises(ValueError, match="reward_coef must be"):
+        ImprovementAwareWeights(3, reward_coef=-0.5)
+
+
 @pytest.mark.parametrize("rule", [ImprovementAwareWeights, DisparityWeights, RegularizedWeights])
 @given(rewards=st.lists(st.floats(0, 1) | st.just(np.nan), min_size=4, max_size=4), updates=st.integers(1, 5))
 @settings(max_examples=30, derandomize=True, deadline=None)
