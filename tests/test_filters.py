@@ -56,6 +56,7 @@ def test_the_order_of_rollouts_does_not_matter(group: Group, random: Random) -> 
     [
         ([1.0, 0.0], True, True),
         ([1.0, 0.1], True, True),
+        ([1.0, 0.5, 0.0], True, True),  # one of the three has the mean reward
         ([0.1, 0.0], False, True),
         ([1.0, 1.0], False, False),
         ([0.1, 0.1], False, False),  # the released code keeps this one although nothing can be learned from it

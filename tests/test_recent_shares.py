@@ -98,8 +98,9 @@ def test_an_estimate_follows_a_task_that_changes() -> None:
 
 def test_counts_without_a_sign_are_counts() -> None:
     shares, signed = RecentShares(2, memory=20.0, prior_trials=2.0), RecentShares(2, memory=20.0, prior_trials=2.0)
-    shares.observe(np.array([6, 3], dtype=np.uint8), np.array([2, 3], dtype=np.uint8))
-    signed.observe([6, 3], [2, 3])
+    for _ in range(2):
+        shares.observe(np.array([6, 3], dtype=np.uint8), np.array([2, 3], dtype=np.uint8))
+        signed.observe([6, 3], [2, 3])
     np.testing.assert_array_equal(shares.estimates, signed.estimates)
 
 
