@@ -68,6 +68,8 @@ def mutants(source: str, file: str) -> Iterator[Mutant]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):  # no mutant is registered anywhere
             node.decorator_list = [one for one in node.decorator_list if "dataclass" in ast.unparse(one)]
+        elif isinstance(node, ast.FunctionDef) and "super()" in ast.unparse(node):
+            node.body.append(ast.parse("if 0:\n    __class__").body[0])  # a cell, also without `super`
     for function, data, line, parent, field, index in _sites(tree, "", frozenset(), 0):
         place = getattr(parent, field)
         old = place if index is None else place[index]
@@ -155,7 +157,7 @@ def _is_assertion(node: ast.AST) -> bool:
         return node.arg in ("strict", "bound")
     if isinstance(node, ast.FunctionDef):
         return any(_shown(decorator) in ("overload", "abstractmethod") for decorator in node.decorator_list)
-    return isinstance(node, ast.If) and _shown(node.test) == "TYPE_CHECKING"
+    return isinstance(node, ast.If) and _shown(node.test) in ("TYPE_CHECKING", "0")
 
 
 def _alternatives(node: Any) -> Iterator[ast.AST]:

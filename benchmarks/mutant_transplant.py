@@ -23,10 +23,7 @@ def replace_bodies(functions: Iterable[FunctionType], code: CodeType) -> None:
     bodies = {(body.co_qualname, body.co_firstlineno): body for body in _codes(code)}
     for function in functions:
         old = function.__code__
-        new = bodies[old.co_qualname, old.co_firstlineno]
-        if len(new.co_freevars) < len(old.co_freevars):  # the mutant calls no `super` any more
-            new = new.replace(co_freevars=old.co_freevars)
-        function.__code__ = new
+        function.__code__ = bodies[old.co_qualname, old.co_firstlineno]
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

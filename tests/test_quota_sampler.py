@@ -327,6 +327,12 @@ def test_a_solved_task_takes_no_more_than_its_inflation_allows() -> None:
     np.testing.assert_array_equal(report(plan, [0, 0]), [20, 0])
 
 
+def test_a_task_out_of_reach_takes_its_share_of_the_budget_and_no_more() -> None:
+    """Two of 8 groups are 6 of 24; at an acceptance of .01 and 20 groups for each one wanted it were 40."""
+    plan = knowing(QuotaSampler(2, 8, max_generated=3, max_rounds=1), [0.01, 0.99]).plan(np.array([0.25, 0.75]))
+    assert report(plan, [0, 0])[0] == 6
+
+
 def test_the_oldest_groups_of_a_task_are_kept() -> None:
     plan = knowing(unbounded(2, 4), [0.5, 0.5]).plan(np.array([0.5, 0.5]))
     plan.offer([1, 1, 1])
