@@ -97,7 +97,7 @@ def probed(source: str, file: str) -> CodeType:
     return compile(ast.fix_missing_locations(tree), file, "exec")
 
 
-def _probe(file: str, line: int) -> ast.Expr:
+def _probe(file: str, line: int) -> ast.stmt:
     return ast.parse(f"_probe({file!r}, {line})").body[0]
 
 

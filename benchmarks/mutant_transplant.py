@@ -70,8 +70,7 @@ def _renew(old: Any, new: Any, module: str, data: Collection[str]) -> None:
 
 
 def _renew_function(old: FunctionType, new: FunctionType, module: str, data: Collection[str]) -> None:
-    if hasattr(old, "__wrapped__"):
-        _renew(old.__wrapped__, new.__wrapped__, module, data)
+    _renew(vars(old).get("__wrapped__"), vars(new).get("__wrapped__"), module, data)
     if old.__defaults__ and new.__defaults__:
         old.__defaults__ = tuple(map(_default, old.__defaults__, new.__defaults__))
     if old.__kwdefaults__ and new.__kwdefaults__:

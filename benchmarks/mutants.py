@@ -243,7 +243,7 @@ def measured(items: Sequence[pytest.Item], modules: Iterable[ModuleType]) -> lis
         return None
 
     def run() -> list[tuple[float, dict[str, set[int]]] | None]:
-        vars(builtins)["_probe"] = lambda file, line: lines[file].add(line)
+        builtins.__dict__["_probe"] = lambda file, line: lines[file].add(line)
         for module in modules:
             file = str(module.__file__)
             replace_bodies(functions_of(file), probed(Path(file).read_text(encoding="utf-8"), file))
@@ -293,8 +293,9 @@ def in_a_fork(work: Callable[[], Any], seconds: float) -> Any:
             os._exit(0)
     os.close(writer)
     ready, _, _ = select.select([reader], [], [], seconds)
-    with suppress(ProcessLookupError), open(reader, "rb") as stream:
+    with open(reader, "rb") as stream:
         answer = stream.read() if ready else None
+    with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return None if answer is None else pickle.loads(answer) if answer else False

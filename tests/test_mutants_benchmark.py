@@ -33,9 +33,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
 
 
 def test_each_mutant_changes_one_thing(shop: ModuleType) -> None:
-    from mutant_operators import mutants
-
-    changes = [mutant.name for mutant in mutants(SOURCE, str(shop.__file__))]
+    operators = importlib.import_module("mutant_operators")
+    changes = [mutant.name for mutant in operators.mutants(SOURCE, str(shop.__file__))]
     assert changes == [
         "(module): 3 → 4",
         "(module): 3 → 2",
@@ -65,14 +64,12 @@ def test_each_mutant_changes_one_thing(shop: ModuleType) -> None:
 def test_a_mutant_reaches_a_function_that_was_imported_before(
     shop: ModuleType, change: str, price: int, is_dear: bool
 ) -> None:
-    from mutant_operators import mutants
-    from mutant_transplant import functions_of, replace_bodies, replace_data
-
+    operators, places = (importlib.import_module(f"mutant_{name}") for name in ("operators", "transplant"))
     imported, file = shop.dear, str(shop.__file__)
     assert imported(price) is not is_dear
-    mutant = next(mutant for mutant in mutants(SOURCE, file) if mutant.name == change)
+    mutant = next(mutant for mutant in operators.mutants(SOURCE, file) if mutant.name == change)
     if mutant.data is None:
-        replace_bodies(functions_of(file), mutant.code)
+        places.replace_bodies(places.functions_of(file), mutant.code)
     else:
-        replace_data(shop, mutant.code, mutant.data)
+        places.replace_data(shop, mutant.code, mutant.data)
     assert imported(price) is is_dear

@@ -228,16 +228,16 @@ def test_weights_that_miss_the_simplex_by_rounding_are_put_on_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "sampler",
+    ("sampler_type", "least"),
     [
-        MultinomialSampler(1, 1),
-        DynamicSampler(1, 1, oversampling=1, max_rounds=1),
-        RatioPreservingSampler(1, 1, oversampling=1, max_inflation=1, max_resamples=0, rate_decay=0),
-        QuotaSampler(1, 1, max_generated=1, max_rounds=1, max_inflation=1, weight_clip=1, max_replayed=0),
+        (MultinomialSampler, {}),
+        (DynamicSampler, {"oversampling": 1, "max_rounds": 1}),
+        (RatioPreservingSampler, {"oversampling": 1, "max_inflation": 1, "max_resamples": 0, "rate_decay": 0}),
+        (QuotaSampler, dict.fromkeys(("max_generated", "max_rounds", "max_inflation", "weight_clip"), 1)),
     ],
 )
-def test_the_least_of_every_setting_is_a_batch_of_one_group(sampler: BatchSampler[Any]) -> None:
-    plan = sampler.plan(np.ones(1))
+def test_the_least_of_every_setting_is_a_batch_of_one_group(sampler_type: Any, least: dict[str, int]) -> None:
+    plan = sampler_type(1, 1, **least).plan(np.ones(1))
     plan.report(plan.propose(), [True])
     assert plan.propose() == []
     assert plan.select()[0] == [0]
