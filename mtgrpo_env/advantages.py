@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtgrpo_env.filters import SMALLEST_SPREAD
+from mtgrpo_env.filters import is_unanimous
 from mtgrpo_env.types import FloatArray, Group
 
 
@@ -13,9 +13,9 @@ def group_advantages(group: Group) -> FloatArray:
 
     A group whose rewards are all equal has advantage 0 throughout.
     """
-    rewards, valid = group.rewards, group.valid
-    spread = rewards[valid].std() if valid.any() else 0.0
-    return centred_rewards(group) / spread if spread > SMALLEST_SPREAD else np.zeros_like(rewards)
+    if is_unanimous(group):
+        return np.zeros(len(group.rollouts))
+    return centred_rewards(group) / group.rewards[group.valid].std()
 
 
 def centred_rewards(group: Group) -> FloatArray:

@@ -171,7 +171,7 @@ def task_amounts(record: Mapping[str, Any]) -> dict[str, FloatArray]:
 
     Records from before loss weights had none.
     """
-    weights = np.asarray(record.get("loss_weights", 1.0), dtype=np.float64)
+    weights = np.asarray(record.get("loss_weights", 1.0))
     found = {name: np.asarray(record[name], dtype=np.float64) for name in _AMOUNTS if name in record}
     return {name: amount * weights if name in _IN_THE_LOSS else amount for name, amount in found.items()}
 

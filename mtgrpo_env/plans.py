@@ -128,7 +128,7 @@ class BatchPlan(ABC):
     def split_at_targets(self, candidates: Sequence[int]) -> tuple[list[int], list[int]]:
         """The first n_k of each task, in the order given, and the surplus."""
         kept, surplus = [], []
-        taken = np.zeros(self.num_tasks, dtype=np.int64)
+        taken = np.zeros_like(self.targets)
         for i in candidates:
             task_id = self.task_ids[i]
             within = taken[task_id] < self.targets[task_id]
@@ -187,7 +187,7 @@ def checked_probabilities(probabilities: ArrayLike, num_tasks: int) -> FloatArra
     z = np.asarray(probabilities, dtype=np.float64)
     if z.shape != (num_tasks,):
         raise ValueError(f"expected {num_tasks} task weights, got shape {z.shape}")
-    if not (z >= 0).all() or not np.isclose(z.sum(), 1.0, atol=1e-6):
+    if not (z >= 0).all() or not np.isclose(z.sum(), 1.0):
         raise ValueError(f"task weights must be non-negative and sum to 1, got {z.tolist()} with sum {z.sum():.6g}")
     return z / z.sum()
 

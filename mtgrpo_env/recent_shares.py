@@ -55,7 +55,7 @@ class RecentShares(Stateful):
         trials = np.asarray(trials, dtype=np.float64)
         kept = np.exp(-trials / self.memory)
         self.trials = kept * self.trials + trials
-        self.hits = kept * self.hits + np.asarray(hits, dtype=np.float64)
+        self.hits = kept * self.hits + np.asarray(hits)
 
     def forget(self) -> None:
         """Start anew."""

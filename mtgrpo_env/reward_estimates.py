@@ -32,7 +32,7 @@ def judged(estimates: FloatArray, batch: Batch, *, before: FloatArray) -> FloatA
         before: (K,) what this gave before it, which an absent task keeps.
     """
     is_unknown = np.where(batch.generated > 0, np.isnan(batch.rewards), np.isnan(before))
-    return np.where(is_unknown, np.nan, np.asarray(estimates, dtype=np.float64))
+    return np.where(is_unknown, np.nan, estimates)
 
 
 class LatestReward(RewardEstimate):

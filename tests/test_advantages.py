@@ -1,9 +1,12 @@
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtgrpo_env.advantages import group_advantages
-from mtgrpo_env.types import Group, Problem, Rollout
+from mtgrpo_env.advantages import centred_rewards, group_advantages
+from mtgrpo_env.types import FloatArray, Group, Problem, Rollout
 
 REWARDS = st.lists(st.sampled_from([0.0, 0.1, 1.0, 2.5]), min_size=1, max_size=12)
 
@@ -34,5 +37,11 @@ def test_a_failed_scorer_gives_no_advantage_and_does_not_move_the_others() -> No
     assert np.allclose(with_failure[:3], group_advantages(group([1.0, 0.0, 0.0])))
 
 
-def test_a_group_whose_scorer_always_failed_has_no_advantage() -> None:
-    assert group_advantages(group([1.0, 0.0], valid=[False, False])).tolist() == [0.0, 0.0]
+@pytest.mark.parametrize("advantages", [group_advantages, centred_rewards])
+def test_a_group_whose_scorer_always_failed_has_no_advantage(advantages: Callable[[Group], FloatArray]) -> None:
+    assert advantages(group([1.0, 0.0], valid=[False, False])).tolist() == [0.0, 0.0]
+
+
+def test_centred_rewards_are_distances_from_the_mean_of_the_valid() -> None:
+    centred = centred_rewards(group([1.0, 0.5, 0.0, 9.0], valid=[True, True, True, False]))
+    np.testing.assert_allclose(centred, [0.5, 0.0, -0.5, 0.0])

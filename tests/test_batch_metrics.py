@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from batches import drawn_batch
+from fakes import ScriptedPolicy, guess_suite
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -30,6 +32,7 @@ from mtgrpo_env.batch_metrics import (
 )
 from mtgrpo_env.drafts import count_responses
 from mtgrpo_env.envs.toy import toy_suite
+from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.shares import absolute_advantage, count_groups, totals
 from mtgrpo_env.types import Batch, FloatArray, Group, Problem, Rollout
 
@@ -253,6 +256,16 @@ def test_a_batch_has_the_numbers_that_its_groups_have() -> None:
     np.testing.assert_array_equal(numbers["task_weight"], batch.task_weights)
 
 
+def test_a_tasks_loss_weight_is_the_mean_of_its_groups_and_weighs_no_advantage_twice() -> None:
+    policy = ScriptedPolicy(lambda observation, task_id, place: place % 2)
+    batch = drawn_batch(guess_suite([0.5, 0.9]), policy, MultinomialSampler(2, 8), np.full(2, 0.5), group_size=2)
+    weighted = BatchMetrics.of(replace(batch, loss_weights=1.0 + np.arange(len(batch.groups))))
+    for k in np.unique(batch.task_ids):
+        assert weighted.loss_weights[k] == pytest.approx(1 + np.flatnonzero(batch.task_ids == k).mean())
+    alike = replace(batch, loss_weights=np.ones(len(batch.groups)))
+    np.testing.assert_allclose(weighted.abs_advantages, totals(alike, absolute_advantage))
+
+
 def test_the_curriculum_logs_what_the_step_recorded() -> None:
     agent = make_agent()
     for _ in range(3):
@@ -266,6 +279,7 @@ def test_the_curriculum_logs_what_the_step_recorded() -> None:
 def test_records_of_earlier_versions_are_read_by_today_s_names() -> None:
     record = read_record('{"kind": "step", "step": 1, "carried": 3}')
     assert record == {"kind": "step", "step": 1, "replayed": 3}
+    assert task_amounts({"kept": [2, 1]})["kept"].tolist() == [2, 1]  # before there were loss weights
 
 
 # What is generated.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,10 @@ from mtgrpo_env.curriculum import Curriculum, StarvedTaskWarning
 from mtgrpo_env.filters import every_group, rewards_differ, success_differs
 from mtgrpo_env.problem_streams import NumberedProblems
 from mtgrpo_env.replay import ReplayBuffer
-from mtgrpo_env.reward_estimates import LatestReward
+from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate
 from mtgrpo_env.samplers import MultinomialSampler
 from mtgrpo_env.suite import TaskSuite
-from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, UniformWeights
+from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights, UniformWeights
 from mtgrpo_env.types import Batch, Group, Problem, Rollout, TaskStats
 
 
@@ -248,6 +248,16 @@ def test_rewards_are_a_record_of_their_own() -> None:
     curriculum.rewards[:] = 9.0
     assert isinstance(curriculum.reward_estimate, LatestReward)
     assert (curriculum.reward_estimate.rewards <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "estimate"),
+    [(DisparityWeights, RecentAccuracy), (ImprovementAwareWeights, LatestReward), (UniformWeights, LatestReward)],
+)
+def test_only_rules_that_look_at_accuracy_are_given_it_by_default(
+    rule: Callable[[int], TaskWeights], estimate: type[RewardEstimate]
+) -> None:
+    assert type(Curriculum(["a", "b"], task_weights=rule(2)).reward_estimate) is estimate
 
 
 # Numbers for a log

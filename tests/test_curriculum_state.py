@@ -90,7 +90,7 @@ def test_a_copy_shares_nothing() -> None:
         ({"task_weights": UniformWeights(K)}, "task_weights.type was 'DisparityWeights', is 'UniformWeights'"),
         ({"sampler": QuotaSampler(K, B, max_generated=2.0, confidence=0.9)}, "sampler.confidence was 0.6, is 0.9"),
         ({"sampler": QuotaSampler(K, B, max_generated=2.0, memory=9)}, "sampler.acceptance.memory was 48.0, is 9"),
-        ({"sampler": QuotaSampler(K, B, max_generated=2.0)}, "sampler.max_generated was 1.5, is 2.0"),
+        ({"sampler": QuotaSampler(K, B, max_generated=3.0)}, "sampler.max_generated was 2.0, is 3.0"),
         ({"sampler": RatioPreservingSampler(K, B)}, "sampler.type was 'QuotaSampler', is 'RatioPreservingSampler'"),
         ({"batch_size": 9}, "sampler.batch_size was 8, is 9"),
         ({"reward_estimate": LatestReward(K)}, "reward_estimate.type was 'RecentAccuracy', is 'LatestReward'"),

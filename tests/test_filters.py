@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from mtgrpo_env.advantages import group_advantages
 from mtgrpo_env.filters import every_group, released_rewards_differ, rewards_differ, success_differs
-from mtgrpo_env.types import Group
+from mtgrpo_env.types import Group, Problem
 
 REWARDS = st.lists(st.sampled_from([0.0, 0.1, 1.0]), max_size=6)
 
@@ -55,6 +56,7 @@ def test_the_order_of_rollouts_does_not_matter(group: Group, random: Random) -> 
     [
         ([1.0, 0.0], True, True),
         ([1.0, 0.1], True, True),
+        ([1.0, 0.5, 0.0], True, True),  # one of the three has the mean reward
         ([0.1, 0.0], False, True),
         ([1.0, 1.0], False, False),
         ([0.1, 0.1], False, False),  # the released code keeps this one although nothing can be learned from it
@@ -74,6 +76,15 @@ def test_the_released_rule_errs_on_equal_partial_rewards_alone(group: Group) -> 
     rewards = group.rewards[group.valid]
     equal_partial = rewards.size > 0 and (rewards == 0.1).all()
     assert released_rewards_differ(group) == (rewards_differ(group) or equal_partial)
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_a_group_is_filtered_if_all_that_may_be_learned_from_has_the_mean_reward(shift: float) -> None:
+    low, middle, high = group_of([shift, shift + 0.5, shift + 1.0], successes=[False, False, True]).rollouts
+    group = Group(Problem(0, 0), (replace(low, is_masked=True), middle, replace(high, is_masked=True)))
+    assert not group_advantages(group).any()
+    assert not rewards_differ(group)
+    assert not success_differs(group)
 
 
 def test_returns_that_differ_by_rounding_alone_are_equal() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +62,11 @@ def test_adam_by_hand() -> None:
     np.testing.assert_allclose(optimizer.step(first, np.array([3.0])), [-0.1 - 0.1 * mean / np.sqrt(square)])
 
 
+def test_adam_is_by_default_that_of_the_released_code() -> None:
+    """β = .025, a coupled decay of 1e-5 and ε = 1e-8: without a gradient the decay is all that is normalised."""
+    np.testing.assert_allclose(Adam().step(np.ones(1), np.zeros(1)), 1 - 0.025 * 1e-5 / (1e-5 + 1e-8), rtol=1e-9)
+
+
 def test_coupled_decay_enters_the_moments_and_decoupled_decay_the_logits() -> None:
     """Without a gradient Adam normalises the decay into a whole step; AdamW shrinks by lr * l2."""
     logits = np.array([2.0, -1.0])
@@ -86,10 +92,34 @@ def test_a_restored_optimizer_goes_on_bit_for_bit(make: Callable[[], LogitOptimi
 
 @pytest.mark.parametrize(
     "odd",
-    [{"steps": 1.5}, {"steps": -1}, {"mean": [float("nan")] * 3}, {"square": [-1.0, 0.0, 0.0]}, {"mean": [0.0]}],
+    [
+        {"steps": 1.5},
+        {"steps": -1},
+        {"mean": [float("nan")] * 3},
+        {"square": [-1.0, 0.0, 0.0]},
+        {"mean": [0.0]},
+        {"mean": [None] * 3},
+    ],
 )
 def test_a_state_that_no_optimizer_was_in_is_refused(odd: dict[str, object]) -> None:
     optimizer = Adam()
     optimizer.step(np.zeros(3), np.ones(3))
     with pytest.raises(ValueError, match="expected the steps and moments of Adam, got"):
         Adam().load_state_dict({**optimizer.state_dict(), **odd})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": 0.0}, "lr must be above 0"),
+        ({"lr": -0.5}, "lr must be above 0"),
+        ({"l2": -0.5}, "l2 must be"),
+        ({"betas": (1.0, 0.9)}, "betas must be"),
+        ({"betas": (0.9, 1.5)}, "betas must be"),
+        ({"betas": (-0.5, 0.9)}, "betas must be"),
+        ({"eps": -0.5}, "eps must be"),
+    ],
+)
+def test_numbers_with_which_no_step_descends_are_refused_by_name(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Adam(**options)

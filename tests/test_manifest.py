@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from mtgrpo_env.manifest import FORMAT, MANIFEST, DamagedError, read_manifest, read_object, verify, write_manifest
+from mtgrpo_env.manifest import (
+    FORMAT,
+    MANIFEST,
+    DamagedError,
+    read_manifest,
+    read_object,
+    verify,
+    verify_claimed,
+    write_manifest,
+)
 
 FILES = {"agent.json": b"{}", "model.safetensors": bytes(range(256)) * 40, "part/tokens.txt": b"a b", "empty": b""}
 
@@ -127,3 +136,24 @@ def test_a_file_that_holds_no_object_is_named(tmp_path: Path, data: bytes) -> No
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(DamagedError, match=r"a\.json is damaged: expected"):
         read_object(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("is_claimed", [True, False])
+def test_a_folder_with_a_manifest_is_verified_whatever_is_claimed(folder: Path, is_claimed: bool) -> None:
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[0] ^= 1
+    (folder / "model.safetensors").write_bytes(data)
+    with pytest.raises(DamagedError, match=r"model\.safetensors: expected the SHA-256"):
+        verify_claimed(folder, is_claimed=is_claimed)
+    verify_claimed(folder, is_claimed=is_claimed, unread="model")
+
+
+def test_a_lost_manifest_is_damage_and_one_that_never_was_is_logged(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / MANIFEST).unlink()
+    with pytest.raises(DamagedError, match="expected the manifest of the folder, found none"):
+        verify_claimed(folder, is_claimed=True)
+    assert not caplog.messages
+    verify_claimed(folder, is_claimed=False)
+    assert [message.endswith("its files are not verified") for message in caplog.messages] == [True]

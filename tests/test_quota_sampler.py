@@ -65,6 +65,17 @@ def test_rounding_keeps_the_sum_and_moves_no_count_by_as_much_as_1(world: World)
     assert (counts[z == 0] == 0).all()
 
 
+@pytest.mark.parametrize("draw", [0.0, np.nextafter(1, 0)])
+@pytest.mark.parametrize("share", [0.1, 1 / 3, 0.7])
+def test_rounding_keeps_the_sum_at_either_end_of_what_is_drawn(share: float, draw: float) -> None:
+    class Drawn(np.random.Generator):
+        def random(self, *_: Any, **__: Any) -> Any:
+            return draw
+
+    expected = np.full(30, share)
+    assert systematic(Drawn(np.random.PCG64(0)), expected).sum() == round(30 * share)
+
+
 def test_rounding_is_unbiased() -> None:
     """20,000 draws: standard error of a mean count at most .0036, tolerance .016."""
     rng, expected = np.random.default_rng(0), np.array([0.3, 2.7, 0.0, 0.05, 1.45, 3.5])
@@ -333,6 +344,12 @@ def test_a_solved_task_takes_no_more_than_its_inflation_allows() -> None:
     plan = sampler.plan(np.array([0.5, 0.5]))
     np.testing.assert_array_equal(report(plan, [0, 4]), [20, 4])
     np.testing.assert_array_equal(report(plan, [0, 0]), [20, 0])
+
+
+def test_a_task_out_of_reach_takes_its_share_of_the_budget_and_no_more() -> None:
+    """Two of 8 groups are 6 of 24; at an acceptance of .01 and 20 groups for each one wanted it were 40."""
+    plan = knowing(QuotaSampler(2, 8, max_generated=3, max_rounds=1), [0.01, 0.99]).plan(np.array([0.25, 0.75]))
+    assert report(plan, [0, 0])[0] == 6
 
 
 def test_the_oldest_groups_of_a_task_are_kept() -> None:

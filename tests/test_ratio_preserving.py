@@ -102,6 +102,22 @@ def test_filter_rates_are_a_moving_average_of_each_rounds_filtered_share() -> No
     np.testing.assert_allclose(sampler.filter_rates, [0.9 * 0.075 + 0.025, 0.3], rtol=1e-12)
 
 
+def test_a_round_of_one_group_of_a_task_counts() -> None:
+    sampler = RatioPreservingSampler(1, 1, oversampling=1, max_resamples=0)
+    plan = sampler.plan(np.ones(1))
+    plan.report(plan.propose(), [False])
+    sampler.update(plan)
+    np.testing.assert_allclose(sampler.filter_rates, [0.1])
+
+
+def test_a_rate_without_a_memory_stays_below_1_when_everything_was_filtered() -> None:
+    sampler = RatioPreservingSampler(1, 1, oversampling=1, max_resamples=0, rate_decay=0)
+    plan = sampler.plan(np.ones(1))
+    plan.report(plan.propose(), [False])
+    sampler.update(plan)
+    assert 0.99 < sampler.filter_rates[0] < 1
+
+
 @given(worlds(), st.sampled_from([0.0, 0.5, 0.9]))
 @settings(max_examples=60, derandomize=True, deadline=None)
 def test_filter_rates_stay_below_1(world: World, rate_decay: float) -> None:

@@ -96,6 +96,14 @@ def test_an_estimate_follows_a_task_that_changes() -> None:
     assert shares.estimates[0] < 0.05
 
 
+def test_counts_without_a_sign_are_counts() -> None:
+    shares, signed = RecentShares(2, memory=20.0, prior_trials=2.0), RecentShares(2, memory=20.0, prior_trials=2.0)
+    for _ in range(2):
+        shares.observe(np.array([6, 3], dtype=np.uint8), np.array([2, 3], dtype=np.uint8))
+        signed.observe([6, 3], [2, 3])
+    np.testing.assert_array_equal(shares.estimates, signed.estimates)
+
+
 def test_hits_may_be_parts_of_a_trial() -> None:
     shares = RecentShares(1, memory=20.0, prior_trials=1e-9)
     shares.observe([4], [0.6])

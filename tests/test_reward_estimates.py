@@ -105,3 +105,20 @@ def test_a_reward_is_unknown_until_a_rollout_is_valid_and_while_none_is(batch: B
     estimates, before = np.array([0.5, 0.0, 0.25]), np.array([0.5, np.nan, np.nan])
     now = replace(batch, generated=np.array([4, 4, 0]), rewards=np.array([np.nan, 0.0, np.nan]))
     np.testing.assert_array_equal(judged(estimates, now, before=before), [np.nan, 0.0, np.nan])
+
+
+def test_the_reward_of_a_task_is_unknown_after_one_group_whose_scorer_failed(batch: Batch) -> None:
+    now = replace(batch, generated=np.array([1, 0, 0]), rewards=np.full(3, np.nan))
+    np.testing.assert_array_equal(judged(np.full(3, 0.5), now, before=np.full(3, 0.5)), [np.nan, 0.5, 0.5])
+
+
+def test_a_recent_accuracy_is_drawn_towards_that_of_all_tasks_by_one_group(batch: Batch) -> None:
+    """All tasks: (4 + .5) / (8 + 1) = .5; the first (4 + .5) / (4 + 1), the second .5 / 5, the third .5."""
+    seen_once = replace(batch, generated=np.array([4, 4, 0]), accuracies=np.array([1.0, 0.0, np.nan]))
+    np.testing.assert_allclose(RecentAccuracy(3).observe(seen_once), [0.9, 0.1, 0.5])
+
+
+@pytest.mark.parametrize("decay", [-0.5, 1.5])
+def test_a_decay_that_is_no_share_is_refused(decay: float) -> None:
+    with pytest.raises(ValueError, match="decay must be"):
+        AverageAccuracy(3, decay=decay)

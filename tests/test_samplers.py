@@ -10,6 +10,7 @@ from fakes import World, drive, filtered_at, kept_tasks, worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.samplers import (
     BatchSampler,
     DynamicSampler,
@@ -223,6 +224,23 @@ def test_task_weights_off_the_simplex_are_refused(sampler_type: Any, probabiliti
 
 def test_weights_that_miss_the_simplex_by_rounding_are_put_on_it() -> None:
     assert checked_probabilities(np.array([0.1] * 10) * (1 + 1e-7), 10).sum() == pytest.approx(1, abs=1e-15)
+    assert checked_probabilities(np.full(49, 1 / 49, dtype=np.float32), 49).sum() == pytest.approx(1, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("sampler_type", "least"),
+    [
+        (MultinomialSampler, {}),
+        (DynamicSampler, {"oversampling": 1, "max_rounds": 1}),
+        (RatioPreservingSampler, {"oversampling": 1, "max_inflation": 1, "max_resamples": 0, "rate_decay": 0}),
+        (QuotaSampler, dict.fromkeys(("max_generated", "max_rounds", "max_inflation", "weight_clip"), 1)),
+    ],
+)
+def test_the_least_of_every_setting_is_a_batch_of_one_group(sampler_type: Any, least: dict[str, int]) -> None:
+    plan = sampler_type(1, 1, **least).plan(np.ones(1))
+    plan.report(plan.propose(), [True])
+    assert plan.propose() == []
+    assert plan.select()[0] == [0]
 
 
 @pytest.mark.parametrize("sampler_type", SAMPLERS)

@@ -50,6 +50,29 @@ def test_the_budget_counts_the_first_round_but_none_in_which_nothing_was_accepte
 
 
 @BOTH
+def test_a_plan_ends_once_exactly_b_groups_are_informative(sampler_type: Any) -> None:
+    plan = sampler_type(1, 4).plan(np.ones(1))
+    plan.report(plan.propose(), [i < 4 for i in range(12)])
+    assert plan.propose() == []
+
+
+@BOTH
+def test_a_seed_decides_the_draws_and_an_oversampling_their_number(sampler_type: Any) -> None:
+    one, same, other = (sampler_type(3, 8, seed=seed, oversampling=2).plan(UNIFORM).propose() for seed in (1, 1, 2))
+    assert one == same != other
+    assert len(one) == 16
+
+
+def test_a_reseeded_delayed_sampler_begins_with_the_early_one() -> None:
+    early, late = DynamicSampler(3, 8), RatioPreservingSampler(3, 8)
+    sampler = DelayedSampler(early, late, first_step=2)
+    for _ in range(2):
+        kinds = [type(sampler.plan(UNIFORM)).__name__ for _ in range(3)]
+        assert kinds == ["DynamicPlan", "RatioPreservingPlan", "RatioPreservingPlan"]
+        sampler.reseed(1)
+
+
+@BOTH
 def test_a_plan_for_which_nothing_is_ever_informative_ends_at_the_hard_cap(sampler_type: Any) -> None:
     plan = sampler_type(3, 4, budget=RoundBudget(2, hard_cap=9)).plan(UNIFORM)
     assert len(drive(plan, lambda k: False)) == 9

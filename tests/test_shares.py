@@ -108,6 +108,12 @@ def test_matched_weights_by_hand() -> None:
     np.testing.assert_allclose(reweight_to_target_shares(batch, size, clip=2.0).loss_weights, [2.0, 0.625])
 
 
+def test_no_weight_changes_more_than_threefold_unless_it_is_allowed() -> None:
+    """Tasks of 1 and 9 tokens share 5 and 5 of 10, at factors 5 and 5/9."""
+    batch = amounting([(0, 1.0, 1), (3, 1.0, 9)])
+    np.testing.assert_allclose(reweight_to_target_shares(batch, size).loss_weights, [3.0, 5 / 9])
+
+
 @given(BATCHES)
 @settings(max_examples=60, derandomize=True, deadline=None)
 def test_by_prompts_there_is_nothing_to_change(entries: list[Entry]) -> None:

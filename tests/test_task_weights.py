@@ -434,6 +434,11 @@ def test_a_clip_that_is_not_positive_is_refused(clip: Any) -> None:
         ImprovementAwareWeights(3, improvement_clip=clip)
 
 
+def test_a_reward_may_not_count_against_its_task() -> None:
+    with pytest.raises(ValueError, match="reward_coef must be"):
+        ImprovementAwareWeights(3, reward_coef=-0.5)
+
+
 @pytest.mark.parametrize("rule", [ImprovementAwareWeights, DisparityWeights, RegularizedWeights])
 @given(rewards=st.lists(st.floats(0, 1) | st.just(np.nan), min_size=4, max_size=4), updates=st.integers(1, 5))
 @settings(max_examples=30, derandomize=True, deadline=None)
@@ -447,3 +452,30 @@ def test_a_task_of_unknown_reward_neither_gains_nor_is_counted(
     z = weights.probabilities
     assert z.sum() == pytest.approx(1)
     assert (z[~known] <= 1 / 4 + 1e-12).all()
+
+
+def test_tasks_of_known_reward_move_as_if_the_others_had_their_average() -> None:
+    """z = (.5, .25, .25), J = (.2, .8): the average of the known is .3 / .75 = .4, g = (-.1, .1)."""
+    weights = ImprovementAwareWeights(3, reward_coef=1, optimizer=GradientDescent(1.0))
+    weights.logits = np.log([0.5, 0.25, 0.25])
+    weights.update(stats([0.2, 0.8, np.nan]))
+    z = weights.probabilities
+    assert z[2] == pytest.approx(0.25)
+    assert z[0] / z[1] == pytest.approx(2 * np.exp(0.2))
+    np.testing.assert_allclose(balanced([0.9, 0.1, np.nan], strength=1.0), [0.2, 0.6, 0.2])
+
+
+def test_an_unknown_reward_leaves_the_moments_of_its_task_where_the_average_does() -> None:
+    unknown, average = ImprovementAwareWeights(3), ImprovementAwareWeights(3)
+    unknown.update(stats([0.2, 0.8, np.nan]))
+    average.update(stats([0.2, 0.8, 0.5]))
+    for moment in ("mean", "square"):
+        moments = [weights.optimizer.state_dict()[moment] for weights in (unknown, average)]
+        np.testing.assert_allclose(*moments, atol=1e-15)
+
+
+def test_weights_far_beyond_each_other_are_held_without_overflow() -> None:
+    weights = ImprovementAwareWeights(3, optimizer=GradientDescent())
+    weights.logits = np.array([0.0, 2000.0, 0.0])
+    weights.update(stats([0.2, 0.8, np.nan]))
+    np.testing.assert_array_equal(weights.probabilities, [0.0, 1.0, 0.0])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgrpo_env.logit_optimizers import Adam, GradientDescent
-from mtgrpo_env.task_weights import ImprovementAwareWeights, TaskWeights, softmax
+from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights, UniformWeights, softmax
 from mtgrpo_env.task_weights_baselines import (
     ForgettingSelfEvolvingWeights,
     RegularizedWeights,
@@ -50,6 +50,23 @@ def settled(weights: TaskWeights, signal: Signal, updates: int) -> FloatArray:
 
 
 # Laws of all
+
+
+RULES = [
+    *LEARNED,
+    ImprovementAwareWeights,
+    UniformWeights,
+    DisparityWeights,
+    lambda k: SequentialWeights([range(k)], num_steps=9),
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_only_rules_that_say_so_look_at_improvements(rule: Callable[[int], TaskWeights]) -> None:
+    weights, others = rule(3), rule(3)
+    weights.update(stats([0.2, 0.5, 0.8]))
+    others.update(stats([0.2, 0.5, 0.8], improvements=[0.1, 0.0, -0.1]))
+    assert others.uses_improvements != np.array_equal(weights.probabilities, others.probabilities)
 
 
 @pytest.mark.parametrize("rule", LEARNED)
@@ -161,6 +178,13 @@ def test_two_steps_of_the_bandit_by_hand() -> None:
     np.testing.assert_allclose(weights.probabilities, powers / powers.sum())
 
 
+def test_a_bandit_of_rate_1_values_an_arm_at_its_last_pay() -> None:
+    weights = SelfEvolvingWeights(2, lr=1.0)
+    for pay in ([0.8, 0.4], [0.1, 0.7]):
+        weights.update(stats([0.0, 0.0], pay))
+    np.testing.assert_allclose(weights.values, [0.1, 0.7])
+
+
 def test_an_arm_that_is_not_played_keeps_its_value_and_in_the_released_code_decays() -> None:
     kept, forgotten = SelfEvolvingWeights(2), ForgettingSelfEvolvingWeights(2)
     for weights in (kept, forgotten):
@@ -169,6 +193,14 @@ def test_an_arm_that_is_not_played_keeps_its_value_and_in_the_released_code_deca
             weights.update(stats([0.0, 0.0], [0.8, np.nan]))
     np.testing.assert_allclose(kept.values, [0.8, 0.8], atol=1e-9)
     np.testing.assert_allclose(forgotten.values, [0.8, 0.0], atol=1e-9)
+
+
+def test_by_default_the_decay_of_subroutine_2_is_the_papers() -> None:
+    """β = .025, η = 5e-4; equal rewards have no gradient."""
+    weights = RegularizedWeights(2)
+    weights.logits = np.array([1.0, -1.0])
+    weights.update(stats([0.0, 0.0]))
+    np.testing.assert_allclose(weights.logits, np.array([1.0, -1.0]) * (1 - 0.025 * 5e-4), rtol=1e-12)
 
 
 @pytest.mark.parametrize("bandit", BANDITS)
