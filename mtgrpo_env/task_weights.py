@@ -143,9 +143,10 @@ class FlooredWeights(TaskWeights, ABC):
 
     uses_improvements = False
     uses_accuracy = True
+    hyperparameter_names = ("num_tasks", "floor")
     state_names = ("pulls",)
 
-    def __init__(self, num_tasks: int, *, floor: float) -> None:
+    def __init__(self, num_tasks: int, *, floor: float = 0.25) -> None:
         self.num_tasks = checked_num_tasks(num_tasks)
         Range(0, 1, above=True).check("floor", floor)
         self.floor = floor

@@ -29,11 +29,6 @@ class GapWeights(FlooredWeights):
     array([0.25, 0.75])
     """
 
-    hyperparameter_names = ("num_tasks", "floor")
-
-    def __init__(self, num_tasks: int, *, floor: float = 0.25) -> None:
-        super().__init__(num_tasks, floor=floor)
-
     def pull(self, rewards: FloatArray) -> FloatArray:
         return _shares(np.maximum(1 - rewards, 0))
 
@@ -55,11 +50,6 @@ class VarianceWeights(FlooredWeights):
     >>> weights.probabilities
     array([0.25, 0.75])
     """
-
-    hyperparameter_names = ("num_tasks", "floor")
-
-    def __init__(self, num_tasks: int, *, floor: float = 0.25) -> None:
-        super().__init__(num_tasks, floor=floor)
 
     def pull(self, rewards: FloatArray) -> FloatArray:
         return _shares(np.maximum(rewards * (1 - rewards), 0))
