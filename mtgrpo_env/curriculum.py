@@ -93,8 +93,9 @@ weight_clip=2.0, max_replayed=0.25, acceptance=RecentShares(num_tasks=3, memory=
         num_tasks = len(self.problems.names)
         if sampler is None:
             size = BATCH_SIZE if batch_size is None else batch_size
-            limits = {"max_generated": BUDGET_WITH_REPLAY, "max_replayed": REPLAYED_BY_DEFAULT}
-            sampler = QuotaSampler(num_tasks, size, seed=seed, **limits)
+            sampler = QuotaSampler(
+                num_tasks, size, seed=seed, max_generated=BUDGET_WITH_REPLAY, max_replayed=REPLAYED_BY_DEFAULT
+            )
             replay = ReplayBuffer() if replay is None else replay  # an empty one is false
         task_weights = (
             DisparityWeights(num_tasks, solved=SOLVED) if task_weights is None else _checked_rule(task_weights)
