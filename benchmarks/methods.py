@@ -37,8 +37,15 @@ EQUAL_KNOBS = (
     "--grid lr=4e-4,8e-4 batch_size=32,64 passes=2,4 --choose-by rollouts --tuning-seeds 10 --halve-at 6 12 "
     f"{FIVE_SEEDS} --steps 30 --eval-every 3 --eval-problems 200 --thresholds 0.5 0.6"
 )
+# The same where each has as many groups in a step, judged by steps.
+EQUAL_BATCH = (
+    "--methods quota-mt-grpo dapo grpo --lr 8e-4 --lr-schedule linear --batch-size 64 --stratified --min-group-size 4 "
+    f"--minibatches 6 --grid passes=2,4 --tuning-seeds 10 {FIVE_SEEDS} --steps 30 --eval-every 3 --eval-problems 200 "
+    "--thresholds 0.5 0.6"
+)
 STUDIES: Mapping[str, Sequence[str]] = {
     "equal_knobs": [f"compare --out runs/methods/equal {EQUAL_KNOBS}"],
+    "equal_batch": [f"compare --out runs/methods/equal-batch {EQUAL_BATCH}"],
     # Each method at the better of two learning rates. The horizon was fixed beforehand; what follows is the tail.
     "three_tasks": [
         f"compare --out runs/methods/beyond --methods quota-mt-grpo mt-grpo dapo grpo {FIVE_SEEDS} --lrs 4e-4 8e-4 "
