@@ -19,6 +19,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics as RecordVectorSta
 from mtgrpo_env.curriculum import Curriculum, StarvedTaskWarning
 from mtgrpo_env.envs.mtreason import make_mt_reason
 from mtgrpo_env.multi_task_env import MultiTaskEnv
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.rollout import rollout_groups
 from mtgrpo_env.samplers import DynamicSampler, RatioPreservingSampler
@@ -369,7 +370,8 @@ def test_a_task_that_starves_is_named_in_an_env_too() -> None:
 @pytest.mark.filterwarnings("ignore::mtgrpo_env.curriculum.StarvedTaskWarning")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_batches_that_replayed_groups_fill_alone_are_reported_with_the_next(seed: int) -> None:
-    env = MultiTaskEnv(Curriculum(guess_suite([0.5, 0.5]), batch_size=2), group_size=4)
+    sampler = QuotaSampler(2, 2)  # any share of a batch may be replayed
+    env = MultiTaskEnv(Curriculum(guess_suite([0.5, 0.5]), sampler=sampler, replay=ReplayBuffer()), group_size=4)
     env.reset(seed=seed)
     rng, alone, played = np.random.default_rng(seed), 0, set[tuple[int, int]]()
     for episode in range(1500):

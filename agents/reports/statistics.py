@@ -171,7 +171,7 @@ def running_means(scores: FloatArray) -> FloatArray:
     >>> running_means(np.array([0.0, 3.0, 0.0]))
     array([0. , 1. , 1.5])
     """
-    sums, counts = (np.convolve(values, np.ones(3), "same") for values in (scores, np.ones(len(scores))))
+    sums, counts = (np.convolve(values, np.ones(3))[1:-1] for values in (scores, np.ones(len(scores))))
     return np.append(scores[:1], (sums / counts)[1:])
 
 

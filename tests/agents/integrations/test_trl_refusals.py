@@ -62,7 +62,7 @@ def test_a_checkpoint_of_another_trainer_or_of_other_hyperparameters_is_refused(
     others: list[tuple[str, dict[str, Any]]] = [
         (r"task_weights\.type was 'DisparityWeights', is 'UniformWeights'", {"task_weights": UniformWeights(3)}),
         (r"task_weights\.tolerance was 0\.0, is 0\.1", {"task_weights": DisparityWeights(3, tolerance=0.1)}),
-        (r"sampler\.max_generated was 1\.5, is 3\.0.*replay", {"sampler": QuotaSampler(3, NUM_GROUPS)}),
+        (r"sampler\.max_generated was 2\.0, is 3\.0.*replay", {"sampler": QuotaSampler(3, NUM_GROUPS)}),
         (r"group_filter was 'rewards_differ', is 'success_differs'", {"group_filter": success_differs}),
         (r"num_generations was 4, is 2", {"settings": {"num_generations": 2, "per_device_train_batch_size": 16}}),
         (r"rows was '60 rows \(digest \w+\)', is '63 rows \(digest \w+\)'", {"data": rows(of_each=21)}),

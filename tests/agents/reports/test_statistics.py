@@ -129,6 +129,7 @@ def test_one_lucky_evaluation_is_no_smoothed_crossing() -> None:
     costs, lucky, steady = np.arange(5.0), np.array([0, 0.6, 0, 0, 0.9]), np.array([0, 0.6, 0.6, 0.6, 0.6])
     paid = [[arrival([costs], [of], 0.5, rng()).median for of in (s, running_means(s))] for s in (lucky, steady)]
     assert paid == [[1, math.inf], [1, 2]]
+    assert [running_means(steady[:n]).tolist() for n in (1, 2)] == [[0], [0, 0.3]]
 
 
 def curves(*firsts: float | None) -> tuple[list[np.ndarray], list[np.ndarray]]:
