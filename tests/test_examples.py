@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from mtgrpo_env.agents.config import TrainConfig
 from mtgrpo_env.agents.mtgrpo import MTGRPOAgent
 from mtgrpo_env.agents.recipes import RunFacts, make_method
 from mtgrpo_env.envs.toy import toy_suite
 from mtgrpo_env.types import TaskStats
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+FOLDER = Path(__file__).parents[1] / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
+CONFIGS = sorted(FOLDER.rglob("*.yaml"))
 ARGUMENTS = {
     "compare_methods": ["--steps", "6", "--figure", "methods.png"],
     "sb3_ppo": ["--steps", "2048", "--episodes", "1"],
@@ -27,6 +31,13 @@ def run(example: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, fo
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", [str(example), *arguments])
     runpy.run_path(str(example), run_name="__main__")
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_the_config_is_that_of_a_run(config: Path) -> None:
+    given = yaml.safe_load(config.read_text("utf-8"))
+    assert given
+    assert TrainConfig.read(config).changed.keys() <= given.keys()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
