@@ -28,7 +28,7 @@ from mtgrpo_env.agents.llm.tiny import TinyModelConfig, tiny_model, tiny_tokeniz
 from mtgrpo_env.batch_metrics import shares
 from mtgrpo_env.named_tasks import read_tasks
 from mtgrpo_env.plans import BatchPlan, BatchSampler
-from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, REPLAYED_BY_DEFAULT, QuotaSampler
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.samplers import DynamicSampler, MultinomialSampler, RatioPreservingSampler
 from mtgrpo_env.task_weights import DisparityWeights, ImprovementAwareWeights, TaskWeights
@@ -84,10 +84,7 @@ SAMPLERS: Mapping[str, tuple[Make, bool]] = {
     "Algorithm 2": (RatioPreservingSampler, False),
     "quotas": (without_limits, False),
     "quotas, replay": (without_limits, True),
-    DEFAULT: (
-        lambda k, b: QuotaSampler(k, b, max_generated=BUDGET_WITH_REPLAY, max_replayed=REPLAYED_BY_DEFAULT),
-        True,
-    ),
+    DEFAULT: (QuotaSampler.beside_replay, True),
     "one round of B": (lambda k, b: QuotaSampler(k, b, max_generated=1, max_rounds=1), False),
 }
 CLIPS = (1.0, 1.5, 2.0, 3.0, 10.0, 1e9)

@@ -26,7 +26,7 @@ from mtgrpo_env.filters import rewards_differ, success_differs
 from mtgrpo_env.manifest import read_object
 from mtgrpo_env.plans import BatchSampler, checked_probabilities
 from mtgrpo_env.problem_streams import NumberedProblems, ObservingStream, ProblemStream
-from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, REPLAYED_BY_DEFAULT, QuotaSampler
+from mtgrpo_env.quota_sampler import QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.reward_estimates import LatestReward, RecentAccuracy, RewardEstimate, judged
 from mtgrpo_env.shares import GroupMeasure, count_groups, reweight_to_target_shares
@@ -93,9 +93,7 @@ weight_clip=2.0, max_replayed=0.25, acceptance=RecentShares(num_tasks=3, memory=
         num_tasks = len(self.problems.names)
         if sampler is None:
             size = BATCH_SIZE if batch_size is None else batch_size
-            sampler = QuotaSampler(
-                num_tasks, size, seed=seed, max_generated=BUDGET_WITH_REPLAY, max_replayed=REPLAYED_BY_DEFAULT
-            )
+            sampler = QuotaSampler.beside_replay(num_tasks, size, seed=seed)
             replay = ReplayBuffer() if replay is None else replay  # an empty one is false
         task_weights = (
             DisparityWeights(num_tasks, solved=SOLVED) if task_weights is None else _checked_rule(task_weights)

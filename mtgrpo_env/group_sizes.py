@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mtgrpo_env.ranges import Range
-from mtgrpo_env.recent_shares import RecentShares
+from mtgrpo_env.reward_estimates import RecentAccuracy
 from mtgrpo_env.stateful import Stateful
 from mtgrpo_env.types import Batch, FloatArray, IntArray
 
@@ -50,7 +50,7 @@ class GroupSizes(Stateful):
         Range(0, 1, above=True, below=True).check("sufficient", sufficient)
         self.largest, self.smallest = largest, smallest
         self.sufficient, self.memory = sufficient, memory
-        self.accuracies = RecentShares(num_tasks, memory=memory, prior_trials=1.0)
+        self.accuracies = RecentAccuracy(num_tasks, memory=memory)
 
     @property
     def least(self) -> int:
@@ -60,7 +60,8 @@ class GroupSizes(Stateful):
     @property
     def now(self) -> IntArray:
         """(K,) rollouts of a problem of each task."""
-        return self.of_accuracies(np.where(self.accuracies.trials > 0, self.accuracies.estimates, 0.0))
+        seen = self.accuracies.shares
+        return self.of_accuracies(np.where(seen.trials > 0, seen.estimates, 0.0))
 
     def of_accuracies(self, accuracies: FloatArray) -> IntArray:
         """(K,) rollouts of a problem of tasks with these accuracies."""
@@ -69,5 +70,4 @@ class GroupSizes(Stateful):
 
     def observe(self, batch: Batch) -> None:
         """Learn from all that was generated for a batch; a task whose scorer failed shows nothing."""
-        known = np.where(np.isnan(batch.accuracies), 0, batch.generated)
-        self.accuracies.observe(known, known * np.nan_to_num(batch.accuracies))
+        self.accuracies.observe(batch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import Self
 
 import numpy as np
 
@@ -153,6 +154,13 @@ class QuotaSampler(BatchSampler[QuotaPlan]):
         self.weight_clip = weight_clip
         self.max_replayed = max_replayed
         self.acceptance = RecentShares(num_tasks, memory=memory, prior_trials=2.0)  # 1 - ρ
+
+    @classmethod
+    def beside_replay(
+        cls, num_tasks: int, batch_size: int, *, seed: int = 0, max_replayed: float = REPLAYED_BY_DEFAULT
+    ) -> Self:
+        """That of the default method: a `ReplayBuffer` fills some of what a smaller budget leaves lacking."""
+        return cls(num_tasks, batch_size, seed=seed, max_generated=BUDGET_WITH_REPLAY, max_replayed=max_replayed)
 
     @property
     def max_groups(self) -> float:

@@ -59,7 +59,7 @@ def test_an_agent_rolls_out_each_task_in_groups_of_its_size(tmp_path: Path) -> N
     agent = agent_of_sizes(min_group_size=4, method="grpo")
     first = agent.train_step()
     assert first.rollouts == 8 * first.generated.sum()
-    agent.group_sizes.accuracies.observe([100, 100], [0, 50])
+    agent.group_sizes.accuracies.shares.observe([100, 100], [0, 50])
     assert agent.group_sizes.now.tolist() == [8, 4]
     agent.save(tmp_path / "checkpoint")
     for of_sizes in (agent, MTGRPOAgent.load(tmp_path / "checkpoint", tasks=toy_suite(2))):

@@ -31,7 +31,7 @@ class Layout:
     @property
     def divisors(self) -> torch.Tensor:
         """(R,) what a rollout is divided by in the mean over groups of the means over their rollouts."""
-        of_rollouts = torch.zeros_like(self.lengths, dtype=torch.long).index_put((self.rollouts,), self.groups)
+        of_rollouts = self.groups.new_zeros(int(self.rollouts.max()) + 1).index_put((self.rollouts,), self.groups)
         sizes = torch.bincount(of_rollouts)
         return (len(sizes) * sizes)[self.groups]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mtgrpo_env.agents.recipes.method import Method, RunFacts
 from mtgrpo_env.logit_optimizers import Adam, AdamW, GradientDescent, LogitOptimizer
-from mtgrpo_env.quota_sampler import BUDGET_WITH_REPLAY, REPLAYED_BY_DEFAULT, QuotaSampler
+from mtgrpo_env.quota_sampler import REPLAYED_BY_DEFAULT, QuotaSampler
 from mtgrpo_env.replay import ReplayBuffer
 from mtgrpo_env.task_weights import (
     SOLVED,
@@ -60,5 +60,5 @@ def one_round(facts: RunFacts, *, tolerance: float = 0.0) -> Method:
 
 
 def _by_quotas(facts: RunFacts, weights: TaskWeights, max_replayed: float) -> Method:
-    sampler = QuotaSampler(*facts.sizes, seed=facts.seed, max_generated=BUDGET_WITH_REPLAY, max_replayed=max_replayed)
+    sampler = QuotaSampler.beside_replay(*facts.sizes, seed=facts.seed, max_replayed=max_replayed)
     return Method(sampler, weights, replay=ReplayBuffer())
