@@ -173,7 +173,9 @@ class TrainConfig(  # a dataclass takes its fields from the last base first
         smallest = self.group_size if self.min_group_size is None else self.min_group_size
         if smallest > self.group_size:
             raise ValueError(f"min_group_size must be at most group_size, {self.group_size}, got {smallest}")
-        self._refuse_unless(smallest >= _LEAST_STRATIFIED, f"groups of {_LEAST_STRATIFIED} or more", "stratified")
+        if self.stratified and smallest < _LEAST_STRATIFIED:
+            name = "group_size" if self.min_group_size is None else "min_group_size"
+            raise ValueError(f"stratified needs groups of {_LEAST_STRATIFIED} or more, got {name} {smallest}")
         self._refuse_unless(self.importance != "none", "importance token or sequence", "importance_cap")
         self._refuse_unless(self.lr_schedule != "constant", "lr_schedule linear or cosine", "lr_floor")
         self._refuse_unless(self.model is None, "the tiny model", "start")

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,10 +18,29 @@ HIDDEN = "***"
 _NAME = r"[\w.-]{0,64}(?:api[-_]?key|key|token|secret|passw(?:or)?d|authorization|credentials?)"
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 _CHOICE = re.compile(r"[a-z_]{1,16}")  # "high", "json_object": a value that is one of a few
-_PATTERNS = (
+_WORD = re.compile(r"[A-Za-z][a-z]*(?:-[a-z]+)*\.*")
+
+
+def _basic_hidden(found: re.Match[str]) -> str:
+    """Credentials of the scheme "Basic" hidden; "basic arithmetic" is English."""
+    header, scheme, token = found.groups(default="")
+    is_english = not header and _WORD.fullmatch(token) and not _is_pair(token)
+    return found[0] if is_english else f"{header}{scheme} {HIDDEN}"
+
+
+def _is_pair(token: str) -> bool:
+    """Whether a token may be a user and a password, as the scheme encodes them."""
+    try:
+        return b":" in base64.b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        return False
+
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(\w://)[^/?#\s'\"]*@"), r"\1"),  # of URLs: user and password
     (re.compile(r"([?&][\w.\[\]-]{1,64}=)[^&#\s'\"]+"), rf"\1{HIDDEN}"),  # values of a query
-    (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    (re.compile(r"\b(bearer)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    (re.compile(r"(authorization\W{1,4})?\b(basic)\s+([\w.~+/=-]{6,})", re.IGNORECASE), _basic_hidden),
     (re.compile(rf"""(["']{_NAME}["']\s*:\s*)(["'])[^"']+\2""", re.IGNORECASE), rf"\1\2{HIDDEN}\2"),
     (re.compile(r"\b(?:sk|pk|hf|ghp|gho|xox[a-z])[-_][\w-]{16,}"), HIDDEN),
 )

@@ -165,7 +165,11 @@ def test_a_mistake_in_a_file_is_refused_by_file_and_option(tmp_path: Path, text:
         ({"vllm_memory": 0.5}, "vllm_memory needs rollouts vllm"),
         ({"rollouts": "http://a:1", "vllm_sleep": 1}, "vllm_sleep needs rollouts vllm"),
         ({"rollouts": "http://a:1", "stratified": True}, "stratified needs rollouts transformers"),
-        ({"group_size": 2, "stratified": True}, "stratified needs groups of 4 or more"),
+        ({"group_size": 2, "stratified": True}, "stratified needs groups of 4 or more, got group_size 2"),
+        (
+            {"min_group_size": 2, "stratified": True},
+            "stratified needs groups of 4 or more, got min_group_size 2",
+        ),
         ({"importance_cap": 3.0}, "importance_cap needs importance token or sequence"),
         ({"importance": "token", "importance_cap": 0.5}, "importance_cap must be at least 1, got 0.5"),
         ({"model": "m", "start": "rare"}, "start needs the tiny model"),
